@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from redis.exceptions import RedisError
 
@@ -54,14 +54,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence; argparse would print the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
 def server_parser() -> argparse.ArgumentParser:
     """The options of ``hornet-server``, made from the configuration's sections."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hornet-server",
-        description="Hornet: a Socket.IO-compatible realtime pub/sub server. Without options it listens on port 8187 "
-        "and uses the Redis on this machine, or starts its own.",
-        epilog="Each option may also be set in the environment (HORNET_AUTH_TIMEOUT for --auth-timeout) or in the "
-        "file named by --config (auth_timeout); flags win over the environment, the environment over the file.",
+        allow_abbrev=False,
+        description="Hornet: a Socket.IO-compatible realtime pub/sub server. "
+        "Without options it listens on port 8187 and uses the Redis on this machine, or starts its own.",
+        epilog="Each option may also be set in the environment (HORNET_AUTH_TIMEOUT for --auth-timeout) "
+        "or in the file named by --config (auth_timeout); flags win, then the environment.",
     )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
     parser.add_argument("--config", metavar="FILE", type=Path, help="TOML or JSON file with options")
@@ -87,7 +95,7 @@ def _server_config(argv: Sequence[str] | None) -> Config:
 
 
 def _hornet_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hornet", description="Make tokens and publish messages by hand.")
+    parser = _Parser(prog="hornet", description="Make tokens and publish messages by hand.")
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 

@@ -111,7 +111,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
         listening.close()
         if error.errno == errno.EADDRINUSE:
             raise SetupError(
-                f"Port {settings.port} is in use by another program; stop it or choose another port with --port."
+                f"Port {settings.port} is in use by another program; stop it or choose another with --port."
             ) from None
         raise SetupError(f"Can't listen on {settings.host} port {settings.port}: {error.strerror}.") from None
     return listening

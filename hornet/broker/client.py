@@ -79,7 +79,7 @@ def parse_url(text: str) -> RedisUrl:
         known = False
     if not known:
         raise SetupError(
-            f"The Redis URL is not one Hornet understands; it starts with {', '.join(s + '://' for s in SCHEMES)}."
+            f"That is no Redis URL Hornet knows; it starts with {', '.join(s + '://' for s in SCHEMES)}."
         )
     return url
 
@@ -97,7 +97,7 @@ def connect(url: RedisUrl, timeout_s: float) -> Client:
 
 
 def connect_subscriber(url: RedisUrl, timeout_s: float, attempt: int = 0) -> Redis:
-    """A client to subscribe with. In a Cluster any node hears every PUBLISH, so ``attempt`` walks the list."""
+    """A client to subscribe with. In a Cluster every node hears each PUBLISH: ``attempt`` picks one."""
     options = _options(timeout_s)
     if url.parts.scheme == "redis+cluster":
         host, port = url.hosts[attempt % len(url.hosts)]

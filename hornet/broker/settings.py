@@ -14,7 +14,7 @@ class RedisSettings:
     redis: str = option(
         "",
         doc="Redis or Valkey to use: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://. "
-        "Without one, Hornet uses the Redis on 127.0.0.1 if one answers there, else starts an embedded Valkey. "
+        "Without one, Hornet uses the Redis on 127.0.0.1 if it answers, else starts an embedded Valkey. "
         "An explicit URL never falls back.",
         unit="URL",
         secret=True,
@@ -29,6 +29,6 @@ class RedisSettings:
     )
     redis_heartbeat_s: float = option(
         10.0,
-        doc="A silent subscription connection is probed after this time, and replaced if the probe stays unanswered as long.",
+        doc="A silent subscription connection is probed after this time, and replaced after as long again.",
         unit="s",
     )

@@ -34,7 +34,7 @@ def token_commands(token: str, channels: str | Iterable[str], ttl_s: int) -> lis
 def publish_commands(
     channels: str | Iterable[str], kind: str, message: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> list[Command]:
-    """Publish one message on each channel. Checked here as Hornet will check it, so that nothing is dropped there.
+    """Publish one message on each channel. It is checked here as Hornet will check it.
 
     Raises:
         ValueError: a channel that is none, data that JSON can't carry, or an option Hornet does not know.

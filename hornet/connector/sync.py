@@ -50,7 +50,7 @@ class Connector:
         message: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> int:
-        """Publish ``message`` with ``type`` on one or several channels; ``options`` may hold ``only`` and ``except``.
+        """Publish on one or several channels; ``options`` may hold ``only`` and ``except``.
 
         Returns how many nodes heard it, summed over the channels: 0 means that no client is there.
 
@@ -63,11 +63,11 @@ class Connector:
         return heard
 
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
-        """Close the sessions of ``tokens`` for good, on every node; unused tokens die. Returns how many nodes heard."""
+        """Close the sessions of ``tokens`` for good; kill unused ones. Returns how many nodes heard."""
         return int(self.redis.execute_command(*commands.disconnect_command(tokens)))
 
     def subscribe(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go, until closed."""
+        """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go."""
         with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             pubsub.subscribe(*commands.EVENT_TOPICS)
             for item in pubsub.listen():

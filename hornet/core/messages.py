@@ -73,7 +73,7 @@ def parse_publish(channel: str, payload: bytes) -> Message:
     """The message that a connector published on ``channel``; its JSON text is made and known to be good.
 
     Raises:
-        InvalidPublish: ``NOT_JSON``, ``NOT_AN_OBJECT``, ``NO_TYPE`` or ``BAD_ADDRESS``. Never quotes the payload.
+        InvalidPublish: ``NOT_JSON``, ``NOT_AN_OBJECT``, ``NO_TYPE`` or ``BAD_ADDRESS``.
     """
     try:
         body = parse_json(payload)

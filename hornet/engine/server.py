@@ -47,7 +47,7 @@ class Engine:
         manager: Any = None
         if redis_url is not None:
             manager = socketio.AsyncRedisManager(
-                redis_url, redis_options=dict(redis_options or {}), logger=log
+                redis_url, redis_options=dict(redis_options or {}), logger=library_log
             )
         origins: Any = "*" if "*" in settings.allowed_origins else list(settings.allowed_origins)
         self.sio: Any = socketio.AsyncServer(

@@ -22,7 +22,7 @@ class EngineSettings:
     )
     allowed_origins: tuple[str, ...] = option(
         ("*",),
-        doc="Origins whose pages may connect, or * for all. Tokens, not cookies, let a client in, so any page may try.",
+        doc="Origins whose pages may connect, or * for all. A token, no cookie, lets a client in.",
         unit="origins",
     )
     trusted_proxies: tuple[str, ...] = option(

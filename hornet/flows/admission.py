@@ -137,7 +137,7 @@ class Admission:
             self._checking.discard(session)
 
     async def _let_in(self, session: Session, credentials: Credentials) -> None:
-        """The token is consumed: from here on the client gets in, unless it leaves or is revoked meanwhile."""
+        """The token is consumed: the client gets in, unless it leaves or is revoked meanwhile."""
         self._stop_timeout(session)
         added = [channel for channel in credentials.channels if channel not in session.channels]
         topics = [channel_topic(channel) for channel in added]

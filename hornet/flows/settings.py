@@ -14,6 +14,6 @@ class SessionSettings:
     )
     drain_window_s: float = option(
         5.0,
-        doc="After SIGTERM, clients are told and let go spread over this time, so that they do not all reconnect at once.",
+        doc="After SIGTERM, clients are let go spread over this time, lest all reconnect at once.",
         unit="s",
     )

@@ -16,7 +16,7 @@ STEPS_PER_S = 20
 
 
 async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
-    """Return when every session is gone. Their clients reconnect by themselves, to another node or the next start."""
+    """Return when every session is gone. Their clients reconnect by themselves."""
     leaving = sessions.all()
     for session in leaving:
         engine.send(session.sid, SHUTDOWN_EVENT)

@@ -14,7 +14,7 @@ RESTART_S = 1.0
 
 
 async def supervise(name: str, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
-    """Run ``run`` until cancelled. Its failure is a bug of ours: it is logged whole, and must not end Hornet."""
+    """Run ``run`` until cancelled. A failure is our bug: it is logged whole, and must not end Hornet."""
     while True:
         try:
             await run()
