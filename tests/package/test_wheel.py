@@ -107,7 +107,7 @@ async def test_a_message_gets_through_the_installed_server(
     client = await clients.connect(server.url)
     await client.show(token, "news")
     assert (await client.event())["type"] == "connected"
-    call(installed / "hornet", "publish", "--redis", redis_url, "news", '{"type": "hello"}', cwd=tmp_path)
+    call(installed / "hornet", "publish", "--redis", redis_url, "news", "hello", cwd=tmp_path)
     assert await client.event() == {"type": "hello", "channel": "news"}
     await client.disconnect()
 
