@@ -155,10 +155,9 @@ class Engine:
 
     async def close(self, sid: str, *, final: bool) -> None:
         """End a session. ``final``: a stock client is told not to come back; else it reconnects by itself."""
+        eio_sid = self.sio.manager.eio_sid_from_sid(sid, NAMESPACE)
         if final:
             await self.sio.disconnect(sid, ignore_queue=True)
-            return
-        eio_sid = self.sio.manager.eio_sid_from_sid(sid, NAMESPACE)
         if eio_sid is not None:
             await self.sio.eio.disconnect(eio_sid)
 

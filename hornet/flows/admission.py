@@ -73,6 +73,7 @@ class Admission:
         try:
             self.engine.set_delivery(sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
+            session.move(Step.ATTEMPTED)
             self._refuse(session, refused)
             return
         if shows_credentials(shown):
