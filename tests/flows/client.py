@@ -59,11 +59,11 @@ class Client:
         return body
 
     async def expect_closed(self) -> None:
-        """Pass when the server disconnects the session and closes the connection."""
+        """Pass when the server disconnects the session and then closes the connection."""
         assert await self._packet() == "41"
         async with asyncio.timeout(WAIT_S):
-            while not (await self._ws.receive()).type & 0x100:
-                pass
+            last = await self._ws.receive()
+        assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     async def _packet(self) -> str:
         while True:
