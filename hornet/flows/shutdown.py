@@ -19,7 +19,7 @@ async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
     """Return when every session is gone. Their clients reconnect by themselves."""
     leaving = sessions.all()
     for session in leaving:
-        engine.send(session.sid, SHUTDOWN_EVENT)
+        engine.send(session.sid, SHUTDOWN_EVENT, {})
         engine.tell(session.sid, answers.SHUTDOWN)
     if leaving:
         log.info("Letting %d sessions go over %.1f s", len(leaving), window_s)
