@@ -56,7 +56,7 @@ test("a page that loads socket.io.js first keeps that io", () => {
   assert.equal(old["io"], io);
 });
 
-test("the script connects and receives", async (t) => {
+test("the script connects and receives", { skip: !globalThis.WebSocket && "needs Node 22" }, async (t) => {
   const server = await ClassicServer.start();
   t.after(() => server.stop());
   const { Hornet } = page(["hornet.js"]) as { Hornet: typeof esm.Hornet };
