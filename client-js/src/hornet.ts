@@ -14,6 +14,9 @@ import { asList, readOptions, type HornetOptions, type Settings, type Token } fr
 /** After one of these the same token would be refused again. The socket stays open. */
 const REFUSALS: ReadonlySet<unknown> = new Set(["INVALID_TOKEN", "WRONG_TOKEN_ASSOCIATION", "WRONG_PARAMETERS"]);
 
+/** The server could not check the token. Its answer to the same token may be another next time. */
+const UNAVAILABLE = "UNAVAILABLE";
+
 /** The server sends this before it closes a session for good. */
 const REVOKED = "TOKEN_REVOKED";
 
@@ -214,7 +217,7 @@ export class Hornet {
     }
     const attempt = this.attempts;
     this.raise(message);
-    if (refused) this.goOn(attempt);
+    if (refused || (!this.connected && message["error"] === UNAVAILABLE)) this.goOn(attempt);
   }
 
   /** The socket is gone: tell the page, then come back unless the page or the server wants otherwise. */

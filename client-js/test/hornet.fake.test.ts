@@ -384,6 +384,20 @@ test("an error after the connection is raised and changes nothing", (t) => {
   assert.deepEqual([hornet.connected, socket.sent.length], [true, 1]);
 });
 
+test("a token that the server could not check is presented again on the same socket", (t) => {
+  const { hornet, heard, tick } = setUp(t);
+  hornet.connect();
+  const socket = onlySocket();
+  socket.open();
+  socket.refuse("UNAVAILABLE");
+  tick(1000);
+  socket.refuse("UNAVAILABLE");
+  tick(2000);
+  socket.accept();
+  assert.deepEqual([socket.connects, socket.tokens], [1, ["one", "one", "one"]]);
+  assert.deepEqual(heard, ["error:UNAVAILABLE", "error:UNAVAILABLE", "connected"]);
+});
+
 test("an error of another kind before the connection leaves the token good for the next attempt", (t) => {
   const { hornet, tick } = setUp(t);
   hornet.connect();
