@@ -174,7 +174,7 @@ export class Hornet {
     const socket = this.uri === undefined ? io(options) : io(this.uri, options);
     socket.on("connect", () => this.presentToken(socket));
     socket.on("connect_error", (error) => {
-      if (this.phase === "stopped") return;
+      if (this.phase !== "active") return; // stopped, or this attempt has failed already
       warn(`cannot connect: ${error.message}`);
       this.retry();
     });
@@ -242,13 +242,8 @@ export class Hornet {
   }
 
   private retry(): void {
-    if (this.timer !== undefined) return;
-    this.attempts += 1; // a token function that still runs answers in vain
     this.phase = "waiting";
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      this.attempt();
-    }, this.backoff.next());
+    this.timer = setTimeout(() => this.attempt(), this.backoff.next());
   }
 
   private stop(): void {
@@ -256,7 +251,6 @@ export class Hornet {
     this.attempts += 1;
     this.fetchedToken = undefined;
     clearTimeout(this.timer);
-    this.timer = undefined;
   }
 
   private raise(message: Message | ErrorMessage | DisconnectMessage): void {
