@@ -22,12 +22,14 @@ COMMANDS = {
 
 # Where no redis-cli is installed: as much of it as the documentation uses.
 REDIS_CLI = """
-import sys
+import shlex, sys
 from redis import Redis
 words = sys.argv[1:]
-while words[0] == "-u":
+while words and words[0] == "-u":
     url, words = words[1], words[2:]
-print(Redis.from_url(url, decode_responses=True).execute_command(*words))
+redis = Redis.from_url(url, decode_responses=True, single_connection_client=True)
+for command in [words] if words else map(shlex.split, sys.stdin):
+    print(redis.execute_command(*command))
 """
 
 
