@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import redis.exceptions
 from redis.asyncio import Redis, RedisCluster
@@ -22,6 +22,8 @@ from hornet.broker.url import RedisUrl, manager_url, parse_url
 from hornet.core.errors import RedisUnavailable, SetupError
 
 __all__ = ["RedisUrl", "manager_url", "parse_url"]
+
+T = TypeVar("T")
 
 Client = Redis | RedisCluster
 
@@ -130,12 +132,26 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
         RedisUnavailable: whatever kept the command from its answer, in a few words.
     """
     try:
-        return await command(*args, **options)
+        return await heed(command(*args, **options))
     except FAILURES as error:
         reason = error.__cause__ if isinstance(error, RedisClusterException) and error.__cause__ else error
         if isinstance(reason, AuthenticationError | AuthorizationError):
             raise RedisUnavailable(f"it refuses the login ({explain(reason)})") from error
         raise RedisUnavailable(explain(error)) from error
+
+
+async def heed(awaitable: Awaitable[T]) -> T:
+    """Await; raise a cancellation that was asked for meanwhile, even where redis-py lost it.
+
+    It sends through ``asyncio.wait_for``, which until Python 3.12 loses a cancellation that comes as it ends.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        return await awaitable
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 async def publish_all(client: Client, publishes: Sequence[tuple[str, str]]) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
-from hornet.broker.client import FAILURES, explain
+from hornet.broker.client import FAILURES, explain, heed
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Listener:
         """One connection, from its start to its end. Returns when it no longer answers."""
         client = self._connect(self._attempt)
         try:
-            connection = await client.connection_pool.get_connection()
+            connection = await heed(client.connection_pool.get_connection())
             try:
                 self._want_all_again()
                 await self._read_and_write(connection)
@@ -198,7 +198,7 @@ class Listener:
                     _, topic, confirmed = self._unsent.popleft()
                     topics.append(topic)
                     self._sent.append(confirmed)
-                await connection.send_command(command, *topics, check_health=False)
+                await heed(connection.send_command(command, *topics, check_health=False))
 
     async def _read(self, connection: Any) -> None:
         """Dispatch what arrives; return when a probe stays unanswered for a heartbeat."""
@@ -213,7 +213,7 @@ class Listener:
                 if probed:
                     return
                 probed = True
-                await connection.send_command("PING", check_health=False)
+                await heed(connection.send_command("PING", check_health=False))
                 continue
             probed = False
             self._dispatch(answer)

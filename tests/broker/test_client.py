@@ -348,6 +348,25 @@ async def test_a_bug_of_ours_and_a_cancellation_pass() -> None:
             await call(fail)
 
 
+@pytest.mark.parametrize("ends", ["with an answer", "with a failure"])
+async def test_a_cancellation_that_a_call_lost_is_raised_after_it(ends: str) -> None:
+    started = asyncio.Event()
+
+    async def lose() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if ends == "with a failure":
+                raise OSError from None
+
+    task = asyncio.create_task(call(lose))
+    await started.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
 async def test_a_thousand_commands_at_once_share_few_connections(own_redis: RedisServer) -> None:
     """redis-py from 8.0 on refuses a command that would need a 101st connection."""
     async with Wire(own_redis.port) as wire:

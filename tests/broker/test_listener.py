@@ -363,3 +363,22 @@ async def test_nothing_is_left_in_redis_after_a_cancelled_run(
         await listener.hold(prefix)
     assert not listener.is_connected
     await eventually(lambda: subscribers(redis, prefix), 0)
+
+
+async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, prefix: str) -> None:
+    """Python 3.11's ``wait_for``, which redis-py sends through, loses a cancellation that comes as it ends."""
+    for turns in range(120):
+        listener = Listener(
+            lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), Heard(), heartbeat_s=10.0
+        )
+        task = asyncio.create_task(listener.run())
+        holding = asyncio.create_task(listener.hold(f"{prefix}{turns}"))
+        for turn in range(turns):
+            await asyncio.sleep(0)
+            if turn == turns // 2:
+                listener.release(f"{prefix}{turns}")
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=4)
+        assert done, f"it still runs after a cancellation at turn {turns}"
+        holding.cancel()
+        await asyncio.gather(task, holding, return_exceptions=True)
