@@ -8,15 +8,18 @@ environment, ``--auth-timeout`` on the command line. A name that nobody knows is
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
-import logging
+import math
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from hornet.broker.settings import RedisSettings
+from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
@@ -35,19 +38,27 @@ class LogSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.log_level.upper() not in logging.getLevelNamesMapping():
+        if self.log_level.lower() not in ("debug", "info", "warning", "error"):
             raise ValueError(f"log_level {self.log_level!r} is not debug, info, warning or error")
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. Components get their own section of it, never the whole."""
+    """The whole configuration, each value within its limits. Components get their own section of it.
+
+    Raises:
+        ValueError: a value is out of its limits; the message names the option.
+    """
 
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     log: LogSettings = field(default_factory=LogSettings)
+
+    def __post_init__(self) -> None:
+        for one in options():
+            _check(one, getattr(getattr(self, one.section), one.field))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +129,7 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
     ):
         for name, value in given.items():
             if name not in known:
-                raise SetupError(f"Unknown option {name!r} in {source}.")
+                raise SetupError(f"Unknown option {name!r} in {source}{_similar(name, known)}.")
             values[name] = _convert(known[name], value, source)
     return _build(known, values)
 
@@ -136,14 +147,14 @@ def _build(known: Mapping[str, Option], values: Mapping[str, Any]) -> Config:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(
             f"The configuration file {path} can't be read: {getattr(error, 'strerror', error)}."
         ) from None
     try:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SetupError(f"The configuration file {path} is malformed: {error}.") from None
     if not isinstance(values, dict):
         raise SetupError(f"The configuration file {path} holds no table of options.")
@@ -157,34 +168,48 @@ def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in variables:
-            raise SetupError(f"Unknown environment variable {variable}.")
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            raise SetupError(
+                f"Unknown environment variable {variable}{_similar(name, known, ENVIRONMENT_PREFIX)}."
+            )
         found[variables[variable]] = value
     return found
+
+
+def _similar(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """A hint at what was probably meant, empty when nothing is like it."""
+    for one in difflib.get_close_matches(name, known, 1):
+        meant = prefix + one.upper() if prefix else repr(one)
+        return f"; did you mean {meant}"
+    return ""
 
 
 def _convert(wanted: Option, value: Any, source: str) -> Any:
     """The value in the option's own type; text is read as people write it."""
     try:
         if wanted.is_list:
-            items = value.split(",") if isinstance(value, str) else value
-            if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-                raise ValueError
-            return tuple(item.strip() for item in items if item.strip())
+            return _convert_list(value)
         if wanted.kind is bool:
             return _convert_bool(value)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError
         if wanted.kind is str and not isinstance(value, str):
             raise ValueError
+        if wanted.kind is int and isinstance(value, float):
+            raise ValueError
         return wanted.kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         shown = "***" if wanted.secret else repr(value)
-        kind = (
-            "list"
-            if wanted.is_list
-            else {"int": "whole number", "float": "number"}.get(wanted.kind.__name__, wanted.kind.__name__)
-        )
-        raise SetupError(f"{shown} in {source} is not a {kind}, which {wanted.name!r} takes.") from None
+        raise SetupError(
+            f"{shown} in {source} is not {_KINDS[wanted.kind]}, which {wanted.name!r} takes."
+        ) from None
+
+
+def _convert_list(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError
+    return tuple(item.strip() for item in items if item.strip())
 
 
 def _convert_bool(value: Any) -> bool:
@@ -195,3 +220,54 @@ def _convert_bool(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("0", "false", "no", "off"):
         return False
     raise ValueError
+
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple[str, ...]: "a list of text",
+}
+
+_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once"}
+"""The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
+
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]+")
+
+
+def _check(one: Option, value: Any) -> None:
+    """Raises:
+    ValueError: ``value`` is of the option's kind, but can't be meant.
+    """
+    if one.kind in (int, float):
+        _check_number(one, value)
+    elif one.unit == "path" and not _PATH.fullmatch(value):
+        raise ValueError(f"{one.name} {value!r} is no path such as /socket.io/")
+    elif one.unit == "networks":
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise ValueError(f"{one.name}: {error}") from None
+    elif one.unit == "origins":
+        _check_origins(one, value)
+
+
+def _check_number(one: Option, value: float) -> None:
+    if not math.isfinite(value) or value < 0 or (value == 0 and one.field not in _MAY_BE_ZERO):
+        least = "0 or more" if one.field in _MAY_BE_ZERO else "more than 0"
+        raise ValueError(f"{one.name} is {value:g}, but must be {least}")
+    if one.unit == "port" and value > 65535:
+        raise ValueError(f"{one.name} is {value}, but a port is at most 65535")
+
+
+def _check_origins(one: Option, values: tuple[str, ...]) -> None:
+    if not values:
+        raise ValueError(f"{one.name} is empty, so no page could connect; * lets all")
+    for value in values:
+        if not _ORIGIN.fullmatch(value):
+            raise ValueError(
+                f"{one.name} has {value!r}, but an origin is scheme://host or scheme://host:port, "
+                "in lower case and with nothing behind it"
+            )
