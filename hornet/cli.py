@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import argparse
-import json
+import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
-
-from redis.exceptions import RedisError
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornet._version import __version__
-from hornet.config import Config, load_config, options
-from hornet.connector import Connector
+from hornet.broker.client import FAILURES, connect, explain, parse_url
+from hornet.connector import AsyncConnector
 from hornet.connector.commands import DEFAULT_URL
 from hornet.core.errors import HornetError, SetupError
+from hornet.core.jsontext import parse_json
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
+
+if TYPE_CHECKING:
+    from hornet.config import Config, Option
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""What a shell expects of a program that Ctrl-C ended: 128 and the signal's number."""
+
+REDIS_TIMEOUT_S = 5.0
 
 
 def serve(argv: Sequence[str] | None = None) -> int:
     """``hornet-server``: run a node until it is told to stop. Returns the exit code."""
-    from hornet.serving import run_server  # the server is loaded only where it is run
+    return _run_politely(lambda: _serve(argv))
 
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``hornet``: make tokens and publish by hand. Returns the exit code."""
+    return _run_politely(lambda: _main(argv))
+
+
+def _serve(argv: Sequence[str] | None) -> int:
     try:
         config = _server_config(argv)
     except SetupError as error:
         print(f"hornet-server: {error}", file=sys.stderr)
         return EXIT_USAGE
+    from hornet.serving import run_server  # the server is loaded only where it is run
+
     try:
         return run_server(config)
     except SetupError as error:
@@ -39,19 +54,35 @@ def serve(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """``hornet``: make tokens and publish by hand. Returns the exit code."""
+def _main(argv: Sequence[str] | None) -> int:
     arguments = _hornet_parser().parse_args(argv)
     try:
-        with Connector(arguments.redis) as connector:
-            print(arguments.run(connector, arguments))
+        print(asyncio.run(_ask_redis(arguments)))
     except (HornetError, ValueError) as error:
         print(f"hornet: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except RedisError as error:
-        print(f"hornet: Redis can't be used: {error}", file=sys.stderr)
+    except FAILURES as error:
+        print(f"hornet: Redis can't be used: {explain(error)}", file=sys.stderr)
         return EXIT_FAILED
     return 0
+
+
+def _run_politely(command: Callable[[], int]) -> int:
+    """Run a command; Ctrl-C and a reader that went away (``| head -1``) end it without a word."""
+    try:
+        code = command()
+    except SystemExit as leaving:  # how argparse ends after --help, --version and a wrong option
+        code = leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        code = 0
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+    return code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,6 +94,8 @@ class _Parser(argparse.ArgumentParser):
 
 def server_parser() -> argparse.ArgumentParser:
     """The options of ``hornet-server``, made from the configuration's sections."""
+    from hornet.config import options
+
     parser = _Parser(
         prog="hornet-server",
         allow_abbrev=False,
@@ -72,22 +105,35 @@ def server_parser() -> argparse.ArgumentParser:
         "or in the file named by --config (auth_timeout); flags win, then the environment.",
     )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="TOML or JSON file with options")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="TOML or JSON file with options (default: HORNET_CONFIG)"
+    )
     groups: dict[str, Any] = {}
     for one in options():
-        group = groups.setdefault(one.section, None) or parser.add_argument_group(one.section)
-        groups[one.section] = group
-        shown = ",".join(one.default) if one.is_list else one.default
-        text = one.doc.replace("%", "%%") + (f" (default: {shown})" if shown not in ("", None) else "")
+        if one.section not in groups:
+            groups[one.section] = parser.add_argument_group(one.section)
+        text = f"{one.doc} (default: {_shown_default(one)})".replace("%", "%%")
         if one.kind is bool:
-            action = argparse.BooleanOptionalAction
-            group.add_argument(one.flag, action=action, default=None, help=text, dest=one.name)
+            groups[one.section].add_argument(
+                one.flag, action=argparse.BooleanOptionalAction, default=None, help=text, dest=one.name
+            )
         else:
-            group.add_argument(one.flag, metavar=one.unit.upper() or "VALUE", help=text, dest=one.name)
+            groups[one.section].add_argument(
+                one.flag, metavar=one.unit.upper() or "VALUE", help=text, dest=one.name
+            )
     return parser
 
 
+def _shown_default(one: Option) -> str:
+    if one.kind is bool:
+        return "on" if one.default else "off"
+    text = ",".join(one.default) if one.is_list else format(one.default, "g" if one.kind is float else "")
+    return f"{text} {one.unit}" if text and one.unit in ("s", "bytes") else text or "none"
+
+
 def _server_config(argv: Sequence[str] | None) -> Config:
+    from hornet.config import load_config
+
     given = vars(server_parser().parse_args(argv))
     file = given.pop("config")
     flags = {name: value for name, value in given.items() if value is not None}
@@ -95,7 +141,11 @@ def _server_config(argv: Sequence[str] | None) -> Config:
 
 
 def _hornet_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hornet", description="Make tokens and publish messages by hand.")
+    parser = _Parser(
+        prog="hornet",
+        description="Make tokens and publish messages by hand.",
+        epilog="The server itself is hornet-server.",
+    )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -104,7 +154,11 @@ def _hornet_parser() -> argparse.ArgumentParser:
     )
     token.add_argument("channels", nargs="+", metavar="CHANNEL", help="channel the token opens")
     token.add_argument(
-        "--ttl", type=int, default=DEFAULT_TOKEN_TTL_S, metavar="S", help="seconds it lives (default: 120)"
+        "--ttl",
+        type=int,
+        default=DEFAULT_TOKEN_TTL_S,
+        metavar="S",
+        help="how long it lives unused (default: %(default)s s)",
     )
     token.set_defaults(run=_token)
 
@@ -116,7 +170,11 @@ def _hornet_parser() -> argparse.ArgumentParser:
     publish.add_argument("channel", metavar="CHANNEL")
     publish.add_argument("type", metavar="TYPE", help="the message's type")
     publish.add_argument(
-        "message", nargs="?", default="{}", metavar="JSON", help="the message, a JSON object"
+        "message",
+        nargs="?",
+        default="{}",
+        metavar="JSON",
+        help="the message, a JSON object (default: %(default)s)",
     )
     publish.add_argument(
         "--only", action="append", metavar="TOKEN", help="deliver to this token only (repeatable)"
@@ -129,21 +187,30 @@ def _hornet_parser() -> argparse.ArgumentParser:
     for command in (token, publish):
         command.add_argument(
             "--redis", default=os.environ.get("HORNET_REDIS") or DEFAULT_URL, metavar="URL",
-            help="Redis to use (default: HORNET_REDIS, else the one on this machine)",
+            help=f"Redis to use (default: HORNET_REDIS, else {DEFAULT_URL})",
         )  # fmt: skip
     return parser
 
 
-def _token(connector: Connector, arguments: argparse.Namespace) -> str:
-    return connector.create_access_token(arguments.channels, ttl=arguments.ttl)
-
-
-def _publish(connector: Connector, arguments: argparse.Namespace) -> int:
+async def _ask_redis(arguments: argparse.Namespace) -> object:
+    """Through the server's own client, so that every URL works here that works there."""
+    client = connect(parse_url(arguments.redis), REDIS_TIMEOUT_S)
     try:
-        message = json.loads(arguments.message)
+        return await arguments.run(AsyncConnector(client), arguments)
+    finally:
+        await client.aclose()
+
+
+async def _token(connector: AsyncConnector, arguments: argparse.Namespace) -> str:
+    return await connector.create_access_token(arguments.channels, ttl=arguments.ttl)
+
+
+async def _publish(connector: AsyncConnector, arguments: argparse.Namespace) -> int:
+    try:
+        message = parse_json(arguments.message)
     except ValueError:
         raise ValueError(f"the message is not JSON: {arguments.message}") from None
     if not isinstance(message, dict):
         raise ValueError("the message is JSON, but not an object")
     addressed = {"only": arguments.only, "except": arguments.but}
-    return connector.publish(arguments.channel, arguments.type, message, addressed)
+    return await connector.publish(arguments.channel, arguments.type, message, addressed)

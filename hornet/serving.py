@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
+import os
 import signal
 import socket
 import ssl
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 from aiohttp import web
 
@@ -26,9 +30,12 @@ BACKLOG = 4096
 
 CLOSE_S = 1.0
 
+AGAIN_S = 2.0
+"""A start that is given up has this long to clear away what it began before it is told again."""
+
 
 def run_server(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT; then let clients go, and return 0.
+    """Serve until SIGTERM or SIGINT; then let clients go, and return 0. A second signal hurries it.
 
     Raises:
         SetupError: the port, the certificate or Redis can't be used.
@@ -44,31 +51,43 @@ def run_server(config: Config) -> int:
 
 
 async def _serve(config: Config) -> None:
-    listening = _listen(config.server)
-    tls = _tls(config.server)
-    app = create_app(config)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
     stop = _stop_signal()
+    tls = _tls(config.server)
+    with contextlib.closing(_listen(config.server)) as listening:
+        app = create_app(config)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
+        try:
+            if not await _unless_stopped(runner.setup(), stop):
+                return
+            site = web.SockSite(runner, listening, ssl_context=tls, backlog=BACKLOG)
+            await site.start()
+            _print(banner(app[NODE], listening.getsockname()[1]))
+            await stop.wait()
+            log.info("Stopping")
+            await site.stop()
+            stop.clear()
+            await _unless_stopped(
+                drain(app[NODE].engine, app[NODE].sessions, config.sessions.drain_window_s), stop
+            )
+        finally:
+            await runner.cleanup()
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Do ``work`` to its end, or give it up when ``stop`` is set. True when it was done; its errors pass."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
     try:
-        await runner.setup()
-        site = web.SockSite(runner, listening, ssl_context=tls, backlog=BACKLOG)
-        await site.start()
-        print(banner(app[NODE], listening.getsockname()[1]), flush=True)
-        await stop.wait()
-        log.info("Stopping")
-        await site.stop()
-        stop.clear()
-        draining = asyncio.create_task(
-            drain(app[NODE].engine, app[NODE].sessions, config.sessions.drain_window_s)
-        )
-        at_once = asyncio.create_task(stop.wait())
-        await asyncio.wait({draining, at_once}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (draining, at_once):
-            task.cancel()
-        await asyncio.gather(draining, at_once, return_exceptions=True)
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await runner.cleanup()
-        listening.close()
+        stopping.cancel()
+        while not working.done():  # one cancellation may get lost in redis-py, see broker.client.heed
+            working.cancel()
+            await asyncio.wait({working}, timeout=AGAIN_S)
+    if working.cancelled():
+        return False
+    working.result()
+    return True
 
 
 def banner(node: Node, port: int) -> str:
@@ -90,6 +109,14 @@ def banner(node: Node, port: int) -> str:
     return "\n".join(["", *lines, ""])
 
 
+def _print(text: str) -> None:
+    """Print for a person, if there is one: a server must not end because nobody reads what it says."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
+
+
 def _listen(settings: ServerSettings) -> socket.socket:
     """Bind the port before anything else starts.
 
@@ -100,8 +127,9 @@ def _listen(settings: ServerSettings) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError as error:
-        raise SetupError(f"The address {settings.host!r} is not known ({error.strerror}).") from None
+    except (OSError, UnicodeError) as error:  # a label of more than 63 characters is a UnicodeError
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        raise SetupError(f"The address {settings.host!r} is not known ({reason}).") from None
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,12 +137,21 @@ def _listen(settings: ServerSettings) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise SetupError(
-                f"Port {settings.port} is in use by another program; stop it or choose another with --port."
-            ) from None
-        raise SetupError(f"Can't listen on {settings.host} port {settings.port}: {error.strerror}.") from None
+        raise SetupError(_why_not(settings, error)) from None
     return listening
+
+
+def _why_not(settings: ServerSettings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {settings.port} is in use by another program; stop it or choose another with --port."
+    if error.errno == errno.EACCES:
+        return (
+            f"This user may not listen on port {settings.port}; "
+            "choose one of 1024 or more with --port, and put a proxy before it."
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"The address {settings.host} is not one of this machine's; choose another with --host."
+    return f"Can't listen on {settings.host} port {settings.port}: {error.strerror}."
 
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
@@ -123,11 +160,22 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
     """
     if not settings.tls_cert:
         return None
+    for path in (settings.tls_cert, settings.tls_key):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise SetupError(f"The TLS file {path} can't be read: {error.strerror}.") from None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SetupError(f"The TLS certificate can't be used: {error.strerror or error}.") from None
+        # Without a password here, an encrypted key would make OpenSSL ask for one on the terminal.
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except ssl.SSLError as error:
+        reason = (error.reason or "not PEM").replace("_", " ").lower()
+        raise SetupError(
+            f"The TLS certificate {settings.tls_cert} and the key {settings.tls_key} can't be used "
+            f"({reason}); Hornet takes PEM files that belong together, the key unencrypted."
+        ) from None
     return context
 
 
