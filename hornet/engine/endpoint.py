@@ -155,7 +155,8 @@ class Endpoint:
         if self._trusted:
             forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
             address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
-        return Handshake(query, _parse_headers(request.headers), address, peer, protocol, None, request.secure)
+        headers = _parse_headers(request.headers)
+        return Handshake(None, query, headers, address, protocol, peer, request.secure)
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def _text(body: bytes) -> str:
         raise Malformed("bad_utf8", "the body is not UTF-8", 1007) from None
 
 
-# Version 4 -------------------------------------------------------------------------------------------------
+# Version 4 --------------------------------------------------------------------------------------
 
 
 def dump_payload4(packets: Sequence[Packet]) -> bytes:
@@ -62,7 +62,7 @@ def parse_payload4(body: bytes) -> list[Packet]:
     return packets
 
 
-# Version 3 -------------------------------------------------------------------------------------------------
+# Version 3 --------------------------------------------------------------------------------------
 
 
 def _utf16_length(text: str) -> int:
@@ -132,14 +132,27 @@ def _parse_packet3(text: str) -> Packet:
         if text[1:2] != "4":
             raise Malformed("bad_type", "only messages may be binary")
         return _parse_base64(text[2:])
-    return text
+    return text if text.isascii() else _undo_double_utf8(text)
+
+
+def _undo_double_utf8(text: str) -> str:
+    """Text as the user wrote it, also from socket.io-client 1.x, which encodes it as UTF-8 twice in a POST.
+
+    Such text is Latin-1 that reads as UTF-8. What a later client sends looks so only if it was garbled
+    before.
+    """
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except ValueError:
+        return text
 
 
 def parse_binary3(body: bytes) -> list[Packet]:
     """The packets of an ``application/octet-stream`` body.
 
     Raises:
-        Malformed: an unknown kind, a length that is not a number or does not fit, a packet that is empty or not UTF-8.
+        Malformed: an unknown kind, a length that is not a number or does not fit, a packet that is empty
+        or not UTF-8.
     """
     packets: list[Packet] = []
     at = 0
@@ -170,7 +183,7 @@ def parse_binary_packet3(data: bytes) -> bytes:
     return data[1:]
 
 
-# JSONP (version 3) -----------------------------------------------------------------------------------------
+# JSONP (version 3) ------------------------------------------------------------------------------
 
 
 def dump_jsonp(index: str, payload: str) -> bytes:

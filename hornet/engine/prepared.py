@@ -28,7 +28,7 @@ DEFLATED = 8
 KINDS = 16
 
 DEFLATE_FROM_BYTES = 1024
-"""Shorter messages are sent as they are: compressing them costs more than it saves (the Node server's threshold)."""
+"""Shorter messages are sent as they are; compressing them hardly pays (the Node server's threshold)."""
 
 
 def dump_frame(packet: Packet, kind: int) -> bytes:
@@ -114,7 +114,7 @@ class Prepared:
 
 
 class PreparedPacket(Prepared):
-    """A Socket.IO packet that is the same for every delivery: an event sent by name, an acknowledgement, an answer."""
+    """A packet that is the same for every delivery: an event sent by name, an acknowledgement, an answer."""
 
     __slots__ = ("_packet",)
 
@@ -139,7 +139,9 @@ class PreparedMessage(Prepared):
     def packet(self, kind: int) -> SioPacket:
         packet = self._packets_by_delivery[kind & BY_EVENT]
         if packet is None:
-            data = list(self._message.event()) if kind & BY_EVENT else ["message", self._message.message_text()]
+            data = (
+                list(self._message.event()) if kind & BY_EVENT else ["message", self._message.message_text()]
+            )
             packet = self._packets_by_delivery[kind & BY_EVENT] = SioPacket(Type.EVENT, data)
         return packet
 
@@ -165,7 +167,7 @@ class Plan:
         return [packet for message in self._sound(kind) for packet in message.packets(kind)]
 
     def _sound(self, kind: int) -> list[Prepared]:
-        """The messages that can be encoded for this kind; the others would take everybody's fan-out with them."""
+        """The messages that can be encoded for this kind; another would take the whole fan-out with it."""
         sound = []
         for message in self.messages:
             try:
