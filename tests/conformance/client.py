@@ -92,7 +92,7 @@ class Kind:
 POLLING_4, WEBSOCKET_4 = Kind(4, "polling"), Kind(4, "websocket")
 POLLING_3, WEBSOCKET_3 = Kind(3, "polling"), Kind(3, "websocket")
 POLLING_3_B64, WEBSOCKET_3_B64 = Kind(3, "polling", b64=True), Kind(3, "websocket", b64=True)
-JSONP_3 = Kind(3, "polling", jsonp=7)
+JSONP_3 = Kind(3, "polling", b64=True, jsonp=7)
 MSGPACK_POLLING, MSGPACK_WEBSOCKET = Kind(4, "polling", msgpack=True), Kind(4, "websocket", msgpack=True)
 
 POLLING = [POLLING_4, POLLING_3, POLLING_3_B64, JSONP_3]

@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "node_differs(reason): the Node reference server does otherwise")
+    config.addinivalue_line("markers", "node_dies(reason): the Node reference server would end")
     config.addinivalue_line("markers", "msgpack: needs a server that knows the msgpack parser")
 
 
@@ -30,6 +31,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (item.get_closest_marker("msgpack") is not None) != (reference == "msgpack"):
             item.add_marker(pytest.mark.skip(reason="this reference server has the other parser"))
+        elif dies := item.get_closest_marker("node_dies"):
+            item.add_marker(pytest.mark.skip(reason=f"the reference server would not survive: {dies.args[0]}"))
         elif differs := item.get_closest_marker("node_differs"):
             item.add_marker(pytest.mark.xfail(reason=differs.args[0], strict=True))
 

@@ -46,7 +46,8 @@ class Answer:
 class Polling:
     """A session over HTTP long polling, of either version.
 
-    ``b64`` (Engine.IO 3) asks for binary as text, ``jsonp`` is the index of a JSONP client.
+    ``b64`` (Engine.IO 3) asks for binary as text, and does so in the handshake alone, as browsers do;
+    ``jsonp`` is the index of a JSONP client.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Polling:
     ) -> None:
         self.eio = eio
         self.query = {"EIO": str(eio), "transport": "polling"}
-        self.query |= {"b64": "1"} if b64 else {}
+        self._handshake = {"b64": "1"} if b64 else {}
         self.query |= {"j": str(jsonp)} if jsonp is not None else {}
         self.opening: Opening
         self.url = url
@@ -63,7 +64,7 @@ class Polling:
         self._inbox: deque[Packet] = deque()
 
     async def open(self, **query: str) -> Opening:
-        answer = await self.request("GET", **query)
+        answer = await self.request("GET", **self._handshake, **query)
         assert answer.status == 200, answer
         head, *rest = self.decode(answer)
         assert isinstance(head, str)

@@ -6,13 +6,14 @@ import aiohttp
 import pytest
 
 from tests.conformance.client import EVERY, Clients, Kind
+from tests.conformance.differences import node_differs
 from tests.conformance.polling import Answer, Polling
 
 UNKNOWN_TRANSPORT, UNKNOWN_SID, BAD_HANDSHAKE_METHOD, BAD_REQUEST, FORBIDDEN, UNSUPPORTED_VERSION = range(6)
 GOOD = {"EIO": "4", "transport": "polling"}
 GOOD_3 = {"EIO": "3", "transport": "polling"}
 
-node_takes_it_for_3 = pytest.mark.node_differs("whatever EIO is not 4 counts as 3")
+node_takes_it_for_3 = node_differs("whatever EIO is not 4 counts as 3")
 
 
 async def ask(clients: Clients, method: str, query: dict[str, str], headers: dict[str, str] | None = None) -> Answer:
@@ -76,7 +77,7 @@ async def test_a_version_that_is_not_exactly_3_or_4_is_refused(clients: Clients,
 
 @pytest.mark.parametrize(
     "method",
-    [pytest.param(method, marks=pytest.mark.node_differs("500 without a body")) for method in ("PUT", "DELETE", "PATCH")],
+    [pytest.param(method, marks=node_differs("500 without a body")) for method in ("PUT", "DELETE", "PATCH")],
 )
 async def test_a_session_takes_no_other_method(clients: Clients, method: str) -> None:
     """Node answers 500, though the client is to blame."""
@@ -141,7 +142,7 @@ async def test_a_bad_websocket_handshake_is_refused_over_http(
     assert refusal.value.status == 400
 
 
-@pytest.mark.node_differs("its message is plain text")
+@node_differs("its message is plain text")
 async def test_a_refused_websocket_is_told_the_code(clients: Clients) -> None:
     """Node writes the bare message."""
     key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.conformance.client import EVERY, POLLING_3, POLLING_4, WEBSOCKET_3, WEBSOCKET_4, Clients, Kind
+from tests.conformance.differences import node_differs
 from tests.conformance.polling import Polling
 from tests.conformance.websocket import WebSocket
 
@@ -43,7 +44,7 @@ async def test_a_ping_is_answered(clients: Clients, kind: Kind) -> None:
     assert await next_packets(transport) == ["3"]
 
 
-@pytest.mark.node_differs("answers without the data")
+@node_differs("answers without the data")
 @pytest.mark.parametrize("kind", ASKING, ids=str)
 async def test_the_data_of_a_ping_comes_back(clients: Clients, kind: Kind) -> None:
     """Node answers a bare ``3`` outside of a probe."""
@@ -87,7 +88,7 @@ async def test_a_heartbeat_in_the_wrong_direction_closes(clients: Clients, kind:
 
 
 @pytest.mark.parametrize(
-    "eio", [4, pytest.param(3, marks=pytest.mark.node_differs("forgets the timeout in the upgrade"))]
+    "eio", [4, pytest.param(3, marks=node_differs("forgets the timeout in the upgrade"))]
 )
 async def test_a_client_that_falls_silent_after_an_upgrade_is_closed(clients: Clients, eio: int) -> None:
     """Node never closes such a client of Engine.IO 3."""

@@ -14,6 +14,7 @@ from tests.conformance.client import (
     Clients,
     Kind,
 )
+from tests.conformance.differences import where_node_differs
 from tests.conformance.parsers import SioPacket, Type
 
 VERSION_5 = [POLLING_4, WEBSOCKET_4]
@@ -69,8 +70,9 @@ async def test_the_payload_of_connect_reaches_the_application(clients: Clients, 
     assert (await client.ask("whoami", namespace=namespace))[0]["auth"] == auth
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=str)
+@pytest.mark.parametrize("kind", where_node_differs(EVERY, "answers an object", lambda kind: kind.eio == 3), ids=str)
 async def test_an_unknown_namespace_is_refused_and_the_session_goes_on(clients: Clients, kind: Kind) -> None:
+    """Node answers Socket.IO 4 with the object of Socket.IO 5 here, though with text elsewhere."""
     client = await clients.joined(kind)
     await client.send(SioPacket(Type.CONNECT, "/nowhere"))
     refusal = SioPacket(Type.CONNECT_ERROR, "/nowhere", data=error_of(client, "Invalid namespace"))
@@ -159,6 +161,7 @@ async def test_an_event_for_a_namespace_that_was_left_closes(clients: Clients, k
     client = await clients.joined(kind)
     await client.join("/custom")
     await client.send(SioPacket(Type.DISCONNECT, "/custom"))
+    assert await client.ask("ask", 1) == [1]
     await client.transport.push('42/custom,["echo",1]')
     await client.transport.closed()
 

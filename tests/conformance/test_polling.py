@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.conformance.client import POLLING, POLLING_3, POLLING_4, Client, Clients, Kind, text_of
+from tests.conformance.differences import node_differs
 from tests.conformance.polling import BINARY, TEXT, Polling
 from tests.conformance.raw import request_left_open
 from tests.conformance.transports import DEADLINE_S, PING, PONG
@@ -69,7 +70,7 @@ async def test_a_second_poll_is_refused_and_closes_the_session(clients: Clients,
     assert (await polling.request("GET")).code == 1
 
 
-@pytest.mark.node_differs("400 without a body")
+@node_differs("400 without a body")
 async def test_a_second_poll_is_told_the_code(clients: Clients) -> None:
     """Node answers 400 with an empty body."""
     _, polling = await joined(clients, POLLING_4)
@@ -136,9 +137,8 @@ MALFORMED_BINARY: dict[str, bytes] = {
 
 def params(table: dict[str, str | bytes], *unknown_to_node: str) -> list[object]:
     """Cases of a table, some of which the reference server lets pass."""
-    lenient = pytest.mark.node_differs("is let pass")
     return [
-        pytest.param(body, id=name, marks=[lenient] if name in unknown_to_node else []) for name, body in table.items()
+        pytest.param(body, id=name, marks=[node_differs("lets it pass")] if name in unknown_to_node else []) for name, body in table.items()
     ]
 
 
