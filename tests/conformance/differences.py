@@ -22,3 +22,8 @@ def node_dies(reason: str) -> pytest.MarkDecorator:
 def where_node_differs(values: Iterable[T], reason: str, differs: Callable[[T], bool]) -> list[ParameterSet]:
     """Mark the values of a parameter with which the reference server differs."""
     return [pytest.param(value, marks=[node_differs(reason)] if differs(value) else []) for value in values]
+
+
+def msgpack_only(values: Iterable[T]) -> list[ParameterSet]:
+    """Mark values of a parameter that need a server which knows the msgpack parser."""
+    return [pytest.param(value, marks=pytest.mark.msgpack) for value in values]

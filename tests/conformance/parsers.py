@@ -122,13 +122,24 @@ class MsgpackParser:
     def feed(self, message: Packet) -> SioPacket | None:
         if isinstance(message, str):
             raise ValueError(f"text for a msgpack client: {message!r}")
-        body = msgpack.unpackb(message)
+        body = _defined(msgpack.unpackb(message))
         if not isinstance(body, dict) or not body.keys() <= {"type", "nsp", "data", "id"}:
             raise ValueError(f"not a msgpack packet: {body!r}")
         kind = Type(body["type"])
         if kind in _PLAIN_TYPE:
             raise ValueError("the msgpack parser has no binary types")
         return SioPacket(kind, body["nsp"], body.get("id"), body.get("data"))
+
+
+_UNDEFINED = msgpack.ExtType(0, b"\x00")
+"""How the Node parser writes ``undefined``."""
+
+
+def _defined(data: Any) -> Any:
+    """Leave out the fields that hold ``undefined``, as JSON does."""
+    if isinstance(data, dict):
+        return {key: _defined(value) for key, value in data.items() if value != _UNDEFINED}
+    return [_defined(item) for item in data] if isinstance(data, list) else data
 
 
 def _extract(data: Any, attachments: list[bytes]) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conformance.client import (
     EVERY,
+    MSGPACK,
     PLAIN,
     POLLING_4,
     WEBSOCKET_3,
@@ -14,11 +15,17 @@ from tests.conformance.client import (
     Clients,
     Kind,
 )
-from tests.conformance.differences import where_node_differs
+from tests.conformance.differences import msgpack_only, where_node_differs
 from tests.conformance.parsers import SioPacket, Type
 
 VERSION_5 = [POLLING_4, WEBSOCKET_4]
 VERSION_4 = [kind for kind in EVERY if kind.eio == 3]
+ANY_PARSER = [*VERSION_5, *msgpack_only(MSGPACK)]
+EVERY_KIND = [*EVERY, *msgpack_only(MSGPACK)]
+NOWHERE = [
+    *where_node_differs(EVERY, "answers an object", lambda kind: kind.eio == 3),
+    *msgpack_only(MSGPACK),
+]
 TIMEOUT_S = 0.3
 """Time to join a namespace; it must be above zero and may not be rounded up to a second."""
 
@@ -30,7 +37,7 @@ def error_of(client: Client, message: str, data: object = None) -> object:
     return {"message": message} | ({"data": data} if data is not None else {})
 
 
-@pytest.mark.parametrize("kind", VERSION_5, ids=str)
+@pytest.mark.parametrize("kind", ANY_PARSER, ids=str)
 async def test_each_namespace_has_an_id_of_its_own(clients: Clients, kind: Kind) -> None:
     client = await clients.opened(kind)
     ids = [await client.join(), await client.join("/custom"), client.transport.opening.sid]
@@ -61,7 +68,7 @@ async def test_version_4_strips_the_query_of_a_namespace(clients: Clients, kind:
     assert await client.ask("ask", 1, namespace="/custom") == [1]
 
 
-@pytest.mark.parametrize("kind", VERSION_5, ids=str)
+@pytest.mark.parametrize("kind", ANY_PARSER, ids=str)
 @pytest.mark.parametrize("namespace", ["/", "/custom"])
 async def test_the_payload_of_connect_reaches_the_application(clients: Clients, kind: Kind, namespace: str) -> None:
     client = await clients.opened(kind)
@@ -70,7 +77,7 @@ async def test_the_payload_of_connect_reaches_the_application(clients: Clients, 
     assert (await client.ask("whoami", namespace=namespace))[0]["auth"] == auth
 
 
-@pytest.mark.parametrize("kind", where_node_differs(EVERY, "answers an object", lambda kind: kind.eio == 3), ids=str)
+@pytest.mark.parametrize("kind", NOWHERE, ids=str)
 async def test_an_unknown_namespace_is_refused_and_the_session_goes_on(clients: Clients, kind: Kind) -> None:
     """Node answers Socket.IO 4 with the object of Socket.IO 5 here, though with text elsewhere."""
     client = await clients.joined(kind)
@@ -80,7 +87,7 @@ async def test_an_unknown_namespace_is_refused_and_the_session_goes_on(clients: 
     await client.join("/custom")
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=str)
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=str)
 @pytest.mark.parametrize(("namespace", "data"), [("/refused", None), ("/refused-with-data", {"code": 7})])
 async def test_the_application_may_refuse(
     clients: Clients, kind: Kind, namespace: str, data: dict[str, int] | None
@@ -112,7 +119,7 @@ async def test_a_client_that_joins_nothing_is_closed_in_time(clients: Clients, k
     assert TIMEOUT_S * 0.8 < time.monotonic() - start < 0.95
 
 
-@pytest.mark.parametrize("kind", VERSION_5, ids=str)
+@pytest.mark.parametrize("kind", ANY_PARSER, ids=str)
 async def test_a_client_in_another_namespace_is_not_closed(clients: Clients, kind: Kind) -> None:
     client = await clients.opened(kind)
     start = time.monotonic()
@@ -136,7 +143,7 @@ async def test_anything_but_connect_at_first_closes(clients: Clients, kind: Kind
     assert time.monotonic() - start < TIMEOUT_S * 0.8, "at once, not by the timeout"
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=str)
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=str)
 async def test_leaving_a_namespace_leaves_the_others(clients: Clients, kind: Kind) -> None:
     client = await clients.joined(kind)
     await client.join("/custom")
@@ -146,7 +153,7 @@ async def test_leaving_a_namespace_leaves_the_others(clients: Clients, kind: Kin
     assert await client.ask("ask", 2, namespace="/custom") == [2]
 
 
-@pytest.mark.parametrize("kind", VERSION_5, ids=str)
+@pytest.mark.parametrize("kind", ANY_PARSER, ids=str)
 async def test_the_default_namespace_can_be_left_and_joined_again(clients: Clients, kind: Kind) -> None:
     client = await clients.opened(kind)
     first = await client.join()
@@ -166,7 +173,7 @@ async def test_an_event_for_a_namespace_that_was_left_closes(clients: Clients, k
     await client.transport.closed()
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=str)
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=str)
 async def test_the_server_may_end_one_namespace_alone(clients: Clients, kind: Kind) -> None:
     client = await clients.joined(kind)
     await client.join("/custom")

@@ -50,6 +50,10 @@ class WebSocket:
             else:
                 await self._socket.send_bytes(packet if self.eio == 4 else _MESSAGE_BYTE + packet)
 
+    async def send_frame(self, frame: bytes) -> None:
+        """Send a binary frame as it is."""
+        await self._socket.send_bytes(frame)
+
     async def push(self, *packets: Packet) -> None:
         with contextlib.suppress(aiohttp.ClientConnectionResetError):
             await self.send(*packets)
