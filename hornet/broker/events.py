@@ -1,0 +1,84 @@
+"""What Hornet tells backends about its clients, in the order in which it happened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from hornet.broker.client import Client, publish_all
+from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
+from hornet.core.errors import RedisUnavailable
+from hornet.core.jsontext import dump_json
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 100_000
+"""Events kept while Redis is away, about 20 MB; older ones go first, and are counted."""
+
+BATCH = 500
+RETRY_S = 0.5
+
+
+class EventPublisher:
+    """Publishes ``{"token","channel"}`` on ``hornet:events:connect`` and ``:disconnect``.
+
+    Telling never waits: :meth:`run` sends in the background, several in one round trip. While Redis is
+    away events wait; past ``MAX_WAITING`` the oldest are dropped and counted in ``dropped``.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._work = asyncio.Event()
+        self.dropped = 0
+
+    def tell_connect(self, token: str, channels: Iterable[str]) -> None:
+        self._tell(EVENTS_CONNECT, token, channels)
+
+    def tell_disconnect(self, token: str, channels: Iterable[str]) -> None:
+        self._tell(EVENTS_DISCONNECT, token, channels)
+
+    async def run(self) -> None:
+        """Send what is told, until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self._send_waiting()
+
+    async def flush(self, timeout_s: float) -> None:
+        """Send what still waits when Hornet stops; gives up at the first failure."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._waiting:
+                    await self._send_batch()
+        except (RedisUnavailable, TimeoutError):
+            log.warning("Stopped with %d connect/disconnect events unsent", len(self._waiting))
+
+    def _tell(self, topic: str, token: str, channels: Iterable[str]) -> None:
+        for channel in channels:
+            self._waiting.append((topic, dump_json({"token": token, "channel": channel})))
+        while len(self._waiting) > MAX_WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._work.set()
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            try:
+                await self._send_batch()
+            except RedisUnavailable as error:
+                log.warning(
+                    "Can't tell backends about clients (%s); %d events wait", error, len(self._waiting)
+                )
+                await asyncio.sleep(RETRY_S)
+
+    async def _send_batch(self) -> None:
+        """Publish the oldest events. After a failure they wait on: told twice is better than not at all."""
+        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        try:
+            await publish_all(self._client, batch)
+        except RedisUnavailable:
+            self._waiting.extendleft(reversed(batch))
+            raise

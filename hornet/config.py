@@ -1,0 +1,197 @@
+"""The configuration: defaults, then a file, then the environment, then flags; the later wins.
+
+Each component declares its own section (a frozen dataclass whose fields carry their documentation). An
+option has one name everywhere: ``auth_timeout`` in a TOML or JSON file, ``HORNET_AUTH_TIMEOUT`` in the
+environment, ``--auth-timeout`` on the command line. A name that nobody knows is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hornet.broker.settings import RedisSettings
+from hornet.core.errors import SetupError
+from hornet.core.options import option
+from hornet.engine.settings import EngineSettings
+from hornet.flows.settings import SessionSettings
+from hornet.web.settings import ServerSettings
+
+ENVIRONMENT_PREFIX = "HORNET_"
+CONFIG_VARIABLE = "HORNET_CONFIG"
+UNIT_SUFFIXES = ("_s", "_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    log_level: str = option(
+        "info", doc="Least important level that is logged: debug, info, warning or error.", unit="level"
+    )
+
+    def __post_init__(self) -> None:
+        if self.log_level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"log_level {self.log_level!r} is not debug, info, warning or error")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. Components get their own section of it, never the whole."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: where it lives in :class:`Config`, and what is known of it."""
+
+    section: str
+    field: str
+    kind: Any
+    default: Any
+    doc: str
+    unit: str
+    secret: bool
+
+    @property
+    def name(self) -> str:
+        """The field's name without the unit that it ends in: files and flags give the unit in their text."""
+        for suffix in UNIT_SUFFIXES:
+            if self.field.endswith(suffix):
+                return self.field.removesuffix(suffix)
+        return self.field
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def is_list(self) -> bool:
+        return bool(self.kind == tuple[str, ...])
+
+
+def options() -> Iterator[Option]:
+    """Every option there is, in the order of the sections."""
+    for part in dataclasses.fields(Config):
+        section = get_type_hints(Config)[part.name]
+        hints = get_type_hints(section)
+        for item in dataclasses.fields(section):
+            facts = item.metadata
+            yield Option(
+                part.name,
+                item.name,
+                hints[item.name],
+                item.default,
+                facts["doc"],
+                facts["unit"],
+                facts["secret"],
+            )
+
+
+def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Config:
+    """Merge the sources; ``flags`` holds values by option name, and only those that were given.
+
+    Raises:
+        SetupError: an unknown name or a value that is not of its kind; the sentence names it and its source.
+    """
+    if file is None and environment.get(CONFIG_VARIABLE):
+        file = Path(environment[CONFIG_VARIABLE])
+    known = {one.name: one for one in options()}
+    values: dict[str, Any] = {}
+    for source, given in (
+        (f"the file {file}", _read_file(file) if file else {}),
+        ("the environment", _read_environment(environment, known)),
+        ("the command line", flags),
+    ):
+        for name, value in given.items():
+            if name not in known:
+                raise SetupError(f"Unknown option {name!r} in {source}.")
+            values[name] = _convert(known[name], value, source)
+    return _build(known, values)
+
+
+def _build(known: Mapping[str, Option], values: Mapping[str, Any]) -> Config:
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        sections.setdefault(known[name].section, {})[known[name].field] = value
+    hints = get_type_hints(Config)
+    try:
+        return Config(**{section: hints[section](**fields) for section, fields in sections.items()})
+    except ValueError as error:
+        raise SetupError(f"The configuration is not valid: {error}.") from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(
+            f"The configuration file {path} can't be read: {getattr(error, 'strerror', error)}."
+        ) from None
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SetupError(f"The configuration file {path} is malformed: {error}.") from None
+    if not isinstance(values, dict):
+        raise SetupError(f"The configuration file {path} holds no table of options.")
+    return values
+
+
+def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option]) -> dict[str, str]:
+    variables = {one.variable: one.name for one in known.values()}
+    found = {}
+    for variable, value in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        if variable not in variables:
+            raise SetupError(f"Unknown environment variable {variable}.")
+        found[variables[variable]] = value
+    return found
+
+
+def _convert(wanted: Option, value: Any, source: str) -> Any:
+    """The value in the option's own type; text is read as people write it."""
+    try:
+        if wanted.is_list:
+            items = value.split(",") if isinstance(value, str) else value
+            if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+                raise ValueError
+            return tuple(item.strip() for item in items if item.strip())
+        if wanted.kind is bool:
+            return _convert_bool(value)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
+        if wanted.kind is str and not isinstance(value, str):
+            raise ValueError
+        return wanted.kind(value)
+    except ValueError:
+        shown = "***" if wanted.secret else repr(value)
+        kind = (
+            "list"
+            if wanted.is_list
+            else {"int": "whole number", "float": "number"}.get(wanted.kind.__name__, wanted.kind.__name__)
+        )
+        raise SetupError(f"{shown} in {source} is not a {kind}, which {wanted.name!r} takes.") from None
+
+
+def _convert_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if isinstance(value, str) and value.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError

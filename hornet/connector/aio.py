@@ -1,0 +1,74 @@
+"""The connector for asyncio backends: the same calls, awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+
+from hornet.connector import commands
+from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
+
+
+class AsyncConnector:
+    """What :class:`hornet.connector.Connector` does, for one event loop."""
+
+    def __init__(
+        self,
+        redis: str | Redis = commands.DEFAULT_URL,
+        *,
+        ttl: int = DEFAULT_TOKEN_TTL_S,
+        token_length: int = DEFAULT_TOKEN_LENGTH,
+    ) -> None:
+        self._owns_redis = isinstance(redis, str)
+        self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
+        self.ttl = ttl
+        self.token_length = token_length
+
+    async def create_access_token(self, channels: str | Iterable[str], *, ttl: int | None = None) -> str:
+        """See :meth:`hornet.connector.Connector.create_access_token`."""
+        token = create_token(self.token_length)
+        async with self.redis.pipeline(transaction=True) as pipeline:
+            for command in commands.token_commands(token, channels, self.ttl if ttl is None else ttl):
+                pipeline.execute_command(*command)
+            await pipeline.execute()
+        return token
+
+    async def publish(
+        self,
+        channels: str | Iterable[str],
+        type: str,
+        message: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> int:
+        """See :meth:`hornet.connector.Connector.publish`."""
+        heard = 0
+        for command in commands.publish_commands(channels, type, message, options or {}):
+            heard += int(await self.redis.execute_command(*command))
+        return heard
+
+    async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
+        """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
+        return int(await self.redis.execute_command(*commands.disconnect_command(tokens)))
+
+    async def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """See :meth:`hornet.connector.Connector.subscribe`."""
+        async with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(*commands.EVENT_TOPICS)
+            async for item in pubsub.listen():
+                topic = item["channel"]
+                yield commands.parse_event(
+                    topic.decode() if isinstance(topic, bytes) else topic, item["data"]
+                )
+
+    async def close(self) -> None:
+        """Close the connections, unless the client was handed in."""
+        if self._owns_redis:
+            await self.redis.aclose()
+
+    async def __aenter__(self) -> AsyncConnector:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

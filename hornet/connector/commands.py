@@ -1,0 +1,90 @@
+"""What a connector does, as Redis commands. Both connectors, sync and async, send exactly these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hornet.broker.keys import CONTROL_TOPIC, EVENTS_CONNECT, EVENTS_DISCONNECT, channel_topic, token_key
+from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
+from hornet.core.jsontext import dump_json, parse_json
+from hornet.core.messages import parse_publish
+from hornet.core.tokens import is_token
+
+Command = tuple[str, ...]
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+EVENT_TOPICS = {EVENTS_CONNECT: "connect", EVENTS_DISCONNECT: "disconnect"}
+
+
+def token_commands(token: str, channels: str | Iterable[str], ttl_s: int) -> list[Command]:
+    """Make ``token`` open ``channels``; to be sent as one transaction.
+
+    Raises:
+        ValueError: no channel, a name that is none, or the reserved one.
+    """
+    names = _names(channels)
+    if CONTROL_CHANNEL in names:
+        raise ValueError(f"channel {CONTROL_CHANNEL!r} is reserved")
+    if ttl_s < 1:
+        raise ValueError("a token lives at least one second")
+    return [("SADD", token_key(token), *names), ("EXPIRE", token_key(token), str(ttl_s))]
+
+
+def publish_commands(
+    channels: str | Iterable[str], kind: str, message: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> list[Command]:
+    """Publish one message on each channel. It is checked here as Hornet will check it.
+
+    Raises:
+        ValueError: a channel that is none, data that JSON can't carry, or an option Hornet does not know.
+        InvalidPublish: ``only`` or ``except`` is no token and no list of tokens.
+    """
+    if not isinstance(kind, str):
+        raise ValueError("the type of a message is a string")
+    unknown = set(options) - {"only", "except"}
+    if unknown:
+        raise ValueError(f"unknown publish option {sorted(unknown)[0]!r}; there are 'only' and 'except'")
+    addressed = {name: _address(value) for name, value in options.items() if value is not None}
+    text = dump_json({**(message or {}), **addressed, "type": kind})
+    names = _names(channels)
+    parse_publish(names[0], text.encode("utf-8", "surrogatepass"))
+    return [("PUBLISH", channel_topic(name), text) for name in names]
+
+
+def disconnect_command(tokens: str | Iterable[str]) -> Command:
+    """Close the sessions of ``tokens`` on every node.
+
+    Raises:
+        ValueError: something in ``tokens`` is no token.
+    """
+    listed = [tokens] if isinstance(tokens, str) else list(tokens)
+    if not all(is_token(token) for token in listed):
+        raise ValueError("tokens are non-empty strings")
+    return ("PUBLISH", CONTROL_TOPIC, dump_json({"type": "disconnect_tokens", "tokens": listed}))
+
+
+def parse_event(topic: str, payload: bytes | str) -> tuple[str, dict[str, Any]]:
+    """("connect" or "disconnect", ``{"token", "channel"}``) from what Hornet publishes.
+
+    Raises:
+        ValueError: the payload is not what Hornet sends.
+    """
+    event = parse_json(payload)
+    if not isinstance(event, dict):
+        raise ValueError("an event is a JSON object")
+    return EVENT_TOPICS[topic], event
+
+
+def _names(channels: str | Iterable[str]) -> list[str]:
+    names = [channels] if isinstance(channels, str) else list(channels)
+    if not names:
+        raise ValueError("no channel given")
+    for name in names:
+        if not is_channel_name(name):
+            raise ValueError(f"{name!r} is no channel name")
+    return names
+
+
+def _address(value: Any) -> Any:
+    return value if isinstance(value, str) else list(value)

@@ -1,0 +1,88 @@
+"""The connector for backends with threads or processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from redis import Redis
+
+from hornet.connector import commands
+from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
+
+
+class Connector:
+    """Tokens and publishing for a backend, straight through Redis. Safe to share between threads.
+
+    ``redis`` is a URL or a ready client (for Sentinel, TLS options, or a pool of your own). ``ttl`` is how
+    many seconds an unused token lives. Redis failures come as redis-py's own exceptions.
+    """
+
+    def __init__(
+        self,
+        redis: str | Redis = commands.DEFAULT_URL,
+        *,
+        ttl: int = DEFAULT_TOKEN_TTL_S,
+        token_length: int = DEFAULT_TOKEN_LENGTH,
+    ) -> None:
+        self._owns_redis = isinstance(redis, str)
+        self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
+        self.ttl = ttl
+        self.token_length = token_length
+
+    def create_access_token(self, channels: str | Iterable[str], *, ttl: int | None = None) -> str:
+        """A fresh one-time token that lets one client into ``channels`` within ``ttl`` seconds.
+
+        Raises:
+            ValueError: no channel, a name that is none, or the reserved channel ``hornet``.
+        """
+        token = create_token(self.token_length)
+        with self.redis.pipeline(transaction=True) as pipeline:
+            for command in commands.token_commands(token, channels, self.ttl if ttl is None else ttl):
+                pipeline.execute_command(*command)
+            pipeline.execute()
+        return token
+
+    def publish(
+        self,
+        channels: str | Iterable[str],
+        type: str,
+        message: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Publish on one or several channels; ``options`` may hold ``only`` and ``except``.
+
+        Returns how many nodes heard it, summed over the channels: 0 means that no client is there.
+
+        Raises:
+            ValueError: a malformed channel, message or option; nothing was published.
+        """
+        heard = 0
+        for command in commands.publish_commands(channels, type, message, options or {}):
+            heard += int(self.redis.execute_command(*command))
+        return heard
+
+    def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
+        """Close the sessions of ``tokens`` for good; kill unused ones. Returns how many nodes heard."""
+        return int(self.redis.execute_command(*commands.disconnect_command(tokens)))
+
+    def subscribe(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go."""
+        with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            pubsub.subscribe(*commands.EVENT_TOPICS)
+            for item in pubsub.listen():
+                topic = item["channel"]
+                yield commands.parse_event(
+                    topic.decode() if isinstance(topic, bytes) else topic, item["data"]
+                )
+
+    def close(self) -> None:
+        """Close the connections, unless the client was handed in."""
+        if self._owns_redis:
+            self.redis.close()
+
+    def __enter__(self) -> Connector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,116 @@
+"""What a client shows to get in: a token, the channels it wants, and how it wants its messages.
+
+The same fields are read from four places: event ``message`` with a JSON string (the classic way) or an
+object, the Socket.IO ``auth`` payload, and the handshake's query string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hornet.core.channels import is_channel_name
+from hornet.core.errors import RefusedCredentials
+from hornet.core.jsontext import parse_json
+from hornet.core.messages import Delivery
+from hornet.core.tokens import is_token
+
+MAX_CHANNELS = 100
+"""How many channels one attempt may ask for; a page needs a handful."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """``token`` and one or more distinct ``channels``, well-formed but not yet checked against Redis."""
+
+    token: str
+    channels: tuple[str, ...]
+
+
+def parse_credentials(shown: object) -> Credentials:
+    """Read a JSON string or an object with ``token`` and ``channels`` (or ``channel``).
+
+    Raises:
+        RefusedCredentials: ``WRONG_PARAMETERS`` when it is neither, or a field is missing or malformed.
+    """
+    if isinstance(shown, str):
+        try:
+            shown = parse_json(shown)
+        except ValueError:
+            raise _wrong("the message is not JSON") from None
+    if not isinstance(shown, Mapping):
+        raise _wrong("the message is not an object")
+    token = shown.get("token")
+    if not is_token(token):
+        raise _wrong("'token' is missing or not a token")
+    return Credentials(token, _parse_channels(shown))
+
+
+def parse_delivery(shown: object, default: Delivery) -> Delivery:
+    """The ``delivery`` a client asks for; ``default`` when it does not say.
+
+    Raises:
+        RefusedCredentials: ``WRONG_PARAMETERS`` for a word that names no delivery.
+    """
+    wanted = shown.get("delivery") if isinstance(shown, Mapping) else None
+    if wanted is None:
+        return default
+    try:
+        return Delivery(wanted)
+    except ValueError:
+        raise _wrong("'delivery' is neither 'message' nor 'event'") from None
+
+
+def query_fields(query: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """The credential fields of a query string, as the object that :func:`parse_credentials` reads.
+
+    ``channels`` may be repeated, a JSON list, or joined by commas (as Socket.IO clients write a list);
+    ``channel`` may be repeated and is taken as it stands. Empty when the query carries none of them.
+    """
+    fields: dict[str, object] = {}
+    for name in ("token", "delivery"):
+        if values := query.get(name):
+            fields[name] = values[-1]
+    channels: list[object] = list(query.get("channel", ()))
+    for value in query.get("channels", ()):
+        channels.extend(_split_channels(value))
+    if channels:
+        fields["channels"] = channels
+    return fields
+
+
+def shows_credentials(fields: object) -> bool:
+    """True when ``auth`` or the query says anything about getting in, so that silence is not an error."""
+    return isinstance(fields, Mapping) and any(name in fields for name in ("token", "channels", "channel"))
+
+
+def _parse_channels(shown: Mapping[str, object]) -> tuple[str, ...]:
+    wanted = shown.get("channels")
+    if wanted is None:
+        wanted = shown.get("channel")
+    if not isinstance(wanted, list | tuple):
+        wanted = [wanted]  # a single name is one channel, never a list of letters
+    names = [str(name) if type(name) is int else name for name in wanted]
+    if not names:
+        raise _wrong("'channels' is empty")
+    if len(names) > MAX_CHANNELS:
+        raise _wrong(f"'channels' asks for more than {MAX_CHANNELS} channels")
+    found = [name for name in names if is_channel_name(name)]
+    if len(found) < len(names):
+        raise _wrong("'channels' is missing or holds something that is no channel name")
+    return tuple(dict.fromkeys(found))
+
+
+def _split_channels(value: str) -> Sequence[object]:
+    if value.startswith("["):
+        try:
+            listed = parse_json(value)
+        except ValueError:
+            pass
+        else:
+            return listed if isinstance(listed, list) else [value]
+    return [part for part in value.split(",") if part]
+
+
+def _wrong(detail: str) -> RefusedCredentials:
+    return RefusedCredentials("WRONG_PARAMETERS", detail)

@@ -1,0 +1,113 @@
+"""What a backend publishes, and the forms in which it reaches a client.
+
+A publish is a JSON object with a string ``type``, on ``hornet:channel:<channel>``. ``only`` and ``except``
+address it: a token, or a list of tokens. They are taken out before delivery, since they name other
+clients' tokens; ``channel`` is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any, Protocol
+
+from hornet.core.errors import InvalidPublish
+from hornet.core.jsontext import dump_json, parse_json
+
+RESERVED_EVENTS = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Event names that a Socket.IO client keeps for itself. socket.io-parser from 4.2 on treats such an event
+from the server as a malformed packet and drops the connection."""
+
+
+class Delivery(Enum):
+    """How a session wants its messages."""
+
+    MESSAGE = "message"
+    """Event ``message`` with the JSON string: the classic contract, and the default."""
+    EVENT = "event"
+    """A Socket.IO event named by the message's ``type``, with the object as its argument."""
+
+
+class Outgoing(Protocol):
+    """One message, in each form a session may want. The engine asks for a form at most once."""
+
+    def message_text(self) -> str:
+        """The argument of event ``message``: the JSON string."""
+        ...
+
+    def event(self) -> tuple[str, object]:
+        """The event's name, and its argument as JSON data."""
+        ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message on its way to the sessions of ``channel``; ``body`` includes ``type`` and ``channel``.
+
+    ``only`` and ``but`` hold tokens; ``only`` is None when the message is for the whole channel, and
+    the empty set when it is for nobody.
+    """
+
+    channel: str
+    body: dict[str, Any]
+    only: frozenset[str] | None = None
+    but: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def _text(self) -> str:
+        return dump_json(self.body)
+
+    def message_text(self) -> str:
+        return self._text
+
+    def event(self) -> tuple[str, object]:
+        """Named by ``type``; a type that clients reserve for themselves comes as event ``message``."""
+        kind: str = self.body["type"]
+        return ("message" if kind in RESERVED_EVENTS else kind), self.body
+
+
+def parse_publish(channel: str, payload: bytes) -> Message:
+    """The message that a connector published on ``channel``; its JSON text is made and known to be good.
+
+    Raises:
+        InvalidPublish: ``NOT_JSON``, ``NOT_AN_OBJECT``, ``NO_TYPE`` or ``BAD_ADDRESS``.
+    """
+    try:
+        body = parse_json(payload)
+    except ValueError:
+        raise InvalidPublish("NOT_JSON", "the payload is not JSON that a browser can read") from None
+    if not isinstance(body, dict):
+        raise InvalidPublish("NOT_AN_OBJECT", "the payload is JSON, but not an object")
+    if not isinstance(body.get("type"), str):
+        raise InvalidPublish("NO_TYPE", "the object has no string 'type'")
+    only = _parse_tokens("only", body.pop("only", None))
+    but = _parse_tokens("except", body.pop("except", None))
+    body["channel"] = channel
+    message = Message(channel, body, only, but or frozenset())
+    try:
+        message.message_text()
+    except ValueError:
+        raise InvalidPublish("NOT_JSON", "a number in the payload is beyond what JSON can carry") from None
+    return message
+
+
+def _parse_tokens(name: str, value: object) -> frozenset[str] | None:
+    """The tokens of ``only`` or ``except``: None when absent, one string, or a list of strings.
+
+    The Java connector turns a list into its JSON text; a token never starts with a bracket.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = parse_json(value)
+        except ValueError:
+            raise InvalidPublish("BAD_ADDRESS", f"'{name}' looks like a list, but is not JSON") from None
+    if isinstance(value, str):
+        return frozenset((value,))
+    if isinstance(value, list) and all(isinstance(token, str) for token in value):
+        return frozenset(value)
+    raise InvalidPublish("BAD_ADDRESS", f"'{name}' is neither a token nor a list of tokens")

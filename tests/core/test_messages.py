@@ -1,0 +1,100 @@
+"""What is a publish, what is none, and what a client gets of it."""
+
+import json
+
+import pytest
+
+from hornet.core.errors import InvalidPublish
+from hornet.core.messages import RESERVED_EVENTS, parse_publish
+
+
+def test_channel_is_added_and_the_rest_is_kept() -> None:
+    message = parse_publish("news", b'{"type":"hello","text":"h\xc3\xa9","n":[1,2.5,null,true]}')
+    assert json.loads(message.message_text()) == {
+        "type": "hello", "text": "hé", "n": [1, 2.5, None, True], "channel": "news",
+    }  # fmt: skip
+
+
+def test_the_text_is_what_a_browser_would_write() -> None:
+    message = parse_publish("news", b'{ "type": "hello",  "text": "h\\u00e9\\ud83d\\ude00" }')
+    assert message.message_text() == '{"type":"hello","text":"hé😀","channel":"news"}'
+
+
+def test_a_channel_in_the_payload_does_not_forge_another() -> None:
+    assert parse_publish("a", b'{"type":"x","channel":"b"}').body["channel"] == "a"
+
+
+def test_a_lone_surrogate_survives_as_an_escape_for_the_engine() -> None:
+    assert "\ud800" in parse_publish("a", b'{"type":"x","text":"\\ud800"}').message_text()
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "NOT_JSON"),
+        (b"hello", "NOT_JSON"),
+        (b'{"type":"x"', "NOT_JSON"),
+        (b'{"type":"x","n":NaN}', "NOT_JSON"),
+        (b'{"type":"x","n":Infinity}', "NOT_JSON"),
+        (b'{"type":"x","n":-Infinity}', "NOT_JSON"),
+        (b'{"type":"x","n":1e999}', "NOT_JSON"),
+        (b'{"type":"x","n":' + b"9" * 5000 + b"}", "NOT_JSON"),
+        (b'{"type":"\xff"}', "NOT_JSON"),
+        (b'{"type":"x","deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "NOT_JSON"),
+        (b"[]", "NOT_AN_OBJECT"),
+        (b'"text"', "NOT_AN_OBJECT"),
+        (b"null", "NOT_AN_OBJECT"),
+        (b"{}", "NO_TYPE"),
+        (b'{"type":null}', "NO_TYPE"),
+        (b'{"type":7}', "NO_TYPE"),
+        (b'{"type":"x","only":7}', "BAD_ADDRESS"),
+        (b'{"type":"x","only":{"a":1}}', "BAD_ADDRESS"),
+        (b'{"type":"x","only":["a",7]}', "BAD_ADDRESS"),
+        (b'{"type":"x","only":"[a"}', "BAD_ADDRESS"),
+        (b'{"type":"x","except":true}', "BAD_ADDRESS"),
+    ],
+)
+def test_a_malformed_publish_is_refused_with_a_code(payload: bytes, code: str) -> None:
+    with pytest.raises(InvalidPublish) as refused:
+        parse_publish("news", payload)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "only"),
+    [
+        ("", None),
+        (',"only":null', None),
+        (',"only":"t1"', {"t1"}),
+        (',"only":["t1","t2"]', {"t1", "t2"}),
+        (',"only":[]', set()),
+        (',"only":"[\\"t1\\",\\"t2\\"]"', {"t1", "t2"}),
+    ],
+)
+def test_only_is_a_token_or_a_list_of_tokens(given: str, only: set[str] | None) -> None:
+    message = parse_publish("news", f'{{"type":"x"{given}}}'.encode())
+    assert message.only == only
+
+
+def test_except_is_read_like_only_and_absent_means_nobody() -> None:
+    assert parse_publish("news", b'{"type":"x","except":"t1"}').but == {"t1"}
+    assert parse_publish("news", b'{"type":"x"}').but == frozenset()
+
+
+def test_the_tokens_of_others_are_not_delivered() -> None:
+    message = parse_publish("news", b'{"type":"x","only":["t1"],"except":"t2"}')
+    assert message.message_text() == '{"type":"x","channel":"news"}'
+
+
+def test_event_delivery_names_the_event_by_the_type() -> None:
+    assert parse_publish("news", b'{"type":"hello"}').event() == (
+        "hello",
+        {"type": "hello", "channel": "news"},
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(RESERVED_EVENTS))
+def test_a_type_that_clients_reserve_comes_as_event_message(kind: str) -> None:
+    name, argument = parse_publish("news", json.dumps({"type": kind}).encode()).event()
+    assert name == "message"
+    assert argument == {"type": kind, "channel": "news"}

@@ -1,0 +1,100 @@
+"""Pages in a real headless Chromium, the one that npm brings; nothing of the machine's own is used."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.e2e.driver import JS, Driver
+from tests.e2e.javascript import NODE, locked, node_environment
+
+UNPACK_DEADLINE_S = 120
+DEADLINE_S = 15.0
+
+
+def unpack_chromium(modules: Path) -> Path:
+    """Return the folder with Chromium, its libraries and fonts, unpacked once for this installation."""
+    folder = modules / ".chromium"
+    with locked(JS / "package-lock.json"):
+        if not folder.exists():
+            fresh = modules / ".chromium-fresh"
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            subprocess.run(
+                [NODE, JS / "unpack-chromium.mjs", fresh],
+                env=node_environment(),
+                stdin=subprocess.DEVNULL,
+                timeout=UNPACK_DEADLINE_S,
+                check=True,
+            )
+            fresh.rename(folder)
+    return folder
+
+
+class Page:
+    """One tab. Made by ``Browser.open``."""
+
+    def __init__(self, request: Callable[..., Any], number: int) -> None:
+        self._request = request
+        self._number = number
+        self.errors: list[str] = []
+        self.console: list[str] = []
+
+    async def evaluate(self, script: str) -> Any:
+        """Run an expression in the page and return its value; a promise is awaited."""
+        return await self._request("evaluate", page=self._number, script=script)
+
+    async def wait_for(self, condition: str, deadline_s: float = DEADLINE_S) -> None:
+        """Return once the expression is true in the page.
+
+        Raises: DriverError when it does not become so in time.
+        """
+        await self._request("wait", page=self._number, condition=condition, deadline_ms=deadline_s * 1000)
+
+    async def click(self, selector: str) -> None:
+        await self._request("click", page=self._number, selector=selector)
+
+    async def fill(self, selector: str, text: str) -> None:
+        await self._request("fill", page=self._number, selector=selector, text=text)
+
+    async def screenshot(self, path: Path) -> None:
+        await self._request("screenshot", page=self._number, path=str(path))
+
+    async def close(self) -> None:
+        await self._request("close", page=self._number)
+
+
+class Browser:
+    """A Chromium process that runs for the length of ``async with``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._driver = Driver("browser.mjs", str(folder))
+        self._numbers = count(1)
+        self._pages: dict[int, Page] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._driver.__aenter__()
+        self._driver.listen(self._report)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._driver.__aexit__(kind, error, trace)
+
+    def _report(self, said: dict[str, Any]) -> None:
+        page = self._pages[said["page"]]
+        (page.errors if said["report"] == "error" else page.console).append(said["text"])
+
+    async def open(self, url: str, *, width: int = 1280, height: int = 800) -> Page:
+        """Open a tab of that size in CSS pixels and return once the page has loaded."""
+        number = next(self._numbers)
+        page = self._pages[number] = Page(self._driver.request, number)
+        await self._driver.request("open", page=number, url=url, width=width, height=height)
+        return page

@@ -1,0 +1,43 @@
+// Pages in a real Chromium, driven over stdio. The browser comes unpacked in the folder named first.
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { say, serve } from "./lines.mjs";
+
+const folder = process.argv[2];
+const browser = await chromium.launch({
+  executablePath: join(folder, "chromium"),
+  // Tests run as root in containers, where Chromium's own sandbox cannot start.
+  args: ["--no-sandbox", "--no-zygote", "--disable-gpu", "--disable-dev-shm-usage"],
+  env: {
+    ...process.env,
+    LD_LIBRARY_PATH: join(folder, "al2023", "lib"),
+    FONTCONFIG_PATH: join(folder, "fonts"),
+    XDG_CACHE_HOME: join(folder, "cache"),
+    XDG_CONFIG_HOME: join(folder, "config"),
+  },
+});
+const pages = new Map();
+
+await serve(
+  {
+    async open({ page, url, width, height }) {
+      const opened = await browser.newPage({ viewport: { width, height } });
+      pages.set(page, opened);
+      const report = (kind, text) => say({ report: kind, page, text });
+      opened.on("pageerror", (error) => report("error", String(error)));
+      opened.on("console", (message) => report(message.type() === "error" ? "error" : "console", message.text()));
+      await opened.goto(url, { waitUntil: "load" });
+    },
+    evaluate: ({ page, script }) => pages.get(page).evaluate(script),
+    async wait({ page, condition, deadline_ms }) {
+      await pages.get(page).waitForFunction(condition, undefined, { timeout: deadline_ms });
+    },
+    click: ({ page, selector }) => pages.get(page).click(selector, { timeout: 5000 }),
+    fill: ({ page, selector, text }) => pages.get(page).fill(selector, text, { timeout: 5000 }),
+    async screenshot({ page, path }) {
+      await pages.get(page).screenshot({ path, fullPage: true });
+    },
+    close: ({ page }) => pages.get(page).close(),
+  },
+  () => browser.close(),
+);

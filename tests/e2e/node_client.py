@@ -1,0 +1,171 @@
+"""Stock Socket.IO clients, of every version that ``js/package.json`` names, in a real Node."""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+
+from tests.e2e.driver import JS, Driver
+
+DEADLINE_S = 10.0
+ALIAS = "socket.io-client-"
+VERSIONS = tuple(
+    sorted(
+        (
+            name.removeprefix(ALIAS)
+            for name in json.loads((JS / "package.json").read_text())["dependencies"]
+            if name.startswith(ALIAS)
+        ),
+        key=lambda version: tuple(map(int, version.split("."))),
+        reverse=True,
+    )
+)
+LATEST = VERSIONS[0]
+POLLING = ("polling",)
+WEBSOCKET = ("websocket",)
+UPGRADE = ("polling", "websocket")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a client saw: ``open``, ``upgrade``, ``connect``, ``disconnect``, ``event``, ``heard``, and so on.
+
+    ``name`` is the event's name, the transport's, or the reason, whichever the kind has.
+    """
+
+    kind: str
+    name: str
+    args: tuple[Any, ...]
+
+
+class NodeClient:
+    """One socket of a stock client. Made by ``NodeClients.connect``."""
+
+    def __init__(self, driver: Driver, number: int) -> None:
+        self._driver = driver
+        self._number = number
+        self._taken: Counter[tuple[str, str | None]] = Counter()
+        self._changed = asyncio.Event()
+        self.log: list[Report] = []
+
+    def add(self, report: Report) -> None:
+        """Note what the client saw and wake whoever waits for it."""
+        self.log.append(report)
+        self._changed.set()
+
+    def seen(self, kind: str, name: str | None = None) -> list[Report]:
+        """All reports so far of that kind (and name), in order."""
+        return [r for r in self.log if r.kind == kind and (name is None or r.name == name)]
+
+    async def next(self, kind: str, name: str | None = None, deadline_s: float = DEADLINE_S) -> Report:
+        """Return the next report of that kind (and name) that no earlier call with the same arguments got.
+
+        Raises: AssertionError with all that was seen, when none comes in time.
+        """
+        key = (kind, name)
+        try:
+            async with asyncio.timeout(deadline_s):
+                while len(found := self.seen(kind, name)) <= self._taken[key]:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {kind} {name or ''} within {deadline_s} s; saw {self.log}") from None
+        self._taken[key] += 1
+        return found[self._taken[key] - 1]
+
+    async def event(self, name: str = "message", deadline_s: float = DEADLINE_S) -> Any:
+        """Return the argument of the next event of that name; a JSON string is parsed, as hornet.js does."""
+        args = (await self.next("event", name, deadline_s)).args
+        assert len(args) == 1, f"{name} came with {len(args)} arguments"
+        return json.loads(args[0]) if isinstance(args[0], str) else args[0]
+
+    async def emit(self, name: str, *args: Any) -> None:
+        await self._request("emit", name=name, args=args)
+
+    async def call(self, name: str, *args: Any) -> Any:
+        """Emit with an acknowledgement; return its arguments as a list."""
+        return await self._request("call", name=name, args=args)
+
+    async def show(self, token: str, *channels: str) -> None:
+        """Send classic credentials: event ``message`` with a JSON string."""
+        await self.emit("message", json.dumps({"token": token, "channels": channels}))
+
+    async def state(self) -> dict[str, Any]:
+        """The client's view: ``id``, ``connected``, ``active``, ``recovered``, ``transport``."""
+        state: dict[str, Any] = await self._request("state")
+        return state
+
+    async def disconnect(self) -> None:
+        await self._request("disconnect")
+
+    async def cut(self) -> None:
+        """End the transport as a lost network does."""
+        await self._request("cut")
+
+    async def open(self) -> None:
+        """Connect again after ``disconnect``."""
+        await self._request("open")
+
+    async def _request(self, command: str, **arguments: Any) -> Any:
+        return await self._driver.request(command, client=self._number, **arguments)
+
+
+class NodeClients:
+    """A Node process that holds any number of clients, all gone with it."""
+
+    def __init__(self) -> None:
+        self._driver = Driver("clients.mjs")
+        self._numbers = count(1)
+        self._clients: dict[int, NodeClient] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._driver.__aenter__()
+        self._driver.listen(self._report)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._driver.__aexit__(kind, error, trace)
+
+    def _report(self, said: dict[str, Any]) -> None:
+        self._clients[said["client"]].add(Report(said["report"], said["name"], tuple(said["args"])))
+
+    async def open(
+        self,
+        url: str,
+        *,
+        version: str = LATEST,
+        transports: tuple[str, ...] = UPGRADE,
+        parser: str | None = None,
+        listen: tuple[str, ...] = (),
+        **options: Any,
+    ) -> NodeClient:
+        """Start a client and return at once. ``options`` are those of the client library's ``io()``.
+
+        ``listen`` names events to take with ``socket.on`` beside the report of every event.
+        """
+        number = next(self._numbers)
+        client = self._clients[number] = NodeClient(self._driver, number)
+        await self._driver.request(
+            "connect",
+            client=number,
+            version=version,
+            url=url,
+            parser=parser,
+            listen=listen,
+            options={"transports": transports, **options},
+        )
+        return client
+
+    async def connect(self, url: str, **options: Any) -> NodeClient:
+        """As ``open``, and return once the client has raised ``connect``."""
+        client = await self.open(url, **options)
+        await client.next("connect")
+        return client

@@ -1,0 +1,149 @@
+"""A real ``hornet-server`` process, as an operator starts it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+START_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 10.0
+LISTENS = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d+)")
+
+
+class ServerError(AssertionError):
+    """The server did not do what an operator may expect; the text holds all its output."""
+
+
+def server_environment() -> dict[str, str]:
+    """This process's environment, less every setting that Hornet would read from it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HORNET_")}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """A server that runs from construction until ``stop`` or ``kill``, in a process group of its own.
+
+    What it prints is read at once, so it never blocks on a full pipe.
+    """
+
+    def __init__(self, *options: str, program: tuple[str, ...] = (), cwd: Path | None = None) -> None:
+        self._lines: list[tuple[str, str]] = []
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(
+            [*(program or (sys.executable, "-m", "hornet")), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=server_environment(),
+            cwd=cwd,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._readers = [
+            threading.Thread(target=self._read, args=(name, pipe), daemon=True)
+            for name, pipe in (("stdout", self.process.stdout), ("stderr", self.process.stderr))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, name: str, pipe: IO[str]) -> None:
+        with pipe:
+            for line in pipe:
+                with self._changed:
+                    self._lines.append((name, line))
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def text(self, *streams: str) -> str:
+        """What was printed so far on the named streams, in the order in which it was read."""
+        with self._changed:
+            return "".join(line for name, line in self._lines if name in streams)
+
+    @property
+    def stdout(self) -> str:
+        return self.text("stdout")
+
+    @property
+    def stderr(self) -> str:
+        return self.text("stderr")
+
+    @property
+    def output(self) -> str:
+        return self.text("stdout", "stderr")
+
+    def wait_for_output(self, pattern: str | re.Pattern[str], deadline_s: float) -> re.Match[str]:
+        """Return the first match in all output.
+
+        Raises: ServerError when the deadline passes or the process ends without it.
+        """
+        until = time.monotonic() + deadline_s
+        while True:
+            ended = not any(reader.is_alive() for reader in self._readers)
+            with self._changed:
+                text = "".join(line for _, line in self._lines)
+                if found := re.search(pattern, text):
+                    return found
+                left = until - time.monotonic()
+                if left <= 0 or ended:
+                    why = "ended" if ended else f"did not within {deadline_s} s"
+                    raise ServerError(f"expected to print {pattern!r} but {why}:\n{text}")
+                self._changed.wait(min(left, 0.2))
+
+    @property
+    def url(self) -> str:
+        """Where it listens, as its start-up block says it. Waits for that block."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return int(self.wait_for_output(LISTENS, START_DEADLINE_S).group(1))
+
+    def wait(self, deadline_s: float = STOP_DEADLINE_S) -> int:
+        """Wait for the process to end by itself; return its exit code.
+
+        Raises: ServerError when it does not.
+        """
+        try:
+            code = self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            raise ServerError(f"still runs after {deadline_s} s:\n{self.output}") from None
+        for reader in self._readers:
+            reader.join(1)
+        return code
+
+    def stop(self) -> int:
+        """Ask it to stop as systemd or Docker would (SIGTERM) and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """Take it away without a word (SIGKILL)."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+
+    def sweep(self) -> None:
+        """End it whatever its state, and all that it started and left in its group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.wait()

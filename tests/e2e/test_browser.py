@@ -1,0 +1,180 @@
+"""Pages of a web application on another origin, in a real Chromium, and the try-it page."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from hornet._version import __version__
+from tests.conftest import StartServer, Valkey
+from tests.e2e.backend import Backend, publish_raw
+from tests.e2e.browser import Browser
+from tests.e2e.server import ServerProcess, free_port
+
+# What pages written for the Node server do, in its classic words.
+CLASSIC = """
+<script src="{hornet}/hornet/hornet.js"></script>
+<script>
+  var log = [];
+  var hornet = new Hornet({{uri: "{hornet}", channels: ["{channel}"], token: "{token}"}});
+  hornet.on("hornet", "connected", function (message) {{ log.push(message.msg); }});
+  hornet.on("{channel}", "news", function (message) {{ log.push(message); }});
+  hornet.on(["{channel}", "elsewhere"], "sport", function (message) {{ log.push(message); }});
+  hornet.connect();
+</script>
+"""
+POSITIONAL = """
+<script src="{hornet}/socket.io/socket.io.js"></script>
+<script src="{hornet}/hornet/hornet.js"></script>
+<script>
+  var log = [];
+  var hornet = new $h("{hornet}", ["{channel}"], "{token}");
+  hornet.on("{channel}", "news", function (message) {{ log.push(message); }});
+  hornet.on("hornet", "connected", function (message) {{ log.push(message.msg); }});
+  hornet.connect();
+</script>
+"""
+TOKEN_FUNCTION = """
+<script src="{hornet}/hornet/hornet.js"></script>
+<script>
+  var log = [];
+  var hornet = new Hornet({{
+    uri: "{hornet}",
+    channel: "{channel}",
+    token: async () => (await fetch("/token", {{method: "POST"}})).text(),
+  }});
+  hornet.on("hornet", "connected", () => log.push("connected"));
+  hornet.on("hornet", "disconnect", () => log.push("disconnect"));
+  hornet.on("{channel}", "news", (message) => log.push(message.text));
+  hornet.connect();
+</script>
+"""
+NEW_TOKEN_ON_DISCONNECT = """
+<script src="{hornet}/hornet/hornet.js"></script>
+<script>
+  var log = [];
+  var hornet = new Hornet({{uri: "{hornet}", channel: "{channel}", token: "{token}"}});
+  hornet.on("hornet", "connected", function () {{ log.push("connected"); }});
+  hornet.on("hornet", "disconnect", function () {{ log.push("disconnect"); hornet.token = "{spare}"; }});
+  hornet.on("{channel}", "news", function (message) {{ log.push(message.text); }});
+  hornet.connect();
+</script>
+"""
+Serve = Callable[[str], Awaitable[str]]
+
+
+@pytest.fixture
+async def serve_page(backend: Backend, prefix: str) -> AsyncIterator[Serve]:
+    """Serves a page from an origin of its own, as a web application does; returns its address.
+
+    ``POST /token`` there makes a token for the channel ``<prefix>page``.
+    """
+    pages: list[str] = []
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=f"<!doctype html><title>page</title>{pages[-1]}", content_type="text/html")
+
+    async def token(_: web.Request) -> web.Response:
+        return web.Response(text=await backend.token(f"{prefix}page"))
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    app.router.add_post("/token", token)
+    async with TestServer(app) as origin:
+
+        async def serve(text: str) -> str:
+            pages.append(text)
+            return str(origin.make_url("/"))
+
+        yield serve
+
+
+async def fill(template: str, server: ServerProcess, backend: Backend, channel: str) -> str:
+    tokens = {name: await backend.token(channel) for name in ("token", "spare")}
+    return template.format(hornet=server.url, channel=channel, **tokens)
+
+
+@pytest.mark.parametrize("template", [CLASSIC, POSITIONAL], ids=["classic", "positional"])
+async def test_a_page_of_another_origin_receives_what_a_raw_redis_publish_says(
+    browser: Browser,
+    serve_page: Serve,
+    server: ServerProcess,
+    valkey: Valkey,
+    backend: Backend,
+    prefix: str,
+    template: str,
+) -> None:
+    channel = f"{prefix}page"
+    page = await browser.open(await serve_page(await fill(template, server, backend, channel)))
+    await page.wait_for("log[0] === 'CONNECTED'")
+    assert await page.evaluate("hornet.connected") is True
+    assert await publish_raw(valkey.port, channel, '{"type": "news", "text": "Grüße 🐝"}') == 1
+    await page.wait_for("log.length === 2")
+    assert await page.evaluate("log[1]") == {"type": "news", "text": "Grüße 🐝", "channel": channel}
+    assert page.errors == []
+
+
+@pytest.mark.parametrize(
+    "template", [TOKEN_FUNCTION, NEW_TOKEN_ON_DISCONNECT], ids=["token-function", "new-token-on-disconnect"]
+)
+async def test_a_page_comes_back_when_the_server_was_killed_and_started_again(
+    browser: Browser,
+    serve_page: Serve,
+    start_server: StartServer,
+    backend: Backend,
+    prefix: str,
+    template: str,
+) -> None:
+    channel = f"{prefix}page"
+    port = free_port()
+    first = start_server(port=port)
+    page = await browser.open(await serve_page(await fill(template, first, backend, channel)))
+    await page.wait_for("log.includes('connected')")
+    await backend.publish(channel, "news", text="before")
+    await page.wait_for("log.includes('before')")
+
+    first.kill()
+    await page.wait_for("log.includes('disconnect')")
+    start_server(port=port)
+
+    await page.wait_for("log.filter((entry) => entry === 'connected').length === 2", deadline_s=30)
+    await backend.publish(channel, "news", text="after")
+    await page.wait_for("log.includes('after')")
+    assert await page.evaluate("log") == ["connected", "before", "disconnect", "connected", "after"]
+
+
+async def test_the_try_it_page_connects_and_shows_what_is_published(
+    browser: Browser, server: ServerProcess, valkey: Valkey, tmp_path: Path
+) -> None:
+    page = await browser.open(server.url)
+    assert f"Hornet v{__version__}" in await page.evaluate("document.body.innerText")
+    await page.wait_for(r"/\bconnected\b/i.test(document.querySelector('#status').textContent)")
+    shown = int(await page.evaluate("document.querySelector('#messages').childElementCount"))
+    assert await publish_raw(valkey.port, "demo", '{"type": "hello", "text": "<b>from a socket</b>"}') >= 1
+    await page.wait_for(f"document.querySelector('#messages').childElementCount === {shown + 1}")
+    text = await page.evaluate("document.querySelector('#messages').textContent")
+    assert "<b>from a socket</b>" in text, "shown as text, never as markup"
+    picture = tmp_path / "try-it.png"
+    await page.screenshot(picture)
+    assert picture.stat().st_size > 5_000
+    assert page.errors == []
+
+
+async def test_the_try_it_page_fits_a_phone(browser: Browser, server: ServerProcess) -> None:
+    page = await browser.open(server.url, width=360, height=740)
+    await page.wait_for(r"/\bconnected\b/i.test(document.querySelector('#status').textContent)")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.errors == []
+
+
+async def test_without_the_demo_only_the_title_line_is_served(start_server: StartServer) -> None:
+    server = start_server("--no-demo")
+    async with aiohttp.ClientSession() as http, http.get(server.url) as answer:
+        assert answer.status == 200
+        text = await answer.text()
+    assert f"Hornet v{__version__}" in text
+    assert "<script" not in text
+    assert 'id="messages"' not in text

@@ -1,0 +1,75 @@
+"""A minimal Socket.IO 5 client over WebSocket, to see exactly what the server sends."""
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+WAIT_S = 5.0
+
+
+class Client:
+    """Connected on entry. Events wait in order until :meth:`event` takes them."""
+
+    def __init__(self, url: str, auth: object, query: str) -> None:
+        self._url = f"{url}socket.io/?EIO=4&transport=websocket{query}"
+        self._auth = auth
+        self.sid = ""
+
+    async def __aenter__(self) -> "Client":
+        self._session = aiohttp.ClientSession()
+        self._ws = await self._session.ws_connect(self._url)
+        assert (await self._packet()).startswith("0{")
+        await self._ws.send_str("40" + (json.dumps(self._auth) if self._auth is not None else ""))
+        connected = await self._packet()
+        assert connected.startswith("40{"), connected
+        self.sid = json.loads(connected[2:])["sid"]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        await self._ws.close()
+        await self._session.close()
+
+    async def emit(self, *event: object) -> None:
+        await self._ws.send_str("42" + json.dumps(event))
+
+    async def show(self, token: str, *channels: str) -> None:
+        """Send credentials the classic way."""
+        await self.emit("message", json.dumps({"token": token, "channels": channels}))
+
+    async def event(self) -> tuple[str, Any]:
+        """The next event's name and argument."""
+        packet = await self._packet()
+        assert packet.startswith("42"), packet
+        name, argument = json.loads(packet[2:])
+        return name, argument
+
+    async def message(self) -> dict[str, Any]:
+        """The object in the next classic message."""
+        name, text = await self.event()
+        assert name == "message"
+        body: dict[str, Any] = json.loads(text)
+        return body
+
+    async def expect_closed(self) -> None:
+        """Pass when the server disconnects the session and then closes the connection."""
+        assert await self._packet() == "41"
+        async with asyncio.timeout(WAIT_S):
+            last = await self._ws.receive()
+        assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+    async def _packet(self) -> str:
+        while True:
+            async with asyncio.timeout(WAIT_S):
+                packet: str = await self._ws.receive_str()
+            if packet == "2":
+                await self._ws.send_str("3")
+            else:
+                return packet

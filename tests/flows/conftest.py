@@ -1,0 +1,54 @@
+"""A whole node in the test's own event loop, and clients that speak to it over real WebSockets."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from hornet.app import NODE, Node, create_app
+from hornet.broker.settings import RedisSettings
+from hornet.config import Config
+from hornet.flows.settings import SessionSettings
+from hornet.web.settings import ServerSettings
+from tests.conftest import Valkey
+from tests.flows.client import Client
+
+
+@dataclass(frozen=True)
+class Running:
+    node: Node
+    connect: Callable[..., Awaitable[Client]]
+
+
+StartNode = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
+    """Starts nodes on the shared Valkey; they and their clients are gone after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(auth_timeout_s: float = 10) -> Running:
+            config = Config(
+                server=ServerSettings(demo=False),
+                redis=RedisSettings(redis=valkey.url),
+                sessions=SessionSettings(auth_timeout_s=auth_timeout_s),
+            )
+            app = create_app(config)
+            server = TestServer(app)
+            await server.start_server()
+            stack.push_async_callback(server.close)
+
+            async def connect(auth: object = None, query: str = "") -> Client:
+                return await stack.enter_async_context(Client(str(server.make_url("/")), auth, query))
+
+            return Running(app[NODE], connect)
+
+        yield start
+
+
+@pytest.fixture
+async def running(start_node: StartNode) -> Running:
+    return await start_node()

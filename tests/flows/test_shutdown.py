@@ -1,0 +1,23 @@
+"""A graceful stop: everybody is told, and everybody is gone at its end."""
+
+import asyncio
+
+from hornet.flows.shutdown import drain
+from tests.flows.conftest import Running
+
+
+async def test_clients_are_told_and_let_go_over_the_window(running: Running) -> None:
+    clients = [await running.connect() for _ in range(5)]
+    started = asyncio.get_running_loop().time()
+    await drain(running.node.engine, running.node.sessions, window_s=0.5)
+    assert asyncio.get_running_loop().time() - started < 2
+    assert len(running.node.sessions) == 0
+    for client in clients:
+        assert await client.event() == ("hermes:shutdown", {})
+        assert await client.message() == {"type": "shutdown", "channel": "hornet", "msg": "SHUTDOWN"}
+
+
+async def test_without_clients_it_is_over_at_once(running: Running) -> None:
+    started = asyncio.get_running_loop().time()
+    await drain(running.node.engine, running.node.sessions, window_s=30)
+    assert asyncio.get_running_loop().time() - started < 1

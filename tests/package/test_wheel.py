@@ -1,0 +1,124 @@
+"""The wheel, built from what git has, does in an empty environment all that a checkout does."""
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.node_client import NodeClients
+from tests.e2e.server import ServerProcess, free_port
+
+ROOT = Path(__file__).parents[2]
+PIP_DEADLINE_S = 600
+
+
+def call(*words: str | Path, cwd: Path) -> str:
+    """Run a program that must succeed; return what it printed."""
+    done = subprocess.run(
+        words, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_DEADLINE_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout without anything that git ignores."""
+    copy = tmp_path_factory.mktemp("source")
+    names = call("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution as a packager does."""
+    folder = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "build", "--outdir", folder, source, cwd=folder)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` folder of a new environment with nothing but the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=True)
+    call(folder / "bin" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)
+    return folder / "bin"
+
+
+@pytest.fixture
+def wheel_server(installed: Path, tmp_path: Path) -> Iterator[tuple[ServerProcess, int]]:
+    """``hornet-server`` from the wheel, with its embedded Valkey on the port given beside it."""
+    redis_port = free_port()
+    server = ServerProcess(
+        "--port",
+        "0",
+        "--embedded-port",
+        str(redis_port),
+        program=(str(installed / "hornet-server"),),
+        cwd=tmp_path,
+    )
+    assert server.url
+    yield server, redis_port
+    server.stop()
+    server.sweep()
+    print(server.output)
+
+
+def test_the_wheel_has_every_module_and_static_file_and_nothing_else(source: Path, wheel: Path) -> None:
+    files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    ours = {str(path.relative_to(source)) for path in (source / "hornet").rglob("*") if path.is_file()}
+    built = {"hornet/web/static/hornet.js", "hornet/web/static/socket.io.js"}
+    assert files == ours | built
+
+
+def test_the_commands_of_the_wheel_answer(installed: Path, tmp_path: Path) -> None:
+    for command in ("hornet-server", "hornet"):
+        assert "--help" in call(installed / command, "--help", cwd=tmp_path)
+
+
+def test_the_connector_does_not_pull_in_the_server(installed: Path, tmp_path: Path) -> None:
+    said = call(
+        installed / "python",
+        "-c",
+        "import sys, hornet.connector; print({'aiohttp', 'socketio', 'engineio'} & set(sys.modules))",
+        cwd=tmp_path,
+    )
+    assert said.strip() == "set()"
+
+
+async def test_a_message_gets_through_the_installed_server(
+    clients: NodeClients, wheel_server: tuple[ServerProcess, int], installed: Path, tmp_path: Path
+) -> None:
+    server, redis_port = wheel_server
+    redis_url = f"redis://127.0.0.1:{redis_port}"
+    token = call(installed / "hornet", "token", "--redis", redis_url, "news", cwd=tmp_path).split()[-1]
+    client = await clients.connect(server.url)
+    await client.show(token, "news")
+    assert (await client.event())["type"] == "connected"
+    call(installed / "hornet", "publish", "--redis", redis_url, "news", "hello", cwd=tmp_path)
+    assert await client.event() == {"type": "hello", "channel": "news"}
+    await client.disconnect()
+
+
+async def test_the_installed_server_serves_the_client_script(
+    wheel_server: tuple[ServerProcess, int],
+) -> None:
+    server, _ = wheel_server
+    async with aiohttp.ClientSession() as http:
+        for path in ("/hornet/hornet.js", "/socket.io/socket.io.js"):
+            async with http.get(server.url + path) as answer:
+                assert answer.status == 200, path
+                assert "javascript" in answer.headers["Content-Type"]
+                assert len(await answer.read()) > 10_000

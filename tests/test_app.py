@@ -1,0 +1,45 @@
+"""Hornet as a library: one application to run, mount or extend."""
+
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
+
+import hornet
+from hornet.broker.settings import RedisSettings
+from hornet.config import Config
+from tests.conftest import Valkey
+from tests.flows.client import Client
+
+
+async def test_it_serves_beside_routes_of_the_embedding_application(valkey: Valkey) -> None:
+    app = hornet.create_app(Config(redis=RedisSettings(redis=valkey.url)))
+
+    async def own(_: web.Request) -> web.Response:
+        return web.Response(text="mine")
+
+    app.router.add_get("/own", own)
+    async with TestClient(TestServer(app)) as client:
+        assert await (await client.get("/own")).text() == "mine"
+        assert (await client.get("/health/ready")).status == 200
+        assert f"Hornet v{hornet.__version__}" in await (await client.get("/")).text()
+
+
+async def test_it_can_be_mounted_below_a_path(valkey: Valkey) -> None:
+    outer = web.Application()
+    outer.add_subapp("/realtime", hornet.create_app(Config(redis=RedisSettings(redis=valkey.url))))
+    async with TestServer(outer) as server:
+        async with Client(str(server.make_url("/realtime/")), None, "") as client:
+            assert client.sid
+        async with (
+            ClientSession() as session,
+            session.get(server.make_url("/realtime/health/ready")) as answer,
+        ):
+            assert await answer.json() == {"status": "ready"}
+
+
+async def test_liveness_and_metrics_are_served(valkey: Valkey) -> None:
+    app = hornet.create_app(Config(redis=RedisSettings(redis=valkey.url)))
+    async with TestClient(TestServer(app)) as client:
+        assert await (await client.get("/health/live")).json() == {"status": "live"}
+        answer = await client.get("/metrics")
+        assert "hornet_sessions 0.0" in await answer.text()
+        assert answer.content_type == "text/plain"
