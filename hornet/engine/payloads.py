@@ -74,9 +74,14 @@ def dump_text3(packets: Sequence[Packet]) -> str:
     """``<length>:<packet>`` repeated; binary as ``b4<base64>``."""
     parts = []
     for packet in packets:
-        text = packet if isinstance(packet, str) else "b4" + _base64(packet)
+        text = packet if isinstance(packet, str) else dump_binary_packet3(packet)
         parts.append(f"{_utf16_length(text)}:{text}")
     return "".join(parts)
+
+
+def dump_binary_packet3(data: bytes) -> str:
+    """A binary packet as text, for clients that take no binary."""
+    return "b4" + _base64(data)
 
 
 def dump_binary3(packets: Sequence[Packet]) -> bytes:
@@ -110,7 +115,7 @@ def parse_text3(body: bytes) -> list[Packet]:
         end = at + units if not astral else _advance(text, at, units)
         if end > len(text) or units == 0:
             raise Malformed("bad_length", "a packet's length does not fit")
-        packets.append(_parse_packet3(text[at:end]))
+        packets.append(parse_text_packet3(text[at:end]))
         at = end
     if not packets:
         raise Malformed("empty_packet", "the body has no packet")
@@ -127,7 +132,12 @@ def _advance(text: str, at: int, units: int) -> int:
     return at if units == 0 else len(text) + 1
 
 
-def _parse_packet3(text: str) -> Packet:
+def parse_text_packet3(text: str) -> Packet:
+    """A packet that came as text; binary if it is base64.
+
+    Raises:
+        Malformed: binary of another type than message, or base64 that is not.
+    """
     if text.startswith("b"):
         if text[1:2] != "4":
             raise Malformed("bad_type", "only messages may be binary")

@@ -19,6 +19,7 @@ from hornet.engine.payloads import (
     parse_payload4,
     parse_text3,
 )
+from hornet.engine.prepared import TEXT_ONLY
 from hornet.engine.session import INBOX_HIGH, Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
@@ -42,6 +43,9 @@ async def answer_poll(session: Session, request: web.Request, query: Query) -> w
         watch = _Watch(request, session.poll)
         try:
             await session.poll
+        except asyncio.CancelledError:  # how aiohttp tells of a cut, where it is set to
+            session.lost(Reason.TRANSPORT_CLOSE)
+            raise
         finally:
             session.poll = None
             watch.end()
@@ -144,9 +148,12 @@ def parse_body(protocol: int, body: bytes, content_type: str, *, jsonp: bool) ->
     """
     if jsonp:
         body = parse_jsonp(body)
+    binary = content_type == "application/octet-stream" and not jsonp
     if protocol == 4:
+        if binary:
+            raise Malformed("bad_type", "version 4 has no binary bodies")
         return parse_payload4(body)
-    if content_type == "application/octet-stream" and not jsonp:
+    if binary:
         return parse_binary3(body)
     return parse_text3(body)
 
@@ -161,7 +168,7 @@ def dump_response(session: Session, packets: Sequence[Packet], query: Query) -> 
         body, content_type = dump_jsonp(query["j"][0], text), "text/javascript"
     elif session.handshake.protocol == 4:
         body = dump_payload4(packets)
-    elif "b64" in query or all(isinstance(packet, str) for packet in packets):
+    elif session.kind & TEXT_ONLY or all(isinstance(packet, str) for packet in packets):
         body = dump_text3(packets).encode("utf-8")
     else:
         body, content_type = dump_binary3(packets), "application/octet-stream"

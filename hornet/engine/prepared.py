@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hornet.core.messages import Outgoing
 from hornet.engine.compression import deflate
 from hornet.engine.frames import BINARY, TEXT, frame
-from hornet.engine.payloads import Packet
+from hornet.engine.payloads import Packet, dump_binary_packet3
 from hornet.engine.sio_packets import SioPacket, Type, dump_msgpack, dump_packet
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,9 @@ VERSION_3 = 4
 """The session speaks Engine.IO 3."""
 DEFLATED = 8
 """The session's WebSocket takes compressed frames."""
-KINDS = 16
+TEXT_ONLY = 16
+"""The session's client can't take binary (version 3's ``b64``); it gets base64 in text."""
+KINDS = 32
 
 DEFLATE_FROM_BYTES = 1024
 """Shorter messages are sent as they are; compressing them hardly pays (the Node server's threshold)."""
@@ -35,6 +37,8 @@ def dump_frame(packet: Packet, kind: int) -> bytes:
     """The WebSocket frame of one Engine.IO packet."""
     if isinstance(packet, str):
         opcode, payload = TEXT, packet.encode("utf-8")
+    elif kind & TEXT_ONLY:
+        opcode, payload = TEXT, dump_binary_packet3(packet).encode("ascii")
     else:
         opcode, payload = BINARY, (b"\x04" + packet if kind & VERSION_3 else packet)
     if kind & DEFLATED and len(payload) >= DEFLATE_FROM_BYTES:

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from hornet.engine import compression
 from hornet.engine.errors import Malformed, bad_request
-from hornet.engine.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameParser, close_frame, frame
-from hornet.engine.payloads import parse_binary_packet3
+from hornet.engine.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
+from hornet.engine.payloads import parse_binary_packet3, parse_text_packet3
 from hornet.engine.prepared import DEFLATED, dump_frame
 from hornet.engine.session import Host, Session
 from hornet.engine.states import State
@@ -135,13 +135,15 @@ class WebSocketLink(asyncio.Protocol):
             self._transport.write(frame(PONG, cast("bytes", payload)))
         elif self.phase is not Phase.ACTIVE:
             self._take_probe(session, payload)
-        elif opcode == TEXT:
+        elif isinstance(payload, str):
             if not payload:
                 raise Malformed("empty_packet", "a packet is empty")
+            if session.handshake.protocol == 3 and payload.startswith("b"):
+                payload = parse_text_packet3(payload)
             session.receive(payload, self._loop.time())
         elif opcode == BINARY:
             if session.handshake.protocol == 3:
-                payload = parse_binary_packet3(cast("bytes", payload))
+                payload = parse_binary_packet3(payload)
             session.receive(payload, self._loop.time())
 
     def _take_probe(self, session: Session, payload: str | bytes) -> None:
