@@ -95,7 +95,7 @@ async def test_a_poll_that_the_client_cuts_ends_the_session(clients: Clients, ki
     start = time.monotonic()
     _, polling = await joined(clients, kind)
     async with request_left_open(polling, "GET"):
-        pass
+        await polling.send('42["nobody listens"]')
     async with asyncio.timeout(DEADLINE_S):
         while (answer := await polling.post('42["nobody listens"]')).status == 200:
             await asyncio.sleep(0.02)
