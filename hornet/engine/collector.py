@@ -1,7 +1,7 @@
 """The garbage collector, set for a process that holds many long-lived objects.
 
-With the default thresholds the collector walks all sessions each time a few thousand objects have been made: it
-was the largest single cost of the stock server's fan-out (38 %), and its worst latencies.
+With the default thresholds the collector walks all sessions each time a few thousand objects have been
+made: it was the largest single cost of the stock server's fan-out (38 %), and its worst latencies.
 """
 
 from __future__ import annotations

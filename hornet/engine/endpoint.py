@@ -23,7 +23,7 @@ from hornet.engine.errors import (
     unsupported_version,
 )
 from hornet.engine.polling import Query, answer_poll, dump_response, take_post
-from hornet.engine.prepared import DEFLATED, MSGPACK, VERSION_3
+from hornet.engine.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
 from hornet.engine.session import Session
 from hornet.engine.states import State
 from hornet.engine.types import Handshake
@@ -92,6 +92,8 @@ class Endpoint:
             session = self._server.sockets.get(query["sid"][0])
             if session is None:
                 raise unknown_session()
+            if query.get("EIO") not in (None, [str(session.handshake.protocol)]):
+                raise bad_request("a session keeps its protocol version")
             return await self._continue(session, request, query, transport)
         return self._open(request, query, transport)
 
@@ -121,6 +123,8 @@ class Endpoint:
         if protocol is None:
             raise unsupported_version()
         kind = VERSION_3 if protocol == 3 else 0
+        if protocol == 3 and "b64" in query:
+            kind |= TEXT_ONLY
         if query.get("parser") == ["msgpack"]:
             kind |= MSGPACK
         handshake = self._parse_handshake(request, query, protocol)
@@ -155,7 +159,8 @@ class Endpoint:
         if self._trusted:
             forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
             address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
-        return Handshake(query, _parse_headers(request.headers), address, peer, protocol, None, request.secure)
+        headers = _parse_headers(request.headers)
+        return Handshake(None, query, headers, address, protocol, peer, request.secure)
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:

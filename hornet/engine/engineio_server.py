@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -38,7 +38,10 @@ class Above(Protocol):
 def tick_s(settings: EngineSettings) -> float:
     """How exact timeouts are: a hundredth of the shortest one, between 5 ms and 100 ms."""
     shortest = min(
-        settings.ping_interval_s, settings.ping_timeout_s, settings.connect_timeout_s, settings.upgrade_timeout_s
+        settings.ping_interval_s,
+        settings.ping_timeout_s,
+        settings.connect_timeout_s,
+        settings.upgrade_timeout_s,
     )
     return max(0.005, min(0.1, shortest / 100))
 
@@ -55,12 +58,13 @@ class EngineIoServer:
         self.sockets: dict[str, Session] = {}
         self.closing: set[WebSocketLink] = set()
         self.above: Above
+        self._all_closed: asyncio.Event | None = None
         self._endpoint = Endpoint(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         can_upgrade = {"polling", "websocket"} <= set(settings.transports)
         self._upgrades = {"polling": ["websocket"] if can_upgrade else [], "websocket": []}
 
-    # For the endpoint ------------------------------------------------------------------------------------------
+    # For the endpoint ----------------------------------------------------------------------------
 
     def open(self, handshake: Handshake, kind: int, transport: str) -> Session:
         """A new session, with the packets that open it in its queue."""
@@ -85,7 +89,18 @@ class EngineIoServer:
             separators=(",", ":"),
         )
 
-    # For sessions ----------------------------------------------------------------------------------------------
+    async def stop(self, timeout_s: float) -> None:
+        """Wait for clients to answer their Close frames, then cut them off."""
+        if self.closing:
+            self._all_closed = asyncio.Event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._all_closed.wait()
+        for link in list(self.closing):
+            link.abort_soon()
+        self.wheel.stop()
+
+    # For sessions --------------------------------------------------------------------------------
 
     def on_message(self, session: Session, message: Packet) -> None:
         self.above.on_message(session, message)
@@ -94,10 +109,15 @@ class EngineIoServer:
         self.counts.closed[reason.value] += 1
         self.above.on_ended(session, reason)
 
+    def on_link_closed(self, link: WebSocketLink) -> None:
+        self.closing.discard(link)
+        if not self.closing and self._all_closed is not None:
+            self._all_closed.set()
+
     def on_gone(self, session: Session) -> None:
         self.sockets.pop(session.eio_sid, None)
 
-    # What python-socketio asks for -----------------------------------------------------------------------------
+    # What python-socketio asks for ---------------------------------------------------------------
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> None:
         """Nothing: the Socket.IO server is told directly."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 
-import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
+import socketio
 from aiohttp import web
 
 from hornet.core.messages import Delivery, Outgoing
@@ -41,7 +41,9 @@ class Engine:
         self.settings = settings
         self.counts = Counts()
         self._registry = (
-            LocalRegistry() if redis_url is None else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
+            LocalRegistry()
+            if redis_url is None
+            else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
         )
         self._fanout = self._registry.fanout = FanOut(self.counts)
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
@@ -53,7 +55,7 @@ class Engine:
         The default namespace is Hornet's: handlers registered on it are not called.
         """
 
-    # Life ------------------------------------------------------------------------------------------------------
+    # Life ----------------------------------------------------------------------------------------
 
     def attach(self, app: web.Application) -> None:
         """Answer the Socket.IO path of an application."""
@@ -72,20 +74,14 @@ class Engine:
         for session in sessions:
             self._fanout.flush(session)
             session.close(Reason.SHUTDOWN, 1001)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + STOP_TIMEOUT_S
         workers = [session.worker for session in sessions if session.worker is not None]
         if workers:
             await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)
-        while eio.closing and loop.time() < deadline:
-            await asyncio.sleep(0.01)
-        for link in list(eio.closing):
-            link.abort_soon()
-        eio.wheel.stop()
+        await eio.stop(STOP_TIMEOUT_S)
         await self._registry.aclose()
         self._collector.stop()
 
-    # Sessions --------------------------------------------------------------------------------------------------
+    # Sessions ------------------------------------------------------------------------------------
 
     @property
     def sessions(self) -> int:
@@ -101,8 +97,8 @@ class Engine:
     async def close(self, sid: str, *, final: bool) -> None:
         """Close a session, after what was sent to it before.
 
-        ``final`` sends Socket.IO's DISCONNECT first, so that a stock client stays away; else only the transport
-        goes, and the client reconnects.
+        ``final`` sends Socket.IO's DISCONNECT first, so that a stock client stays away; else only the
+        transport goes, and the client reconnects.
         """
         session = self._table.get(sid)
         if session is None:
@@ -113,7 +109,7 @@ class Engine:
             self._fanout.flush(session)
             session.close(Reason.FORCED_CLOSE)
 
-    # Rooms -----------------------------------------------------------------------------------------------------
+    # Rooms ---------------------------------------------------------------------------------------
 
     def enter(self, sid: str, room: str) -> bool:
         """Put a session into a room; True when it is the room's first member on this node.
@@ -130,10 +126,10 @@ class Engine:
         """The ids of the sessions in a room: a view, which changes as they come and go."""
         return self._table.members(room)
 
-    # Sending ---------------------------------------------------------------------------------------------------
+    # Sending -------------------------------------------------------------------------------------
 
     def send(self, sid: str, event: str, *args: object) -> None:
-        """Queue one event for one session, behind what it was sent before; nothing for a session that is not there.
+        """Queue one event for one session, behind what it was sent before; none for an unknown session.
 
         Raises:
             ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
@@ -144,6 +140,12 @@ class Engine:
         message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
         message.check(session.kind)
         self._fanout.to_session(session, message)
+
+    def tell(self, sid: str, message: Outgoing) -> None:
+        """Queue one message for one session, in the form it wants."""
+        session = self._table.get(sid)
+        if session is not None and session.is_open:
+            self._fanout.to_session(session, PreparedMessage(message))
 
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()

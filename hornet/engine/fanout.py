@@ -1,16 +1,16 @@
 """From one message to every recipient's transport: encoded once, joined for each socket, a slice at a time.
 
-What is sent within one turn of the event loop is *held*, then becomes for each recipient one write of joined
-frames. Recipients of the same messages share the joined bytes (a ``Plan``). A system call costs some 5 µs, and
-all else here a fraction of one, so joining is what makes a burst cheap.
+What is sent within one turn of the event loop is *held*, then becomes for each recipient one write of
+joined frames. Recipients of the same messages share the joined bytes (a ``Plan``). A system call costs
+some 5 µs, and all else here a fraction of one, so joining is what makes a burst cheap.
 
-**Order.** A socket gets its messages in the order of the calls, over all rooms. Messages for a socket with older
-ones on their way wait until those are written.
+**Order.** A socket gets its messages in the order of the calls, over all rooms. Messages for a socket
+with older ones on their way wait until those are written.
 
-**Slices.** Recipients that wait to be written to are taken ``SLICE`` at a time, with a turn of the loop between, so
-that pings, polls and other connections go on. What is sent meanwhile is held and joined to the next round: under
-load rounds get longer writes, not more of them. Only a message for few recipients, none of whom has anything
-on its way, passes at once.
+**Slices.** Recipients that wait to be written to are taken ``SLICE`` at a time, with a turn of the loop
+between, so that pings, polls and other connections go on. What is sent meanwhile is held and joined to
+the next round: under load rounds get longer writes, not more of them. Only a message for few recipients,
+none of whom has anything on its way, passes at once.
 
 **Membership** is that of the moment of the call: a room that changes while a message for it is held
 freezes the recipients first.
@@ -47,7 +47,8 @@ class Run:
         """Keep the recipients of this moment; the room may change."""
         if self.room is not None:
             self.targets = tuple(self.targets)
-            self.room.run = self.room = None
+            self.room.run = None
+            self.room = None
 
     def is_for(self, session: Session) -> bool:
         """Whether the session is among the recipients; asked rarely, so no set is kept for it."""

@@ -1,6 +1,7 @@
 """WebSocket frames (RFC 6455), without any I/O.
 
-A server's frames are not masked, so the bytes of a message are the same for every recipient: they are built once.
+A server's frames are not masked, so the bytes of a message are the same for every recipient: they are
+built once.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ _KNOWN_CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 
 
 
 class FrameParser:
-    """Turns what a client sends, cut anywhere, into ``(opcode, payload)`` of whole messages and control frames.
+    """Turns what a client sends, cut anywhere, into ``(opcode, payload)`` of messages and control frames.
 
-    A text message comes as ``str``, all else as ``bytes``. No message is longer than ``max_bytes``, and no more than
-    that and one read is ever held.
+    A text message comes as ``str``, all else as ``bytes``. No message is longer than ``max_bytes``, and
+    no more than that and one read is ever held.
     """
 
     __slots__ = ("_chunks", "_held", "_inflate", "_message", "_need", "_opcode", "_squeezed", "max_bytes")
@@ -134,7 +135,11 @@ class FrameParser:
             first = opcode | (_COMPRESSED if self._squeezed else 0)
             self._message = None
         elif not first & 0x80:
-            self._opcode, self._squeezed, self._message = opcode, bool(first & _COMPRESSED), bytearray(payload)
+            self._opcode, self._squeezed, self._message = (
+                opcode,
+                bool(first & _COMPRESSED),
+                bytearray(payload),
+            )
             return None
         if first & _COMPRESSED:
             assert self._inflate is not None

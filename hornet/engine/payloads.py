@@ -40,7 +40,7 @@ def _text(body: bytes) -> str:
         raise Malformed("bad_utf8", "the body is not UTF-8", 1007) from None
 
 
-# Version 4 -------------------------------------------------------------------------------------------------
+# Version 4 --------------------------------------------------------------------------------------
 
 
 def dump_payload4(packets: Sequence[Packet]) -> bytes:
@@ -62,7 +62,7 @@ def parse_payload4(body: bytes) -> list[Packet]:
     return packets
 
 
-# Version 3 -------------------------------------------------------------------------------------------------
+# Version 3 --------------------------------------------------------------------------------------
 
 
 def _utf16_length(text: str) -> int:
@@ -74,9 +74,14 @@ def dump_text3(packets: Sequence[Packet]) -> str:
     """``<length>:<packet>`` repeated; binary as ``b4<base64>``."""
     parts = []
     for packet in packets:
-        text = packet if isinstance(packet, str) else "b4" + _base64(packet)
+        text = packet if isinstance(packet, str) else dump_binary_packet3(packet)
         parts.append(f"{_utf16_length(text)}:{text}")
     return "".join(parts)
+
+
+def dump_binary_packet3(data: bytes) -> str:
+    """A binary packet as text, for clients that take no binary."""
+    return "b4" + _base64(data)
 
 
 def dump_binary3(packets: Sequence[Packet]) -> bytes:
@@ -110,7 +115,7 @@ def parse_text3(body: bytes) -> list[Packet]:
         end = at + units if not astral else _advance(text, at, units)
         if end > len(text) or units == 0:
             raise Malformed("bad_length", "a packet's length does not fit")
-        packets.append(_parse_packet3(text[at:end]))
+        packets.append(parse_text_packet3(text[at:end]))
         at = end
     if not packets:
         raise Malformed("empty_packet", "the body has no packet")
@@ -127,19 +132,37 @@ def _advance(text: str, at: int, units: int) -> int:
     return at if units == 0 else len(text) + 1
 
 
-def _parse_packet3(text: str) -> Packet:
+def parse_text_packet3(text: str) -> Packet:
+    """A packet that came as text; binary if it is base64.
+
+    Raises:
+        Malformed: binary of another type than message, or base64 that is not.
+    """
     if text.startswith("b"):
         if text[1:2] != "4":
             raise Malformed("bad_type", "only messages may be binary")
         return _parse_base64(text[2:])
-    return text
+    return text if text.isascii() else _undo_double_utf8(text)
+
+
+def _undo_double_utf8(text: str) -> str:
+    """Text as the user wrote it, also from socket.io-client 1.x, which encodes it as UTF-8 twice in a POST.
+
+    Such text is Latin-1 that reads as UTF-8. What a later client sends looks so only if it was garbled
+    before.
+    """
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except ValueError:
+        return text
 
 
 def parse_binary3(body: bytes) -> list[Packet]:
     """The packets of an ``application/octet-stream`` body.
 
     Raises:
-        Malformed: an unknown kind, a length that is not a number or does not fit, a packet that is empty or not UTF-8.
+        Malformed: an unknown kind, a length that is not a number or does not fit, a packet that is empty
+        or not UTF-8.
     """
     packets: list[Packet] = []
     at = 0
@@ -170,7 +193,7 @@ def parse_binary_packet3(data: bytes) -> bytes:
     return data[1:]
 
 
-# JSONP (version 3) -----------------------------------------------------------------------------------------
+# JSONP (version 3) ------------------------------------------------------------------------------
 
 
 def dump_jsonp(index: str, payload: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -19,6 +19,7 @@ from hornet.engine.payloads import (
     parse_payload4,
     parse_text3,
 )
+from hornet.engine.prepared import TEXT_ONLY
 from hornet.engine.session import INBOX_HIGH, Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
@@ -37,17 +38,20 @@ async def answer_poll(session: Session, request: web.Request, query: Query) -> w
     if session.poll is not None:
         session.drop(Reason.TRANSPORT_ERROR)
         raise bad_request("a poll is waiting already")
-    if not session.queue and session.state is not State.PROBING:
+    if not session.queue and session.state is State.POLLING:
         session.poll = asyncio.get_running_loop().create_future()
         watch = _Watch(request, session.poll)
         try:
             await session.poll
+        except asyncio.CancelledError:  # how aiohttp tells of a cut, where it is set to
+            session.lost(Reason.TRANSPORT_CLOSE)
+            raise
         finally:
             session.poll = None
             watch.end()
     if request.transport is None or request.transport.is_closing():
         session.lost(Reason.TRANSPORT_CLOSE)
-        raise ConnectionResetError
+        return web.Response()
     return dump_response(session, session.take() or ["6"], query)
 
 
@@ -58,17 +62,24 @@ class _Watch(asyncio.Protocol):
     """
 
     def __init__(self, request: web.Request, poll: asyncio.Future[None]) -> None:
-        handler = request.protocol
-        self._handler = handler
+        self._handler = request.protocol
         self._poll = poll
-        self.data_received: Callable[[bytes], None] = handler.data_received  # type: ignore[method-assign]  # no detour
-        self.eof_received = handler.eof_received  # type: ignore[method-assign]  # as above
-        self.pause_writing = handler.pause_writing  # type: ignore[method-assign]  # as above
-        self.resume_writing = handler.resume_writing  # type: ignore[method-assign]  # as above
-        if handler.transport is None:
+        if self._handler.transport is None:
             poll.set_result(None)
         else:
-            handler.transport.set_protocol(self)
+            self._handler.transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._handler.data_received(data)
+
+    def eof_received(self) -> None:
+        self._handler.eof_received()
+
+    def pause_writing(self) -> None:
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._handler.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._handler.connection_lost(exc)
@@ -82,7 +93,7 @@ class _Watch(asyncio.Protocol):
 
 
 async def take_post(session: Session, request: web.Request, query: Query) -> web.Response:
-    """Handle the packets of a POST, in order; broken ones, a body too large or a second POST end the session."""
+    """Handle the packets of a POST, in order; broken ones, or a second POST meanwhile, end the session."""
     if session.posting:
         session.drop(Reason.TRANSPORT_ERROR)
         raise bad_request("a POST is being read already")
@@ -137,9 +148,12 @@ def parse_body(protocol: int, body: bytes, content_type: str, *, jsonp: bool) ->
     """
     if jsonp:
         body = parse_jsonp(body)
+    binary = content_type == "application/octet-stream" and not jsonp
     if protocol == 4:
+        if binary:
+            raise Malformed("bad_type", "version 4 has no binary bodies")
         return parse_payload4(body)
-    if content_type == "application/octet-stream" and not jsonp:
+    if binary:
         return parse_binary3(body)
     return parse_text3(body)
 
@@ -148,11 +162,13 @@ def dump_response(session: Session, packets: Sequence[Packet], query: Query) -> 
     """A response that carries packets, in the form that the client asked for."""
     content_type = "text/plain"
     if "j" in query:
-        text = dump_text3(packets) if session.handshake.protocol == 3 else dump_payload4(packets).decode("utf-8")
+        text = (
+            dump_text3(packets) if session.handshake.protocol == 3 else dump_payload4(packets).decode("utf-8")
+        )
         body, content_type = dump_jsonp(query["j"][0], text), "text/javascript"
     elif session.handshake.protocol == 4:
         body = dump_payload4(packets)
-    elif "b64" in query or all(isinstance(packet, str) for packet in packets):
+    elif session.kind & TEXT_ONLY or all(isinstance(packet, str) for packet in packets):
         body = dump_text3(packets).encode("utf-8")
     else:
         body, content_type = dump_binary3(packets), "application/octet-stream"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hornet.core.messages import Outgoing
 from hornet.engine.compression import deflate
 from hornet.engine.frames import BINARY, TEXT, frame
-from hornet.engine.payloads import Packet
+from hornet.engine.payloads import Packet, dump_binary_packet3
 from hornet.engine.sio_packets import SioPacket, Type, dump_msgpack, dump_packet
 
 log = logging.getLogger(__name__)
@@ -25,16 +25,20 @@ VERSION_3 = 4
 """The session speaks Engine.IO 3."""
 DEFLATED = 8
 """The session's WebSocket takes compressed frames."""
-KINDS = 16
+TEXT_ONLY = 16
+"""The session's client can't take binary (version 3's ``b64``); it gets base64 in text."""
+KINDS = 32
 
 DEFLATE_FROM_BYTES = 1024
-"""Shorter messages are sent as they are: compressing them costs more than it saves (the Node server's threshold)."""
+"""Shorter messages are sent as they are; compressing them hardly pays (the Node server's threshold)."""
 
 
 def dump_frame(packet: Packet, kind: int) -> bytes:
     """The WebSocket frame of one Engine.IO packet."""
     if isinstance(packet, str):
         opcode, payload = TEXT, packet.encode("utf-8")
+    elif kind & TEXT_ONLY:
+        opcode, payload = TEXT, dump_binary_packet3(packet).encode("ascii")
     else:
         opcode, payload = BINARY, (b"\x04" + packet if kind & VERSION_3 else packet)
     if kind & DEFLATED and len(payload) >= DEFLATE_FROM_BYTES:
@@ -114,7 +118,7 @@ class Prepared:
 
 
 class PreparedPacket(Prepared):
-    """A Socket.IO packet that is the same for every delivery: an event sent by name, an acknowledgement, an answer."""
+    """A packet that is the same for every delivery: an event sent by name, an acknowledgement, an answer."""
 
     __slots__ = ("_packet",)
 
@@ -139,7 +143,9 @@ class PreparedMessage(Prepared):
     def packet(self, kind: int) -> SioPacket:
         packet = self._packets_by_delivery[kind & BY_EVENT]
         if packet is None:
-            data = list(self._message.event()) if kind & BY_EVENT else ["message", self._message.message_text()]
+            data = (
+                list(self._message.event()) if kind & BY_EVENT else ["message", self._message.message_text()]
+            )
             packet = self._packets_by_delivery[kind & BY_EVENT] = SioPacket(Type.EVENT, data)
         return packet
 
@@ -165,7 +171,7 @@ class Plan:
         return [packet for message in self._sound(kind) for packet in message.packets(kind)]
 
     def _sound(self, kind: int) -> list[Prepared]:
-        """The messages that can be encoded for this kind; the others would take everybody's fan-out with them."""
+        """The messages that can be encoded for this kind; another would take the whole fan-out with it."""
         sound = []
         for message in self.messages:
             try:

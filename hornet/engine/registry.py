@@ -1,9 +1,10 @@
 """python-socketio's client manager, over our room tables and our fan-out.
 
-The stock manager keeps a table of rooms only, so that a departure and "which rooms is this session in" walk all
-rooms of the namespace; and it makes a task for each recipient of an emit. Here both ways are looked up, and an
-emit is one fan-out. What crosses nodes (emit, disconnect, enter and leave from any python-socketio process, on
-channel ``socketio``) is the stock ``AsyncRedisManager``'s, unchanged: it calls the methods below for this node.
+The stock manager keeps a table of rooms only, so that a departure and "which rooms is this session in"
+walk all rooms of the namespace; and it makes a task for each recipient of an emit. Here both ways are
+looked up, and an emit is one fan-out. What crosses nodes (emit, disconnect, enter and leave from any
+python-socketio process, on channel ``socketio``) is the stock ``AsyncRedisManager``'s, unchanged: it
+calls the methods below for this node.
 
 ``tests/engine/test_seams.py`` pins the members that are overridden.
 """
@@ -16,7 +17,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
+import socketio
 
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import PreparedPacket
@@ -48,12 +49,13 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
     async def aclose(self) -> None:
         """Let go of what ``initialize`` took: here, nothing."""
 
-    # Connecting and disconnecting ------------------------------------------------------------------------------
+    # Connecting and disconnecting ----------------------------------------------------------------
 
     def add(self, session: Session, namespace: str) -> str | None:
         """Give the session an id in a namespace; None when it has one already.
 
-        Version 3 knows its id already: the engine's for the default namespace, else ``<namespace>#<engine id>``.
+        Version 3 knows its id already: the engine's for the default namespace, else ``<namespace>#<engine
+        id>``.
         """
         if self.sid_from_eio_sid(session.eio_sid, namespace) is not None:
             return None
@@ -103,7 +105,9 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
 
     def is_connected(self, sid: str | None, namespace: str) -> bool:
         table = self.tables.get(namespace)
-        return table is not None and sid in table and sid not in self._arriving and sid not in self._leaving
+        if sid is None or table is None or sid not in table:
+            return False
+        return sid not in self._arriving and sid not in self._leaving
 
     def pre_disconnect(self, sid: str, namespace: str) -> str | None:
         self._leaving.add(sid)
@@ -112,7 +116,7 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
     def basic_disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
         self.remove(sid, namespace)
 
-    # Looking up ------------------------------------------------------------------------------------------------
+    # Looking up ----------------------------------------------------------------------------------
 
     def get_namespaces(self) -> Iterable[str]:
         return self.tables.keys()
@@ -147,7 +151,7 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         table = self.tables.get(namespace)
         return [sid, *table.rooms_of(sid)] if table is not None and sid in table else []
 
-    # Rooms -----------------------------------------------------------------------------------------------------
+    # Rooms ---------------------------------------------------------------------------------------
 
     def basic_enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
         table = self.tables.get(namespace)
@@ -171,7 +175,7 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         for sid in list(table.members(room)) if table is not None else ():
             self.basic_leave_room(sid, namespace, room)
 
-    # Emitting --------------------------------------------------------------------------------------------------
+    # Emitting ------------------------------------------------------------------------------------
 
     async def emit(
         self,
@@ -205,7 +209,9 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
             return
         for sid, session in targets:
             ack = self._generate_ack_id(sid, callback)
-            self.fanout.to_session(session, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace, ack)))
+            self.fanout.to_session(
+                session, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace, ack))
+            )
 
     def _generate_ack_id(self, sid: str, callback: Callable[..., Any]) -> int:
         callbacks = self.callbacks.setdefault(sid, {0: itertools.count(1)})
@@ -217,7 +223,8 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
 class RedisRegistry(socketio.AsyncRedisManager, LocalRegistry):  # type: ignore[misc]  # the stock class has no types
     """The same, and heard by other python-socketio processes on the same Redis.
 
-    In the order of bases, ``super()`` of the stock pub/sub class is ``LocalRegistry``: what it hears is done here.
+    In the order of bases, ``super()`` of the stock pub/sub class is ``LocalRegistry``: what it hears is
+    done here.
     """
 
     async def aclose(self) -> None:

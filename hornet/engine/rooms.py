@@ -58,7 +58,7 @@ class RoomTable:
         self.everyone.members.pop(sid, None)
 
     def enter(self, sid: str, name: str) -> bool:
-        """Put a session into a room; True when it is the room's first member. An unknown session stays out."""
+        """Put a session into a room; True when it is the first member. An unknown session stays out."""
         session = self.everyone.members.get(sid)
         if session is None:
             return False

@@ -1,6 +1,7 @@
 """One Engine.IO session: its state, its heartbeat, and what waits to be sent.
 
-No I/O here but calls of a transport's ``write``; HTTP requests come from ``polling``, frames from ``websocket``.
+No I/O here but calls of a transport's ``write``; HTTP requests come from ``polling``, frames from
+``websocket``.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Host(Protocol):
 
     def on_ended(self, session: Session, reason: Reason) -> None:
         """The session is no longer open; called once."""
+        ...
+
+    def on_link_closed(self, link: WebSocketLink) -> None:
+        """A WebSocket's connection is gone."""
         ...
 
     def on_gone(self, session: Session) -> None:
@@ -116,7 +121,7 @@ class Session:
         self._connect_by = now + settings.connect_timeout_s if handshake.protocol == 4 else 0.0
         host.wheel.book(self, min(self._heartbeat, self._connect_by or self._heartbeat))
 
-    # State ---------------------------------------------------------------------------------------------------
+    # State ---------------------------------------------------------------------------------------
 
     def move(self, step: Step) -> None:
         """Take a step of the table in ``states``; a step that it lacks is a bug."""
@@ -161,7 +166,7 @@ class Session:
         if self.others is not None:
             yield from self.others.values()
 
-    # Receiving -----------------------------------------------------------------------------------------------
+    # Receiving -----------------------------------------------------------------------------------
 
     def receive(self, packet: Packet, now: float) -> None:
         """Handle one packet from the client.
@@ -195,7 +200,7 @@ class Session:
         self._end(Reason.TRANSPORT_CLOSE, 1000)
         self.gone()
 
-    # Sending -------------------------------------------------------------------------------------------------
+    # Sending -------------------------------------------------------------------------------------
 
     def write(self, packet: Packet) -> None:
         """Send one packet, ahead of what the fan-out still holds; for what belongs to no message."""
@@ -234,16 +239,21 @@ class Session:
             self.poll.set_result(None)
 
     def take(self) -> list[Packet]:
-        """The queue, which is empty afterwards. A session that was closing is gone with it."""
+        """The queue, which is empty afterwards; one that is closing ends with a close packet of its own.
+
+        Stock clients handle a close packet ahead of the messages in the same response: a DISCONNECT that
+        came with it would be taken for a lost connection.
+        """
         packets, self.queue, self.queued_bytes = self.queue, [], 0
-        if self.state is State.CLOSING:
+        if self.state is State.CLOSING and not packets:
+            packets = ["1"]
             self.gone()
         return packets
 
-    # Upgrading -----------------------------------------------------------------------------------------------
+    # Upgrading -----------------------------------------------------------------------------------
 
     def probed(self, link: WebSocketLink) -> None:
-        """A WebSocket asked to take over: end the poll that waits, so that the client can let go of polling."""
+        """A WebSocket asked to take over: end the poll that waits, so that the client lets go of polling."""
         self.move(Step.PROBED)
         self.link = link
         if self.poll is not None and not self.poll.done():
@@ -271,17 +281,15 @@ class Session:
         if self.queue:
             transport.write(b"".join([dump_frame(packet, self.kind) for packet in self.take()]))
 
-    # Ending --------------------------------------------------------------------------------------------------
+    # Ending --------------------------------------------------------------------------------------
 
     def close(self, reason: Reason, code: int = 1000) -> None:
-        """Close the session; what is queued, and that it was closed, still reach the client if it takes them."""
+        """Close the session; the client can still fetch what is queued, and that it was closed."""
         if not is_open(self.state):
             return
-        reaches = self.state is State.WEBSOCKET or self.poll is not None
-        if self.state is not State.WEBSOCKET:
-            self.queue.append("1")
+        has_websocket = self.state is State.WEBSOCKET
         self._end(reason, code)
-        if reaches:
+        if has_websocket:
             self.gone()
         else:
             self.host.wheel.book(self, asyncio.get_running_loop().time() + LINGER_S)
@@ -329,7 +337,7 @@ class Session:
             link.close(code)
         self.host.on_ended(self, reason)
 
-    # Work ----------------------------------------------------------------------------------------------------
+    # Work ----------------------------------------------------------------------------------------
 
     def do(self, job: Job, *args: Any) -> None:
         """Run ``job`` after all jobs given before; there is a task only while there is work."""

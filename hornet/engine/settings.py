@@ -16,9 +16,13 @@ class EngineSettings:
     ping_timeout_s: float = option(20.0, doc="Time a client has to answer a heartbeat.", unit="s")
     connect_timeout_s: float = option(45.0, doc="Time a client has to connect to a namespace.", unit="s")
     upgrade_timeout_s: float = option(10.0, doc="Time an upgrade to WebSocket may take.", unit="s")
-    max_payload_bytes: int = option(1_000_000, doc="Largest message or POST body taken from a client.", unit="bytes")
+    max_payload_bytes: int = option(
+        1_000_000, doc="Largest message or POST body taken from a client.", unit="bytes"
+    )
     send_buffer_bytes: int = option(
-        1_048_576, doc="Unsent data held for one session; a client that reads slower is disconnected.", unit="bytes"
+        1_048_576,
+        doc="Unsent data held for one session; a client that reads slower is disconnected.",
+        unit="bytes",
     )
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
     transports: tuple[str, ...] = option(("polling", "websocket"), doc="Transports that clients may use.")

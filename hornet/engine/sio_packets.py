@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]  # ships no types
 
 from hornet.core.jsontext import parse_json
 from hornet.core.messages import RESERVED_EVENTS
@@ -58,9 +58,9 @@ class SioPacket:
         return True
 
 
-# Parsing -----------------------------------------------------------------------------------------------------
+# Parsing ----------------------------------------------------------------------------------------
 
-_HEAD = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,]*)(?:,|$))?([0-9]{1,15})?", re.DOTALL)
+_HEAD = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,]*)(?:,|$))?([0-9]{1,20})?", re.DOTALL)
 
 
 def parse_packet(text: str) -> SioPacket:
@@ -72,7 +72,13 @@ def parse_packet(text: str) -> SioPacket:
     head = _HEAD.match(text)
     if head is None:
         raise Malformed("bad_packet", "not a Socket.IO packet")
-    kind, count, namespace, ack, rest = Type(int(head[1])), head[2], head[3] or "/", head[4], text[head.end() :]
+    kind, count, namespace, ack, rest = (
+        Type(int(head[1])),
+        head[2],
+        head[3] or "/",
+        head[4],
+        text[head.end() :],
+    )
     binary = kind in (Type.BINARY_EVENT, Type.BINARY_ACK)
     if binary != (count is not None):
         raise Malformed("bad_packet", "a binary packet and its number of attachments belong together")
@@ -101,7 +107,7 @@ def parse_msgpack(data: bytes) -> SioPacket:
         Malformed: not MessagePack, or not a packet.
     """
     try:
-        fields = msgpack.unpackb(data, strict_map_key=False)
+        fields = msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException):
         raise Malformed("bad_msgpack", "not MessagePack") from None
     if not isinstance(fields, dict):
@@ -118,6 +124,11 @@ def parse_msgpack(data: bytes) -> SioPacket:
     packet = SioPacket(Type(kind), fields.get("data"), namespace, ack, query)
     check_packet(packet)
     return packet
+
+
+def _parse_extension(code: int, data: bytes) -> object:
+    """JavaScript's ``undefined``, which the clients' encoder (notepack) writes as extension 0, as None."""
+    return None if code == 0 and data == b"\x00" else msgpack.ExtType(code, data)
 
 
 def check_packet(packet: SioPacket) -> None:
@@ -167,7 +178,7 @@ def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
     return value
 
 
-# Dumping -----------------------------------------------------------------------------------------------------
+# Dumping ----------------------------------------------------------------------------------------
 
 _dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _dump_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
@@ -195,7 +206,9 @@ def dump_packet(packet: SioPacket, *, ascii_only: bool = False) -> list[str | by
 
 def dump_msgpack(packet: SioPacket) -> bytes:
     """The one binary message of a packet for the MessagePack parser."""
-    fields: dict[str, Any] = {"type": packet.type.value, "data": packet.data, "nsp": packet.namespace}
+    fields: dict[str, Any] = {"type": packet.type.value, "nsp": packet.namespace}
+    if packet.data is not None:
+        fields["data"] = packet.data
     if packet.id is not None:
         fields["id"] = packet.id
     dumped: bytes = msgpack.packb(fields, unicode_errors="replace")

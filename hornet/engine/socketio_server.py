@@ -1,7 +1,8 @@
 """python-socketio's server, with the default namespace handed to our hooks.
 
-Other namespaces, which plug-ins register, go through the stock handlers. Each client's packets are read and
-written in its own protocol version and parser. ``tests/engine/test_seams.py`` pins the members that are overridden.
+Other namespaces, which plug-ins register, go through the stock handlers. Each client's packets are read
+and written in its own protocol version and parser. ``tests/engine/test_seams.py`` pins the members that
+are overridden.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
+import socketio
 
 from hornet.engine.counts import Counts
 from hornet.engine.engineio_server import EngineIoServer
@@ -51,7 +52,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     def _engineio_server_class(self) -> type[EngineIoServer]:
         return EngineIoServer
 
-    # From the Engine.IO server ---------------------------------------------------------------------------------
+    # From the Engine.IO server -------------------------------------------------------------------
 
     def on_opened(self, session: Session) -> None:
         """A session opened; version 3 is connected to the default namespace by that alone."""
@@ -109,7 +110,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
                 self.manager.remove(sid, namespace)
             self.manager.sessions.pop(session.eio_sid, None)
 
-    # Packets ---------------------------------------------------------------------------------------------------
+    # Packets -------------------------------------------------------------------------------------
 
     def _dispatch(self, session: Session, packet: SioPacket) -> None:
         if packet.type is Type.CONNECT:
@@ -129,7 +130,9 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         elif packet.type in (Type.ACK, Type.BINARY_ACK):
             session.do(self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data)
         elif not ours:
-            session.do(self._handle_disconnect, session.eio_sid, packet.namespace, Reason.CLIENT_DISCONNECT.value)
+            session.do(
+                self._handle_disconnect, session.eio_sid, packet.namespace, Reason.CLIENT_DISCONNECT.value
+            )
         elif session.sid is not None:
             session.do(self._depart, session, session.sid, Reason.CLIENT_DISCONNECT)
 
@@ -195,7 +198,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
                 packet.data = packet.data["message"] if isinstance(packet.data, dict) else packet.data
         self._fanout.to_session(session, PreparedPacket(packet))
 
-    # From python-socketio --------------------------------------------------------------------------------------
+    # From python-socketio ------------------------------------------------------------------------
 
     async def _send_packet(self, eio_sid: str, pkt: Any) -> None:
         session = self.manager.sessions.get(eio_sid)

@@ -4,10 +4,10 @@
                         ▲                   │
                         └───────FAILED──────┘
 
-In each of them the session is open and may be sent to. While PROBING, the polling transport is still in charge: a
-message goes into the poll that is waiting, and from then on stays in the queue, since the client finishes its
-last poll before it says "upgrade". The move to WEBSOCKET writes the queue to the WebSocket in the same step, so
-nothing is lost, doubled or overtaken.
+In each of them the session is open and may be sent to. While PROBING, the polling transport is still in
+charge: a message goes into the poll that is waiting, and from then on stays in the queue, since the
+client finishes its last poll before it says "upgrade". The move to WEBSOCKET writes the queue to the
+WebSocket in the same step, so nothing is lost, doubled or overtaken.
 
 ENDED moves an open session to CLOSING, where a polling client can still fetch what it was sent last, and a
 WebSocket waits for the client's Close frame; GONE, from any state, to CLOSED. Nothing leads back.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """Why a session ended; the value is what Socket.IO's own server calls it, where it has a name for it."""
 
     TRANSPORT_CLOSE = "transport close"
@@ -27,17 +27,17 @@ class Reason(str, Enum):
 class Handshake:
     """The request that opened a session, and what the client sent to authenticate itself.
 
-    ``headers`` has lower-case names; a repeated header is joined by ``", "``. ``address`` is the client's own, seen
-    through trusted proxies. ``peer`` is the address of whoever opened the TCP connection (the proxy, if
-    there is one; ``"unix"`` on a Unix socket). ``protocol`` is the Engine.IO version, 3 or 4.
+    ``headers`` has lower-case names; a repeated header is joined by ``", "``. ``address`` is the client's
+    own, seen through trusted proxies. ``peer`` is the address of whoever opened the TCP connection (the
+    proxy, if there is one; ``"unix"`` on a Unix socket). ``protocol`` is the Engine.IO version, 3 or 4.
     """
 
+    auth: object | None
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     address: str
-    peer: str
     protocol: int
-    auth: object | None = None
+    peer: str = ""
     secure: bool = False
 
 
@@ -56,5 +56,5 @@ class Hooks(Protocol):
         ...
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
-        """The session is over. Its rooms still list it until this returns, so that ``leave`` tells who was last."""
+        """The session is over. Its rooms list it until this returns, so that ``leave`` tells who was last."""
         ...

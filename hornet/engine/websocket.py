@@ -15,8 +15,8 @@ from aiohttp import web
 
 from hornet.engine import compression
 from hornet.engine.errors import Malformed, bad_request
-from hornet.engine.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameParser, close_frame, frame
-from hornet.engine.payloads import parse_binary_packet3
+from hornet.engine.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
+from hornet.engine.payloads import parse_binary_packet3, parse_text_packet3
 from hornet.engine.prepared import DEFLATED, dump_frame
 from hornet.engine.session import Host, Session
 from hornet.engine.states import State
@@ -56,7 +56,7 @@ class WebSocketLink(asyncio.Protocol):
         self.booked = 0
         transport.set_write_buffer_limits(high=host.settings.send_buffer_bytes)
 
-    # What the session and the server ask for -----------------------------------------------------------------
+    # What the session and the server ask for -----------------------------------------------------
 
     def carry(self) -> None:
         """Carry the session from its start."""
@@ -99,7 +99,7 @@ class WebSocketLink(asyncio.Protocol):
         elif self.phase is not Phase.ACTIVE:
             self._give_up(1000)
 
-    # What the transport calls --------------------------------------------------------------------------------
+    # What the transport calls --------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self._host.counts.bytes_in += len(data)
@@ -117,13 +117,13 @@ class WebSocketLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._host.wheel.cancel(self)
-        self._host.closing.discard(self)
+        self._host.on_link_closed(self)
         session, self._session = self._session, None
         phase, self.phase = self.phase, Phase.CLOSING
         if session is not None:
             self._part(session, phase, Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)
 
-    # Frames --------------------------------------------------------------------------------------------------
+    # Frames --------------------------------------------------------------------------------------
 
     def _take(self, opcode: int, payload: str | bytes) -> None:
         session = self._session
@@ -135,13 +135,15 @@ class WebSocketLink(asyncio.Protocol):
             self._transport.write(frame(PONG, cast("bytes", payload)))
         elif self.phase is not Phase.ACTIVE:
             self._take_probe(session, payload)
-        elif opcode == TEXT:
+        elif isinstance(payload, str):
             if not payload:
                 raise Malformed("empty_packet", "a packet is empty")
+            if session.handshake.protocol == 3 and payload.startswith("b"):
+                payload = parse_text_packet3(payload)
             session.receive(payload, self._loop.time())
         elif opcode == BINARY:
             if session.handshake.protocol == 3:
-                payload = parse_binary_packet3(cast("bytes", payload))
+                payload = parse_binary_packet3(payload)
             session.receive(payload, self._loop.time())
 
     def _take_probe(self, session: Session, payload: str | bytes) -> None:
@@ -232,10 +234,13 @@ class Takeover:
             raise bad_request("the connection is gone")
         self.transport = self._handler.transport
         self._lines = [
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+            b"Sec-WebSocket-Accept: ",
             base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()),
         ]
-        extension = compression.negotiate(request.headers.get("Sec-WebSocket-Extensions", "")) if compress else None
+        extension = (
+            compression.negotiate(request.headers.get("Sec-WebSocket-Extensions", "")) if compress else None
+        )
         self.deflated = extension is not None
         if extension is not None:
             self._lines += [b"\r\nSec-WebSocket-Extensions: ", extension.encode("ascii")]
