@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import socketio  # type: ignore[import-untyped]  # ships no types
+import socketio
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from hornet.engine import Engine, EngineSettings, Handshake
 
@@ -36,9 +35,12 @@ async def serving() -> AsyncIterator[str]:
     app = web.Application()
     engine.attach(app)
     await engine.start()
-    async with TestServer(app, host="127.0.0.1") as server:
-        yield str(server.make_url("/"))[:-1]
-        await engine.stop()
+    runner = web.AppRunner(app, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield "http://{}:{}".format(*runner.addresses[0])
+    await engine.stop()
+    await runner.cleanup()
 
 
 @dataclass(frozen=True)
