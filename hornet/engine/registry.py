@@ -68,7 +68,6 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         else:
             session.others = {**(session.others or {}), namespace: sid}
         self.table(namespace).add(sid, session)
-        session.connected()
         return sid
 
     def remove(self, sid: str, namespace: str) -> None:
@@ -98,6 +97,9 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
 
     async def connect(self, sid: str, namespace: str) -> str:
         self._arriving.discard(sid)
+        session = self.table(namespace).get(sid)
+        if session is not None:
+            session.connected()
         return sid
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:

@@ -93,10 +93,8 @@ def parse_packet(text: str) -> SioPacket:
     check_packet(packet)
     if binary:
         packet.waits_for = int(count)
-        if packet.waits_for > text.count('"_placeholder"'):
-            raise Malformed("bad_packet", "more attachments than placeholders")
-        if packet.waits_for == 0:
-            packet.data = _put_attachments(packet.data, [])
+        if not 0 < packet.waits_for <= text.count('"_placeholder"'):
+            raise Malformed("bad_packet", "the number of attachments is not that of the placeholders")
     return packet
 
 
@@ -112,7 +110,7 @@ def parse_msgpack(data: bytes) -> SioPacket:
         raise Malformed("bad_msgpack", "not MessagePack") from None
     if not isinstance(fields, dict):
         raise Malformed("bad_packet", "not a Socket.IO packet")
-    kind, namespace, ack = fields.get("type"), fields.get("nsp", "/"), fields.get("id")
+    kind, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
     if (
         type(kind) is not int
         or kind not in (Type.CONNECT, Type.DISCONNECT, Type.EVENT, Type.ACK)

@@ -46,6 +46,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self.eio.above = self
         self.environ = _Environs(registry.sessions)
         self._fanout = fanout
+        self._counts = counts
         self._hooks = hooks
         self._table = registry.table("/")
 
@@ -113,34 +114,53 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     # Packets -------------------------------------------------------------------------------------
 
     def _dispatch(self, session: Session, packet: SioPacket) -> None:
-        if packet.type is Type.CONNECT:
-            if packet.namespace != "/":
-                session.do(self._connect_elsewhere, session, packet)
-            elif session.sid is None:
-                self._connect(session, packet.data)
-            return
-        if not session.is_greeted:
-            raise Malformed("not_connected", "the client has connected to no namespace")
-        ours = packet.namespace == "/"
-        if packet.type in (Type.EVENT, Type.BINARY_EVENT):
-            if ours:
-                session.do(self._event, session, packet)
-            else:
-                session.do(self._handle_event, session.eio_sid, packet.namespace, packet.id, packet.data)
-        elif packet.type in (Type.ACK, Type.BINARY_ACK):
-            session.do(self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data)
-        elif not ours:
-            session.do(
-                self._handle_disconnect, session.eio_sid, packet.namespace, Reason.CLIENT_DISCONNECT.value
-            )
-        elif session.sid is not None:
-            session.do(self._depart, session, session.sid, Reason.CLIENT_DISCONNECT)
+        if packet.namespace != "/":
+            session.do(self._elsewhere, session, packet)
+        elif packet.type is not Type.CONNECT:
+            session.do(self._here, session, packet)
+        elif session.sid is None and session.is_open:
+            self._connect(session, packet.data)
+        else:
+            raise Malformed("connected", "the client is connected to the namespace already")
+
+    async def _here(self, session: Session, packet: SioPacket) -> None:
+        """A packet of the default namespace; all that were before it have been handled."""
+        if session.sid is None:
+            self._refuse(session)
+        elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
+            await self._event(session, session.sid, packet)
+        elif packet.type is Type.DISCONNECT:
+            await self._depart(session, session.sid, Reason.CLIENT_DISCONNECT)
+        else:
+            await self._handle_ack(session.eio_sid, "/", packet.id, packet.data)
+
+    async def _elsewhere(self, session: Session, packet: SioPacket) -> None:
+        """A packet of a plug-in's namespace; all that were before it have been handled."""
+        eio_sid, namespace = session.eio_sid, packet.namespace
+        joined = session.others is not None and namespace in session.others
+        if joined == (packet.type is Type.CONNECT):
+            self._refuse(session)
+        elif packet.type is Type.CONNECT:
+            await self._connect_elsewhere(session, packet)
+        elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
+            await self._handle_event(eio_sid, namespace, packet.id, packet.data)
+        elif packet.type is Type.DISCONNECT:
+            await self._handle_disconnect(eio_sid, namespace, Reason.CLIENT_DISCONNECT.value)
+        else:
+            await self._handle_ack(eio_sid, namespace, packet.id, packet.data)
+
+    def _refuse(self, session: Session) -> None:
+        """Close a session whose packet is for a namespace that it has not joined, or has joined already."""
+        if session.is_open:
+            self._counts.malformed["not_connected"] += 1
+            session.drop(Reason.PARSE_ERROR, 1002)
 
     def _connect(self, session: Session, auth: object | None) -> None:
         """Connect a client to the default namespace, and answer before any hook can send."""
         sid = self.manager.add(session, "/")
         if sid is None:
             return
+        session.connected()
         data = {"sid": sid} if session.handshake.protocol == 4 else None
         session.write_message(PreparedPacket(SioPacket(Type.CONNECT, data)))
         handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
@@ -153,10 +173,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             session.drop(Reason.FORCED_CLOSE, 1011)
             raise
 
-    async def _event(self, session: Session, packet: SioPacket) -> None:
-        sid = session.sid
-        if sid is None:
-            return
+    async def _event(self, session: Session, sid: str, packet: SioPacket) -> None:
         event, *args = packet.data
         result = await self._hooks.on_event(sid, event, args)
         if packet.id is not None:
@@ -184,18 +201,18 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         )
         if not known:
             self._send(session, SioPacket(Type.CONNECT_ERROR, {"message": "Invalid namespace"}, namespace))
-        elif session.is_open and namespace not in (session.others or {}):
+        elif session.is_open:
             await self._handle_connect(session.eio_sid, namespace, packet.data)
 
     def _send(self, session: Session, packet: SioPacket) -> None:
         """Send an answer of the protocol, in the client's version of it."""
-        if packet.type is Type.CONNECT_ERROR and isinstance(packet.data, str):
-            packet.data = {"message": packet.data}
+        if packet.type is Type.CONNECT_ERROR and not isinstance(packet.data, dict):
+            packet.data = {"message": str(packet.data)}
         if session.handshake.protocol == 3:
             if packet.type is Type.CONNECT:
                 packet.data = None
             elif packet.type is Type.CONNECT_ERROR:
-                packet.data = packet.data["message"] if isinstance(packet.data, dict) else packet.data
+                packet.data = packet.data.get("data", packet.data.get("message"))
         self._fanout.to_session(session, PreparedPacket(packet))
 
     # From python-socketio ------------------------------------------------------------------------
