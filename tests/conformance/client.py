@@ -1,5 +1,6 @@
 """A Socket.IO client over any transport, version and parser of the toolkit."""
 
+import asyncio
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,9 @@ class Kind:
     msgpack: bool = False
 
     def __str__(self) -> str:
-        marks = [mark for mark, on in (("b64", self.b64), ("jsonp", self.jsonp), ("msgpack", self.msgpack)) if on]
+        marks = [
+            mark for mark, on in (("b64", self.b64), ("jsonp", self.jsonp), ("msgpack", self.msgpack)) if on
+        ]
         return "-".join([f"eio{self.eio}", self.transport, *marks])
 
     def make(self, http: aiohttp.ClientSession, url: str) -> Transport:
@@ -107,10 +110,18 @@ class Clients:
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
         self.http, self.url = http, url
+        self._websockets: list[WebSocket] = []
+
+    async def close(self) -> None:
+        """Close every WebSocket that is still open."""
+        await asyncio.gather(*(websocket.close() for websocket in self._websockets))
 
     def transport(self, kind: Kind) -> Transport:
         """A transport, not opened yet."""
-        return kind.make(self.http, self.url)
+        transport = kind.make(self.http, self.url)
+        if isinstance(transport, WebSocket):
+            self._websockets.append(transport)
+        return transport
 
     def polling(self, eio: int) -> Polling:
         """A plain polling transport, not opened yet."""
@@ -118,7 +129,9 @@ class Clients:
 
     def websocket(self, eio: int) -> WebSocket:
         """A plain WebSocket, not opened yet."""
-        return WebSocket(self.http, self.url, eio)
+        websocket = WebSocket(self.http, self.url, eio)
+        self._websockets.append(websocket)
+        return websocket
 
     async def opened(self, kind: Kind, **query: str) -> Client:
         """A client after the Engine.IO handshake, before any Socket.IO packet."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]  # ships no types
 
 from tests.conformance.payloads import Packet
 

@@ -14,7 +14,11 @@ from tests.conformance.payloads import Packet
 from tests.conformance.transports import DEADLINE_S, NOOP, PING, PONG, Opening, parse_opening
 
 TEXT, BINARY = "text/plain;charset=UTF-8", "application/octet-stream"
-SCRIPTS = ("text/javascript;charset=utf-8", "application/javascript;charset=utf-8", "text/plain;charset=utf-8")
+SCRIPTS = (
+    "text/javascript;charset=utf-8",
+    "application/javascript;charset=utf-8",
+    "text/plain;charset=utf-8",
+)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -51,7 +55,13 @@ class Polling:
     """
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, eio: int = 4, *, b64: bool = False, jsonp: int | None = None
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        eio: int = 4,
+        *,
+        b64: bool = False,
+        jsonp: int | None = None,
     ) -> None:
         self.eio = eio
         self.query = {"EIO": str(eio), "transport": "polling"}

@@ -48,7 +48,9 @@ BINARY: dict[str, list[Any]] = {
 
 
 @every_kind
-@pytest.mark.parametrize("args", [*VALUES.values(), *([text] for text in TEXTS.values())], ids=[*VALUES, *TEXTS])
+@pytest.mark.parametrize(
+    "args", [*VALUES.values(), *([text] for text in TEXTS.values())], ids=[*VALUES, *TEXTS]
+)
 async def test_an_event_arrives_intact(clients: Clients, kind: Kind, args: list[Any]) -> None:
     client = await clients.joined(kind)
     await client.emit("echo", *args)
@@ -67,7 +69,9 @@ async def test_a_binary_event_arrives_intact(clients: Clients, kind: Kind, args:
 
 @every_kind
 @pytest.mark.parametrize("namespace", ["/", "/custom"])
-@pytest.mark.parametrize("args", [[], [1, "é🐝\u2028", None], [b"a", {"b": [b"c"]}]], ids=["none", "text", "binary"])
+@pytest.mark.parametrize(
+    "args", [[], [1, "é🐝\u2028", None], [b"a", {"b": [b"c"]}]], ids=["none", "text", "binary"]
+)
 async def test_an_acknowledgement_arrives_intact(
     clients: Clients, kind: Kind, namespace: str, args: list[Any]
 ) -> None:

@@ -16,7 +16,9 @@ GOOD_3 = {"EIO": "3", "transport": "polling"}
 node_takes_it_for_3 = node_differs("whatever EIO is not 4 counts as 3")
 
 
-async def ask(clients: Clients, method: str, query: dict[str, str], headers: dict[str, str] | None = None) -> Answer:
+async def ask(
+    clients: Clients, method: str, query: dict[str, str], headers: dict[str, str] | None = None
+) -> Answer:
     async with clients.http.request(method, clients.url, params=query, headers=headers) as answer:
         return Answer(answer.status, answer.headers, await answer.read())
 
@@ -69,7 +71,9 @@ async def test_a_bad_request_is_refused_with_its_code(
 
 @node_takes_it_for_3
 @pytest.mark.parametrize("query", WRONG_VERSION.values(), ids=WRONG_VERSION)
-async def test_a_version_that_is_not_exactly_3_or_4_is_refused(clients: Clients, query: dict[str, str]) -> None:
+async def test_a_version_that_is_not_exactly_3_or_4_is_refused(
+    clients: Clients, query: dict[str, str]
+) -> None:
     """Node with ``allowEIO3`` takes every other version, and none, for 3."""
     answer = await ask(clients, "GET", query)
     assert (answer.status, answer.code) == (400, UNSUPPORTED_VERSION)
@@ -116,7 +120,9 @@ async def test_a_session_keeps_its_version(clients: Clients, eio: int, other: st
 
 @pytest.mark.parametrize("eio", [4, 3])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_http_is_refused_to_a_session_opened_by_websocket(clients: Clients, eio: int, method: str) -> None:
+async def test_http_is_refused_to_a_session_opened_by_websocket(
+    clients: Clients, eio: int, method: str
+) -> None:
     websocket = clients.websocket(eio)
     opening = await websocket.open()
     polling = Polling(clients.http, clients.url, eio)

@@ -1,13 +1,14 @@
 """Joining and leaving namespaces, in Socket.IO 5 and 4."""
 
+import contextlib
 import time
 
+import aiohttp
 import pytest
 
 from tests.conformance.client import (
     EVERY,
     MSGPACK,
-    PLAIN,
     POLLING_4,
     WEBSOCKET_3,
     WEBSOCKET_4,
@@ -70,7 +71,9 @@ async def test_version_4_strips_the_query_of_a_namespace(clients: Clients, kind:
 
 @pytest.mark.parametrize("kind", ANY_PARSER, ids=str)
 @pytest.mark.parametrize("namespace", ["/", "/custom"])
-async def test_the_payload_of_connect_reaches_the_application(clients: Clients, kind: Kind, namespace: str) -> None:
+async def test_the_payload_of_connect_reaches_the_application(
+    clients: Clients, kind: Kind, namespace: str
+) -> None:
     client = await clients.opened(kind)
     auth = {"token": "t\u2028🐝", "channels": ["a", "b"], "deep": {"n": None}}
     await client.join(namespace, auth)
@@ -88,29 +91,28 @@ async def test_an_unknown_namespace_is_refused_and_the_session_goes_on(clients: 
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=str)
-@pytest.mark.parametrize(("namespace", "data"), [("/refused", None), ("/refused-with-data", {"code": 7})])
-async def test_the_application_may_refuse(
-    clients: Clients, kind: Kind, namespace: str, data: dict[str, int] | None
-) -> None:
-    """In Socket.IO 4 a refusal with data is the data alone, as there is room for one value."""
+async def test_the_application_may_refuse(clients: Clients, kind: Kind) -> None:
     client = await clients.joined(kind)
-    await client.send(SioPacket(Type.CONNECT, namespace))
-    body = data if data and kind.eio == 3 else error_of(client, "not here", data)
-    assert await client.receive() == SioPacket(Type.CONNECT_ERROR, namespace, data=body)
+    await client.send(SioPacket(Type.CONNECT, "/refused"))
+    refusal = SioPacket(Type.CONNECT_ERROR, "/refused", data=error_of(client, "not here"))
+    assert await client.receive() == refusal
     assert await client.ask("ask", 1) == [1]
 
 
-@pytest.mark.parametrize("kind", PLAIN, ids=str)
-async def test_joining_twice_closes(clients: Clients, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=str)
+async def test_the_application_may_refuse_with_data(clients: Clients, kind: Kind) -> None:
+    """Socket.IO 4 has room for one value: the data then stands in place of the text, as in Node."""
     client = await clients.joined(kind)
-    await client.join("/custom")
-    await client.transport.push("40/custom,")
-    await client.transport.closed()
+    await client.send(SioPacket(Type.CONNECT, "/refused-with-data"))
+    body = {"code": 7} if kind.eio == 3 else error_of(client, "not here", {"code": 7})
+    assert await client.receive() == SioPacket(Type.CONNECT_ERROR, "/refused-with-data", data=body)
 
 
 @pytest.mark.parametrize("kind", VERSION_5, ids=str)
 @pytest.mark.parametrize("first", [None, "40/nowhere,", "40/refused,"])
-async def test_a_client_that_joins_nothing_is_closed_in_time(clients: Clients, kind: Kind, first: str | None) -> None:
+async def test_a_client_that_joins_nothing_is_closed_in_time(
+    clients: Clients, kind: Kind, first: str | None
+) -> None:
     client = await clients.opened(kind)
     start = time.monotonic()
     if first is not None:
@@ -132,7 +134,14 @@ async def test_a_client_in_another_namespace_is_not_closed(clients: Clients, kin
 
 @pytest.mark.parametrize(
     "packet",
-    ['42["echo",1]', '420["ask"]', "41", "430[]", '44{"message":"no"}', '451-["echo",{"_placeholder":true,"num":0}]'],
+    [
+        '42["echo",1]',
+        '420["ask"]',
+        "41",
+        "430[]",
+        '44{"message":"no"}',
+        '451-["echo",{"_placeholder":true,"num":0}]',
+    ],
 )
 @pytest.mark.parametrize("kind", VERSION_5, ids=str)
 async def test_anything_but_connect_at_first_closes(clients: Clients, kind: Kind, packet: str) -> None:
@@ -163,14 +172,37 @@ async def test_the_default_namespace_can_be_left_and_joined_again(clients: Clien
     assert await client.join() != first
 
 
-@pytest.mark.parametrize("kind", PLAIN, ids=str)
-async def test_an_event_for_a_namespace_that_was_left_closes(clients: Clients, kind: Kind) -> None:
+@pytest.mark.parametrize("joined", [False, True], ids=["never joined", "left"])
+@pytest.mark.parametrize(
+    "packet", ['42/custom,["echo",1]', '42/custom,7["ask"]', "43/custom,0[]", "41/custom,"]
+)
+@pytest.mark.parametrize("kind", [WEBSOCKET_4, WEBSOCKET_3], ids=str)
+async def test_a_packet_for_a_namespace_not_joined_has_no_effect(
+    clients: Clients, kind: Kind, packet: str, joined: bool
+) -> None:
+    """It may have crossed the server's own DISCONNECT: closing, as Node does, and ignoring are both right."""
+    client = await clients.joined(kind)
+    if joined:
+        await client.join("/custom")
+        await client.send(SioPacket(Type.DISCONNECT, "/custom"))
+        assert await client.ask("ask", 1) == [1]
+    await client.transport.push(packet)
+    await ends_or_goes_on(client)
+
+
+@pytest.mark.parametrize("kind", [WEBSOCKET_4, WEBSOCKET_3], ids=str)
+async def test_joining_twice_has_no_effect(clients: Clients, kind: Kind) -> None:
+    """Node closes; no second answer may come, with another id."""
     client = await clients.joined(kind)
     await client.join("/custom")
-    await client.send(SioPacket(Type.DISCONNECT, "/custom"))
-    assert await client.ask("ask", 1) == [1]
-    await client.transport.push('42/custom,["echo",1]')
-    await client.transport.closed()
+    await client.transport.push("40/custom,")
+    await ends_or_goes_on(client)
+
+
+async def ends_or_goes_on(client: Client) -> None:
+    """Check that the next packet, if any, answers what is asked now and not what came before."""
+    with contextlib.suppress(EOFError, aiohttp.ClientConnectionResetError):
+        assert await client.ask("ask", "now") == ["now"]
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=str)

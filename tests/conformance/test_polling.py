@@ -32,7 +32,9 @@ def beat(polling: Polling) -> str:
 
 @pytest.mark.parametrize("count", [2, 16, 17, MANY])
 @pytest.mark.parametrize("kind", POLLING, ids=str)
-async def test_a_post_of_many_packets_is_handled_whole_and_in_order(clients: Clients, kind: Kind, count: int) -> None:
+async def test_a_post_of_many_packets_is_handled_whole_and_in_order(
+    clients: Clients, kind: Kind, count: int
+) -> None:
     client, polling = await joined(clients, kind)
     await polling.send(*(f'42["echo",{i}]' for i in range(count)))
     assert [await client.event() for _ in range(count)] == [["echoed", i] for i in range(count)]
@@ -55,7 +57,10 @@ async def test_a_chunked_post_is_read(clients: Clients, kind: Kind) -> None:
     if kind.jsonp is not None:
         body, headers["Content-Type"] = f"d={body}", "application/x-www-form-urlencoded"
     chunks = "".join(f"1\r\n{letter}\r\n" for letter in body) + "0\r\n\r\n"
-    async with request_left_open(polling, "POST", headers, chunks.encode()) as reader, asyncio.timeout(DEADLINE_S):
+    async with (
+        request_left_open(polling, "POST", headers, chunks.encode()) as reader,
+        asyncio.timeout(DEADLINE_S),
+    ):
         assert b" 200 " in await reader.readline()
         assert (await reader.readuntil(b"ok")).endswith(b"\r\n\r\nok")
     assert await client.event() == ["echoed", "in pieces"]
@@ -95,10 +100,10 @@ async def test_a_poll_that_the_client_cuts_ends_the_session(clients: Clients, ki
     start = time.monotonic()
     _, polling = await joined(clients, kind)
     async with request_left_open(polling, "GET"):
-        pass
+        await polling.send('42["nobody listens"]')
     async with asyncio.timeout(DEADLINE_S):
         while (answer := await polling.post('42["nobody listens"]')).status == 200:
-            await asyncio.sleep(0.02)
+            pass
     assert (answer.status, answer.code) == (400, 1)
     assert time.monotonic() - start < polling.opening.ping_interval_s + polling.opening.ping_timeout_s
 
@@ -138,7 +143,8 @@ MALFORMED_BINARY: dict[str, bytes] = {
 def params(table: dict[str, str | bytes], *unknown_to_node: str) -> list[object]:
     """Cases of a table, some of which the reference server lets pass."""
     return [
-        pytest.param(body, id=name, marks=[node_differs("lets it pass")] if name in unknown_to_node else []) for name, body in table.items()
+        pytest.param(body, id=name, marks=[node_differs("lets it pass")] if name in unknown_to_node else [])
+        for name, body in table.items()
     ]
 
 
@@ -150,7 +156,9 @@ async def test_a_malformed_payload_closes_the_session(clients: Clients, body: st
 
 
 @pytest.mark.parametrize("body", params(MALFORMED_3))
-async def test_a_malformed_payload_of_version_3_closes_the_session(clients: Clients, body: str | bytes) -> None:
+async def test_a_malformed_payload_of_version_3_closes_the_session(
+    clients: Clients, body: str | bytes
+) -> None:
     _, polling = await joined(clients, POLLING_3)
     await polling.push_body(body)
     await polling.closed()
@@ -160,12 +168,6 @@ async def test_a_malformed_payload_of_version_3_closes_the_session(clients: Clie
 async def test_a_malformed_binary_payload_closes_the_session(clients: Clients, body: bytes) -> None:
     _, polling = await joined(clients, POLLING_3)
     await polling.push_body(body, BINARY)
-    await polling.closed()
-
-
-async def test_a_binary_payload_is_not_for_version_4(clients: Clients) -> None:
-    _, polling = await joined(clients, POLLING_4)
-    await polling.push_body(b"3", BINARY)
     await polling.closed()
 
 
@@ -214,7 +216,9 @@ async def test_a_close_packet_ends_the_session_and_the_pending_poll(clients: Cli
 
 
 @pytest.mark.parametrize("kind", POLLING, ids=str)
-async def test_a_session_closed_by_the_server_ends_its_pending_poll_at_once(clients: Clients, kind: Kind) -> None:
+async def test_a_session_closed_by_the_server_ends_its_pending_poll_at_once(
+    clients: Clients, kind: Kind
+) -> None:
     _, polling = await joined(clients, kind)
     start = time.monotonic()
     await polling.send('42["drop"]')

@@ -37,7 +37,9 @@ async def gather_in(clients: Clients, kinds: list[Kind], room: str) -> list[Clie
 
 @mixed
 @pytest.mark.parametrize("sender", [0, 1, 2, -1])
-async def test_a_room_of_every_kind_receives_text_and_binary(clients: Clients, kinds: list[Kind], sender: int) -> None:
+async def test_a_room_of_every_kind_receives_text_and_binary(
+    clients: Clients, kinds: list[Kind], sender: int
+) -> None:
     members = await gather_in(clients, kinds, "mixed")
     for args in PAYLOADS:
         await members[sender].emit("say", "mixed", *args)
@@ -48,7 +50,9 @@ async def test_a_room_of_every_kind_receives_text_and_binary(clients: Clients, k
 
 
 @mixed
-async def test_a_published_message_reaches_every_kind_as_json_text(clients: Clients, kinds: list[Kind]) -> None:
+async def test_a_published_message_reaches_every_kind_as_json_text(
+    clients: Clients, kinds: list[Kind]
+) -> None:
     members = await gather_in(clients, kinds, "news")
     messages = [{"type": "news", "channel": "news", "text": f"é🐝\u2028 {i}"} for i in range(5)]
     for message in messages:

@@ -76,7 +76,7 @@ def drop_pings(packets: list[str | bytes]) -> list[str | bytes]:
 
 
 async def test_messages_of_the_client_keep_their_order(clients: Clients, eio: int) -> None:
-    client, polling, websocket = await probing(clients, eio)
+    _, polling, websocket = await probing(clients, eio)
     await polling.send(*(f'42["echo",{i}]' for i in range(BATCH)))
     came = drop_pings(await polling.poll())
     await websocket.send("5", *(f'42["echo",{i}]' for i in range(BATCH, 2 * BATCH)))
@@ -93,7 +93,9 @@ async def test_binary_that_waits_is_delivered_after_the_upgrade(clients: Clients
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_http_is_refused_to_an_upgraded_session_which_lives_on(clients: Clients, eio: int, method: str) -> None:
+async def test_http_is_refused_to_an_upgraded_session_which_lives_on(
+    clients: Clients, eio: int, method: str
+) -> None:
     client, polling = await clients.upgraded(eio)
     await client.ask("ask")
     answer = await polling.request(method, None if method == "GET" else "42")
@@ -143,7 +145,9 @@ async def test_anything_but_the_upgrade_packet_after_the_probe_drops_it(
 
 
 @pytest.mark.parametrize("packet", ['42["echo",1]', "2", "2prob", "3probe", "6", ""])
-async def test_anything_but_a_probe_at_first_drops_the_websocket(clients: Clients, eio: int, packet: str) -> None:
+async def test_anything_but_a_probe_at_first_drops_the_websocket(
+    clients: Clients, eio: int, packet: str
+) -> None:
     polling, websocket = clients.polling(eio), clients.websocket(eio)
     await polling.open()
     client = Client(polling, DefaultParser())
@@ -155,7 +159,9 @@ async def test_anything_but_a_probe_at_first_drops_the_websocket(clients: Client
     await polls_still(client)
 
 
-async def test_a_websocket_closed_before_the_upgrade_leaves_polling_as_it_was(clients: Clients, eio: int) -> None:
+async def test_a_websocket_closed_before_the_upgrade_leaves_polling_as_it_was(
+    clients: Clients, eio: int
+) -> None:
     client, polling, websocket = await probing(clients, eio)
     await websocket.close()
     await polls_still(client)
@@ -165,7 +171,9 @@ async def test_a_websocket_closed_before_the_upgrade_leaves_polling_as_it_was(cl
     assert await again.packet() == "3probe", "it may try again"
 
 
-async def test_a_session_that_ends_during_an_upgrade_takes_the_websocket_along(clients: Clients, eio: int) -> None:
+async def test_a_session_that_ends_during_an_upgrade_takes_the_websocket_along(
+    clients: Clients, eio: int
+) -> None:
     _, polling, websocket = await probing(clients, eio)
     await polling.send("1")
     with pytest.raises(EOFError):

@@ -10,8 +10,8 @@ from tests.conformance.differences import node_differs, where_node_differs
 from tests.conformance.polling import BINARY, FORM, SCRIPTS, TEXT, Polling
 from tests.conformance.websocket import WebSocket
 
-ECHO = [r'451-["echo",{"_placeholder":true,"num":0}]', b"\x00\xff\x04"]
-BACK = [r'451-["echoed",{"_placeholder":true,"num":0}]', b"\x00\xff\x04"]
+ECHO: list[payloads.Packet] = [r'451-["echo",{"_placeholder":true,"num":0}]', b"\x00\xff\x04"]
+BACK: list[payloads.Packet] = [r'451-["echoed",{"_placeholder":true,"num":0}]', b"\x00\xff\x04"]
 
 
 async def joined(clients: Clients, kind: Kind) -> Polling:
@@ -96,7 +96,9 @@ async def test_a_script_holds_text_though_its_client_asked_for_none(clients: Cli
     assert [_without_spaces(packet) for packet in await polling.poll()] == BACK
 
 
-@pytest.mark.parametrize("body", where_node_differs(["", "e=1%3A2", "d"], "ignores it", lambda body: body != "d"))
+@pytest.mark.parametrize(
+    "body", where_node_differs(["", "e=1%3A2", "d"], "ignores it", lambda body: body != "d")
+)
 async def test_a_form_without_its_field_is_malformed(clients: Clients, body: str) -> None:
     """Node answers ``ok`` and does nothing."""
     polling = await joined(clients, JSONP_3)

@@ -11,7 +11,12 @@ from tests.conformance.payloads import Packet
 from tests.conformance.transports import DEADLINE_S, NOOP, PING, PONG, Opening, parse_opening
 
 _MESSAGE_BYTE = b"\x04"
-_OVER = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+_OVER = (
+    aiohttp.WSMsgType.CLOSE,
+    aiohttp.WSMsgType.CLOSING,
+    aiohttp.WSMsgType.CLOSED,
+    aiohttp.WSMsgType.ERROR,
+)
 
 
 class WebSocket:
@@ -22,7 +27,7 @@ class WebSocket:
         self.query = {"EIO": str(eio), "transport": "websocket"} | ({"b64": "1"} if b64 else {})
         self.opening: Opening
         self._http, self._url, self._b64 = http, url, b64
-        self._socket: aiohttp.ClientWebSocketResponse
+        self._open_socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def connect(self, **query: str) -> None:
         """Open the WebSocket itself; nothing is read.
@@ -31,7 +36,9 @@ class WebSocket:
             aiohttp.WSServerHandshakeError: the server refused it with an HTTP answer.
         """
         async with asyncio.timeout(DEADLINE_S):
-            self._socket = await self._http.ws_connect(self._url, params={**self.query, **query}, max_msg_size=0)
+            self._open_socket = await self._http.ws_connect(
+                self._url, params={**self.query, **query}, max_msg_size=0
+            )
 
     async def open(self, **query: str) -> Opening:
         await self.connect(**query)
@@ -99,8 +106,14 @@ class WebSocket:
                 beat.cancel()
 
     async def close(self) -> None:
-        """Close from the client's side."""
-        await self._socket.close()
+        """Close from the client's side, if it is open."""
+        if self._open_socket is not None:
+            await self._open_socket.close()
+
+    @property
+    def _socket(self) -> aiohttp.ClientWebSocketResponse:
+        assert self._open_socket is not None
+        return self._open_socket
 
     async def _beat(self) -> None:
         while True:
