@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ConnectionError, TimeoutError
 
 from hornet.connector import commands
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
@@ -16,13 +18,13 @@ class AsyncConnector:
 
     def __init__(
         self,
-        redis: str | Redis = commands.DEFAULT_URL,
+        redis: str | Redis | RedisCluster = commands.DEFAULT_URL,
         *,
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
     ) -> None:
         self._owns_redis = isinstance(redis, str)
-        self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
+        self.redis: Redis | RedisCluster = Redis.from_url(redis) if isinstance(redis, str) else redis
         self.ttl = ttl
         self.token_length = token_length
 
@@ -52,15 +54,26 @@ class AsyncConnector:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
         return int(await self.redis.execute_command(*commands.disconnect_command(tokens)))
 
-    async def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def subscribe(self) -> AsyncIterator[commands.Event]:
         """See :meth:`hornet.connector.Connector.subscribe`."""
         async with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(*commands.EVENT_TOPICS)
-            async for item in pubsub.listen():
-                topic = item["channel"]
-                yield commands.parse_event(
-                    topic.decode() if isinstance(topic, bytes) else topic, item["data"]
-                )
+            while True:
+                try:
+                    item = await pubsub.get_message(timeout=commands.POLL_S)
+                except UnicodeDecodeError:  # only where the client decodes; its connection is out of step now
+                    commands.log.warning("Skipped what is no text on Hornet's event topics")
+                    await pubsub.connection.disconnect()
+                    continue
+                except (ConnectionError, TimeoutError) as error:
+                    commands.log.warning("Lost the subscription to Hornet's events (%s)", error)
+                    await asyncio.sleep(commands.RETRY_S)
+                    continue  # redis-py connects and subscribes again on the next call
+                if item is None:
+                    continue
+                event = commands.parse_event(item["channel"], item["data"])
+                if event is not None:
+                    yield event
 
     async def close(self) -> None:
         """Close the connections, unless the client was handed in."""

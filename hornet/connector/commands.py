@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,10 +12,20 @@ from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.messages import parse_publish
 from hornet.core.tokens import is_token
 
+log = logging.getLogger(__name__)
+
 Command = tuple[str, ...]
+Event = tuple[str, dict[str, Any]]
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 EVENT_TOPICS = {EVENTS_CONNECT: "connect", EVENTS_DISCONNECT: "disconnect"}
+
+POLL_S = 5.0
+"""How long one wait for an event lasts. redis-py's ``listen()`` would end a silent subscription with an error
+once the client's ``socket_timeout`` (5 s from 8.0 on) has passed."""
+
+RETRY_S = 1.0
+"""Wait between attempts to get a lost subscription back."""
 
 
 def token_commands(token: str, channels: str | Iterable[str], ttl_s: int) -> list[Command]:
@@ -64,16 +75,23 @@ def disconnect_command(tokens: str | Iterable[str]) -> Command:
     return ("PUBLISH", CONTROL_TOPIC, dump_json({"type": "disconnect_tokens", "tokens": listed}))
 
 
-def parse_event(topic: str, payload: bytes | str) -> tuple[str, dict[str, Any]]:
+def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
     """("connect" or "disconnect", ``{"token", "channel"}``) from what Hornet publishes.
 
-    Raises:
-        ValueError: the payload is not what Hornet sends.
+    Whoever may publish in Redis may publish on these topics too, and one wrong byte there must not end a
+    backend's loop: what is no event is logged and None.
     """
-    event = parse_json(payload)
-    if not isinstance(event, dict):
-        raise ValueError("an event is a JSON object")
-    return EVENT_TOPICS[topic], event
+    try:
+        name = EVENT_TOPICS[topic.decode() if isinstance(topic, bytes) else topic]
+        event = parse_json(payload)
+    except (ValueError, KeyError):
+        event = None
+    if not isinstance(event, dict) or not all(
+        isinstance(event.get(key), str) for key in ("token", "channel")
+    ):
+        log.warning("Skipped what is no event of Hornet's on %r", topic)
+        return None
+    return name, event
 
 
 def _names(channels: str | Iterable[str]) -> list[str]:

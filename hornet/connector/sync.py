@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ConnectionError, TimeoutError
 
 from hornet.connector import commands
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
@@ -66,15 +68,31 @@ class Connector:
         """Close the sessions of ``tokens`` for good; kill unused ones. Returns how many nodes heard."""
         return int(self.redis.execute_command(*commands.disconnect_command(tokens)))
 
-    def subscribe(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go."""
+    def subscribe(self) -> Iterator[commands.Event]:
+        """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go.
+
+        The subscription starts with the first step of the iteration, which raises when Redis is not there.
+        A connection that is lost later is replaced, however long that takes; what happened meanwhile is not
+        told. What is no event of Hornet's is skipped. Both are logged as warnings.
+        """
         with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             pubsub.subscribe(*commands.EVENT_TOPICS)
-            for item in pubsub.listen():
-                topic = item["channel"]
-                yield commands.parse_event(
-                    topic.decode() if isinstance(topic, bytes) else topic, item["data"]
-                )
+            while True:
+                try:
+                    item = pubsub.get_message(timeout=commands.POLL_S)
+                except UnicodeDecodeError:  # only where the client decodes; its connection is out of step now
+                    commands.log.warning("Skipped what is no text on Hornet's event topics")
+                    pubsub.connection.disconnect()
+                    continue
+                except (ConnectionError, TimeoutError) as error:
+                    commands.log.warning("Lost the subscription to Hornet's events (%s)", error)
+                    time.sleep(commands.RETRY_S)
+                    continue  # redis-py connects and subscribes again on the next call
+                if item is None:
+                    continue
+                event = commands.parse_event(item["channel"], item["data"])
+                if event is not None:
+                    yield event
 
     def close(self) -> None:
         """Close the connections, unless the client was handed in."""

@@ -1,18 +1,38 @@
-"""What the try-it page may do: get a token for the channel ``demo``, and publish on that channel."""
+"""What a visitor of the try-it page may do: get a token for the channel ``demo``, and publish on it.
+
+Any visitor may, so both are limited, for all visitors together: nobody fills Redis with tokens or
+browsers with messages through this page.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import channel_topic
 from hornet.broker.tokens import TokenStore
+from hornet.core.channels import is_utf8_text
+from hornet.core.errors import PeerError
 from hornet.core.jsontext import dump_json
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S, create_token
 
 DEMO_CHANNEL = "demo"
+DEMO_TYPE = "hello"
 MAX_TEXT_CHARS = 280
+"""Room for a sentence or two; the page's text field has the same limit."""
+
 PUBLISHES_PER_S = 5
+TOKENS_PER_S = 20
+"""At most 2,400 unused tokens at a time. Pages refused after a restart come back by themselves."""
+
+
+class BadText(PeerError):
+    """The visitor's text can't be published; ``detail`` says why."""
+
+
+class TooFast(PeerError):
+    """Visitors ask for more than the page's share; a second later there is room again."""
 
 
 class Demo:
@@ -21,29 +41,54 @@ class Demo:
     def __init__(self, client: Client, tokens: TokenStore) -> None:
         self._client = client
         self._tokens = tokens
-        self._published: list[float] = []
+        self._token_pace = _Pace(TOKENS_PER_S)
+        self._publish_pace = _Pace(PUBLISHES_PER_S)
 
-    async def token(self) -> str:
+    async def create_token(self) -> str:
         """A fresh token for the demo channel.
 
         Raises:
-            RedisUnavailable: try again later.
+            TooFast: more than ``TOKENS_PER_S``.
+            RedisUnavailable: not known whether the token exists.
         """
+        self._token_pace.check_next(time.monotonic())
         token = create_token()
         await self._tokens.create(token, (DEMO_CHANNEL,), DEFAULT_TOKEN_TTL_S)
         return token
 
-    async def publish(self, text: str) -> bool:
-        """Publish a short text as type ``hello``; False when visitors publish too fast.
+    async def publish(self, text: str) -> None:
+        """Publish ``text`` as a message of type ``hello``.
 
         Raises:
-            RedisUnavailable: nothing is known to be published.
+            BadText: empty, longer than ``MAX_TEXT_CHARS``, or not what UTF-8 can carry.
+            TooFast: more than ``PUBLISHES_PER_S``; a refused text does not count.
+            RedisUnavailable: not known whether it was published.
         """
-        now = time.monotonic()
-        self._published = [moment for moment in self._published if now - moment < 1]
-        if len(self._published) >= PUBLISHES_PER_S:
-            return False
-        self._published.append(now)
-        body = dump_json({"type": "hello", "text": text[:MAX_TEXT_CHARS]})
+        _check_text(text)
+        self._publish_pace.check_next(time.monotonic())
+        body = dump_json({"type": DEMO_TYPE, "text": text})
         await call(self._client.publish, channel_topic(DEMO_CHANNEL), body)
-        return True
+
+
+class _Pace:
+    """Lets at most ``per_s`` through in any one second."""
+
+    def __init__(self, per_s: int) -> None:
+        self._moments: deque[float] = deque(maxlen=per_s)
+
+    def check_next(self, now: float) -> None:
+        """Raises:
+        TooFast: the second before ``now`` is full; this one does not count.
+        """
+        if len(self._moments) == self._moments.maxlen and now - self._moments[0] < 1:
+            raise TooFast("TOO_FAST", f"more than {self._moments.maxlen} in a second")
+        self._moments.append(now)
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise BadText("BAD_TEXT", "the text is empty")
+    if len(text) > MAX_TEXT_CHARS:
+        raise BadText("BAD_TEXT", f"the text is longer than {MAX_TEXT_CHARS} characters")
+    if not is_utf8_text(text):
+        raise BadText("BAD_TEXT", "the text holds half a character")

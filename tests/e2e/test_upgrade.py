@@ -7,9 +7,11 @@ import pytest
 from tests.e2e.backend import Backend
 from tests.e2e.node_client import UPGRADE, VERSIONS, NodeClients
 from tests.e2e.server import ServerProcess
+from tests.e2e.slow_proxy import slow_websockets
 
-MESSAGES_AT_LEAST = 200
-MESSAGES_AT_MOST = 20_000
+LAG_S = 0.25
+AFTER = 100
+AT_MOST = 20_000
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -22,20 +24,27 @@ async def test_a_stream_of_messages_goes_on_across_the_upgrade(
 
     async def publish_across_the_upgrade() -> int:
         after = number = 0
-        while after < MESSAGES_AT_LEAST and number < MESSAGES_AT_MOST:
+        while after < AFTER and number < AT_MOST:
             await backend.publish(channel, "count", number=number)
             number += 1
             after += upgraded.is_set()
         await backend.publish(channel, "last")
         return number
 
-    published = asyncio.create_task(publish_across_the_upgrade())
-    client = await clients.open(server.url, version=version, transports=UPGRADE, query=query)
-    await client.next("upgrade")
-    upgraded.set()
+    async with slow_websockets(server.port, LAG_S) as url:
+        client = await clients.open(url, version=version, transports=UPGRADE, query=query)
+        assert (await client.event())["type"] == "connected"
+        published = asyncio.create_task(publish_across_the_upgrade())
+        await client.next("upgrade")
+        upgraded.set()
 
-    assert (await client.event())["type"] == "connected"
-    numbers: list[int] = []
-    while (message := await client.event())["type"] == "count":
-        numbers.append(message["number"])
-    assert numbers == list(range(numbers[0], await published))
+        numbers: list[int] = []
+        while (message := await client.event())["type"] == "count":
+            numbers.append(message["number"])
+        assert numbers == list(range(await published))
+
+        kinds = [report.kind for report in client.log]
+        before, after = kinds[: kinds.index("upgrade")], kinds[kinds.index("upgrade") :]
+        assert before.count("event") > 1, "the stream was under way before the upgrade"
+        assert after.count("event") >= AFTER
+        await client.disconnect()

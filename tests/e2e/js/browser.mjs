@@ -1,8 +1,10 @@
 // Pages in a real Chromium, driven over stdio. The browser comes unpacked in the folder named first.
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { say, serve } from "./lines.mjs";
 
+const WAIT_INTERVAL_MS = 20;
 const folder = process.argv[2];
 const browser = await chromium.launch({
   executablePath: join(folder, "chromium"),
@@ -29,8 +31,16 @@ await serve(
       await opened.goto(url, { waitUntil: "load" });
     },
     evaluate: ({ page, script }) => pages.get(page).evaluate(script),
+    // Playwright's own waitForFunction evaluates in the page, which the page's content security policy may forbid.
     async wait({ page, condition, deadline_ms }) {
-      await pages.get(page).waitForFunction(condition, undefined, { timeout: deadline_ms });
+      const until = Date.now() + deadline_ms;
+      while (!(await pages.get(page).evaluate(condition))) {
+        if (Date.now() > until) {
+          const text = await pages.get(page).evaluate("document.body.innerText");
+          throw new Error(`not within ${deadline_ms} ms: ${condition}\nThe page shows: ${text}`);
+        }
+        await setTimeout(WAIT_INTERVAL_MS);
+      }
     },
     click: ({ page, selector }) => pages.get(page).click(selector, { timeout: 5000 }),
     fill: ({ page, selector, text }) => pages.get(page).fill(selector, text, { timeout: 5000 }),

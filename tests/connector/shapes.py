@@ -1,0 +1,95 @@
+"""Both connectors behind one interface, so that one suite says what both must do."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from redis.exceptions import RedisError
+
+from hornet.connector import Connector
+
+T = TypeVar("T")
+
+
+class Shape(Protocol):
+    """A connector, awaited."""
+
+    async def create_access_token(self, channels: str | Iterable[str], *, ttl: int | None = None) -> str: ...
+
+    async def publish(
+        self,
+        channels: str | Iterable[str],
+        type: str,
+        message: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> int: ...
+
+    async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int: ...
+
+    def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]: ...
+
+    async def close(self) -> None: ...
+
+
+async def in_thread(call: Callable[..., T], *args: object, **options: object) -> T:
+    """What ``call`` returns in a thread that nobody waits for at the end, unlike asyncio's own."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_it: Callable[[Any], None], value: object) -> None:
+        if not answer.done():
+            set_it(value)
+
+    def work() -> None:
+        try:
+            value = call(*args, **options)
+        except Exception as error:  # noqa: BLE001  # it is raised where it is awaited
+            told: tuple[Callable[[Any], None], object] = (answer.set_exception, error)
+        else:
+            told = (answer.set_result, value)
+        with suppress(RuntimeError):  # the test is over and its loop closed
+            loop.call_soon_threadsafe(settle, *told)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await answer
+
+
+class Threaded:
+    """The synchronous connector; each call runs in a thread, as in a backend with threads."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+
+    async def create_access_token(self, channels: str | Iterable[str], *, ttl: int | None = None) -> str:
+        return await in_thread(self._connector.create_access_token, channels, ttl=ttl)
+
+    async def publish(
+        self,
+        channels: str | Iterable[str],
+        type: str,
+        message: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> int:
+        return await in_thread(self._connector.publish, channels, type, message, options)
+
+    async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
+        return await in_thread(self._connector.disconnect_tokens, tokens)
+
+    async def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        events = self._connector.subscribe()
+        while True:
+            yield await in_thread(next, events)
+
+    async def close(self) -> None:
+        await in_thread(self._connector.close)
+
+
+async def failure(call: Callable[[], Awaitable[object]]) -> RedisError:
+    """The redis-py exception that a call ends in."""
+    try:
+        await call()
+    except RedisError as error:
+        return error
+    raise AssertionError("the call succeeded")
