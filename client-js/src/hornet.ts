@@ -14,6 +14,9 @@ import { asList, readOptions, type HornetOptions, type Settings, type Token } fr
 /** After one of these the same token would be refused again. The socket stays open. */
 const REFUSALS: ReadonlySet<unknown> = new Set(["INVALID_TOKEN", "WRONG_TOKEN_ASSOCIATION", "WRONG_PARAMETERS"]);
 
+/** The server could not check the token. Its answer to the same token may be another next time. */
+const UNAVAILABLE = "UNAVAILABLE";
+
 /** The server sends this before it closes a session for good. */
 const REVOKED = "TOKEN_REVOKED";
 
@@ -171,7 +174,7 @@ export class Hornet {
     const socket = this.uri === undefined ? io(options) : io(this.uri, options);
     socket.on("connect", () => this.presentToken(socket));
     socket.on("connect_error", (error) => {
-      if (this.phase === "stopped") return;
+      if (this.phase !== "active") return; // stopped, or this attempt has failed already
       warn(`cannot connect: ${error.message}`);
       this.retry();
     });
@@ -214,7 +217,7 @@ export class Hornet {
     }
     const attempt = this.attempts;
     this.raise(message);
-    if (refused) this.goOn(attempt);
+    if (refused || (!this.connected && message["error"] === UNAVAILABLE)) this.goOn(attempt);
   }
 
   /** The socket is gone: tell the page, then come back unless the page or the server wants otherwise. */
@@ -239,13 +242,8 @@ export class Hornet {
   }
 
   private retry(): void {
-    if (this.timer !== undefined) return;
-    this.attempts += 1; // a token function that still runs answers in vain
     this.phase = "waiting";
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      this.attempt();
-    }, this.backoff.next());
+    this.timer = setTimeout(() => this.attempt(), this.backoff.next());
   }
 
   private stop(): void {
@@ -253,7 +251,6 @@ export class Hornet {
     this.attempts += 1;
     this.fetchedToken = undefined;
     clearTimeout(this.timer);
-    this.timer = undefined;
   }
 
   private raise(message: Message | ErrorMessage | DisconnectMessage): void {

@@ -16,6 +16,8 @@ export type ErrorCode =
   | "INVALID_TOKEN"
   | "WRONG_TOKEN_ASSOCIATION"
   | "WRONG_PARAMETERS"
+  | "UNAVAILABLE"
+  | "AUTHENTICATION_TIMEOUT"
   | "TOKEN_REVOKED"
   | "TOKEN_UNAVAILABLE"
   | (string & {});

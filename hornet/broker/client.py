@@ -1,87 +1,92 @@
 """Connections to Redis in each of its shapes: one server, a socket, Sentinel, Cluster.
 
-redis-py does the work. This module reads the URL, sets the timeouts on purpose, and turns redis-py's many
-exceptions into :class:`~hornet.core.errors.RedisUnavailable` where the flows expect one.
+redis-py does the work. This module sets its limits on purpose, and turns its many exceptions into
+:class:`~hornet.core.errors.RedisUnavailable` where the flows expect one.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
+import redis.exceptions
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisClusterException
 
+from hornet.broker.url import RedisUrl, manager_url, parse_url
 from hornet.core.errors import RedisUnavailable, SetupError
+
+__all__ = ["RedisUrl", "manager_url", "parse_url"]
 
 Client = Redis | RedisCluster
 
-SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-SENTINEL_PORT = 26379
-DEFAULT_SERVICE = "mymaster"
+MAX_COMMANDS = 64
+"""Commands under way at once; more wait for their turn. When all clients reconnect at the same moment, each
+command would else open a connection of its own, and redis-py from 8.0 on refuses the 101st."""
+
+FAILURES: tuple[type[Exception], ...] = (
+    *{one for one in vars(redis.exceptions).values() if isinstance(one, type) and issubclass(one, Exception)},
+    OSError,
+)
+"""What may come out of a redis-py call. ``RedisError`` is not enough: ``RedisClusterException`` is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class RedisUrl:
-    """A checked URL. ``str()`` shows it without its password."""
+class _Server(Redis):
+    """A Redis of which at most ``MAX_COMMANDS`` commands are asked at once."""
 
-    text: str
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._turns = _Turns(self.connection_pool.connection_kwargs["socket_timeout"])
 
-    def __str__(self) -> str:
-        parts = urlsplit(self.text)
-        if parts.password is None and "password=" not in parts.query:
-            return self.text
-        user, _, rest = parts.netloc.rpartition("@")
-        name = user.partition(":")[0]
-        return urlunsplit((parts.scheme, f"{name}:***@{rest}", parts.path, "", ""))
-
-    @property
-    def parts(self) -> SplitResult:
-        return urlsplit(self.text)
-
-    @property
-    def hosts(self) -> list[tuple[str, int]]:
-        """The hosts of the network part; Sentinel and Cluster URLs may list several, joined by commas."""
-        default = SENTINEL_PORT if self.parts.scheme == "redis+sentinel" else 6379
-        found = []
-        for item in self.parts.netloc.rpartition("@")[2].split(","):
-            host = urlsplit(f"//{item}")
-            found.append((host.hostname or "127.0.0.1", host.port or default))
-        return found
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        async with self._turns:
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # it has no types
 
 
-def parse_url(text: str) -> RedisUrl:
-    """Check an explicit Redis URL.
+class _SentinelMaster(_Server):
+    """The master that Sentinel names. redis-py never closes its connections to the Sentinels; this does."""
 
-    Raises:
-        SetupError: the scheme is not one Hornet knows, or the URL is malformed.
-    """
-    try:
-        url = RedisUrl(text)
-        scheme = url.parts.scheme
-        known = scheme in SCHEMES and (scheme == "unix" or bool(url.hosts))
-        for query in parse_qs(url.parts.query):
-            known = known and query in {
-                "db",
-                "protocol",
-                "username",
-                "password",
-                "ssl_cert_reqs",
-                "ssl_ca_certs",
-            }
-    except ValueError:
-        known = False
-    if not known:
-        raise SetupError(
-            f"That is no Redis URL Hornet knows; it starts with {', '.join(s + '://' for s in SCHEMES)}."
-        )
-    return url
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool = self.connection_pool
+        assert isinstance(pool, SentinelConnectionPool)
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+class _Cluster(RedisCluster):
+    """A Cluster of which at most ``MAX_COMMANDS`` commands are asked at once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._turns = _Turns(options["socket_timeout"])
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        async with self._turns:
+            return await super().execute_command(*args, **options)
+
+
+class _Turns:
+    """Lets ``MAX_COMMANDS`` in; whoever has waited ``timeout_s`` for it is sent away."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._free = asyncio.Semaphore(MAX_COMMANDS)
+
+    async def __aenter__(self) -> None:
+        if self._free.locked():
+            async with asyncio.timeout(self._timeout_s):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
 
 
 def connect(url: RedisUrl, timeout_s: float) -> Client:
@@ -90,28 +95,19 @@ def connect(url: RedisUrl, timeout_s: float) -> Client:
     A command that may have been carried out is not sent twice: a retried PUBLISH would be delivered twice.
     """
     options = _options(timeout_s)
-    if url.parts.scheme == "redis+cluster":
+    if url.scheme == "redis+cluster":
         nodes = [ClusterNode(host, port) for host, port in url.hosts]
-        return RedisCluster(startup_nodes=nodes, **_login(url), **_cluster_options(timeout_s))
+        return _Cluster(startup_nodes=nodes, **url.login, **options)
     return _connect_server(url, options)
 
 
 def connect_subscriber(url: RedisUrl, timeout_s: float, attempt: int = 0) -> Redis:
     """A client to subscribe with. In a Cluster every node hears each PUBLISH: ``attempt`` picks one."""
     options = _options(timeout_s)
-    if url.parts.scheme == "redis+cluster":
+    if url.scheme == "redis+cluster":
         host, port = url.hosts[attempt % len(url.hosts)]
-        return Redis(host=host, port=port, **_login(url), **options)
+        return Redis(host=host, port=port, **url.login, **options)
     return _connect_server(url, options)
-
-
-def manager_url(url: RedisUrl) -> str:
-    """The URL for python-socketio's manager, which speaks to one node of a Cluster as to any server."""
-    if url.parts.scheme != "redis+cluster":
-        return url.text
-    host, port = url.hosts[0]
-    login = url.parts.netloc.rpartition("@")[0]
-    return f"redis://{login}{'@' if login else ''}{host}:{port}/0"
 
 
 async def check_reachable(url: RedisUrl, timeout_s: float) -> None:
@@ -135,9 +131,10 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
     """
     try:
         return await command(*args, **options)
-    except AuthenticationError as error:
-        raise RedisUnavailable(f"it refuses the login ({error})") from error
-    except (RedisError, OSError, TimeoutError) as error:
+    except FAILURES as error:
+        reason = error.__cause__ if isinstance(error, RedisClusterException) and error.__cause__ else error
+        if isinstance(reason, AuthenticationError | AuthorizationError):
+            raise RedisUnavailable(f"it refuses the login ({explain(reason)})") from error
         raise RedisUnavailable(explain(error)) from error
 
 
@@ -164,36 +161,19 @@ def explain(error: BaseException) -> str:
 
 
 def _connect_server(url: RedisUrl, options: dict[str, Any]) -> Redis:
-    if url.parts.scheme == "redis+sentinel":
-        database, _, service = url.parts.path.strip("/").partition("/")
+    if url.scheme == "redis+sentinel":
         sentinel = Sentinel(url.hosts, sentinel_kwargs=dict(options), **options)
-        login = _login(url)
-        if database:
-            login["db"] = int(database)
-        client: Redis = sentinel.master_for(service or DEFAULT_SERVICE, **login)
+        client: Redis = sentinel.master_for(
+            url.service, redis_class=_SentinelMaster, db=url.database, **url.login
+        )
         return client
-    return Redis.from_url(url.text, **options)
-
-
-def _login(url: RedisUrl) -> dict[str, Any]:
-    login: dict[str, Any] = {}
-    if url.parts.username:
-        login["username"] = unquote(url.parts.username)
-    if url.parts.password:
-        login["password"] = unquote(url.parts.password)
-    return login
+    return _Server.from_url(url.text, **options)
 
 
 def _options(timeout_s: float) -> dict[str, Any]:
     return {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,  # subscriptions answer as plain arrays, on every server version
+        "retry": Retry(NoBackoff(), 0),  # redis-py's own default is 3 attempts, 10 from 8.0 on
+        "protocol": 2,  # redis-py 8.0 made 3 the default: subscriptions would then answer as push messages
     }
-
-
-def _cluster_options(timeout_s: float) -> dict[str, Any]:
-    options = _options(timeout_s)
-    options["retry"] = Retry(NoBackoff(), 1)  # a moved slot is asked for again once; nothing was carried out
-    return options

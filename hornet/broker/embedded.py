@@ -16,6 +16,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, BusyLoadingError
+
 from hornet.broker import guard
 from hornet.broker.client import RedisUrl, call, connect
 from hornet.core.errors import RedisUnavailable, SetupError
@@ -33,15 +36,43 @@ class EmbeddedValkey:
     _guard: subprocess.Popen[bytes]
     _folder: str
 
+    @property
+    def has_ended(self) -> bool:
+        return self._guard.poll() is not None
+
+    async def is_behind(self, url: RedisUrl) -> bool:
+        """True when it is this one that answers at ``url``, and not a stranger who was there first."""
+        client = connect(url, 1.0)
+        assert isinstance(client, Redis)
+        try:
+            answer: dict[str, str] = await call(client.config_get, "dir")
+        except RedisUnavailable:
+            return False
+        finally:
+            await client.aclose()
+        return self._folder in answer.values()
+
     async def stop(self) -> None:
         """Return when the process is gone."""
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self._guard.wait, STOP_S)
-        if self._guard.poll() is None:
+        if not self.has_ended:
             self._guard.kill()
+            self._guard.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def why_it_ended(self) -> str:
+        """The reason in a few words, its own as far as we don't know better."""
+        try:
+            lines = Path(self._folder, "log").read_text(errors="replace").splitlines()
+        except OSError:
+            return "it left no log"
+        if any("Address already in use" in line for line in lines):
+            return "the port is taken by a program that is no Redis"
+        telling = [line for line in lines if " # " in line] or lines
+        return telling[-1].rpartition(" # ")[2].strip().rstrip(".") if telling else "it left no log"
 
 
 def local_url(port: int) -> RedisUrl:
@@ -49,12 +80,22 @@ def local_url(port: int) -> RedisUrl:
 
 
 async def answers(url: RedisUrl, timeout_s: float = 1.0) -> bool:
-    """True when a Redis that we may use answers at ``url``."""
+    """True when a Redis that we may use answers at ``url``, or will once it has loaded its data.
+
+    Raises:
+        SetupError: a Redis is there, but wants a password.
+    """
     client = connect(url, timeout_s)
     try:
         await call(client.ping)
-    except RedisUnavailable:
-        return False
+    except RedisUnavailable as error:
+        if isinstance(error.__cause__, AuthenticationError):
+            host, port = url.hosts[0]
+            raise SetupError(
+                f"The Redis on {host}:{port} wants a password; "
+                f"name it as --redis redis://:PASSWORD@{host}:{port}, or choose another --embedded-port."
+            ) from None
+        return isinstance(error.__cause__, BusyLoadingError)
     finally:
         await client.aclose()
     return True
@@ -72,29 +113,37 @@ async def find_or_start(port: int) -> tuple[RedisUrl, EmbeddedValkey | None]:
     if await answers(url):
         return url, None
     valkey = _spawn(port)
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if valkey._guard.poll() is not None:
-            reason = _last_words(valkey)
-            await valkey.stop()
-            if await answers(url):
-                return url, None
-            raise SetupError(
-                f"No Redis answers on {HOST}:{port} and the embedded Valkey did not start there ({reason}); "
-                "name a Redis with --redis or another port with --embedded-port."
-            )
-        if await answers(url):
-            await asyncio.sleep(0.05)  # if another Hornet's Valkey answered, ours is about to give up
-            if valkey._guard.poll() is None:
-                return url, valkey
-        await asyncio.sleep(0.02)
+    try:
+        if await _wait_until_it_answers(valkey):
+            return url, valkey
+        reason = valkey.why_it_ended()
+    except BaseException:  # also when Hornet is told to stop while it waits
+        await valkey.stop()
+        raise
     await valkey.stop()
-    raise SetupError(f"The embedded Valkey did not answer on {HOST}:{port} within {START_S:.0f} s.")
+    if await answers(url):
+        return url, None
+    raise SetupError(
+        f"No Redis answers on {HOST}:{port} and the embedded Valkey can't start there ({reason}); "
+        "name a Redis with --redis, or another port with --embedded-port."
+    )
+
+
+async def _wait_until_it_answers(valkey: EmbeddedValkey) -> bool:
+    """False when it ended instead."""
+    deadline = time.monotonic() + START_S
+    while not valkey.has_ended:
+        if await valkey.is_behind(valkey.url):
+            return True
+        if time.monotonic() > deadline:
+            raise SetupError(f"The embedded Valkey did not answer on {valkey.url} within {START_S:.0f} s.")
+        await asyncio.sleep(0.02)
+    return False
 
 
 def _spawn(port: int) -> EmbeddedValkey:
     binary = _binary()
-    folder = tempfile.mkdtemp(prefix="hornet-valkey-")
+    folder = str(Path(tempfile.mkdtemp(prefix="hornet-valkey-")).resolve())
     command = [
         str(binary), "--port", str(port), "--bind", HOST, "--dir", folder, "--save", "", "--appendonly", "no",
         "--daemonize", "no", "--logfile", f"{folder}/log",
@@ -125,12 +174,3 @@ def _binary() -> Path:
         raise SetupError(
             "No Redis was named and there is no embedded Valkey for this platform; name a Redis with --redis."
         ) from None
-
-
-def _last_words(valkey: EmbeddedValkey) -> str:
-    try:
-        lines = Path(valkey._folder, "log").read_text(errors="replace").splitlines()
-    except OSError:
-        return "it left no log"
-    telling = [line for line in lines if " # " in line] or lines
-    return telling[-1].rpartition(" # ")[2].strip() if telling else "it left no log"

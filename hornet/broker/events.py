@@ -19,6 +19,7 @@ MAX_WAITING = 100_000
 
 BATCH = 500
 RETRY_S = 0.5
+MAX_RETRY_S = 5.0
 
 
 class EventPublisher:
@@ -32,6 +33,7 @@ class EventPublisher:
         self._client = client
         self._waiting: deque[tuple[str, str]] = deque()
         self._work = asyncio.Event()
+        self._sending = asyncio.Lock()
         self.dropped = 0
 
     def tell_connect(self, token: str, channels: Iterable[str]) -> None:
@@ -51,7 +53,7 @@ class EventPublisher:
         """Send what still waits when Hornet stops; gives up at the first failure."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self._waiting:
+                while self._waiting or self._sending.locked():
                     await self._send_batch()
         except (RedisUnavailable, TimeoutError):
             log.warning("Stopped with %d connect/disconnect events unsent", len(self._waiting))
@@ -59,12 +61,16 @@ class EventPublisher:
     def _tell(self, topic: str, token: str, channels: Iterable[str]) -> None:
         for channel in channels:
             self._waiting.append((topic, dump_json({"token": token, "channel": channel})))
+        self._drop_oldest()
+        self._work.set()
+
+    def _drop_oldest(self) -> None:
         while len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
-        self._work.set()
 
     async def _send_waiting(self) -> None:
+        retry_s = RETRY_S
         while self._waiting:
             try:
                 await self._send_batch()
@@ -72,13 +78,21 @@ class EventPublisher:
                 log.warning(
                     "Can't tell backends about clients (%s); %d events wait", error, len(self._waiting)
                 )
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, MAX_RETRY_S)
+            else:
+                retry_s = RETRY_S
 
     async def _send_batch(self) -> None:
-        """Publish the oldest events. After a failure they wait on: told twice is better than not at all."""
-        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        try:
-            await publish_all(self._client, batch)
-        except RedisUnavailable:
-            self._waiting.extendleft(reversed(batch))
-            raise
+        """Publish the oldest events. After a failure they wait on: told twice is better than not at all.
+
+        One batch at a time, since two on their way at once could overtake one another.
+        """
+        async with self._sending:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            try:
+                await publish_all(self._client, batch)
+            except BaseException:  # a cancelled batch may be lost as well
+                self._waiting.extendleft(reversed(batch))
+                self._drop_oldest()
+                raise

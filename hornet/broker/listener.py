@@ -6,6 +6,9 @@ only when it is confirmed, so a client is told `connected` only once nothing pub
 
 When the connection is lost, the wanted channels are subscribed anew with growing, jittered waits. What was
 published meanwhile is not heard: pub/sub has no memory.
+
+The connection is driven directly, without redis-py's ``PubSub``: that one subscribes again by itself after a
+loss, tells nobody, and confirms nothing to the caller.
 """
 
 from __future__ import annotations
@@ -19,9 +22,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from hornet.broker.client import explain
+from hornet.broker.client import FAILURES, explain
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,16 @@ MAX_BACKOFF_S = 5.0
 MESSAGES_PER_TURN = 64
 """How many messages are handled before the loop may run something else."""
 
+TOPICS_PER_COMMAND = 1000
+"""Redis refuses a command of more than 1,048,576 words, and serves nobody else during a long one."""
+
 
 class Receive(Protocol):
     def __call__(self, topic: str, payload: bytes) -> None: ...
+
+
+_Confirmed = asyncio.Future[None] | None
+"""What a confirmation of Redis completes: the hold that asked for it, nothing after an UNSUBSCRIBE."""
 
 
 @dataclass(slots=True)
@@ -56,15 +65,19 @@ class Listener:
         self._receive = receive
         self._heartbeat_s = heartbeat_s
         self._wanted: dict[str, _Wanted] = {}
-        self._unsent: deque[tuple[bytes, str]] = deque()
-        self._sent: deque[asyncio.Future[None] | None] = deque()
+        self._serving = False
+        self._unsent: deque[tuple[bytes, str, _Confirmed]] = deque()
+        self._sent: deque[_Confirmed] = deque()
+        self._to_restore = 0
+        self._attempt = 0
         self._work = asyncio.Event()
         self._connected = asyncio.Event()
         self.reconnections = 0
+        """How many working connections were lost so far."""
 
     @property
     def is_connected(self) -> bool:
-        """True while every wanted topic was confirmed on the present connection at least once."""
+        """True from when a connection has every topic that was wanted at its start, until it is lost."""
         return self._connected.is_set()
 
     async def wait_connected(self) -> None:
@@ -79,11 +92,15 @@ class Listener:
         """Return once ``topic`` is confirmed subscribed, however long Redis is away.
 
         Each call is one holder and is owed one :meth:`release`, also when it was cancelled.
+
+        Raises:
+            ValueError: ``topic`` has no UTF-8; nothing is held.
         """
         wanted = self._wanted.get(topic)
         if wanted is None:
+            topic.encode()
             wanted = self._wanted[topic] = _Wanted(asyncio.get_running_loop().create_future())
-            self._enqueue(b"SUBSCRIBE", topic)
+            self._enqueue(b"SUBSCRIBE", topic, wanted.confirmed)
         wanted.holders += 1
         await asyncio.shield(wanted.confirmed)
 
@@ -93,63 +110,81 @@ class Listener:
         wanted.holders -= 1
         if not wanted.holders:
             del self._wanted[topic]
-            self._enqueue(b"UNSUBSCRIBE", topic)
+            self._enqueue(b"UNSUBSCRIBE", topic, None)
 
     async def run(self) -> None:
         """Listen until cancelled, through any number of lost connections."""
-        attempt = 0
         while True:
             try:
-                await self._serve_connection(attempt)
-            except (RedisError, OSError, TimeoutError) as error:
-                reason = explain(error)
-            else:
+                await self._serve_connection()
                 reason = "no answer to a heartbeat"
-            attempt = 0 if self.is_connected else attempt + 1
-            self._connected.clear()
-            self.reconnections += 1
-            wait_s = min(MAX_BACKOFF_S, 0.1 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
-            log.warning(
-                "Lost the subscription connection to Redis (%s); trying again in %.1f s", reason, wait_s
-            )
+            except FAILURES as error:
+                reason = explain(error)
+            wait_s = min(MAX_BACKOFF_S, 0.1 * 2 ** min(self._attempt, 10)) * random.uniform(0.5, 1.0)
+            self._attempt += 1
+            log.warning("No subscription connection to Redis (%s); trying again in %.1f s", reason, wait_s)
             await asyncio.sleep(wait_s)
 
-    async def _serve_connection(self, attempt: int) -> None:
+    async def _serve_connection(self) -> None:
         """One connection, from its start to its end. Returns when it no longer answers."""
-        client = self._connect(attempt)
-        connection = await client.connection_pool.get_connection()
+        client = self._connect(self._attempt)
         try:
-            self._want_all_again()
-            work = {
-                asyncio.create_task(self._write(connection), name="hornet-listener-write"),
-                asyncio.create_task(self._read(connection), name="hornet-listener-read"),
-            }
+            connection = await client.connection_pool.get_connection()
             try:
-                ended, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+                self._want_all_again()
+                await self._read_and_write(connection)
             finally:
-                for task in work:
-                    task.cancel()
-                await asyncio.gather(*work, return_exceptions=True)
-            for task in ended:
-                task.result()
+                self._lose_all()
+                await connection.disconnect(nowait=True)
+                await client.connection_pool.release(connection)
         finally:
-            await connection.disconnect(nowait=True)
-            await client.connection_pool.release(connection)
             await client.aclose()
 
+    async def _read_and_write(self, connection: Any) -> None:
+        work = {
+            asyncio.create_task(self._write(connection), name="hornet-listener-write"),
+            asyncio.create_task(self._read(connection), name="hornet-listener-read"),
+        }
+        try:
+            ended, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        for task in ended:
+            task.result()
+
     def _want_all_again(self) -> None:
-        """A fresh connection has no subscriptions: forget what was sent, ask for all that is wanted."""
+        """A fresh connection has no subscriptions: ask for all that is wanted."""
+        self._serving = True
+        self._to_restore = len(self._wanted)
+        for topic, wanted in self._wanted.items():
+            self._enqueue(b"SUBSCRIBE", topic, wanted.confirmed)
+        if not self._to_restore:
+            self._restored()
+
+    def _restored(self) -> None:
+        self._attempt = 0
+        self._connected.set()
+        if self.reconnections:
+            log.info("The subscription connection to Redis is back, with %d channels", len(self._wanted))
+
+    def _lose_all(self) -> None:
+        """With the connection go its subscriptions: none is confirmed until it is on the next one."""
+        self._serving = False
+        self.reconnections += self.is_connected
+        self._connected.clear()
         self._sent.clear()
         self._unsent.clear()
         loop = asyncio.get_running_loop()
-        for topic, wanted in self._wanted.items():
+        for wanted in self._wanted.values():
             if wanted.confirmed.done():
                 wanted.confirmed = loop.create_future()
-            self._enqueue(b"SUBSCRIBE", topic)
 
-    def _enqueue(self, command: bytes, topic: str) -> None:
-        self._unsent.append((command, topic))
-        self._work.set()
+    def _enqueue(self, command: bytes, topic: str, confirmed: _Confirmed) -> None:
+        if self._serving:  # else the next connection asks for whatever is wanted then
+            self._unsent.append((command, topic, confirmed))
+            self._work.set()
 
     async def _write(self, connection: Any) -> None:
         """Send what was asked for, neighbours of one kind in one command."""
@@ -158,12 +193,11 @@ class Listener:
             self._work.clear()
             while self._unsent:
                 command = self._unsent[0][0]
-                topics = []
-                while self._unsent and self._unsent[0][0] == command:
-                    topic = self._unsent.popleft()[1]
+                topics: list[str] = []
+                while self._unsent and self._unsent[0][0] == command and len(topics) < TOPICS_PER_COMMAND:
+                    _, topic, confirmed = self._unsent.popleft()
                     topics.append(topic)
-                    wanted = self._wanted.get(topic) if command == b"SUBSCRIBE" else None
-                    self._sent.append(wanted.confirmed if wanted else None)
+                    self._sent.append(confirmed)
                 await connection.send_command(command, *topics, check_health=False)
 
     async def _read(self, connection: Any) -> None:
@@ -171,6 +205,7 @@ class Listener:
         probed = False
         handled = 0
         while True:
+            # redis-py takes timeout=None for its own socket_timeout and raises after it; a number gives None.
             answer = await connection.read_response(
                 timeout=self._heartbeat_s, disconnect_on_error=False, push_request=True
             )
@@ -196,5 +231,8 @@ class Listener:
             confirmed = self._sent.popleft()
             if confirmed is not None and not confirmed.done():
                 confirmed.set_result(None)
-            if not self._sent and not self._unsent:
-                self._connected.set()
+            # Confirmations come in the order of the commands, so the first ones are those of the restoring.
+            if self._to_restore:
+                self._to_restore -= 1
+                if not self._to_restore:
+                    self._restored()

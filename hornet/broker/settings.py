@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from hornet.core.options import option
 
@@ -32,3 +32,10 @@ class RedisSettings:
         doc="A silent subscription connection is probed after this time, and replaced after as long again.",
         unit="s",
     )
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{one.name}={'***' if one.metadata['secret'] else repr(getattr(self, one.name))}"
+            for one in fields(self)
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"

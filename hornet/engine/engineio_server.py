@@ -7,7 +7,6 @@ are handed over directly, without a coroutine for each.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -62,7 +61,12 @@ class EngineIoServer:
         self._endpoint = Endpoint(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         can_upgrade = {"polling", "websocket"} <= set(settings.transports)
-        self._upgrades = {"polling": ["websocket"] if can_upgrade else [], "websocket": []}
+        self._upgrades = {"polling": '["websocket"]' if can_upgrade else "[]", "websocket": "[]"}
+        self._timings = (
+            f'"pingInterval":{round(settings.ping_interval_s * 1000)},'
+            f'"pingTimeout":{round(settings.ping_timeout_s * 1000)},'
+            f'"maxPayload":{settings.max_payload_bytes}'
+        )
 
     # For the endpoint ----------------------------------------------------------------------------
 
@@ -77,17 +81,7 @@ class EngineIoServer:
         return session
 
     def _dump_open(self, sid: str, transport: str) -> str:
-        settings = self.settings
-        return "0" + json.dumps(
-            {
-                "sid": sid,
-                "upgrades": self._upgrades[transport],
-                "pingInterval": round(settings.ping_interval_s * 1000),
-                "pingTimeout": round(settings.ping_timeout_s * 1000),
-                "maxPayload": settings.max_payload_bytes,
-            },
-            separators=(",", ":"),
-        )
+        return f'0{{"sid":"{sid}","upgrades":{self._upgrades[transport]},{self._timings}}}'
 
     async def stop(self, timeout_s: float) -> None:
         """Wait for clients to answer their Close frames, then cut them off."""

@@ -72,6 +72,11 @@ class FanOut:
         self._singles: dict[Session, list[tuple[int, Prepared]]] = {}
         self._waiting: dict[Session, Plan] = {}
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._held or self._singles or self._waiting)
+
     def to_room(self, room: Room, message: Prepared) -> int:
         """Queue a message for all members of a room; returns how many they are."""
         members = room.members

@@ -70,6 +70,11 @@ class FrameParser:
         """Whether the client may compress, and so may the server."""
         return self._inflate is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the next byte is the first of a message."""
+        return self._chunks is None and self._message is None
+
     def feed(self, data: bytes) -> list[tuple[int, str | bytes]]:
         """The messages that ``data`` completes.
 

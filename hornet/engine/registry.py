@@ -232,9 +232,9 @@ class RedisRegistry(socketio.AsyncRedisManager, LocalRegistry):  # type: ignore[
     async def aclose(self) -> None:
         """Stop listening, and close the connections to Redis."""
         listener: asyncio.Task[None] | None = getattr(self, "thread", None)
-        if listener is not None:
-            listener.cancel()
-            await asyncio.wait((listener,))
+        while listener is not None and not listener.done():
+            listener.cancel()  # again and again: while it connects, redis-py may swallow one
+            await asyncio.wait((listener,), timeout=0.1)
         if self.pubsub is not None:
             await self.pubsub.aclose()
         if self.redis is not None:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 Job = Callable[..., Awaitable[object]]
 
+PING_FRAME = dump_frame("2", 0)
+
 LINGER_S = 10.0
 """How long a polling client may take to fetch what it was sent before the server closed its session."""
 
@@ -154,7 +156,19 @@ class Session:
             self._pinged = True
             self._heartbeat = now + self.host.settings.ping_timeout_s
             self._book()
-            self.write("2")
+            self._ping()
+
+    def _ping(self) -> None:
+        if self.ws is not None:
+            self.ws.write(PING_FRAME)
+        else:
+            self.enqueue(("2",))
+
+    def pong(self, now: float) -> None:
+        """The client of version 4 answered a ping."""
+        self._pinged = False
+        self._heartbeat = now + self.host.settings.ping_interval_s
+        self._book()
 
     def _book(self) -> None:
         self.host.wheel.book(self, min(self._heartbeat, self._connect_by or self._heartbeat))
@@ -181,9 +195,7 @@ class Session:
         if kind == "4":
             self.host.on_message(self, packet[1:])
         elif kind == "3" and self.handshake.protocol == 4:
-            self._pinged = False
-            self._heartbeat = now + self.host.settings.ping_interval_s
-            self._book()
+            self.pong(now)
         elif kind == "2" and self.handshake.protocol == 3:
             self._heartbeat = now + self.host.settings.ping_interval_s + self.host.settings.ping_timeout_s
             self._book()

@@ -39,7 +39,6 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         super().__init__(
             client_manager=registry,
             logger=logging.getLogger("hornet.engine.socketio"),
-            async_handlers=False,
             settings=settings,
             counts=counts,
         )
@@ -114,7 +113,9 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     # Packets -------------------------------------------------------------------------------------
 
     def _dispatch(self, session: Session, packet: SioPacket) -> None:
-        if packet.namespace != "/":
+        if packet.type in (Type.ACK, Type.BINARY_ACK):
+            self._acknowledged(session, packet)
+        elif packet.namespace != "/":
             session.do(self._elsewhere, session, packet)
         elif packet.type is not Type.CONNECT:
             session.do(self._here, session, packet)
@@ -123,16 +124,22 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         else:
             raise Malformed("connected", "the client is connected to the namespace already")
 
+    def _acknowledged(self, session: Session, packet: SioPacket) -> None:
+        """Hand an answer to who asked, ahead of other jobs: a handler may be waiting for it."""
+        if self.manager.sid_from_eio_sid(session.eio_sid, packet.namespace) is None:
+            raise Malformed("not_connected", "an answer from a namespace that was not joined")
+        self.eio.start_background_task(
+            self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data
+        )
+
     async def _here(self, session: Session, packet: SioPacket) -> None:
         """A packet of the default namespace; all that were before it have been handled."""
         if session.sid is None:
             self._refuse(session)
         elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
             await self._event(session, session.sid, packet)
-        elif packet.type is Type.DISCONNECT:
-            await self._depart(session, session.sid, Reason.CLIENT_DISCONNECT)
         else:
-            await self._handle_ack(session.eio_sid, "/", packet.id, packet.data)
+            await self._depart(session, session.sid, Reason.CLIENT_DISCONNECT)
 
     async def _elsewhere(self, session: Session, packet: SioPacket) -> None:
         """A packet of a plug-in's namespace; all that were before it have been handled."""
@@ -143,11 +150,10 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         elif packet.type is Type.CONNECT:
             await self._connect_elsewhere(session, packet)
         elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
-            await self._handle_event(eio_sid, namespace, packet.id, packet.data)
-        elif packet.type is Type.DISCONNECT:
-            await self._handle_disconnect(eio_sid, namespace, Reason.CLIENT_DISCONNECT.value)
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+            await self._handle_event_internal(self, sid, eio_sid, packet.data, namespace, packet.id)
         else:
-            await self._handle_ack(eio_sid, namespace, packet.id, packet.data)
+            await self._handle_disconnect(eio_sid, namespace, Reason.CLIENT_DISCONNECT.value)
 
     def _refuse(self, session: Session) -> None:
         """Close a session whose packet is for a namespace that it has not joined, or has joined already."""

@@ -103,12 +103,27 @@ class WebSocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._host.counts.bytes_in += len(data)
+        if len(data) == 7 and self._is_pong(data):
+            assert self._session is not None
+            self._session.pong(self._loop.time())
+            return
         try:
             for opcode, payload in self._parser.feed(data):
                 self._take(opcode, payload)
         except Malformed as fault:
             self._host.counts.malformed[fault.code] += 1
             self._fail(fault)
+
+    def _is_pong(self, data: bytes) -> bool:
+        """Whether this is a pong of version 4 in a frame of its own: what idle clients send."""
+        return (
+            data.startswith(b"\x81\x81")
+            and data[2] ^ data[6] == ord("3")
+            and self.phase is Phase.ACTIVE
+            and self._parser.is_idle
+            and self._session is not None
+            and self._session.handshake.protocol == 4
+        )
 
     def pause_writing(self) -> None:
         """More than the send buffer holds could not be sent."""

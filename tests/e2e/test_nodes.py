@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.e2e.backend import Backend
-from tests.e2e.node_client import NodeClient, NodeClients
+from tests.e2e.node_client import POLLING, UPGRADE, WEBSOCKET, NodeClient, NodeClients
 from tests.e2e.server import ServerProcess
 
 
@@ -15,8 +15,14 @@ def nodes(start_server: StartServer) -> tuple[ServerProcess, ServerProcess]:
     return start_server(), start_server()
 
 
-async def admitted(clients: NodeClients, node: ServerProcess, token: str, channel: str) -> NodeClient:
-    client = await clients.connect(node.url, reconnectionDelay=50)
+async def admitted(
+    clients: NodeClients,
+    node: ServerProcess,
+    token: str,
+    channel: str,
+    transports: tuple[str, ...] = UPGRADE,
+) -> NodeClient:
+    client = await clients.connect(node.url, transports=transports, reconnectionDelay=50)
     await client.show(token, channel)
     assert (await client.event())["type"] == "connected"
     return client
@@ -39,13 +45,19 @@ async def test_each_publish_reaches_each_client_once_wherever_it_is(
         assert numbers == list(range(50))
 
 
+@pytest.mark.parametrize("transports", [POLLING, WEBSOCKET], ids=["polling", "websocket"])
 async def test_disconnect_tokens_ends_their_sessions_on_every_node_for_good(
-    clients: NodeClients, nodes: tuple[ServerProcess, ServerProcess], backend: Backend, prefix: str
+    clients: NodeClients,
+    nodes: tuple[ServerProcess, ServerProcess],
+    backend: Backend,
+    prefix: str,
+    transports: tuple[str, ...],
 ) -> None:
     channel = f"{prefix}news"
     tokens = [await backend.token(channel) for _ in nodes]
     leaving = [
-        await admitted(clients, node, token, channel) for node, token in zip(nodes, tokens, strict=True)
+        await admitted(clients, node, token, channel, transports)
+        for node, token in zip(nodes, tokens, strict=True)
     ]
     staying = [await admitted(clients, node, await backend.token(channel), channel) for node in nodes]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,13 @@ from aiohttp.test_utils import TestServer
 from hornet.engine import Engine, EngineSettings, Handshake
 
 WAIT_S = 10.0
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return when the condition holds; nothing tells of it, so each turn of the loop asks."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)
@@ -111,5 +118,7 @@ async def running(
     async with TestServer(app, host="127.0.0.1") as server:
         application.url = str(server.make_url("/socket.io/"))
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http:
-            yield application
-            await application.engine.stop()
+            try:
+                yield application
+            finally:
+                await application.engine.stop()

@@ -1,0 +1,66 @@
+"""A backend: it serves a page, makes a one-time token for each visitor, and publishes the time.
+
+Start hornet-server, run this, and open http://localhost:8000/.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import web
+
+from hornet.connector import AsyncConnector
+
+REDIS = os.environ.get("HORNET_REDIS") or "redis://127.0.0.1:6379"
+HORNET = os.environ.get("PUSH_URL") or "http://localhost:8187"
+PORT = int(os.environ.get("PORT") or 8000)
+
+CONNECTOR = web.AppKey("connector", AsyncConnector)
+PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+
+
+async def page(request: web.Request) -> web.Response:
+    """The page, told where Hornet is."""
+    return web.Response(text=PAGE.replace("{{hornet}}", HORNET), content_type="text/html")
+
+
+async def token(request: web.Request) -> web.Response:
+    """A token for this visitor. A real backend checks first who that is, and which channels are theirs."""
+    token = await request.app[CONNECTOR].create_access_token(["clock"])
+    return web.json_response({"token": token}, headers={"Cache-Control": "no-store"})
+
+
+async def publish_time(connector: AsyncConnector) -> None:
+    while True:
+        await connector.publish("clock", "tick", {"time": time.strftime("%H:%M:%S")})
+        await asyncio.sleep(1)
+
+
+async def report_visitors(connector: AsyncConnector) -> None:
+    async for event, client in connector.subscribe():
+        print(event, json.dumps(client["channel"]), flush=True)
+
+
+async def background(app: web.Application) -> AsyncIterator[None]:
+    """The connector and the two tasks live as long as the application."""
+    async with AsyncConnector(REDIS) as connector:
+        app[CONNECTOR] = connector
+        tasks = [asyncio.create_task(run(connector)) for run in (publish_time, report_visitors)]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def create_backend() -> web.Application:
+    app = web.Application()
+    app.add_routes([web.get("/", page), web.post("/token", token)])
+    app.cleanup_ctx.append(background)
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(create_backend(), port=PORT)

@@ -1,0 +1,365 @@
+"""The subscription connection, against a Valkey that is killed, paused and restarted."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from hornet.broker.client import connect_subscriber
+from hornet.broker.listener import Listener
+from hornet.broker.url import RedisUrl
+from tests.broker.servers import RedisServer, Wire
+from tests.conftest import Valkey
+from tests.e2e.waiting import eventually
+
+
+class Heard:
+    """A ``receive`` that keeps all, and lets a test wait for the next one."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, bytes]] = []
+        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    def __call__(self, topic: str, payload: bytes) -> None:
+        self.all.append((topic, payload))
+        self._queue.put_nowait((topic, payload))
+
+    async def next(self) -> tuple[str, bytes]:
+        async with asyncio.timeout(20):
+            return await self._queue.get()
+
+
+@asynccontextmanager
+async def listening(
+    url: str, heard: Heard | None = None, *, heartbeat_s: float = 10.0, timeout_s: float = 2.0
+) -> AsyncIterator[Listener]:
+    """A listener that runs; that it still does is checked at the end."""
+    listener = Listener(
+        lambda attempt: connect_subscriber(RedisUrl(url), timeout_s, attempt),
+        heard or Heard(),
+        heartbeat_s=heartbeat_s,
+    )
+    task = asyncio.create_task(listener.run())
+    try:
+        yield listener
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def subscribers(redis: Redis, topic: str) -> int:
+    [(_, number)] = await redis.pubsub_numsub(topic)
+    return int(number)
+
+
+async def wait_lost(listener: Listener) -> None:
+    await eventually(lambda: answer(listener.is_connected), False)
+
+
+async def answer(value: bool) -> bool:
+    return value
+
+
+async def within(seconds: float, task: "asyncio.Future[None]") -> bool:
+    """Whether ``task`` ends in that time; it goes on if not."""
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    return bool(done)
+
+
+async def test_what_is_published_is_received_in_order_and_byte_for_byte(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    heard = Heard()
+    payloads = [
+        b"",
+        b"\x00\xff\r\n",
+        "žluťoučký 🐎".encode(),
+        b"x" * 1_000_000,
+        *(b"%d" % n for n in range(200)),
+    ]
+    async with listening(valkey.url, heard) as listener:
+        await listener.hold(prefix)
+        for payload in payloads:
+            assert await redis.publish(prefix, payload) == 1
+        assert [await heard.next() for _ in payloads] == [(prefix, payload) for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b::c", "with space", "tab\tnew\nline\r\n", "žluť🐎", "*", "x" * 512, "\x00"]
+)
+async def test_a_topic_may_have_any_name(valkey: Valkey, redis: Redis, prefix: str, name: str) -> None:
+    heard = Heard()
+    async with listening(valkey.url, heard) as listener:
+        await listener.hold(prefix + name)
+        await redis.publish(prefix + "other", b"not for us")
+        assert await redis.publish(prefix + name, b"hi") == 1
+        assert await heard.next() == (prefix + name, b"hi")
+
+
+async def test_a_topic_that_utf8_can_not_carry_is_refused_and_not_held(valkey: Valkey, prefix: str) -> None:
+    async with listening(valkey.url) as listener:
+        with pytest.raises(ValueError, match="surrogates"):
+            await listener.hold("\ud800")
+        assert listener.topics == 0
+        await listener.hold(prefix)
+
+
+async def test_only_the_last_release_unsubscribes(valkey: Valkey, redis: Redis, prefix: str) -> None:
+    async with listening(valkey.url) as listener:
+        await asyncio.gather(*(listener.hold(prefix) for _ in range(3)))
+        await listener.hold(prefix)
+        for _ in range(3):
+            listener.release(prefix)
+        await listener.hold(prefix + "after")  # confirmed behind whatever the releases caused
+        assert await subscribers(redis, prefix) == 1
+        listener.release(prefix)
+        await eventually(lambda: subscribers(redis, prefix), 0)
+        assert listener.topics == 1
+
+
+async def test_a_hold_is_not_confirmed_by_the_subscription_of_one_before_it(
+    own_redis: RedisServer, prefix: str
+) -> None:
+    """SUBSCRIBE, UNSUBSCRIBE and SUBSCRIBE are under way; only the first has arrived."""
+    async with (
+        Wire(own_redis.port, stall_at=b"*2\r\n$11\r\nUNSUBSCRIBE") as wire,
+        listening(wire.url) as listener,
+        Redis(port=own_redis.port) as redis,
+    ):
+        await listener.wait_connected()
+        first = asyncio.ensure_future(listener.hold(prefix))
+        await asyncio.sleep(0)
+        listener.release(prefix)
+        second = asyncio.ensure_future(listener.hold(prefix))
+        await wire.stalled.wait()
+        await first
+        assert not await within(0.2, second)
+        wire.go_on()
+        await second
+        assert await subscribers(redis, prefix) == 1
+
+
+async def test_subscribing_and_unsubscribing_without_pause_ends_as_wanted(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    heard = Heard()
+    async with listening(valkey.url, heard) as listener:
+        for number in range(500):
+            await listener.hold(prefix)
+            listener.release(prefix)
+            await listener.hold(prefix)
+            assert await redis.publish(prefix, b"%d" % number) == 1
+            assert await heard.next() == (prefix, b"%d" % number)
+            listener.release(prefix)
+        await eventually(lambda: subscribers(redis, prefix), 0)
+
+
+async def test_a_cancelled_hold_counts_until_it_is_released(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    async with listening(valkey.url) as listener:
+        await listener.wait_connected()
+        cancelled = asyncio.ensure_future(listener.hold(prefix))
+        await asyncio.sleep(0)
+        other = asyncio.ensure_future(listener.hold(prefix))
+        cancelled.cancel()
+        await other
+        assert cancelled.cancelled()
+        listener.release(prefix)
+        assert listener.topics == 1
+        listener.release(prefix)
+        assert listener.topics == 0
+        await eventually(lambda: subscribers(redis, prefix), 0)
+
+
+async def test_with_nothing_wanted_it_is_connected_as_soon_as_redis_answers(valkey: Valkey) -> None:
+    async with listening(valkey.url) as listener, asyncio.timeout(5):
+        await listener.wait_connected()
+
+
+async def test_after_redis_was_killed_and_restarted_messages_flow_again(
+    own_redis: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    heard = Heard()
+    async with listening(own_redis.url, heard) as listener:
+        await listener.hold(prefix)
+        assert listener.is_connected
+        own_redis.kill()
+        await wait_lost(listener)
+        own_redis.start()
+        await listener.wait_connected()
+        async with Redis(port=own_redis.port) as redis:
+            assert await redis.publish(prefix, b"back") == 1
+        assert await heard.next() == (prefix, b"back")
+        assert listener.reconnections == 1
+    assert "is back, with 1 channels" in caplog.text
+
+
+async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, prefix: str) -> None:
+    """Both a topic that is new, and one that was subscribed on the connection that was lost."""
+    async with listening(own_redis.url) as listener:
+        await listener.hold(prefix)
+        own_redis.kill()
+        await wait_lost(listener)
+        old = asyncio.ensure_future(listener.hold(prefix))
+        new = asyncio.ensure_future(listener.hold(prefix + "new"))
+        given_up = asyncio.ensure_future(listener.hold(prefix + "given up"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        listener.release(prefix + "given up")
+        assert not await within(0.2, old)
+        assert not new.done()
+        own_redis.start()
+        await asyncio.gather(old, new)
+        async with Redis(port=own_redis.port) as redis:
+            assert await redis.pubsub_numsub(prefix, prefix + "new", prefix + "given up") == [
+                (prefix.encode(), 1),
+                (prefix.encode() + b"new", 1),
+                (prefix.encode() + b"given up", 0),
+            ]
+
+
+async def test_a_redis_that_was_never_there_is_no_lost_connection(own_redis: RedisServer) -> None:
+    own_redis.kill()
+    attempts: list[int] = []
+
+    def connect(attempt: int) -> Redis:
+        attempts.append(attempt)
+        return connect_subscriber(RedisUrl(own_redis.url), 1.0, attempt)
+
+    listener = Listener(connect, Heard(), heartbeat_s=1.0)
+    task = asyncio.create_task(listener.run())
+
+    async def enough() -> bool:
+        return len(attempts) >= 3
+
+    await eventually(enough, True)
+    own_redis.start()
+    await listener.wait_connected()
+    assert listener.reconnections == 0
+    assert attempts == list(range(len(attempts)))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_redis_that_is_silent_is_noticed_by_its_heartbeat(
+    own_redis: RedisServer, prefix: str
+) -> None:
+    async with listening(own_redis.url, heartbeat_s=0.1, timeout_s=0.2) as listener:
+        await listener.hold(prefix)
+        own_redis.pause()
+        await wait_lost(listener)
+        own_redis.resume()
+        await listener.wait_connected()
+        async with Redis(port=own_redis.port) as redis:
+            await eventually(lambda: subscribers(redis, prefix), 1)
+
+
+async def test_a_quiet_redis_that_answers_its_heartbeat_is_kept(own_redis: RedisServer, prefix: str) -> None:
+    async with listening(own_redis.url, heartbeat_s=0.02) as listener, Redis(port=own_redis.port) as redis:
+        await listener.hold(prefix)
+
+        async def many_pings() -> bool:
+            return int((await redis.info("commandstats"))["cmdstat_ping"]["calls"]) >= 10
+
+        await eventually(many_pings, True)
+        assert listener.is_connected
+        assert listener.reconnections == 0
+
+
+async def test_a_connection_that_redis_kills_is_replaced(own_redis: RedisServer, prefix: str) -> None:
+    heard = Heard()
+    async with listening(own_redis.url, heard) as listener, Redis(port=own_redis.port) as redis:
+        await listener.hold(prefix)
+        for number in range(3):
+            assert await redis.client_kill_filter(_type="pubsub") == 1
+            await wait_lost(listener)
+            await listener.wait_connected()
+            assert await redis.publish(prefix, b"%d" % number) == 1
+            assert await heard.next() == (prefix, b"%d" % number)
+        assert listener.reconnections == 3
+
+
+async def test_ten_thousand_topics_are_held_restored_and_given_up(
+    own_redis: RedisServer, prefix: str
+) -> None:
+    heard = Heard()
+    topics = [f"{prefix}{number}" for number in range(10_000)]
+    async with listening(own_redis.url, heard) as listener, Redis(port=own_redis.port) as redis:
+
+        async def on_server() -> int:
+            return len(await redis.pubsub_channels())
+
+        await asyncio.gather(*map(listener.hold, topics))
+        assert await on_server() == len(topics)
+        await redis.client_kill_filter(_type="pubsub")
+        await wait_lost(listener)
+        await listener.wait_connected()
+        assert await on_server() == len(topics)
+        assert await redis.publish(topics[-1], b"last") == 1
+        assert await heard.next() == (topics[-1], b"last")
+        for topic in topics:
+            listener.release(topic)
+        await eventually(on_server, 0)
+
+
+async def test_a_burst_of_messages_leaves_turns_to_everything_else(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    heard = Heard()
+    gaps: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def tick() -> None:
+        last = loop.time()
+        while True:
+            await asyncio.sleep(0)
+            gaps.append(loop.time() - last)
+            last = loop.time()
+
+    async with listening(valkey.url, heard) as listener:
+        await listener.hold(prefix)
+        pipeline = redis.pipeline(transaction=False)
+        for number in range(20_000):
+            pipeline.publish(prefix, b"%d" % number)
+        publishing = asyncio.ensure_future(pipeline.execute())
+        await heard.next()
+        await (
+            publishing
+        )  # redis-py takes its 20,000 answers without a pause: that is not the listener's doing
+        ticking = asyncio.create_task(tick())
+        while len(heard.all) < 20_000:
+            await heard.next()
+        ticking.cancel()
+    assert [payload for _, payload in heard.all] == [b"%d" % number for number in range(20_000)]
+    assert max(gaps, default=0.0) < 0.25
+
+
+async def test_a_receive_that_fails_ends_the_run_and_leaves_no_connection_that_seems_to_work(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    def receive(topic: str, payload: bytes) -> None:
+        raise KeyError(topic)
+
+    listener = Listener(lambda _: connect_subscriber(RedisUrl(valkey.url), 2.0), receive, heartbeat_s=10.0)
+    task = asyncio.create_task(listener.run())
+    await listener.hold(prefix)
+    await redis.publish(prefix, b"")
+    with pytest.raises(KeyError):
+        await task
+    assert not listener.is_connected
+    await eventually(lambda: subscribers(redis, prefix), 0)
+
+
+async def test_nothing_is_left_in_redis_after_a_cancelled_run(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    async with listening(valkey.url) as listener:
+        await listener.hold(prefix)
+    assert not listener.is_connected
+    await eventually(lambda: subscribers(redis, prefix), 0)

@@ -1,0 +1,142 @@
+"""One-time tokens, as Redis holds them."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from hornet.broker.client import connect
+from hornet.broker.keys import token_key
+from hornet.broker.tokens import TokenStore
+from hornet.broker.url import RedisUrl
+from hornet.core.credentials import Credentials
+from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.tokens import create_token
+from tests.broker.servers import RedisServer
+from tests.conftest import Valkey
+
+STRANGE = ("a:b::c", "with space", "žluťoučký 🐎", "line\r\nbreak", "*", '"quoted"', "\x00", "-1", "x" * 512)
+
+
+@pytest.fixture
+def tokens(redis: Redis) -> TokenStore:
+    return TokenStore(redis)
+
+
+@pytest.fixture
+def token() -> str:
+    """A token that no other test has."""
+    return create_token()
+
+
+async def refusal(tokens: TokenStore, token: str, *channels: str) -> str:
+    with pytest.raises(RefusedCredentials) as raised:
+        await tokens.take(Credentials(token, channels))
+    return raised.value.code
+
+
+async def test_a_token_is_taken_once(tokens: TokenStore, token: str, redis: Redis) -> None:
+    await tokens.create(token, ("a", "b"), 120)
+    assert 118 <= await redis.ttl(token_key(token)) <= 120
+    await tokens.take(Credentials(token, ("b",)))
+    assert not await redis.exists(token_key(token))
+    assert await refusal(tokens, token, "b") == "INVALID_TOKEN"
+
+
+async def test_of_fifty_clients_with_one_token_exactly_one_gets_in(valkey: Valkey, token: str) -> None:
+    stores = [TokenStore(connect(RedisUrl(valkey.url), 5.0)) for _ in range(5)]  # as from five nodes
+    for _ in range(20):
+        await stores[0].create(token, ("a", "b"), 120)
+        outcomes = await asyncio.gather(
+            *(store.take(Credentials(token, ("a", "b"))) for store in stores * 10), return_exceptions=True
+        )
+        assert outcomes.count(None) == 1
+        assert [one.code for one in outcomes if isinstance(one, RefusedCredentials)] == ["INVALID_TOKEN"] * 49
+    await asyncio.gather(*(store._client.aclose() for store in stores))
+
+
+@pytest.mark.parametrize("channels", [("c",), ("a", "c"), ("c", "a"), ("A",), ("a", "b", "")])
+async def test_a_refused_attempt_leaves_the_token_as_it_was(
+    tokens: TokenStore, token: str, redis: Redis, channels: tuple[str, ...]
+) -> None:
+    await tokens.create(token, ("a", "b"), 50)
+    before = await redis.pexpiretime(token_key(token))
+    assert await refusal(tokens, token, *channels) == "WRONG_TOKEN_ASSOCIATION"
+    assert await redis.pexpiretime(token_key(token)) == before
+    assert await redis.smembers(token_key(token)) == {b"a", b"b"}
+    await tokens.take(Credentials(token, ("a", "b")))
+
+
+MAKE: dict[str, Callable[[str], tuple[str, ...]]] = {
+    "string": lambda key: ("SET", key, "a"),
+    "list": lambda key: ("RPUSH", key, "a"),
+    "hash": lambda key: ("HSET", key, "a", "a"),
+    "zset": lambda key: ("ZADD", key, "1", "a"),
+    "stream": lambda key: ("XADD", key, "*", "a", "a"),
+}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+async def test_a_key_of_another_type_is_no_token_and_stays(
+    tokens: TokenStore, token: str, redis: Redis, kind: str
+) -> None:
+    key = token_key(token)
+    await redis.execute_command(*MAKE[kind](key))
+    assert await refusal(tokens, token, "a") == "INVALID_TOKEN"
+    assert await redis.type(key) == kind.encode()
+    await tokens.revoke((token,))
+    assert not await redis.exists(key)
+
+
+async def test_a_token_that_never_was_or_has_expired_is_invalid(
+    tokens: TokenStore, token: str, redis: Redis
+) -> None:
+    assert await refusal(tokens, token, "a") == "INVALID_TOKEN"
+    await tokens.create(token, ("a",), 120)
+    await redis.pexpire(token_key(token), 0)
+    assert await refusal(tokens, token, "a") == "INVALID_TOKEN"
+
+
+async def test_a_token_may_open_a_hundred_channels(tokens: TokenStore, token: str) -> None:
+    channels = tuple(f"channel {number}" for number in range(100))
+    await tokens.create(token, channels, 120)
+    assert await refusal(tokens, token, *channels[:-1], "another") == "WRONG_TOKEN_ASSOCIATION"
+    await tokens.take(Credentials(token, channels))
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_channels_and_tokens_may_have_any_name(
+    tokens: TokenStore, token: str, redis: Redis, name: str
+) -> None:
+    strange = token + name
+    await tokens.create(strange, (name, "b"), 120)
+    assert await redis.smembers(f"hornet:token:{strange}") == {name.encode(), b"b"}
+    assert await refusal(tokens, strange, name + " ") == "WRONG_TOKEN_ASSOCIATION"
+    await tokens.take(Credentials(strange, (name,)))
+
+
+async def test_revoked_tokens_let_nobody_in(tokens: TokenStore, token: str) -> None:
+    await tokens.create(token, ("a",), 120)
+    await tokens.create(token + "2", ("a",), 120)
+    await tokens.revoke((token, token + "2", "never was"))
+    await tokens.revoke(())
+    assert await refusal(tokens, token, "a") == "INVALID_TOKEN"
+    assert await refusal(tokens, token + "2", "a") == "INVALID_TOKEN"
+
+
+async def test_without_redis_every_call_says_so(own_redis: RedisServer) -> None:
+    client = connect(RedisUrl(own_redis.url), 1.0)
+    tokens = TokenStore(client)
+    await tokens.create("token", ("a",), 120)
+    own_redis.kill()
+    with pytest.raises(RedisUnavailable):
+        await tokens.create("other", ("a",), 120)
+    with pytest.raises(RedisUnavailable):
+        await tokens.take(Credentials("token", ("a",)))
+    with pytest.raises(RedisUnavailable):
+        await tokens.revoke(("token",))
+    own_redis.start()
+    await tokens.create("token", ("a",), 120)
+    await tokens.take(Credentials("token", ("a",)))
+    await client.aclose()

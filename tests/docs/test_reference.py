@@ -1,0 +1,83 @@
+"""The reference pages say all that the code has."""
+
+import re
+import runpy
+
+from hornet.config import options
+from hornet.core.answers import EXPLANATIONS
+from hornet.core.messages import RESERVED_EVENTS
+from hornet.metrics import Metrics
+from tests.docs.markdown import ROOT, code_spans
+
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def test_the_configuration_page_is_what_the_code_says() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["render"]()
+    page = (REFERENCE / "configuration.md").read_text(encoding="utf-8")
+    assert page == made, "run: python docs/generate.py"
+
+
+def test_every_reason_to_drop_a_publish_is_in_the_redis_page() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "hornet" / "core").glob("*.py"))
+    reasons = set(re.findall(r'InvalidPublish\("(\w+)"', code))
+    assert reasons
+    assert reasons <= set(code_spans(REFERENCE / "redis.md"))
+
+
+def test_every_error_code_is_in_the_socketio_page() -> None:
+    assert set(EXPLANATIONS) <= set(code_spans(REFERENCE / "socketio.md"))
+
+
+def test_every_reserved_event_is_in_the_socketio_page() -> None:
+    assert set(RESERVED_EVENTS) <= set(code_spans(REFERENCE / "socketio.md"))
+
+
+def test_every_metric_is_in_the_metrics_page() -> None:
+    named = set(code_spans(REFERENCE / "metrics.md"))
+    counters = set(re.findall(r"^# TYPE (\w+) counter$", Metrics().render().decode(), re.MULTILINE))
+    gauges = set(re.findall(r'watch\(\s*"(\w+)"', (ROOT / "hornet" / "app.py").read_text()))
+    assert counters
+    assert gauges
+    assert counters | gauges <= named
+
+
+def test_the_flags_that_pages_name_exist() -> None:
+    known = {one.flag for one in options()} | {
+        "--config",
+        "--version",
+        "--help",
+        "--no-demo",
+        "--no-compression",
+    }
+    known |= {"--ttl", "--only", "--except"}
+    for page in ("socketio.md", "cli.md", "redis.md"):
+        for span in code_spans(REFERENCE / page):
+            if span.startswith("--"):
+                assert span.split()[0] in known, f"{page}: {span}"
+
+
+def test_the_architecture_page_has_every_package() -> None:
+    named = set(code_spans(ROOT / "docs" / "topics" / "architecture.md"))
+    for path in (ROOT / "hornet").iterdir():
+        if path.name.startswith("_") or path.name in ("py.typed", "__pycache__"):
+            continue
+        name = f"hornet/{path.name}/" if path.is_dir() else f"hornet/{path.name}"
+        assert name in named
+
+
+def test_the_dependencies_page_has_every_requirement_and_its_lower_bound_or_a_higher_one() -> None:
+    wanted = re.findall(r"^    ([\w-]+) >= ([\d.]+)", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
+    assert wanted
+    page = (ROOT / "docs" / "topics" / "dependencies.md").read_text(encoding="utf-8")
+    for name, version in wanted:
+        assert name in page
+        tested = re.search(rf"^\| {name} \| ([\d.]+)", page, re.MULTILINE)
+        if tested:
+            assert numbers(tested[1]) >= numbers(version), (
+                f"{name} is tested from {tested[1]}, allowed from {version}"
+            )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
