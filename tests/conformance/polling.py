@@ -130,14 +130,15 @@ class Polling:
             assert answer.status in (200, 400), answer
 
     async def receive(self) -> Packet:
-        while True:
-            while not self._inbox:
-                self._inbox.extend(await self.poll())
-            packet = self._inbox.popleft()
-            if packet == PING and self.eio == 4:
-                await self.send(PONG)
-            elif packet not in (NOOP, PONG):
-                return packet
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                while not self._inbox:
+                    self._inbox.extend(await self.poll())
+                packet = self._inbox.popleft()
+                if packet == PING and self.eio == 4:
+                    await self.send(PONG)
+                elif packet not in (NOOP, PONG):
+                    return packet
 
     async def closed(self) -> list[Packet]:
         """Poll until the session is unknown and return what still came; see ``Transport``."""

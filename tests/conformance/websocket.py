@@ -85,12 +85,13 @@ class WebSocket:
         return bytes(message.data[1:])
 
     async def receive(self) -> Packet:
-        while True:
-            packet = await self.packet()
-            if packet == PING and self.eio == 4:
-                await self.send(PONG)
-            elif packet not in (NOOP, PONG):
-                return packet
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                packet = await self.packet()
+                if packet == PING and self.eio == 4:
+                    await self.send(PONG)
+                elif packet not in (NOOP, PONG):
+                    return packet
 
     async def closed(self) -> int | None:
         """Return the close code once the server has closed the WebSocket; see ``Transport``."""
