@@ -26,8 +26,8 @@ from hornet.engine.prepared import Plan, Prepared
 from hornet.engine.rooms import Room
 from hornet.engine.session import Session
 
-SLICE = 512
-"""Sockets written to in one turn: about 3 ms of system calls."""
+SLICE = 256
+"""Sockets written to in one turn: some 1.5 ms of system calls. Larger slices are no cheaper."""
 
 FEW = 16
 """A message for as many recipients may pass a larger fan-out."""
