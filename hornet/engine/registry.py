@@ -229,6 +229,16 @@ class RedisRegistry(socketio.AsyncRedisManager, LocalRegistry):  # type: ignore[
     done here.
     """
 
+    def _redis_connect(self) -> None:
+        """Connect once: the stock method makes a new client each time, and leaves the one before open."""
+        if self.redis is None:
+            super()._redis_connect()
+            return
+        before: Any = self.pubsub
+        self.pubsub: Any = self.redis.pubsub(ignore_subscribe_messages=True)
+        self.connected = True
+        self.server.start_background_task(before.aclose)
+
     async def aclose(self) -> None:
         """Stop listening, and close the connections to Redis."""
         listener: asyncio.Task[None] | None = getattr(self, "thread", None)

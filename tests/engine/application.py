@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -45,6 +46,7 @@ class Application:
     url: str = ""
     http: aiohttp.ClientSession = field(init=False)
     connected: asyncio.Queue[tuple[str, Handshake]] = field(default_factory=asyncio.Queue)
+    websockets: list[aiohttp.ClientWebSocketResponse] = field(default_factory=list)
     events: list[tuple[str, Sequence[object]]] = field(default_factory=list)
     gone: asyncio.Queue[tuple[str, str]] = field(default_factory=asyncio.Queue)
 
@@ -95,9 +97,15 @@ class Application:
         """The body of the next poll."""
         return await (await self.get(EIO="4", transport="polling", sid=eio_sid)).text()
 
+    async def websocket(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket that is closed after the test."""
+        ws: aiohttp.ClientWebSocketResponse = await self.http.ws_connect(url, **options)
+        self.websockets.append(ws)
+        return ws
+
     async def open_websocket(self) -> tuple[aiohttp.ClientWebSocketResponse, str]:
         """Connect by WebSocket; the socket and Socket.IO's session id."""
-        ws = await self.http.ws_connect(self.url + "?EIO=4&transport=websocket", max_msg_size=0)
+        ws = await self.websocket(self.url + "?EIO=4&transport=websocket", max_msg_size=0)
         assert (await ws.receive_str()).startswith("0{")
         await ws.send_str("40")
         assert (await ws.receive_str()).startswith("40{")
@@ -121,4 +129,5 @@ async def running(
             try:
                 yield application
             finally:
+                await asyncio.gather(*(ws.close() for ws in application.websockets))
                 await application.engine.stop()

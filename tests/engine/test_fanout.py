@@ -236,6 +236,7 @@ async def test_a_client_that_stops_reading_is_disconnected_and_delays_nobody() -
         assert await application.last_gone() == (slow_sid, "slow reader")
         assert application.engine.counts.slow_readers == 1
         assert worst < 0.5
+        transport.resume_reading()
         await slow.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 import socketio
 from aiohttp import web_protocol
 
-OVERRIDDEN = {
+OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     socketio.AsyncServer: {
         "_engineio_server_class": [],
         "_send_packet": ["eio_sid", "pkt"],
@@ -36,6 +36,7 @@ OVERRIDDEN = {
         "_generate_ack_id": ["sid", "callback"],
         "emit": ["event", "data", "namespace", "room", "skip_sid", "callback", "to", "kwargs"],
     },
+    socketio.AsyncRedisManager: {"_redis_connect": []},
     web_protocol.RequestHandler: {
         "set_parser": ["parser", "data_received_cb"],
         "connection_lost": ["exc"],

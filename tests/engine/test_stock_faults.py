@@ -74,7 +74,7 @@ async def test_a_body_too_big_is_refused_also_in_chunks() -> None:
 
 async def test_a_client_that_never_connects_to_a_namespace_is_closed() -> None:
     async with running(EngineSettings(connect_timeout_s=0.1)) as application:
-        ws = await application.http.ws_connect(application.url + "?EIO=4&transport=websocket")
+        ws = await application.websocket(application.url + "?EIO=4&transport=websocket")
         await ws.receive_str()
         assert (await ws.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
 
@@ -142,7 +142,7 @@ async def test_engine_io_3_is_served(application: Application) -> None:
 @pytest.mark.parametrize("compression", [False, True])
 async def test_compression_is_there_only_when_it_is_asked_for(compression: bool) -> None:
     async with running(EngineSettings(compression=compression)) as application:
-        ws = await application.http.ws_connect(application.url + "?EIO=4&transport=websocket", compress=15)
+        ws = await application.websocket(application.url + "?EIO=4&transport=websocket", compress=15)
         assert bool(ws.compress) is compression
         await ws.receive_str()
         await ws.send_str("40")

@@ -28,7 +28,7 @@ async def test_nothing_is_lost_or_doubled_by_an_upgrade_under_load(application: 
         packets: list[str] = []
         while len(numbers(packets)) < before:
             packets += (await application.poll(eio_sid)).split("\x1e")
-        ws = await application.http.ws_connect(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+        ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
         poll = asyncio.create_task(application.poll(eio_sid))
         await ws.send_str("2probe")
         assert await ws.receive_str() == "3probe"
@@ -51,7 +51,7 @@ async def test_nothing_is_lost_or_doubled_by_an_upgrade_under_load(application: 
 
 async def test_an_upgrade_that_is_given_up_leaves_the_session_polling(application: Application) -> None:
     eio_sid, sid = await application.open_polling()
-    ws = await application.http.ws_connect(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
     await ws.send_str("2probe")
     await ws.receive_str()
     await ws.close()
@@ -64,13 +64,13 @@ async def test_an_upgrade_that_is_given_up_leaves_the_session_polling(applicatio
 async def test_a_second_websocket_for_an_upgraded_session_is_closed(application: Application) -> None:
     eio_sid, _ = await application.open_polling()
     url = f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}"
-    ws = await application.http.ws_connect(url)
+    ws = await application.websocket(url)
     await ws.send_str("2probe")
     await ws.receive_str()
     await ws.send_str("5")
     await ws.send_str('421["ack"]')
     assert await ws.receive_str() == "431[]"
-    second = await application.http.ws_connect(url)
+    second = await application.websocket(url)
     assert (await second.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
     await ws.send_str('422["ack"]')
     assert await ws.receive_str() == "432[]"
