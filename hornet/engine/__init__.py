@@ -1,7 +1,9 @@
-"""The Socket.IO engine. Nothing outside this package imports ``socketio`` or ``engineio``."""
+"""The Socket.IO engine: every client since socket.io-client 1.x on one path."""
 
-from hornet.engine.server import Engine
+from hornet.core.messages import Delivery, Outgoing
+from hornet.engine.counts import Counts
+from hornet.engine.facade import Engine
 from hornet.engine.settings import EngineSettings
-from hornet.engine.types import Handshake, Hooks
+from hornet.engine.types import Handshake, Hooks, Reason
 
-__all__ = ["Engine", "EngineSettings", "Handshake", "Hooks"]
+__all__ = ["Counts", "Delivery", "Engine", "EngineSettings", "Handshake", "Hooks", "Outgoing", "Reason"]

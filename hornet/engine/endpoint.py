@@ -1,0 +1,172 @@
+"""The HTTP side of the endpoint: which request is what, who may ask, and how a refusal looks.
+
+Source: the Engine.IO protocol text, and the order in which the Node server checks.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from hornet.core.addresses import client_address, parse_networks
+from hornet.engine.errors import (
+    Refusal,
+    bad_handshake_method,
+    bad_request,
+    forbidden,
+    unknown_session,
+    unknown_transport,
+    unsupported_version,
+)
+from hornet.engine.polling import Query, answer_poll, dump_response, take_post
+from hornet.engine.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
+from hornet.engine.session import Session
+from hornet.engine.states import State
+from hornet.engine.types import Handshake
+from hornet.engine.websocket import Takeover, WebSocketLink, check_websocket_request
+
+if TYPE_CHECKING:
+    from hornet.engine.engineio_server import EngineIoServer
+
+MAX_QUERY_FIELDS = 100
+
+
+class Endpoint:
+    """Answers the requests to the Socket.IO path."""
+
+    def __init__(self, server: EngineIoServer) -> None:
+        self._server = server
+        self._settings = server.settings
+        self._any_origin = "*" in server.settings.allowed_origins
+        self._trusted = parse_networks(server.settings.trusted_proxies)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
+        try:
+            response = await self._answer(request)
+        except Refusal as refusal:
+            self._server.counts.refusals[refusal.number] += 1
+            response = web.json_response(
+                {"code": refusal.number, "message": refusal.detail}, status=refusal.status
+            )
+        self._add_cors(request, response)
+        return response
+
+    def _may_connect(self, origin: str | None) -> bool:
+        return origin is None or self._any_origin or origin in self._settings.allowed_origins
+
+    def _add_cors(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Let the page read the response. The origin is named, since XHR with credentials takes no ``*``."""
+        origin = request.headers.get("Origin")
+        if origin is None or not self._may_connect(origin):
+            return
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Vary"] = "Origin"
+        if request.method == "OPTIONS":
+            asked = request.headers.get("Access-Control-Request-Headers", "Content-Type")
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response.headers["Access-Control-Allow-Headers"] = asked
+            response.headers["Access-Control-Max-Age"] = "600"
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if not self._may_connect(request.headers.get("Origin")):
+            raise forbidden()
+        if request.method == "OPTIONS":
+            return web.Response(status=204)
+        try:
+            query = parse_qs(request.rel_url.raw_query_string, True, max_num_fields=MAX_QUERY_FIELDS)
+        except ValueError:
+            raise bad_request("too many query fields") from None
+        transport = query.get("transport", [""])[0]
+        if transport not in self._settings.transports:
+            raise unknown_transport()
+        index = query.get("j", ["0"])[0]
+        if not (index.isascii() and index.isdigit()):
+            raise bad_request("a wrong JSONP index")
+        if "sid" in query:
+            session = self._server.sockets.get(query["sid"][0])
+            if session is None:
+                raise unknown_session()
+            if query.get("EIO") not in (None, [str(session.handshake.protocol)]):
+                raise bad_request("a session keeps its protocol version")
+            return await self._continue(session, request, query, transport)
+        return self._open(request, query, transport)
+
+    async def _continue(
+        self, session: Session, request: web.Request, query: Query, transport: str
+    ) -> web.StreamResponse:
+        """A request of a session that exists."""
+        if transport == "websocket":
+            return self._upgrade(session, request)
+        if session.state is State.WEBSOCKET:
+            raise bad_request("the session has moved to WebSocket")
+        if request.method == "GET":
+            response = await answer_poll(session, request, query)
+        elif request.method == "POST":
+            response = await take_post(session, request, query)
+        else:
+            raise bad_request("a wrong method")
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _open(self, request: web.Request, query: Query, transport: str) -> web.StreamResponse:
+        """A request that opens a session."""
+        if request.method != "GET":
+            raise bad_handshake_method()
+        versions = {"4": 4, "3": 3}
+        protocol = versions.get(query.get("EIO", [""])[0])
+        if protocol is None:
+            raise unsupported_version()
+        kind = VERSION_3 if protocol == 3 else 0
+        if protocol == 3 and "b64" in query:
+            kind |= TEXT_ONLY
+        if query.get("parser") == ["msgpack"]:
+            kind |= MSGPACK
+        handshake = self._parse_handshake(request, query, protocol)
+        if transport == "polling":
+            session = self._server.open(handshake, kind, transport)
+            response = dump_response(session, session.take(), query)
+            response.headers["Cache-Control"] = "no-store"
+            return response
+        takeover = Takeover(request, check_websocket_request(request), compress=self._settings.compression)
+        session = self._server.open(handshake, kind | (DEFLATED if takeover.deflated else 0), transport)
+        link = WebSocketLink(self._server, session, takeover.transport, deflated=takeover.deflated)
+        takeover.answer()
+        link.carry()
+        return takeover.hand_over(link)
+
+    def _upgrade(self, session: Session, request: web.Request) -> web.StreamResponse:
+        """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
+        takeover = Takeover(request, check_websocket_request(request), compress=self._settings.compression)
+        link = WebSocketLink(self._server, session, takeover.transport, deflated=takeover.deflated)
+        takeover.answer()
+        if session.state is State.POLLING:
+            link.probe()
+        else:
+            link.close(1000)
+        return takeover.hand_over(link)
+
+    def _parse_handshake(self, request: web.Request, query: Query, protocol: int) -> Handshake:
+        transport = request.transport
+        peername = transport.get_extra_info("peername") if transport is not None else None
+        peer = peername[0] if isinstance(peername, tuple) else "unix"
+        address = peer
+        if self._trusted:
+            forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
+            address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
+        headers = _parse_headers(request.headers)
+        return Handshake(None, query, headers, address, protocol, peer, request.secure)
+
+
+def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    """Headers by lower-case name; names are interned, as every session has the same ones."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = sys.intern(name.lower())
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found

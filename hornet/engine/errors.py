@@ -1,0 +1,52 @@
+"""How the engine says that a client did something wrong."""
+
+from __future__ import annotations
+
+from hornet.core.errors import PeerError
+
+
+class Malformed(PeerError):
+    """A packet, payload or frame that breaks its format; the connection it came on is closed.
+
+    ``close_code`` is what a WebSocket is closed with (RFC 6455, section 7.4.1).
+    """
+
+    def __init__(self, code: str, detail: str, close_code: int = 1002) -> None:
+        super().__init__(code, detail)
+        self.close_code = close_code
+
+
+class Refusal(PeerError):
+    """An HTTP request that is answered with an Engine.IO error.
+
+    ``number`` is the error code of the Engine.IO protocol; it is the ``code`` of the JSON body.
+    """
+
+    def __init__(self, number: int, detail: str, status: int = 400) -> None:
+        super().__init__(str(number), detail)
+        self.number = number
+        self.status = status
+
+
+def unknown_transport() -> Refusal:
+    return Refusal(0, "Transport unknown")
+
+
+def unknown_session() -> Refusal:
+    return Refusal(1, "Session ID unknown")
+
+
+def bad_handshake_method() -> Refusal:
+    return Refusal(2, "Bad handshake method")
+
+
+def bad_request(detail: str = "Bad request", status: int = 400) -> Refusal:
+    return Refusal(3, detail, status)
+
+
+def forbidden() -> Refusal:
+    return Refusal(4, "Forbidden", 403)
+
+
+def unsupported_version() -> Refusal:
+    return Refusal(5, "Unsupported protocol version")

@@ -1,0 +1,173 @@
+"""The engine as the rest of Hornet sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+import socketio
+from aiohttp import web
+
+from hornet.core.messages import Delivery, Outgoing
+from hornet.engine.collector import Collector
+from hornet.engine.counts import Counts
+from hornet.engine.fanout import FanOut
+from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
+from hornet.engine.registry import LocalRegistry, RedisRegistry
+from hornet.engine.session import Session
+from hornet.engine.settings import EngineSettings
+from hornet.engine.sio_packets import SioPacket, Type
+from hornet.engine.socketio_server import SocketIoServer
+from hornet.engine.types import Hooks, Reason
+
+STOP_TIMEOUT_S = 2.0
+"""How long ``stop`` waits for clients to answer a Close frame, and for hooks to return."""
+
+
+class Engine:
+    """Every Socket.IO client of this node: who is connected, who is in which room, and what is sent to them.
+
+    All but ``start``, ``stop`` and ``close`` return at once and may be called from any callback of the loop.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        hooks: Hooks,
+        *,
+        redis_url: str | None = None,
+        redis_options: Mapping[str, object] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.counts = Counts()
+        self._registry = (
+            LocalRegistry()
+            if redis_url is None
+            else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
+        )
+        self._fanout = self._registry.fanout = FanOut(self.counts)
+        self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
+        self._table = self._registry.table("/")
+        self._collector = Collector()
+        self.sio: socketio.AsyncServer = self._server
+        """For plug-ins: their own namespaces, and emitting, by python-socketio's interface.
+
+        The default namespace is Hornet's: handlers registered on it are not called.
+        """
+
+    # Life ----------------------------------------------------------------------------------------
+
+    def attach(self, app: web.Application) -> None:
+        """Answer the Socket.IO path of an application."""
+        self._server.eio.attach(app, self.settings.path)
+
+    async def start(self) -> None:
+        """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
+        self._collector.start()
+        self._server.manager_initialized = True
+        self._registry.initialize()
+
+    async def stop(self) -> None:
+        """Close every session (clients reconnect elsewhere by themselves), and return when all hooks have."""
+        eio = self._server.eio
+        sessions = list(self._registry.sessions.values())
+        for session in sessions:
+            self._fanout.flush(session)
+            session.close(Reason.SHUTDOWN, 1001)
+        workers = [session.worker for session in sessions if session.worker is not None]
+        if workers:
+            await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)
+        await eio.stop(STOP_TIMEOUT_S)
+        await self._registry.aclose()
+        self._collector.stop()
+
+    # Sessions ------------------------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are connected to the default namespace."""
+        return len(self._table.everyone.members)
+
+    def set_delivery(self, sid: str, delivery: Delivery) -> None:
+        """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
+        session = self._table.get(sid)
+        if session is not None:
+            session.kind = session.kind & ~BY_EVENT | (BY_EVENT if delivery is Delivery.EVENT else 0)
+
+    async def close(self, sid: str, *, final: bool) -> None:
+        """Close a session, after what was sent to it before.
+
+        ``final`` sends Socket.IO's DISCONNECT first, so that a stock client stays away; else only the
+        transport goes, and the client reconnects.
+        """
+        session = self._table.get(sid)
+        if session is None:
+            return
+        if final:
+            self._server.dismiss(session)
+        else:
+            self._fanout.flush(session)
+            session.close(Reason.FORCED_CLOSE)
+
+    # Rooms ---------------------------------------------------------------------------------------
+
+    def enter(self, sid: str, room: str) -> bool:
+        """Put a session into a room; True when it is the room's first member on this node.
+
+        False as well for a session that is not (or no longer) there, which enters nothing.
+        """
+        return self._table.enter(sid, room)
+
+    def leave(self, sid: str, room: str) -> bool:
+        """Take a session out of a room; True when the room is empty afterwards."""
+        return self._table.leave(sid, room)
+
+    def members(self, room: str) -> Collection[str]:
+        """The ids of the sessions in a room: a view, which changes as they come and go."""
+        return self._table.members(room)
+
+    # Sending -------------------------------------------------------------------------------------
+
+    def send(self, sid: str, event: str, *args: object) -> None:
+        """Queue one event for one session, behind what it was sent before; none for an unknown session.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        session = self._table.get(sid)
+        if session is None or not session.is_open:
+            return
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(session.kind)
+        self._fanout.to_session(session, message)
+
+    def tell(self, sid: str, message: Outgoing) -> None:
+        """Queue one message for one session, in the form it wants."""
+        session = self._table.get(sid)
+        if session is not None and session.is_open:
+            self._fanout.to_session(session, PreparedMessage(message))
+
+    def fan_out(
+        self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
+    ) -> int:
+        """Queue a message for the members of a room; returns how many they are.
+
+        ``only`` and ``skip`` are session ids: of the members, only those named, and not those named.
+        """
+        found = self._table.room(room)
+        prepared = PreparedMessage(message)
+        if only is None and not skip:
+            count = self._fanout.to_room(found, prepared)
+        else:
+            count = self._fanout.to_sessions(_select(found.members, only, skip), prepared)
+        self.counts.messages += 1
+        self.counts.deliveries += count
+        return count
+
+
+def _select(
+    members: Mapping[str, Session], only: Collection[str] | None, skip: Collection[str]
+) -> list[Session]:
+    if only is None:
+        return [session for sid, session in members.items() if sid not in skip]
+    return [members[sid] for sid in only if sid in members and sid not in skip]

@@ -1,0 +1,234 @@
+"""Socket.IO packets: the default parser of protocol 5 and 4, and the MessagePack parser.
+
+A client may send anything, so what is parsed is checked as strictly as socket.io-parser does, and only
+``Malformed`` comes out. Source: the Socket.IO protocol text, versions 5 and 4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]  # ships no types
+
+from hornet.core.jsontext import parse_json
+from hornet.core.messages import RESERVED_EVENTS
+from hornet.engine.errors import Malformed
+
+
+class Type(IntEnum):
+    """Types of a Socket.IO packet."""
+
+    CONNECT = 0
+    DISCONNECT = 1
+    EVENT = 2
+    ACK = 3
+    CONNECT_ERROR = 4
+    BINARY_EVENT = 5
+    BINARY_ACK = 6
+
+
+@dataclass(slots=True)
+class SioPacket:
+    """One Socket.IO packet; ``namespace`` has no query string, which comes apart in ``query``."""
+
+    type: Type
+    data: Any = None
+    namespace: str = "/"
+    id: int | None = None
+    query: str = ""
+    waits_for: int = 0
+    """Binary attachments that follow as packets of their own."""
+    attachments: list[bytes] = field(default_factory=list)
+
+    def attach(self, data: bytes) -> bool:
+        """Take the next attachment; True when it was the last, and ``data`` is whole.
+
+        Raises:
+            Malformed: a placeholder names an attachment that is not there.
+        """
+        self.attachments.append(data)
+        if len(self.attachments) < self.waits_for:
+            return False
+        self.data = _put_attachments(self.data, self.attachments)
+        return True
+
+
+# Parsing ----------------------------------------------------------------------------------------
+
+_HEAD = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,]*)(?:,|$))?([0-9]{1,20})?", re.DOTALL)
+
+
+def parse_packet(text: str) -> SioPacket:
+    """The packet in the text of a message.
+
+    Raises:
+        Malformed: not a Socket.IO packet, or one that only a server sends.
+    """
+    head = _HEAD.match(text)
+    if head is None:
+        raise Malformed("bad_packet", "not a Socket.IO packet")
+    kind, count, namespace, ack, rest = (
+        Type(int(head[1])),
+        head[2],
+        head[3] or "/",
+        head[4],
+        text[head.end() :],
+    )
+    binary = kind in (Type.BINARY_EVENT, Type.BINARY_ACK)
+    if binary != (count is not None):
+        raise Malformed("bad_packet", "a binary packet and its number of attachments belong together")
+    data: Any = None
+    if rest:
+        try:
+            data = parse_json(rest)
+        except ValueError:
+            raise Malformed("bad_json", "a packet's data is not JSON") from None
+    namespace, _, query = namespace.partition("?")
+    packet = SioPacket(kind, data, namespace, None if ack is None else int(ack), query)
+    check_packet(packet)
+    if binary:
+        packet.waits_for = int(count)
+        if not 0 < packet.waits_for <= text.count('"_placeholder"'):
+            raise Malformed("bad_packet", "the number of attachments is not that of the placeholders")
+    return packet
+
+
+def parse_msgpack(data: bytes) -> SioPacket:
+    """The packet in one binary message of the MessagePack parser.
+
+    Raises:
+        Malformed: not MessagePack, or not a packet.
+    """
+    try:
+        fields = msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException):
+        raise Malformed("bad_msgpack", "not MessagePack") from None
+    if not isinstance(fields, dict):
+        raise Malformed("bad_packet", "not a Socket.IO packet")
+    kind, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
+    if (
+        type(kind) is not int
+        or kind not in (Type.CONNECT, Type.DISCONNECT, Type.EVENT, Type.ACK)
+        or not isinstance(namespace, str)
+        or not (ack is None or (type(ack) is int and ack >= 0))
+    ):
+        raise Malformed("bad_packet", "not a Socket.IO packet")
+    namespace, _, query = namespace.partition("?")
+    packet = SioPacket(Type(kind), fields.get("data"), namespace, ack, query)
+    check_packet(packet)
+    return packet
+
+
+def _parse_extension(code: int, data: bytes) -> object:
+    """JavaScript's ``undefined``, which the clients' encoder (notepack) writes as extension 0, as None."""
+    return None if code == 0 and data == b"\x00" else msgpack.ExtType(code, data)
+
+
+def check_packet(packet: SioPacket) -> None:
+    """Check that the data fits the type, by the rules of socket.io-parser.
+
+    Raises:
+        Malformed: it does not, or the type is one that only a server sends.
+    """
+    data = packet.data
+    match packet.type:
+        case Type.CONNECT:
+            good = data is None or isinstance(data, dict)
+        case Type.DISCONNECT:
+            good = data is None
+        case Type.EVENT | Type.BINARY_EVENT:
+            good = isinstance(data, list) and len(data) > 0 and _is_event_name(data[0])
+        case Type.ACK | Type.BINARY_ACK:
+            good = isinstance(data, list) and packet.id is not None
+        case _:
+            good = False
+    if not good:
+        raise Malformed("bad_packet", f"a {packet.type.name} packet with wrong data")
+
+
+def _is_event_name(name: object) -> bool:
+    return isinstance(name, str) and name not in RESERVED_EVENTS
+
+
+def _put_attachments(value: Any, attachments: Sequence[bytes]) -> Any:
+    """``value`` with each placeholder replaced by the attachment it names."""
+    try:
+        return _replace_placeholders(value, attachments)
+    except RecursionError:
+        raise Malformed("bad_packet", "nested too deeply") from None
+
+
+def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
+    if isinstance(value, list):
+        return [_replace_placeholders(item, attachments) for item in value]
+    if isinstance(value, dict):
+        if value.get("_placeholder") is True:
+            number = value.get("num")
+            if type(number) is not int or not 0 <= number < len(attachments):
+                raise Malformed("bad_packet", "a placeholder names no attachment")
+            return attachments[number]
+        return {key: _replace_placeholders(item, attachments) for key, item in value.items()}
+    return value
+
+
+# Dumping ----------------------------------------------------------------------------------------
+
+_dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_dump_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+
+
+def dump_packet(packet: SioPacket, *, ascii_only: bool = False) -> list[str | bytes]:
+    """The Engine.IO messages of a packet: its text, then its attachments, which it takes out of ``data``.
+
+    With ``ascii_only`` all else is escaped in the JSON.
+
+    Raises:
+        ValueError: a number that JSON has no text for. TypeError: an object that is no JSON data.
+    """
+    attachments: list[str | bytes] = []
+    kind, data, count = packet.type, packet.data, ""
+    if kind in (Type.EVENT, Type.ACK) and _has_binary(data):
+        data = _take_attachments(data, attachments)
+        kind = Type.BINARY_EVENT if kind == Type.EVENT else Type.BINARY_ACK
+        count = f"{len(attachments)}-"
+    namespace = "" if packet.namespace == "/" else packet.namespace + ","
+    ack = "" if packet.id is None else str(packet.id)
+    body = "" if data is None else (_dump_ascii if ascii_only else _dump)(data)
+    return [f"4{kind.value}{count}{namespace}{ack}{body}", *attachments]
+
+
+def dump_msgpack(packet: SioPacket) -> bytes:
+    """The one binary message of a packet for the MessagePack parser."""
+    fields: dict[str, Any] = {"type": packet.type.value, "nsp": packet.namespace}
+    if packet.data is not None:
+        fields["data"] = packet.data
+    if packet.id is not None:
+        fields["id"] = packet.id
+    dumped: bytes = msgpack.packb(fields, unicode_errors="replace")
+    return dumped
+
+
+def _has_binary(value: Any) -> bool:
+    if isinstance(value, (bytes, bytearray)):
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(_has_binary(item) for item in value)
+    if isinstance(value, dict):
+        return any(_has_binary(item) for item in value.values())
+    return False
+
+
+def _take_attachments(value: Any, attachments: list[str | bytes]) -> Any:
+    if isinstance(value, (bytes, bytearray)):
+        attachments.append(bytes(value))
+        return {"_placeholder": True, "num": len(attachments) - 1}
+    if isinstance(value, (list, tuple)):
+        return [_take_attachments(item, attachments) for item in value]
+    if isinstance(value, dict):
+        return {key: _take_attachments(item, attachments) for key, item in value.items()}
+    return value

@@ -1,0 +1,92 @@
+"""One timer for all sessions.
+
+A timer of the event loop for each session would cost a heap entry and a handle for each; at 10,000
+sessions with a heartbeat each, most of them are set again before they fire. Here a session is booked in
+the bucket of the tick in which it is due; only the next non-empty tick has a timer in the loop. Moving a
+booking is two dictionary operations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heappop, heappush
+from math import ceil
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """What may be booked; ``booked`` belongs to the wheel and starts as 0."""
+
+    booked: int
+
+    def on_due(self, now: float) -> None:
+        """Called once, at or after the time booked (never before), and no longer than one tick after."""
+        ...
+
+
+class Wheel:
+    """Calls ``on_due`` of what is booked; ``tick_s`` is how exact it is."""
+
+    def __init__(self, tick_s: float) -> None:
+        self._tick_s = tick_s
+        self._buckets: dict[int, dict[Timed, None]] = {}
+        self._ticks: list[int] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._set_for = 0
+
+    def book(self, timed: Timed, due: float) -> None:
+        """Call ``timed.on_due`` at ``due`` (the loop's time), and not when it was booked before."""
+        tick = ceil(due / self._tick_s)
+        if tick == timed.booked:
+            return
+        self.cancel(timed)
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = {}
+            heappush(self._ticks, tick)
+            if self._timer is None or tick < self._set_for:
+                self._set_timer()
+        bucket[timed] = None
+        timed.booked = tick
+
+    def cancel(self, timed: Timed) -> None:
+        """Forget a booking, if there is one."""
+        if timed.booked:
+            bucket = self._buckets.get(timed.booked)
+            if bucket is not None:
+                bucket.pop(timed, None)
+            timed.booked = 0
+
+    def stop(self) -> None:
+        """Forget everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._buckets.clear()
+        self._ticks.clear()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ticks:
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._set_for = self._ticks[0]
+            self._timer = self._loop.call_at(self._set_for * self._tick_s, self._turn)
+
+    def _turn(self) -> None:
+        assert self._loop is not None
+        now = self._loop.time()
+        self._timer = None
+        try:
+            while self._ticks and self._ticks[0] * self._tick_s <= now:
+                bucket = self._buckets[self._ticks[0]]
+                while bucket:
+                    timed, _ = bucket.popitem()
+                    timed.booked = 0
+                    timed.on_due(now)
+                del self._buckets[heappop(self._ticks)]
+        finally:
+            self._set_timer()

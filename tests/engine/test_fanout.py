@@ -1,0 +1,248 @@
+"""The fan-out: who gets what, in which order, and what holds back whom."""
+
+import asyncio
+import json
+from typing import Any, ClassVar
+
+import aiohttp
+import pytest
+
+from hornet.engine import Delivery, EngineSettings
+from hornet.engine.counts import Counts
+from hornet.engine.fanout import FEW, SLICE, FanOut
+from hornet.engine.prepared import PreparedMessage
+from hornet.engine.rooms import RoomTable
+from tests.engine.application import WAIT_S, Application, Text, running, until
+
+
+class Recipient:
+    """Stands in for a session on a WebSocket, and for its transport: keeps what is written."""
+
+    def __init__(self, sid: str) -> None:
+        self.sid, self.kind, self.ws, self.is_open = sid, 0, self, True
+        self.written = b""
+        self.writes = 0
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+        self.writes += 1
+
+    def write_message(self, message: PreparedMessage) -> None:
+        self.write(message.frames(self.kind))
+
+    def sids(self) -> list[str]:
+        return [self.sid]
+
+    @property
+    def texts(self) -> list[str]:
+        found, rest = [], self.written
+        while rest:
+            size = rest[1]
+            found.append(json.loads(rest[4 : 2 + size])[1])
+            rest = rest[2 + size :]
+        return found
+
+
+def table_of(count: int) -> tuple[RoomTable, list[Any]]:
+    table, sessions = RoomTable(), [Recipient(f"s{number}") for number in range(count)]
+    for session in sessions:
+        table.add(session.sid, session)  # type: ignore[arg-type]  # has all that is asked of a session
+    return table, sessions
+
+
+async def settle(fanout: FanOut) -> None:
+    await until(lambda: not fanout.is_busy)
+
+
+def message(text: str) -> PreparedMessage:
+    return PreparedMessage(Text(text))
+
+
+async def test_messages_of_one_turn_are_one_write() -> None:
+    table, sessions = table_of(SLICE * 2 + 7)
+    fanout = FanOut(Counts())
+    for number in range(5):
+        fanout.to_room(table.everyone, message(str(number)))
+    await settle(fanout)
+    assert {(session.writes, tuple(session.texts)) for session in sessions} == {
+        (1, ("0", "1", "2", "3", "4"))
+    }
+
+
+async def test_a_socket_gets_messages_of_all_its_rooms_in_the_order_of_the_calls() -> None:
+    table, sessions = table_of(60)
+    for number, session in enumerate(sessions):
+        for room in ("even", "odd")[number % 2], "third" if number % 3 == 0 else "rest":
+            table.enter(session.sid, room)
+    fanout = FanOut(Counts())
+    expected: dict[str, list[str]] = {session.sid: [] for session in sessions}
+
+    def send(text: str, room: str) -> None:
+        for sid in table.members(room):
+            expected[sid].append(text)
+        fanout.to_room(table.room(room), message(text))
+
+    for number in range(300):
+        send(str(number), ("even", "third", "odd", "rest")[number % 4])
+        if number % 7 == 0:
+            single = sessions[number % 60]
+            expected[single.sid].append(f"single {number}")
+            fanout.to_session(single, message(f"single {number}"))
+        if number % 5 == 0:
+            await asyncio.sleep(0)
+    await settle(fanout)
+    assert {session.sid: session.texts for session in sessions} == expected
+
+
+async def test_who_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_inside() -> None:
+    table, sessions = table_of(FEW + 3)
+    leaver, comer, *rest = sessions
+    for session in (leaver, *rest):
+        table.enter(session.sid, "room")
+    fanout = FanOut(Counts())
+    fanout.to_room(table.room("room"), message("1"))
+    table.leave(leaver.sid, "room")
+    table.enter(comer.sid, "room")
+    fanout.to_room(table.room("room"), message("2"))
+    await settle(fanout)
+    assert (leaver.texts, comer.texts, rest[0].texts) == (["1"], ["2"], ["1", "2"])
+
+
+async def test_a_small_room_passes_a_large_fan_out_that_is_on_its_way() -> None:
+    table, sessions = table_of(SLICE * 4)
+    outsider = Recipient("outsider")
+    fanout = FanOut(Counts())
+    for session in sessions:
+        table.enter(session.sid, "large")
+    table.add(outsider.sid, outsider)  # type: ignore[arg-type]  # has all that is asked of a session
+    table.enter(outsider.sid, "small")
+    fanout.to_room(table.room("large"), message("large"))
+    await asyncio.sleep(0)
+    fanout.to_room(table.room("small"), message("small"))
+    await asyncio.sleep(0)
+    assert outsider.texts == ["small"]
+    assert sum(session.writes for session in sessions) <= SLICE * 2
+    await settle(fanout)
+    assert {tuple(session.texts) for session in sessions} == {("large",)}
+
+
+async def test_what_is_on_its_way_is_written_before_a_session_closes() -> None:
+    table, sessions = table_of(SLICE * 2)
+    fanout = FanOut(Counts())
+    fanout.to_room(table.everyone, message("1"))
+    await asyncio.sleep(0)
+    waiting = next(session for session in sessions if not session.writes)
+    fanout.to_room(table.everyone, message("2"))
+    fanout.to_session(waiting, message("3"))
+    fanout.flush(waiting)
+    assert waiting.texts == ["1", "2", "3"]
+
+
+async def test_a_message_that_cannot_be_encoded_takes_no_other_with_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table, sessions = table_of(FEW + 1)
+    fanout = FanOut(Counts())
+    for text in ("before", float("nan"), "after"):
+        fanout.to_room(table.everyone, message(text))  # type: ignore[arg-type]  # on purpose
+    await settle(fanout)
+    assert sessions[0].texts == ["before", "after"]
+    assert "can't be encoded" in caplog.text
+
+
+async def test_only_and_skip_choose_among_the_members(application: Application) -> None:
+    (first, first_sid), (second, _) = [await application.open_websocket() for _ in range(2)]
+    engine = application.engine
+    assert engine.fan_out("all", Text("both")) == 2
+    assert engine.fan_out("all", Text("first"), only=[first_sid, "nobody"]) == 1
+    assert engine.fan_out("all", Text("second"), skip={first_sid}) == 1
+    assert engine.fan_out("all", Text("none"), only=[]) == 0
+    assert engine.fan_out("empty", Text("none")) == 0
+    assert [await first.receive_str() for _ in range(2)] == ['42["message","both"]', '42["message","first"]']
+    assert [await second.receive_str() for _ in range(2)] == [
+        '42["message","both"]',
+        '42["message","second"]',
+    ]
+
+
+async def test_each_session_gets_the_form_it_wants_and_each_form_is_asked_for_once(
+    application: Application,
+) -> None:
+    class Asked(Text):
+        asked: ClassVar[list[str]] = []
+
+        def message_text(self) -> str:
+            self.asked.append("text")
+            return super().message_text()
+
+        def event(self) -> tuple[str, object]:
+            self.asked.append("event")
+            return super().event()
+
+    sockets = [await application.open_websocket() for _ in range(4)]
+    for _, sid in sockets[:2]:
+        application.engine.set_delivery(sid, Delivery.EVENT)
+    eio_sid, _ = await application.open_polling()
+    application.engine.fan_out("all", Asked("x"))
+    event, text = '42["news",{"body":"x"}]', '42["message","x"]'
+    assert [await ws.receive_str() for ws, _ in sockets] == [event, event, text, text]
+    assert await application.poll(eio_sid) == text
+    assert sorted(Asked.asked) == ["event", "text"]
+
+
+async def test_enter_and_leave_tell_who_was_first_and_who_was_last(application: Application) -> None:
+    _, one = await application.open_websocket()
+    ws, two = await application.open_websocket()
+    engine = application.engine
+    assert (engine.enter(one, "r"), engine.enter(two, "r"), engine.enter(two, "r")) == (True, False, False)
+    assert set(engine.members("r")) == {one, two}
+    assert (engine.leave(one, "r"), engine.leave(one, "r"), engine.leave(two, "r")) == (False, False, True)
+    assert engine.enter("nobody", "r") is False
+    engine.enter(two, "r")
+    await ws.close()
+    assert (await application.last_gone())[0] == two
+    await until(lambda: two not in engine.members("all"))
+    assert list(engine.members("r")) == []
+
+
+@pytest.mark.parametrize(("final", "last"), [(True, "41"), (False, None)])
+async def test_closing_sends_what_was_queued_first(
+    application: Application, final: bool, last: str | None
+) -> None:
+    ws, sid = await application.open_websocket()
+    application.engine.send(sid, "bye")
+    await application.engine.close(sid, final=final)
+    received = [m.data async for m in ws if m.type is aiohttp.WSMsgType.TEXT]
+    assert received == ['42["bye"]', *([last] if last else [])]
+
+
+async def test_a_client_that_stops_reading_is_disconnected_and_delays_nobody() -> None:
+    """100 MB are published; one client reads nothing, one reads all."""
+    async with running(EngineSettings(send_buffer_bytes=1_048_576)) as application:
+        reader, _ = await application.open_websocket()
+        slow, slow_sid = await application.open_websocket()
+        transport = slow._response.connection.transport  # type: ignore[union-attr]  # there is no public way
+        assert transport is not None
+        transport.pause_reading()
+        loop = asyncio.get_running_loop()
+        message = Text("x" * 100_000)
+        worst = 0.0
+        for _ in range(1000):
+            start = loop.time()
+            application.engine.fan_out("all", message)
+            async with asyncio.timeout(WAIT_S):
+                assert len(await reader.receive_str()) > 100_000
+            worst = max(worst, loop.time() - start)
+        assert await application.last_gone() == (slow_sid, "slow reader")
+        assert application.engine.counts.slow_readers == 1
+        assert worst < 0.5
+        transport.resume_reading()
+        await slow.close()
+
+
+async def test_a_poller_that_fetches_nothing_is_disconnected() -> None:
+    async with running(EngineSettings(send_buffer_bytes=10_000)) as application:
+        _, sid = await application.open_polling()
+        for _ in range(11):
+            application.engine.send(sid, "x", "x" * 1000)
+        assert await application.last_gone() == (sid, "slow reader")

@@ -1,0 +1,79 @@
+"""python-socketio's side: the two-way room index, and what crosses processes through Redis."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import socketio
+
+from hornet.engine.rooms import RoomTable
+from tests.conftest import Valkey
+from tests.engine.application import WAIT_S, Application, running, until
+from tests.engine.test_fanout import Recipient
+
+
+def test_a_departure_costs_its_own_rooms_among_100_000() -> None:
+    table, resident = RoomTable(), Recipient("resident")
+    table.add("resident", resident)  # type: ignore[arg-type]  # has all that is asked of a session
+    for number in range(100_000):
+        table.enter("resident", f"room {number}")
+
+    def come_and_go() -> float:
+        start = time.perf_counter()
+        for number in range(100):
+            sid = f"guest {number}"
+            table.add(sid, Recipient(sid))  # type: ignore[arg-type]  # as above
+            for room in range(5):
+                table.enter(sid, f"room {room}")
+            assert len(table.rooms_of(sid)) == 5
+            table.remove(sid)
+        return (time.perf_counter() - start) / 100
+
+    assert min(come_and_go() for _ in range(3)) < 0.001, "the stock manager takes some 10 ms"
+
+
+async def test_another_process_emits_enters_and_disconnects(valkey: Valkey) -> None:
+    async with running(redis_url=valkey.url) as application:
+        ws, sid = await application.open_websocket()
+        outside = socketio.AsyncRedisManager(valkey.url, write_only=True)
+        async with asyncio.timeout(WAIT_S):
+            await _heard(outside, ws.receive_str, sid)
+            await outside.enter_room(sid, "/", "theirs")
+            await until(lambda: sid in application.engine.members("theirs"))
+            await outside.emit("to room", {"n": 1}, namespace="/", room="theirs")
+            while await ws.receive_str() != '42["to room",{"n":1}]':
+                pass
+            await outside.can_disconnect(sid, "/")
+            while await ws.receive_str() != "41":
+                pass
+        assert await application.last_gone() == (sid, "server namespace disconnect")
+        await outside.redis.aclose()
+
+
+async def _heard(outside: Any, receive: Callable[[], Coroutine[Any, Any, str]], sid: str) -> None:
+    """Emit until it arrives: the engine's subscription may not be there yet."""
+    first = asyncio.create_task(receive())
+    while not first.done():
+        await outside.emit("hello", 1, namespace="/", room=sid)
+        await asyncio.wait((first,), timeout=0.05)
+    assert first.result() == '42["hello",1]'
+
+
+async def test_a_session_of_another_node_is_disconnected_through_redis(valkey: Valkey) -> None:
+    async with running(redis_url=valkey.url) as here, running(redis_url=valkey.url) as there:
+        ws, sid = await there.open_websocket()
+        closed = asyncio.create_task(there.last_gone())
+        while not closed.done():
+            await here.engine.sio.disconnect(sid)
+            await asyncio.wait((closed,), timeout=0.05)
+        assert closed.result() == (sid, "server namespace disconnect")
+        await ws.close()
+
+
+async def test_a_callback_gets_the_clients_acknowledgement(application: Application) -> None:
+    ws, sid = await application.open_websocket()
+    asked = asyncio.create_task(application.engine.sio.call("question", 1, to=sid, timeout=WAIT_S))
+    assert await ws.receive_str() == '421["question",1]'
+    await ws.send_str('431["answer"]')
+    assert await asked == "answer"

@@ -1,0 +1,60 @@
+"""The members of the libraries that we override or rely on: what fails here was changed there."""
+
+import inspect
+
+import pytest
+import socketio
+from aiohttp import web_protocol
+
+OVERRIDDEN: dict[type, dict[str, list[str]]] = {
+    socketio.AsyncServer: {
+        "_engineio_server_class": [],
+        "_send_packet": ["eio_sid", "pkt"],
+        "_handle_connect": ["eio_sid", "namespace", "data"],
+        "_handle_disconnect": ["eio_sid", "namespace", "reason"],
+        "_handle_event_internal": ["server", "sid", "eio_sid", "data", "namespace", "id"],
+        "_handle_ack": ["eio_sid", "namespace", "id", "data"],
+        "disconnect": ["sid", "namespace", "ignore_queue"],
+    },
+    socketio.AsyncManager: {
+        "pre_connect": ["eio_sid", "namespace"],
+        "connect": ["sid", "namespace"],
+        "is_pre_connected": ["sid", "namespace"],
+        "is_connected": ["sid", "namespace"],
+        "can_disconnect": ["sid", "namespace"],
+        "pre_disconnect": ["sid", "namespace"],
+        "basic_disconnect": ["sid", "namespace", "kwargs"],
+        "basic_enter_room": ["sid", "namespace", "room", "eio_sid"],
+        "basic_leave_room": ["sid", "namespace", "room"],
+        "basic_close_room": ["room", "namespace"],
+        "get_namespaces": [],
+        "get_participants": ["namespace", "room"],
+        "get_rooms": ["sid", "namespace"],
+        "is_sid_room": ["namespace", "room"],
+        "sid_from_eio_sid": ["eio_sid", "namespace"],
+        "eio_sid_from_sid": ["sid", "namespace"],
+        "_generate_ack_id": ["sid", "callback"],
+        "emit": ["event", "data", "namespace", "room", "skip_sid", "callback", "to", "kwargs"],
+    },
+    socketio.AsyncRedisManager: {"_redis_connect": []},
+    web_protocol.RequestHandler: {
+        "set_parser": ["parser", "data_received_cb"],
+        "connection_lost": ["exc"],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [(owner, name, parameters) for owner, names in OVERRIDDEN.items() for name, parameters in names.items()],
+)
+def test_a_member_we_override_is_as_it_was(owner: type, name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(owner, name)).parameters) == ["self", *parameters]
+
+
+def test_the_pub_sub_manager_reaches_ours_through_super() -> None:
+    from hornet.engine.registry import LocalRegistry, RedisRegistry
+
+    order = RedisRegistry.__mro__
+    assert order.index(LocalRegistry) < order.index(socketio.AsyncManager)
+    assert order.index(LocalRegistry) > order.index(socketio.AsyncRedisManager)

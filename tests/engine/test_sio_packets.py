@@ -1,0 +1,88 @@
+"""Socket.IO packets: what is written is read back, and only Malformed comes out of anything else."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]  # ships no types
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hornet.core.messages import RESERVED_EVENTS
+from hornet.engine.errors import Malformed
+from hornet.engine.sio_packets import SioPacket, Type, dump_msgpack, dump_packet, parse_msgpack, parse_packet
+
+plain_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+leaves = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    plain_text,
+)
+values = st.recursive(
+    st.one_of(leaves, st.binary(max_size=12)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(plain_text.filter(lambda k: k != "_placeholder"), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+events = st.builds(
+    lambda name, args: [name, *args],
+    plain_text.filter(lambda n: n not in RESERVED_EVENTS),
+    st.lists(values, max_size=3),
+)
+acks = st.one_of(st.none(), st.integers(0, 2**53))
+
+
+@given(events, st.sampled_from(["/", "/admin"]), acks, st.booleans())
+def test_an_event_reads_back(data: list[Any], namespace: str, ack: int | None, ascii_only: bool) -> None:
+    text, *attachments = dump_packet(SioPacket(Type.EVENT, data, namespace, ack), ascii_only=ascii_only)
+    assert isinstance(text, str)
+    assert text.isascii() or not ascii_only
+    packet = parse_packet(text[1:])
+    for attachment in attachments:
+        assert isinstance(attachment, bytes)
+        packet.attach(attachment)
+    assert (packet.data, packet.namespace, packet.id) == (data, namespace, ack)
+
+
+@given(events, acks)
+def test_an_event_reads_back_from_msgpack(data: list[Any], ack: int | None) -> None:
+    packet = parse_msgpack(dump_msgpack(SioPacket(Type.EVENT, data, "/", ack)))
+    assert (packet.data, packet.id) == (data, ack)
+
+
+def test_undefined_of_the_javascript_encoder_is_nothing() -> None:
+    packed = msgpack.packb({"type": 0, "nsp": "/admin", "data": msgpack.ExtType(0, b"\x00")})
+    assert parse_msgpack(packed).data is None
+
+
+def test_the_query_of_a_namespace_is_no_part_of_its_name() -> None:
+    packet = parse_packet("0/admin?token=x,")
+    assert (packet.namespace, packet.query) == ("/admin", "token=x")
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+def test_nesting_beyond_the_stack_is_malformed(deep: str) -> None:
+    with pytest.raises(Malformed):
+        parse_packet('2["a",' + deep)
+
+
+@pytest.mark.parametrize("parse", [parse_packet, lambda text: parse_msgpack(text.encode(errors="replace"))])
+@given(
+    text=st.one_of(
+        st.text(max_size=30), st.from_regex(r'[0-6][0-9-]{0,3}(/[a-z]*,)?[0-9]{0,2}[\[\]{}"a,:]{0,9}')
+    )
+)
+def test_only_malformed_comes_out_of_any_text(parse: Callable[[str], object], text: str) -> None:
+    with suppress(Malformed):
+        parse(text)
+
+
+@given(st.one_of(st.binary(max_size=40), values.map(lambda v: msgpack.packb(v))))
+def test_only_malformed_comes_out_of_any_binary(data: bytes) -> None:
+    with suppress(Malformed):
+        parse_msgpack(data)

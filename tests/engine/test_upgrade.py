@@ -1,0 +1,76 @@
+"""Messages go on while sessions move from polling to WebSocket: each arrives once, and in order."""
+
+import asyncio
+
+import aiohttp
+
+from tests.engine.application import WAIT_S, Application, Text
+
+SESSIONS, MESSAGES = 50, 1000
+
+
+def numbers(packets: list[str]) -> list[int]:
+    return [int(packet[14:-2]) for packet in packets if packet.startswith('42["message","')]
+
+
+async def test_nothing_is_lost_or_doubled_by_an_upgrade_under_load(application: Application) -> None:
+    """50 sessions upgrade one after the other while 1,000 messages are sent to all of them."""
+    opened = [await application.open_polling() for _ in range(SESSIONS)]
+
+    async def publish() -> None:
+        for number in range(MESSAGES):
+            application.engine.fan_out("all", Text(str(number)))
+            if number % 4 == 3:
+                await asyncio.sleep(0)
+
+    async def receive(eio_sid: str, before: int) -> list[int]:
+        """Poll like a browser does until some messages came, upgrade, and read on."""
+        packets: list[str] = []
+        while len(numbers(packets)) < before:
+            packets += (await application.poll(eio_sid)).split("\x1e")
+        ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+        poll = asyncio.create_task(application.poll(eio_sid))
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+        packets += (await poll).split("\x1e")
+        await ws.send_str("5")
+        while len(numbers(packets)) < MESSAGES:
+            packets.append(await ws.receive_str())
+        await ws.close()
+        return numbers(packets)
+
+    step = MESSAGES // SESSIONS
+    async with asyncio.timeout(40):
+        received, *_ = await asyncio.gather(
+            asyncio.gather(*(receive(eio_sid, number * step) for number, (eio_sid, _) in enumerate(opened))),
+            publish(),
+        )
+    assert received == [list(range(MESSAGES))] * SESSIONS
+    assert application.engine.counts.upgrades == SESSIONS
+
+
+async def test_an_upgrade_that_is_given_up_leaves_the_session_polling(application: Application) -> None:
+    eio_sid, sid = await application.open_polling()
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+    await ws.send_str("2probe")
+    await ws.receive_str()
+    await ws.close()
+    application.engine.send(sid, "still", "here")
+    async with asyncio.timeout(WAIT_S):
+        while "still" not in await application.poll(eio_sid):
+            pass
+
+
+async def test_a_second_websocket_for_an_upgraded_session_is_closed(application: Application) -> None:
+    eio_sid, _ = await application.open_polling()
+    url = f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}"
+    ws = await application.websocket(url)
+    await ws.send_str("2probe")
+    await ws.receive_str()
+    await ws.send_str("5")
+    await ws.send_str('421["ack"]')
+    assert await ws.receive_str() == "431[]"
+    second = await application.websocket(url)
+    assert (await second.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
+    await ws.send_str('422["ack"]')
+    assert await ws.receive_str() == "432[]"
