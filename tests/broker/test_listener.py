@@ -366,7 +366,7 @@ async def test_nothing_is_left_in_redis_after_a_cancelled_run(
 
 
 async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, prefix: str) -> None:
-    """Python 3.11's ``wait_for``, which redis-py sends through, loses a cancellation that comes as it ends."""
+    """Python 3.11's ``wait_for``, which redis-py sends through, loses one that comes as it ends."""
     for turns in range(120):
         listener = Listener(
             lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), Heard(), heartbeat_s=10.0
