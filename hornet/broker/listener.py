@@ -88,10 +88,10 @@ class Listener:
         """How many topics are held now."""
         return len(self._wanted)
 
-    async def hold(self, topic: str) -> None:
-        """Return once ``topic`` is confirmed subscribed, however long Redis is away.
+    def hold(self, topic: str) -> asyncio.Future[None]:
+        """Want ``topic`` from now on; await the result to know that Redis sends it, however long that takes.
 
-        Each call is one holder and is owed one :meth:`release`, also when it was cancelled.
+        Each call is one holder and is owed one :meth:`release`, also when the waiting was cancelled.
 
         Raises:
             ValueError: ``topic`` has no UTF-8; nothing is held.
@@ -102,7 +102,7 @@ class Listener:
             wanted = self._wanted[topic] = _Wanted(asyncio.get_running_loop().create_future())
             self._enqueue(b"SUBSCRIBE", topic, wanted.confirmed)
         wanted.holders += 1
-        await asyncio.shield(wanted.confirmed)
+        return asyncio.shield(wanted.confirmed)
 
     def release(self, topic: str) -> None:
         """Give up one hold; with the last one the topic is unsubscribed."""

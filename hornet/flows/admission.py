@@ -142,11 +142,14 @@ class Admission:
         self._stop_timeout(session)
         added = [channel for channel in credentials.channels if channel not in session.channels]
         topics = [channel_topic(channel) for channel in added]
-        holds = [asyncio.ensure_future(self._listener.hold(topic)) for topic in topics]
-        await asyncio.gather(*holds)
+        confirmations = [self._listener.hold(topic) for topic in topics]
+        try:
+            await asyncio.gather(*confirmations)
+        except BaseException:
+            self._release(topics)
+            raise
         if session.state is State.CLOSED or session.attempting != credentials.token:
-            for topic in topics:
-                self._listener.release(topic)
+            self._release(topics)
             if session.state is not State.CLOSED:
                 self.close(session, answers.TOKEN_REVOKED)
             return
@@ -159,6 +162,10 @@ class Admission:
         self._metrics.admitted.inc()
         self._events.tell_connect(credentials.token, credentials.channels)
         self._tell(session, answers.CONNECTED)
+
+    def _release(self, topics: Sequence[str]) -> None:
+        for topic in topics:
+            self._listener.release(topic)
 
     def _refuse(self, session: Session, refused: RefusedCredentials) -> None:
         session.attempting = None

@@ -372,7 +372,7 @@ async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, p
             lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), Heard(), heartbeat_s=10.0
         )
         task = asyncio.create_task(listener.run())
-        holding = asyncio.create_task(listener.hold(f"{prefix}{turns}"))
+        holding = asyncio.ensure_future(listener.hold(f"{prefix}{turns}"))
         for turn in range(turns):
             await asyncio.sleep(0)
             if turn == turns // 2:

@@ -1,5 +1,7 @@
 """The shapes in which a client may show its credentials."""
 
+from typing import Any
+
 import pytest
 
 from hornet.core.credentials import (
@@ -34,14 +36,14 @@ def test_good_credentials(shown: object, channels: tuple[str, ...]) -> None:
     assert credentials.channels == channels
 
 
-MALFORMED: list[object] = [
+MALFORMED: list[Any] = [
     *(None, 7, True, [], b"{}", "", "token", "null", "[]", '"t"', "NaN", '{"token":"t"', "[" * 100_000),
     {},
     {"token": "t"},
     {"channels": ["a"]},
     *({"token": token, "channels": ["a"]} for token in ("", 7, ["t"], None, "t\ud800", "t" * 513)),
     *({"token": "t", "channels": [name]} for name in ("", None, ["a"], True, "\udfff", "a" * 513)),
-    *({"token": "t", "channels": wanted} for wanted in ([], {"a": 1}, True, 1.5)),
+    *({"token": "t", "channels": wanted} for wanted in (list[str](), {"a": 1}, True, 1.5)),
     {"token": "t", "channels": [f"c{n}" for n in range(MAX_CHANNELS + 1)]},
 ]
 
