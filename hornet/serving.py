@@ -53,8 +53,8 @@ def run_server(config: Config) -> int:
 async def _serve(config: Config) -> None:
     stop = _stop_signal()
     tls = _tls(config.server)
+    app = create_app(config)
     with contextlib.closing(_listen(config.server)) as listening:
-        app = create_app(config)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
         try:
             if not await _unless_stopped(runner.setup(), stop):

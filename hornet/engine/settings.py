@@ -11,7 +11,7 @@ from hornet.core.options import option
 class EngineSettings:
     """How the Socket.IO endpoint behaves; the defaults are those of the Node server unless said otherwise."""
 
-    path: str = option("/socket.io/", doc="Path of the Socket.IO endpoint.")
+    path: str = option("/socket.io/", doc="Path of the Socket.IO endpoint.", unit="path")
     ping_interval_s: float = option(25.0, doc="Time between two heartbeats of a session.", unit="s")
     ping_timeout_s: float = option(20.0, doc="Time a client has to answer a heartbeat.", unit="s")
     connect_timeout_s: float = option(45.0, doc="Time a client has to connect to a namespace.", unit="s")
@@ -27,8 +27,8 @@ class EngineSettings:
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
     transports: tuple[str, ...] = option(("polling", "websocket"), doc="Transports that clients may use.")
     allowed_origins: tuple[str, ...] = option(
-        ("*",), doc="Origins whose pages may connect; `*` allows all of them.", unit=""
+        ("*",), doc="Origins whose pages may connect; `*` allows all of them.", unit="origins"
     )
     trusted_proxies: tuple[str, ...] = option(
-        (), doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed."
+        (), doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed.", unit="networks"
     )

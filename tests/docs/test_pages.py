@@ -18,6 +18,7 @@ LANGUAGES = {
 HOSTS = {
     "127.0.0.1",
     "example.com",
+    "friend.example",
     "hornet",  # the upstream of the nginx example
     "keepachangelog.com",
     "localhost",

@@ -67,7 +67,9 @@ def test_the_architecture_page_has_every_package() -> None:
 
 
 def test_the_dependencies_page_has_every_requirement_and_its_lower_bound_or_a_higher_one() -> None:
-    wanted = re.findall(r"^    ([\w-]+) >= ([\d.]+)", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
+    required = (ROOT / "setup.cfg").read_text().partition("[options.packages.find]")[0]
+    required = required.replace(required[required.index("\ntest =") :], "")
+    wanted = re.findall(r"^    ([\w-]+) >= ([\d.]+)", required, re.MULTILINE)
     assert wanted
     page = (ROOT / "docs" / "topics" / "dependencies.md").read_text(encoding="utf-8")
     for name, version in wanted:
