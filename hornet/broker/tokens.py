@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from hornet.broker.batches import Batches
 from hornet.broker.client import Client, call
 from hornet.broker.keys import token_key
 from hornet.core.credentials import Credentials
@@ -20,7 +21,6 @@ redis.call('DEL', KEYS[1])
 return 'TAKEN'
 """
 
-
 # A token without its expiry would live for good, so both are set in one step.
 _CREATE = """
 redis.call('SADD', KEYS[1], unpack(ARGV, 2))
@@ -34,6 +34,7 @@ class TokenStore:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._batches = Batches(client)
 
     async def create(self, token: str, channels: Collection[str], ttl_s: int) -> None:
         """Make ``token`` open ``channels`` for one client within ``ttl_s``.
@@ -50,7 +51,8 @@ class TokenStore:
             RefusedCredentials: ``INVALID_TOKEN`` or ``WRONG_TOKEN_ASSOCIATION``; the token is as it was.
             RedisUnavailable: not known whether the token was consumed.
         """
-        verdict = await call(self._client.eval, _TAKE, 1, token_key(credentials.token), *credentials.channels)
+        command = ("EVAL", _TAKE, 1, token_key(credentials.token), *credentials.channels)
+        verdict = await self._batches.execute(*command)
         if verdict != b"TAKEN":
             raise RefusedCredentials(verdict.decode(), "refused by Redis")
 
