@@ -72,6 +72,10 @@ class _Cluster(RedisCluster):
         async with self._turns:
             return await super().execute_command(*args, **options)
 
+    async def publish(self, channel: Any, message: Any, **options: Any) -> Any:
+        """redis-py has it for clusters only from 8.0 on."""
+        return await self.execute_command("PUBLISH", channel, message, **options)
+
 
 class _Turns:
     """Lets ``MAX_COMMANDS`` in; whoever has waited ``timeout_s`` for it is sent away."""

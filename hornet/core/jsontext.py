@@ -6,6 +6,16 @@ import json
 from typing import Any
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+# Made once: json.loads and json.dumps would make new ones for each call with options like these.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
+_ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), check_circular=False)
+
+
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text.
 
@@ -14,7 +24,7 @@ def parse_json(text: str | bytes) -> Any:
             does), a number beyond what Python converts, or nesting deeper than the parser's stack.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -23,13 +33,19 @@ def dump_json(value: object) -> str:
     """The compact JSON text of a value, byte for byte what ``JSON.stringify`` writes for the same data.
 
     Raises:
-        ValueError: the value holds a number that JSON has no text for (``1e999`` is read as infinity).
+        ValueError: the value holds a number that JSON has no text for (``1e999`` is read as infinity), or
+            holds itself.
     """
+    return _dump(_ENCODER, value)
+
+
+def dump_ascii_json(value: object) -> str:
+    """The same in ASCII alone; other characters are escaped. Raises as :func:`dump_json` does."""
+    return _dump(_ASCII_ENCODER, value)
+
+
+def _dump(encoder: json.JSONEncoder, value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return encoder.encode(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

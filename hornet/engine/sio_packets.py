@@ -6,7 +6,6 @@ A client may send anything, so what is parsed is checked as strictly as socket.i
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # ships no types
 
-from hornet.core.jsontext import parse_json
+from hornet.core.jsontext import dump_ascii_json, dump_json, parse_json
 from hornet.core.messages import RESERVED_EVENTS
 from hornet.engine.errors import Malformed
 
@@ -178,9 +177,6 @@ def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
 
 # Dumping ----------------------------------------------------------------------------------------
 
-_dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_dump_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-
 
 def dump_packet(packet: SioPacket, *, ascii_only: bool = False) -> list[str | bytes]:
     """The Engine.IO messages of a packet: its text, then its attachments, which it takes out of ``data``.
@@ -198,7 +194,7 @@ def dump_packet(packet: SioPacket, *, ascii_only: bool = False) -> list[str | by
         count = f"{len(attachments)}-"
     namespace = "" if packet.namespace == "/" else packet.namespace + ","
     ack = "" if packet.id is None else str(packet.id)
-    body = "" if data is None else (_dump_ascii if ascii_only else _dump)(data)
+    body = "" if data is None else (dump_ascii_json if ascii_only else dump_json)(data)
     return [f"4{kind.value}{count}{namespace}{ack}{body}", *attachments]
 
 
