@@ -87,15 +87,7 @@ def create_app(config: Config | None = None) -> web.Application:
     node = Node(config, url, engine, sessions, listener, metrics)
     demo = Demo(client, tokens) if config.server.demo else None
 
-    metrics.watch("hornet_sessions", "Sessions connected now", lambda: len(sessions))
-    metrics.watch("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
-    metrics.watch(
-        "hornet_redis_up", "1 while the subscription connection is up", lambda: float(listener.is_connected)
-    )
-    metrics.watch(
-        "hornet_redis_reconnections", "Lost subscription connections so far", lambda: listener.reconnections
-    )
-    metrics.watch("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
+    _watch(node, events)
 
     app = web.Application()
     app[NODE] = node
@@ -129,6 +121,27 @@ def create_app(config: Config | None = None) -> web.Application:
 
     app.cleanup_ctx.append(run_node)
     return app
+
+
+def _watch(node: Node, events: EventPublisher) -> None:
+    """Publish what the parts count for themselves."""
+    gauge, totals = node.metrics.watch, node.metrics.watch_totals
+    listener, counts = node.listener, node.engine.counts
+    gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
+    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
+    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
+    gauge(
+        "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
+    )
+    gauge("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
+    totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
+    totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
+    totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
+    totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
+    totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
+    totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
+    totals("hornet_sent_bytes", "Bytes written to WebSockets", "", lambda: {"": counts.bytes_out})
+    totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
 async def _open_redis(node: Node) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 
 class Metrics:
@@ -26,9 +29,26 @@ class Metrics:
         """Publish a value that is read when somebody looks."""
         Gauge(name, doc, registry=self._registry).set_function(read)
 
+    def watch_totals(self, name: str, doc: str, label: str, read: Callable[[], Mapping[Any, int]]) -> None:
+        """Publish totals that are kept elsewhere, one for each value of ``label`` (or one, if "")."""
+        self._registry.register(_Totals(name, doc, label, read))
+
     def render(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(name, doc, labels, registry=self._registry)
+
+
+class _Totals(Collector):
+    """Counters that a hot path keeps as plain numbers."""
+
+    def __init__(self, name: str, doc: str, label: str, read: Callable[[], Mapping[Any, int]]) -> None:
+        self._name, self._doc, self._label, self._read = name, doc, label, read
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._doc, labels=[self._label] if self._label else [])
+        for value, total in self._read().items():
+            family.add_metric([str(value)] if self._label else [], total)
+        yield family

@@ -41,5 +41,7 @@ async def test_liveness_and_metrics_are_served(valkey: Valkey) -> None:
     async with TestClient(TestServer(app)) as client:
         assert await (await client.get("/health/live")).json() == {"status": "live"}
         answer = await client.get("/metrics")
-        assert "hornet_sessions 0.0" in await answer.text()
+        text = await answer.text()
+        assert "hornet_sessions 0.0" in text
+        assert "hornet_slow_readers_total 0.0" in text
         assert answer.content_type == "text/plain"
