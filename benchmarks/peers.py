@@ -117,9 +117,7 @@ def _bun(cache: Cache) -> Program:
 
 def _limit_c(cache: Cache) -> Program:
     program = compiled.one_send(cache)
-    return Program(
-        (str(program), "{port}", "{redis}"), f"compiled by {Path(compiled.compiler()[0]).name} -O2"
-    )
+    return Program((str(program), "{port}", "{redis}"), f"compiled by {compiled.compiler_name()} -O2")
 
 
 PEERS: Mapping[str, Peer] = {

@@ -54,6 +54,12 @@ def compiler() -> list[str]:
     raise Unavailable("There is no C compiler; install one, or 'pip install ziglang', which has one.")
 
 
+def compiler_name() -> str:
+    """The compiler as a person calls it; raises as :func:`compiler`."""
+    words = compiler()
+    return "zig" if "ziglang" in words else Path(words[0]).name
+
+
 def _compile(
     cache: Cache,
     name: str,
