@@ -1,0 +1,176 @@
+"""The load generator's process, and what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import RunFailed
+from benchmarks.processes import running
+
+READY_DEADLINE_S = 90.0
+LIFE_S = 300.0
+ANSWER_S = 10.0
+WATCH_S = 0.1
+FAREWELL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    count: int
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One measurement. Times of :class:`Latency` are milliseconds from publish to read."""
+
+    expected: int
+    deliveries: int
+    wall_s: float
+    latency_ms: Latency
+    websocket_ms: Latency
+    polling_ms: Latency
+    receivers: int
+    """Clients that got anything."""
+    least_per_client: int
+    most_per_client: int
+    out_of_order: int
+    unmarked: int
+    stray_before: int
+    """Deliveries that came after the report before: that one's late or doubled ones."""
+    dropped: int
+    """Ready clients that the server has closed since the start."""
+    stalled_dropped: int
+    bytes: int
+    reads: int
+    generator_cpu_s: float
+
+    @property
+    def wrong(self) -> int:
+        """Deliveries that are missing, too many, out of order, or late from before."""
+        return abs(self.expected - self.deliveries) + self.out_of_order + self.stray_before
+
+
+def parse_report(line: str) -> Report:
+    """Read the generator's line of JSON."""
+    fields: dict[str, Any] = json.loads(line)
+    for name in ("latency_ms", "websocket_ms", "polling_ms"):
+        fields[name] = Latency(**fields[name])
+    return Report(**fields)
+
+
+class Generator:
+    """Connected, ready clients. Made by :func:`connected`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], progress: Path, complaints: Path) -> None:
+        self.progress = progress
+        self.connect_s = 0.0
+        self._process = process
+        self._complaints = complaints
+        self._unread = b""
+
+    def arm(self, deliveries: int, deadline_s: float) -> None:
+        """Count from now on, up to ``deliveries``."""
+        self._command(f"run {deliveries} {deadline_s}", "ARMED")
+
+    def stall(self, count: int) -> None:
+        """Let the last ``count`` clients read no more."""
+        self._command(f"stall {count}", "STALLED")
+
+    def count_disconnected(self) -> tuple[int, int]:
+        """How many of the stalled clients the server has disconnected, and how many of the others.
+
+        The stalled ones read again for that, up to the end of what was sent to them.
+        """
+        self._command("resume", "RESUMED")
+        self.arm(1, FAREWELL_S)
+        report = self.report(FAREWELL_S + ANSWER_S)
+        return report.stalled_dropped, report.dropped
+
+    def report(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> Report:
+        """Wait for the end of the measurement; call ``watch`` now and then meanwhile.
+
+        Raises:
+            RunFailed: the generator has ended, or says nothing in time.
+        """
+        return parse_report(self._line(deadline_s, watch))
+
+    def wait_until_ready(self) -> None:
+        """Raises:
+        RunFailed: not every client could connect and show its token.
+        """
+        word, _, text = self._line(READY_DEADLINE_S + ANSWER_S).partition(" ")
+        if word != "READY":
+            raise RunFailed(f"the load generator said {word!r}")
+        said = json.loads(text)
+        if said["failed"] or not said["ready"]:
+            raise RunFailed(f"{said['failed']} clients were not let in: {self._last_words()}")
+        self.connect_s = said["connect_s"]
+
+    def _command(self, line: str, answer: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{line}\n".encode())
+        except BrokenPipeError:
+            raise RunFailed(f"the load generator has ended: {self._last_words()}") from None
+        if (said := self._line(ANSWER_S)) != answer:
+            raise RunFailed(f"the load generator said {said!r}")
+
+    def _line(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> str:
+        assert self._process.stdout is not None
+        until = time.monotonic() + deadline_s
+        while b"\n" not in self._unread:
+            if time.monotonic() > until:
+                raise RunFailed("the load generator says nothing")
+            if select.select([self._process.stdout], [], [], WATCH_S)[0]:
+                more = os.read(self._process.stdout.fileno(), 65536)
+                if not more:
+                    raise RunFailed(f"the load generator has ended: {self._last_words()}")
+                self._unread += more
+            watch()
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line.decode()
+
+    def _last_words(self) -> str:
+        lines = self._complaints.read_text(errors="replace").splitlines()
+        return "; ".join(lines[-3:]) or "it left no word"
+
+
+@contextmanager
+def connected(
+    program: Path, folder: Path, cores: Collection[int], port: int, clients: int, options: Sequence[str]
+) -> Iterator[Generator]:
+    """Connect ``clients`` for the length of the block; all are ready when it begins.
+
+    Raises:
+        RunFailed: not all of them could.
+    """
+    progress, complaints = folder / "progress", folder / "load.log"
+    words = ["--port", str(port), "--clients", str(clients), "--progress", str(progress)]
+    limits = ["--ready-deadline", str(READY_DEADLINE_S), "--life", str(LIFE_S)]
+    with (
+        complaints.open("wb") as log,
+        running(
+            [str(program), *words, *limits, *options],
+            cores,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        ) as process,
+    ):
+        generator = Generator(process, progress, complaints)
+        generator.wait_until_ready()
+        yield generator

@@ -1,0 +1,19 @@
+"""What is tried on each peer, by name."""
+
+from benchmarks.scenarios import audience, channels, churn, fan_out, polling, slow_reader
+from benchmarks.scenarios.scenario import Scenario
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        fan_out.SCENARIO,
+        audience.SCENARIO,
+        polling.SCENARIO,
+        churn.SCENARIO,
+        channels.SCENARIO,
+        slow_reader.SCENARIO,
+    )
+}
+"""In the order of the tables."""
+
+__all__ = ["SCENARIOS", "Scenario"]

@@ -1,0 +1,50 @@
+"""Messages for some of a channel's clients: ``only`` and ``except``, which the peers do not have."""
+
+from __future__ import annotations
+
+from benchmarks.plan import Plan
+from benchmarks.scenarios.scenario import Figures, Scenario, Tally, measure_burst
+from benchmarks.stage import Outcome, Stage
+from benchmarks.table import Layout, Row
+
+ONE_IN = 10
+
+
+def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+    del repetition
+    tally = Tally()
+    figures = tally.figures
+    with stage.clients(count) as clients:
+        some = stage.tokens[::ONE_IN]
+        others = count - len(some)
+
+        def burst(receivers: int, extra: dict[str, list[str]]) -> Outcome:
+            outcome = measure_burst(stage, clients, plan, receivers, tally, extra)
+            figures["strangers"] = (figures.get("strangers") or 0) + abs(outcome.report.receivers - receivers)
+            return outcome
+
+        figures["all_us"] = burst(count, {}).us_per_delivery
+        figures["only_us"] = burst(len(some), {"only": some}).us_per_delivery
+        figures["except_us"] = burst(others, {"except": some}).us_per_delivery
+        figures["one_us"] = burst(1, {"only": some[:1]}).us_per_message
+    return figures
+
+
+SCENARIO = Scenario(
+    "audience",
+    Layout(
+        "`only` and `except` among {clients} clients, burst",
+        [
+            Row("all_us", "to all, CPU µs per delivery", 2),
+            Row("only_us", "`only` a tenth of them, CPU µs per delivery", 2),
+            Row("except_us", "`except` a tenth of them, CPU µs per delivery", 2),
+            Row("one_us", "`only` one of them, CPU µs per message", 1),
+            Row("strangers", "clients that got what was not for them, or nothing", summed=True),
+            Row("lost", "lost or out of order", summed=True),
+        ],
+        headline="all_us",
+    ),
+    sizes=lambda plan: plan.sizes,
+    fits=lambda peer: peer.hornet,
+    play=play,
+)

@@ -1,0 +1,55 @@
+"""A hundred thousand channels: what joining and leaving costs, and what their mere existence costs others."""
+
+from __future__ import annotations
+
+from benchmarks.plan import Plan
+from benchmarks.scenarios.scenario import Figures, Scenario
+from benchmarks.stage import Stage
+from benchmarks.table import Layout, Row
+
+
+def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+    del repetition
+    sessions, each = plan.channel_sessions, plan.channels_per_session
+    names = [[f"channel-{session}-{number}" for number in range(each)] for session in range(sessions)]
+    _visit_us(stage, plan)  # the first ones pay for what is made once
+    figures: Figures = {"visit_alone_us": _visit_us(stage, plan)}
+    memory_kib, before_s = stage.memory_kib(), stage.cpu_s()
+    with stage.clients(sessions, channels=names):
+        stage.settle()
+        figures["join_us"] = (stage.cpu_s() - before_s) * 1e6 / count
+        figures["channel_bytes"] = (stage.memory_kib() - memory_kib) * 1024 / count
+        figures["visit_among_us"] = _visit_us(stage, plan)
+        before_s = stage.cpu_s()
+    stage.settle()
+    figures["leave_us"] = (stage.cpu_s() - before_s) * 1e6 / count
+    return figures
+
+
+def _visit_us(stage: Stage, plan: Plan) -> float:
+    """CPU of one client that connects, joins one channel and goes."""
+    before_s = stage.cpu_s()
+    with stage.clients(plan.visitors):
+        pass
+    stage.settle()
+    return (stage.cpu_s() - before_s) * 1e6 / plan.visitors
+
+
+SCENARIO = Scenario(
+    "channels",
+    Layout(
+        "{clients} channels, each with one client",
+        [
+            Row("join_us", "join a channel, CPU µs (its share of the connection included)", 1),
+            Row("leave_us", "leave it, CPU µs (its share of the disconnection included)", 1),
+            Row("channel_bytes", "memory for each channel, bytes"),
+            Row("visit_alone_us", "another client comes and goes, before: CPU µs"),
+            Row("visit_among_us", "another client comes and goes, among them: CPU µs"),
+        ],
+        headline="join_us",
+    ),
+    sizes=lambda plan: (plan.channel_sessions * plan.channels_per_session,),
+    fits=lambda peer: peer.socketio,
+    play=play,
+    once=True,
+)

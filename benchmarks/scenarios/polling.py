@@ -1,0 +1,46 @@
+"""A tenth of a channel's clients over HTTP long-polling, as behind a proxy that knows no WebSocket."""
+
+from __future__ import annotations
+
+from benchmarks.plan import Plan
+from benchmarks.scenarios.scenario import Figures, Scenario, Tally, measure_burst, measure_rate, put_latency
+from benchmarks.stage import Stage
+from benchmarks.table import Layout, Row
+
+POLL_EVERY = 10
+RATE = 50
+
+
+def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+    del repetition
+    tally = Tally()
+    figures = tally.figures
+    with stage.clients(count, poll_every=POLL_EVERY) as clients:
+        burst = measure_burst(stage, clients, plan, count, tally)
+        figures["burst_us"] = burst.us_per_delivery if burst.kept_up else None
+        outcome = measure_rate(stage, clients, plan, count, RATE, burst, tally)
+        figures["rate_us"] = None if outcome is None else outcome.us_per_delivery
+        put_latency(figures, "websocket", None if outcome is None else outcome.report.websocket_ms)
+        put_latency(figures, "polling", None if outcome is None else outcome.report.polling_ms)
+    return figures
+
+
+SCENARIO = Scenario(
+    "polling",
+    Layout(
+        "{clients} clients in one channel, a tenth of them polling",
+        [
+            Row("burst_us", "burst, CPU µs per delivery", 2),
+            Row("rate_us", f"{RATE} messages/s, CPU µs per delivery", 1),
+            Row("websocket_p50_ms", f"{RATE} messages/s over WebSocket, p50 ms", 1),
+            Row("websocket_p99_ms", f"{RATE} messages/s over WebSocket, p99 ms", 1),
+            Row("polling_p50_ms", f"{RATE} messages/s over polling, p50 ms", 1),
+            Row("polling_p99_ms", f"{RATE} messages/s over polling, p99 ms", 1),
+            Row("lost", "lost or out of order", summed=True),
+        ],
+        headline="burst_us",
+    ),
+    sizes=lambda plan: plan.sizes,
+    fits=lambda peer: peer.socketio,
+    play=play,
+)

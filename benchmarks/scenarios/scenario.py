@@ -1,0 +1,95 @@
+"""What a scenario is, and the measurements that several of them make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.generator import Generator, Latency
+from benchmarks.peers import Peer
+from benchmarks.plan import Plan
+from benchmarks.results import Figure
+from benchmarks.stage import Outcome, Stage, Traffic
+from benchmarks.table import Layout
+
+WARM_UP_MESSAGES = 1_000  # enough, however few each of them reaches
+MESSAGES = (10, 50_000)
+SATURATED = 0.92
+"""Above this share of a core a fixed rate is not tried: the queue would only grow."""
+
+RATE_GRACE_S = 10.0
+
+Figures = dict[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    layout: Layout
+    sizes: Callable[[Plan], tuple[int, ...]]
+    """Numbers of clients to try."""
+    fits: Callable[[Peer], bool]
+    play: Callable[[Stage, int, Plan, int], Figures]
+    """Measures one peer with so many clients; the last argument numbers the repetition."""
+    once: bool = False
+    """Not repeated: what it shows does not drift."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Figures of one run, and what went wrong in any of its measurements."""
+
+    figures: Figures = field(default_factory=dict)
+
+    def note(self, outcome: Outcome) -> Outcome:
+        self.figures["lost"] = (self.figures.get("lost") or 0) + outcome.report.wrong
+        return outcome
+
+
+def measure_burst(
+    stage: Stage,
+    clients: Generator,
+    plan: Plan,
+    receivers: int,
+    tally: Tally,
+    extra: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Publish for about ``plan.burst_s`` as fast as the server takes it.
+
+    A first, short burst warms up and tells how many messages that is.
+    """
+    extra = extra or {}
+    count = min(WARM_UP_MESSAGES, max(5, plan.warm_up_deliveries // receivers))
+    first = tally.note(stage.send(clients, Traffic(count, receivers, window=plan.window, extra=extra)))
+    each_s = max(first.server_cpu_s, first.report.wall_s, 1e-4) / count
+    low, high = MESSAGES
+    count = int(min(high, max(low, plan.burst_s / each_s)))
+    deadline_s = plan.burst_s * 10 + 20
+    traffic = Traffic(count, receivers, window=plan.window, extra=extra, deadline_s=deadline_s)
+    return tally.note(stage.send(clients, traffic))
+
+
+def measure_rate(
+    stage: Stage, clients: Generator, plan: Plan, receivers: int, rate: int, burst: Outcome, tally: Tally
+) -> Outcome | None:
+    """Publish at a fixed rate; None when the server can't keep up, or could not by what a burst costs."""
+    if burst.us_per_delivery * receivers * rate / 1e6 > SATURATED:
+        return None
+    count = max(5, int(rate * plan.rate_s))
+    deadline_s = plan.rate_s * 4 + RATE_GRACE_S
+    outcome = stage.send(clients, Traffic(count, receivers, rate=rate, deadline_s=deadline_s))
+    if not outcome.kept_up:
+        return None
+    return tally.note(outcome)
+
+
+def put_rate(figures: Figures, rate: int, outcome: Outcome | None) -> None:
+    """Enter the figures of :func:`measure_rate`."""
+    figures[f"rate_{rate}_us"] = None if outcome is None else outcome.us_per_delivery
+    put_latency(figures, f"rate_{rate}", None if outcome is None else outcome.report.latency_ms)
+
+
+def put_latency(figures: Figures, name: str, latency: Latency | None) -> None:
+    figures[f"{name}_p50_ms"] = None if latency is None else latency.p50
+    figures[f"{name}_p99_ms"] = None if latency is None else latency.p99
