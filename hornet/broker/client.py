@@ -7,7 +7,8 @@ redis-py does the work. This module sets its limits on purpose, and turns its ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import redis.exceptions
@@ -46,7 +47,7 @@ class _Server(Redis):
         self._turns = _Turns(self.connection_pool.connection_kwargs["socket_timeout"])
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        async with self._turns:
+        async with self._turns.turn():
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # it has no types
 
 
@@ -69,7 +70,7 @@ class _Cluster(RedisCluster):
         self._turns = _Turns(options["socket_timeout"])
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        async with self._turns:
+        async with self._turns.turn():
             return await super().execute_command(*args, **options)
 
     async def publish(self, channel: Any, message: Any, **options: Any) -> Any:
@@ -78,21 +79,23 @@ class _Cluster(RedisCluster):
 
 
 class _Turns:
-    """Lets ``MAX_COMMANDS`` in; whoever has waited ``timeout_s`` for it is sent away."""
+    """Lets ``MAX_COMMANDS`` in; whoever has no answer ``2 * timeout_s`` after it asked is sent away.
+
+    That is time to connect and to be answered. redis-py keeps each step within ``timeout_s``, but before 7.2
+    it made the connections of a pool one after the other: those behind a Redis that hangs waited for minutes.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._free = asyncio.Semaphore(MAX_COMMANDS)
 
-    async def __aenter__(self) -> None:
-        if self._free.locked():
-            async with asyncio.timeout(self._timeout_s):
-                await self._free.acquire()
-        else:
-            await self._free.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._free.release()
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(2 * self._timeout_s), self._free:
+                yield
+        except TimeoutError:
+            raise redis.exceptions.TimeoutError("no answer in time") from None
 
 
 def connect(url: RedisUrl, timeout_s: float) -> Client:
