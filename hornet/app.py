@@ -92,7 +92,7 @@ def create_app(config: Config | None = None) -> web.Application:
     app = web.Application()
     app[NODE] = node
     app[STATE] = WebState(
-        __version__, _redis_hint(config.redis, url), demo, lambda: listener.is_connected, metrics.render
+        __version__, _shown_url(config.redis, url), lambda: listener.is_connected, metrics.render
     )
     engine.attach(app)
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
@@ -157,7 +157,7 @@ async def _open_redis(node: Node) -> None:
         )
 
 
-def _redis_hint(settings: RedisSettings, url: RedisUrl) -> str:
-    """The command-line option that makes ``hornet`` find the same Redis; empty when it would anyway."""
+def _shown_url(settings: RedisSettings, url: RedisUrl) -> str:
+    """The URL as the try-it page shows it; empty for the Redis that ``hornet`` finds by itself."""
     default = not settings.redis and settings.embedded_port == DEFAULT_PORT
-    return "" if default else f"--redis {url}"
+    return "" if default else str(url)

@@ -72,7 +72,7 @@ class _Page:
 
     async def show(self, request: web.Request) -> web.Response:
         state = request.app[STATE]
-        values = {"version": state.version, **home_commands(state.redis_hint)}
+        values = {"version": state.version, **home_commands(state.redis_url)}
         text = PLACEHOLDER.sub(lambda match: escape(values[match[1]]), self._template)
         return _answer(request, text.encode(), "text/html")
 
@@ -158,12 +158,8 @@ def _refusals() -> Iterator[None]:
         raise web.HTTPServiceUnavailable(text="Redis is unavailable\n") from None
 
 
-def home_commands(redis_hint: str) -> dict[str, str]:
-    """How to reach the server's Redis with each tool; nothing to add where it is the default one.
-
-    Takes ``--redis URL`` or nothing. The URL has no password: it shows ``***`` instead.
-    """
-    url = redis_hint.removeprefix("--redis").strip()
+def home_commands(url: str) -> dict[str, str]:
+    """How to reach the server's Redis with each tool; nothing to add where it is the default one (``""``)."""
     if not url:
         return {"hornet": "", "redis_cli": "", "python": "", "login": "none"}
     url = _single_server(url)

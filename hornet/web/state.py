@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from hornet.flows.demo import Demo
-
 
 @dataclass(frozen=True)
 class WebState:
-    """``demo`` is None when the try-it page is off; ``is_ready`` tells whether messages can travel now."""
+    """``redis_url`` (its password hidden) is "" for the Redis that every tool finds by itself.
+
+    ``is_ready`` tells whether messages can travel now.
+    """
 
     version: str
-    redis_hint: str
-    demo: Demo | None
+    redis_url: str
     is_ready: Callable[[], bool]
     render_metrics: Callable[[], bytes]
 

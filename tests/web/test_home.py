@@ -139,7 +139,7 @@ async def test_the_page_shows_commands_for_the_redis_of_this_server(visitor: Vis
     ],
 )  # fmt: skip
 def test_each_kind_of_redis_is_named_as_each_tool_wants_it(redis: str, url: str, option: str) -> None:
-    commands = home_commands(f"--redis {redis}")
+    commands = home_commands(redis)
     assert commands["python"] == f'"{url}"'
     assert commands["redis_cli"] == f" {option}"
     quoted = f"'{url}'" if re.search(r"[ *]", url) else url
