@@ -4,11 +4,13 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -193,3 +195,11 @@ class Wire:
                     data = data[at:]
                 sink.write(data)
                 await sink.drain()
+
+
+@contextmanager
+def silent_server() -> Iterator[socket.socket]:
+    """A port that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(20)
+        yield listening
