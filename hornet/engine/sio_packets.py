@@ -7,7 +7,7 @@ A client may send anything, so what is parsed is checked as strictly as socket.i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -97,8 +97,21 @@ def parse_packet(text: str) -> SioPacket:
     return packet
 
 
-def parse_msgpack(data: bytes) -> SioPacket:
-    """The packet in one binary message of the MessagePack parser.
+_MSGPACK_TYPES = {
+    4: {kind: kind for kind in (Type.CONNECT, Type.DISCONNECT, Type.EVENT, Type.ACK)},
+    3: {
+        Type.EVENT: Type.EVENT,
+        Type.ACK: Type.ACK,
+        # 2.x looks for bytes before it knows its parser; they are in the packet like all else.
+        Type.BINARY_EVENT: Type.EVENT,
+        Type.BINARY_ACK: Type.ACK,
+    },
+}
+_MSGPACK_TEXT_TYPES = {kind: kind for kind in (Type.CONNECT, Type.DISCONNECT)}
+
+
+def parse_msgpack(data: bytes, protocol: int = 4) -> SioPacket:
+    """The packet in one binary message of the MessagePack parser, from a client of that Engine.IO version.
 
     Raises:
         Malformed: not MessagePack, or not a packet.
@@ -107,18 +120,36 @@ def parse_msgpack(data: bytes) -> SioPacket:
         fields = msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException):
         raise Malformed("bad_msgpack", "not MessagePack") from None
+    return _parse_fields(fields, _MSGPACK_TYPES[protocol])
+
+
+def parse_msgpack_text(text: str) -> SioPacket:
+    """The packet in a text of the MessagePack parser for 2.x, which writes as JSON what holds no event.
+
+    Raises:
+        Malformed: not JSON, not a packet, or an event or acknowledgement, which never come so.
+    """
+    try:
+        fields = parse_json(text)
+    except ValueError:
+        raise Malformed("bad_json", "not JSON") from None
+    return _parse_fields(fields, _MSGPACK_TEXT_TYPES)
+
+
+def _parse_fields(fields: object, types: Mapping[Type, Type]) -> SioPacket:
+    """The packet in a map of the MessagePack parser, with ``types`` to take and what each of them means."""
     if not isinstance(fields, dict):
         raise Malformed("bad_packet", "not a Socket.IO packet")
     kind, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
     if (
         type(kind) is not int
-        or kind not in (Type.CONNECT, Type.DISCONNECT, Type.EVENT, Type.ACK)
+        or kind not in types
         or not isinstance(namespace, str)
         or not (ack is None or (type(ack) is int and ack >= 0))
     ):
         raise Malformed("bad_packet", "not a Socket.IO packet")
     namespace, _, query = namespace.partition("?")
-    packet = SioPacket(Type(kind), fields.get("data"), namespace, ack, query)
+    packet = SioPacket(types[Type(kind)], fields.get("data"), namespace, ack, query)
     check_packet(packet)
     return packet
 

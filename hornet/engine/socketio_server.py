@@ -23,7 +23,7 @@ from hornet.engine.prepared import MSGPACK, PreparedPacket
 from hornet.engine.registry import LocalRegistry
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
-from hornet.engine.sio_packets import SioPacket, Type, parse_msgpack, parse_packet
+from hornet.engine.sio_packets import SioPacket, Type, parse_msgpack, parse_msgpack_text, parse_packet
 from hornet.engine.types import Handshake, Hooks, Reason
 
 
@@ -81,9 +81,11 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
                 session.kind |= MSGPACK
             if not session.kind & MSGPACK:
                 raise Malformed("bad_packet", "an attachment without a packet")
-            packet = parse_msgpack(message)
+            packet = parse_msgpack(message, session.handshake.protocol)
         elif session.kind & MSGPACK:
-            raise Malformed("bad_packet", "text from a client with the MessagePack parser")
+            if session.handshake.protocol == 4:
+                raise Malformed("bad_packet", "text from a client with the MessagePack parser")
+            packet = parse_msgpack_text(message)
         else:
             packet = parse_packet(message)
         if packet.waits_for:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from hornet.core.messages import RESERVED_EVENTS
 from hornet.engine.errors import Malformed
-from hornet.engine.sio_packets import SioPacket, Type, dump_msgpack, dump_packet, parse_msgpack, parse_packet
+from hornet.engine.sio_packets import (
+    SioPacket,
+    Type,
+    dump_msgpack,
+    dump_packet,
+    parse_msgpack,
+    parse_msgpack_text,
+    parse_packet,
+)
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 leaves = st.one_of(
@@ -60,6 +68,27 @@ def test_undefined_of_the_javascript_encoder_is_nothing() -> None:
     assert parse_msgpack(packed).data is None
 
 
+def test_the_msgpack_parser_of_2_x_writes_what_holds_no_event_as_json() -> None:
+    joining = parse_msgpack_text('{"type":0,"query":"parser=msgpack","nsp":"/admin?parser=msgpack"}')
+    assert (joining.type, joining.namespace, joining.query) == (Type.CONNECT, "/admin", "parser=msgpack")
+    assert parse_msgpack_text('{"type":1,"nsp":"/"}').type is Type.DISCONNECT
+
+
+@pytest.mark.parametrize(("said", "meant"), [(5, Type.EVENT), (6, Type.ACK)])
+def test_the_msgpack_parser_of_2_x_says_binary_and_has_the_bytes_inside(said: int, meant: Type) -> None:
+    packed = msgpack.packb({"type": said, "nsp": "/", "id": 1, "data": ["a", b"\x00"]})
+    packet = parse_msgpack(packed, 3)
+    assert (packet.type, packet.data) == (meant, ["a", b"\x00"])
+    with pytest.raises(Malformed):
+        parse_msgpack(packed, 4)
+
+
+@pytest.mark.parametrize("text", ['{"type":2,"nsp":"/","data":["a"]}', '{"type":1,"nsp":7}', "[]", "{", "0"])
+def test_any_other_text_of_that_parser_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed):
+        parse_msgpack_text(text)
+
+
 def test_the_query_of_a_namespace_is_no_part_of_its_name() -> None:
     packet = parse_packet("0/admin?token=x,")
     assert (packet.namespace, packet.query) == ("/admin", "token=x")
@@ -71,7 +100,10 @@ def test_nesting_beyond_the_stack_is_malformed(deep: str) -> None:
         parse_packet('2["a",' + deep)
 
 
-@pytest.mark.parametrize("parse", [parse_packet, lambda text: parse_msgpack(text.encode(errors="replace"))])
+@pytest.mark.parametrize(
+    "parse",
+    [parse_packet, parse_msgpack_text, lambda text: parse_msgpack(text.encode(errors="replace"))],
+)
 @given(
     text=st.one_of(
         st.text(max_size=30), st.from_regex(r'[0-6][0-9-]{0,3}(/[a-z]*,)?[0-9]{0,2}[\[\]{}"a,:]{0,9}')
@@ -82,7 +114,8 @@ def test_only_malformed_comes_out_of_any_text(parse: Callable[[str], object], te
         parse(text)
 
 
-@given(st.one_of(st.binary(max_size=40), values.map(lambda v: msgpack.packb(v))))
-def test_only_malformed_comes_out_of_any_binary(data: bytes) -> None:
+@pytest.mark.parametrize("protocol", [3, 4])
+@given(data=st.one_of(st.binary(max_size=40), values.map(lambda v: msgpack.packb(v))))
+def test_only_malformed_comes_out_of_any_binary(protocol: int, data: bytes) -> None:
     with suppress(Malformed):
-        parse_msgpack(data)
+        parse_msgpack(data, protocol)
