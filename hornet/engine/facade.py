@@ -58,8 +58,13 @@ class Engine:
     # Life ----------------------------------------------------------------------------------------
 
     def attach(self, app: web.Application) -> None:
-        """Answer the Socket.IO path of an application."""
+        """Answer the Socket.IO path of an application.
+
+        When the application stops, sessions are closed before it waits for the requests under way: polls
+        are some of them.
+        """
         self._server.eio.attach(app, self.settings.path)
+        app.on_shutdown.append(self._let_go)
 
     async def start(self) -> None:
         """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
@@ -70,16 +75,21 @@ class Engine:
     async def stop(self) -> None:
         """Close every session (clients reconnect elsewhere by themselves), and return when all hooks have."""
         eio = self._server.eio
-        sessions = list(self._registry.sessions.values())
-        for session in sessions:
-            self._fanout.flush(session)
-            session.close(Reason.SHUTDOWN, 1001)
-        workers = [session.worker for session in sessions if session.worker is not None]
+        await self._let_go()
+        workers = [
+            session.worker for session in self._registry.sessions.values() if session.worker is not None
+        ]
         if workers:
             await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)
         await eio.stop(STOP_TIMEOUT_S)
         await self._registry.aclose()
         self._collector.stop()
+
+    async def _let_go(self, _: web.Application | None = None) -> None:
+        """Close every session."""
+        for session in list(self._registry.sessions.values()):
+            self._fanout.flush(session)
+            session.close(Reason.SHUTDOWN, 1001)
 
     # Sessions ------------------------------------------------------------------------------------
 

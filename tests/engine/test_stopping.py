@@ -1,0 +1,35 @@
+"""An application that stops lets its clients go at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from hornet.engine import Engine, EngineSettings
+from tests.engine.application import WAIT_S, Application, until
+
+
+async def test_a_poll_that_waits_delays_no_stop() -> None:
+    """aiohttp waits for requests under way before it cleans up, and a poll waits for the next heartbeat."""
+    hooks = Application()
+    hooks.engine = Engine(EngineSettings(), hooks)
+
+    async def run_engine(_: web.Application) -> AsyncIterator[None]:
+        await hooks.engine.start()
+        yield
+        await hooks.engine.stop()
+
+    app = web.Application()
+    hooks.engine.attach(app)
+    app.cleanup_ctx.append(run_engine)
+    async with TestServer(app, host="127.0.0.1") as server, aiohttp.ClientSession() as hooks.http:
+        hooks.url = str(server.make_url("/socket.io/"))
+        eio_sid, sid = await hooks.open_polling()
+        poll = asyncio.create_task(hooks.poll(eio_sid))
+        await until(lambda: hooks.engine.sio.eio.sockets[eio_sid].poll)
+        async with asyncio.timeout(WAIT_S):
+            await server.close()
+        assert await poll == "1"
+    assert await hooks.last_gone() == (sid, "server shutting down")
