@@ -45,7 +45,7 @@ class Host(Protocol):
     counts: Counts
     wheel: Wheel
     closing: set[WebSocketLink]
-    """WebSockets that wait for the client's Close frame."""
+    """WebSockets on their way out: most of them wait for the client's Close frame."""
 
     def on_message(self, session: Session, message: Packet) -> None:
         """A message came (the text behind the type digit, or binary). Raises Malformed."""
@@ -299,12 +299,23 @@ class Session:
         """Close the session; the client can still fetch what is queued, and that it was closed."""
         if not is_open(self.state):
             return
-        has_websocket = self.state is State.WEBSOCKET
+        state, probing = self.state, None
+        if state is State.PROBING:
+            # The client may have let go of polling already: it then comes for the queue with its WebSocket.
+            probing, self.link = self.link, None
         self._end(reason, code)
-        if has_websocket:
+        if state is State.WEBSOCKET:
             self.gone()
         else:
             self.host.wheel.book(self, asyncio.get_running_loop().time() + LINGER_S)
+        if probing is not None:
+            self.link = probing
+            self.host.closing.add(probing)
+
+    def upgraded_late(self, transport: asyncio.Transport) -> None:
+        """The WebSocket takes over a session that was closed meanwhile: it gets what is queued, no more."""
+        transport.write(b"".join([dump_frame(packet, self.kind) for packet in self.queue]))
+        self.gone()
 
     def drop(self, reason: Reason, code: int = 1000) -> None:
         """Close the session; the id is unknown at once."""
@@ -337,6 +348,8 @@ class Session:
         if self.state is not State.CLOSED:
             self.move(Step.GONE)
             self.host.wheel.cancel(self)
+            if self.link is not None:
+                self.link.close(1000)
             self.host.on_gone(self)
 
     def _end(self, reason: Reason, code: int) -> None:

@@ -172,6 +172,8 @@ class WebSocketLink(asyncio.Protocol):
             if self._parser.inflates:
                 session.kind |= DEFLATED
             session.upgraded(self, self._transport)
+        elif self.phase is Phase.PROBED and payload == "5" and session.link is self:
+            session.upgraded_late(self._transport)
         else:
             self._give_up(1000)
 

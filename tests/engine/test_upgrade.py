@@ -74,3 +74,25 @@ async def test_a_second_websocket_for_an_upgraded_session_is_closed(application:
     assert (await second.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
     await ws.send_str('422["ack"]')
     assert await ws.receive_str() == "432[]"
+
+
+async def test_a_client_that_is_sent_away_while_it_upgrades_hears_of_it_on_either_transport(
+    application: Application,
+) -> None:
+    """A client whose probe was answered lets go of polling: closing the WebSocket would lose the rest."""
+    for goes_on in (True, False):
+        eio_sid, sid = await application.open_polling()
+        ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+        application.engine.send(sid, "why")
+        await application.engine.close(sid, final=True)
+        assert await application.last_gone() == (sid, "server namespace disconnect")
+        if goes_on:
+            await ws.send_str("5")
+            assert [await ws.receive_str() for _ in range(2)] == ['42["why"]', "41"]
+        else:
+            assert await application.poll(eio_sid) == '42["why"]\x1e41'
+            assert await application.poll(eio_sid) == "1"
+        assert (await ws.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
+        assert eio_sid not in application.engine.sio.eio.sockets
