@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.backend import Backend
-from tests.e2e.node_client import POLLING, UPGRADE, VERSIONS, WEBSOCKET, NodeClient, NodeClients
+from tests.e2e.node_client import VERSIONS, NodeClient, NodeClients
 from tests.e2e.server import ServerProcess
+from tests.e2e.versions import TRANSPORTS, sends_auth, shown_at_connect
 
 CONNECTED = '{"type":"connected","channel":"hornet","msg":"CONNECTED"}'
 INVALID_TOKEN = (
@@ -16,7 +17,6 @@ INVALID_TOKEN = (
 )
 # An event of one of these names would not reach the page's listener but break the client itself.
 RESERVED_TYPES = ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
-TRANSPORTS = {"polling": POLLING, "websocket": WEBSOCKET, "upgrade": UPGRADE}
 
 
 @pytest.fixture(params=VERSIONS)
@@ -32,11 +32,6 @@ def transports(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture
 def options(version: str, transports: tuple[str, ...]) -> dict[str, Any]:
     return {"version": version, "transports": transports}
-
-
-def sends_auth(version: str) -> bool:
-    """The ``auth`` payload came with Socket.IO 3."""
-    return int(version.partition(".")[0]) >= 3
 
 
 async def messages_until(client: NodeClient, type: str) -> list[dict[str, Any]]:
@@ -116,16 +111,10 @@ async def test_credentials_are_taken_as_an_object_and_with_one_channel(
     assert (await client.next("event", "message")).args == (CONNECTED,)
 
 
+@pytest.mark.parametrize("version", [version for version in VERSIONS if sends_auth(version)])
 async def test_credentials_are_taken_from_the_auth_payload(
-    clients: NodeClients,
-    server: ServerProcess,
-    backend: Backend,
-    prefix: str,
-    version: str,
-    options: dict[str, Any],
+    clients: NodeClients, server: ServerProcess, backend: Backend, prefix: str, options: dict[str, Any]
 ) -> None:
-    if not sends_auth(version):
-        pytest.skip("this client has no auth payload")
     channel = f"{prefix}news"
     auth = {"token": await backend.token(channel), "channels": [channel]}
     client = await clients.connect(server.url, auth=auth, **options)
@@ -141,6 +130,8 @@ async def test_credentials_are_taken_from_the_query(
     query = {"token": await backend.token(channel), "channel": channel}
     client = await clients.connect(server.url, query=query, **options)
     assert (await client.next("event", "message")).args == (CONNECTED,)
+    await backend.publish(channel, "news")
+    assert await client.event() == {"type": "news", "channel": channel}
 
 
 async def test_event_delivery_raises_an_event_named_by_the_type(
@@ -151,11 +142,9 @@ async def test_event_delivery_raises_an_event_named_by_the_type(
     version: str,
     options: dict[str, Any],
 ) -> None:
-    if not sends_auth(version):
-        pytest.skip("delivery is asked for in the auth payload")
     channel = f"{prefix}news"
-    auth = {"token": await backend.token(channel), "channels": [channel], "delivery": "event"}
-    client = await clients.connect(server.url, auth=auth, listen=("news",), **options)
+    shown = shown_at_connect(version, await backend.token(channel), channel, delivery="event")
+    client = await clients.connect(server.url, listen=("news",), **shown, **options)
     await client.next("event")
     for type in (*RESERVED_TYPES, "news"):
         await backend.publish(channel, type, n=1)

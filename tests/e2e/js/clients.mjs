@@ -14,6 +14,16 @@ function plain(value) {
   return value;
 }
 
+// The other way: what stands for bytes in a request of the test becomes bytes.
+function revived(value) {
+  if (Array.isArray(value)) return value.map(revived);
+  if (value && typeof value === "object") {
+    if (typeof value.binary === "string") return Buffer.from(value.binary, "base64");
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, revived(inner)]));
+  }
+  return value;
+}
+
 // Every event, whatever its name. Clients before 3.0 have no onAny: there the receiving method is wrapped.
 function onEveryEvent(socket, listener) {
   if (socket.onAny) {
@@ -50,10 +60,10 @@ function connect({ client, version, url, options, parser, listen }) {
 serve({
   connect,
   emit({ client, name, args }) {
-    sockets.get(client).emit(name, ...args);
+    sockets.get(client).emit(name, ...revived(args));
   },
   call({ client, name, args }) {
-    return new Promise((resolve) => sockets.get(client).emit(name, ...args, (...answer) => resolve(plain(answer))));
+    return new Promise((resolve) => sockets.get(client).emit(name, ...revived(args), (...answer) => resolve(plain(answer))));
   },
   disconnect({ client }) {
     sockets.get(client).disconnect();
