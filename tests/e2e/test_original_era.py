@@ -1,0 +1,110 @@
+"""Pages of the original era, in today's Chromium: an old client's own browser build, and no hornet.js.
+
+The page loads Socket.IO from its own web application and speaks the classic contract by itself.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.conftest import Valkey
+from tests.e2e.backend import Backend, publish_raw
+from tests.e2e.browser import Browser
+from tests.e2e.node_client import ALIAS, VERSIONS
+from tests.e2e.server import ServerProcess
+from tests.e2e.versions import sends_auth
+
+OLD_VERSIONS = [version for version in VERSIONS if not sends_auth(version)]
+OPTIONS = {
+    "default": "{}",
+    "polling": '{transports: ["polling"]}',
+    "websocket": '{transports: ["websocket"]}',
+    "jsonp": '{transports: ["polling"], forceJSONP: true}',
+}
+CLIENT = """
+function Channel(uri, token, channels, options) {{
+  var self = this;
+  this.messages = [];
+  this.socket = io.connect(uri, options);
+  this.socket.on("connect", function () {{
+    self.socket.send(JSON.stringify({{token: token, channels: channels}}));
+  }});
+  this.socket.on("message", function (text) {{
+    self.messages.push(JSON.parse(text));
+  }});
+}}
+"""
+PAGE = (
+    '<!doctype html><meta charset="utf-8"><title>page</title><body>'
+    '<script src="/socket.io-{version}.js"></script><script>'
+    + CLIENT
+    + "var page = {{messages: []}};"
+    # A JSONP poll is a script, for which the load event of a page would wait.
+    + "window.onload = function () {{ setTimeout(function () {{"
+    + 'page = new Channel("{hornet}", "{token}", ["{channel}"], {options});'
+    + "}}); }};</script>"
+)
+
+
+@pytest.fixture
+async def web_application(js_modules: Path) -> AsyncIterator[tuple[str, list[str]]]:
+    """A web application with the clients' own browser builds; its page is the last of the list."""
+    pages: list[str] = []
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=pages[-1], content_type="text/html")
+
+    async def script(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(
+            js_modules / f"{ALIAS}{request.match_info['version']}" / "dist" / "socket.io.js"
+        )
+
+    app = web.Application()
+    app.add_routes([web.get("/", page), web.get("/socket.io-{version}.js", script)])
+    async with TestServer(app) as server:
+        yield str(server.make_url("/")), pages
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("version", OLD_VERSIONS)
+async def test_an_old_page_receives_what_a_raw_redis_publish_says(
+    browser: Browser,
+    web_application: tuple[str, list[str]],
+    server: ServerProcess,
+    valkey: Valkey,
+    backend: Backend,
+    prefix: str,
+    version: str,
+    options: str,
+) -> None:
+    origin, pages = web_application
+    channel = f"{prefix}page"
+    pages.append(
+        PAGE.format(
+            version=version,
+            hornet=server.url,
+            token=await backend.token(channel),
+            channel=channel,
+            options=OPTIONS[options],
+        )
+    )
+    page = await browser.open(origin)
+    await page.wait_for("page.messages.length === 1")
+    assert await page.evaluate("page.messages[0].msg") == "CONNECTED"
+    if options == "default":
+        await page.wait_for("page.socket.io.engine.transport.name === 'websocket'")
+    text = "Grüße 🐝 \\u2028 </script>"
+    for number in range(20):
+        message = f'{{"type": "news", "number": {number}, "text": "{text}"}}'
+        assert await publish_raw(valkey.port, channel, message) == 1
+    await page.wait_for("page.messages.length === 21")
+    assert await page.evaluate("page.messages.slice(1)") == [
+        {"type": "news", "channel": channel, "number": number, "text": "Grüße 🐝 \u2028 </script>"}
+        for number in range(20)
+    ]
+    jsonp = await page.evaluate("document.querySelectorAll('script[src*=\"j=\"]').length")
+    assert (jsonp > 0) == (options == "jsonp")
+    assert page.errors == []
