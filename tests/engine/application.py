@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
+import ssl
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
+import socketio
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from hornet.engine import Engine, EngineSettings, Handshake
-
-WAIT_S = 10.0
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; nothing tells of it, so each turn of the loop asks."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110  # there is no event to wait for
-            await asyncio.sleep(0)
+from tests.engine.caller import Caller, serving
 
 
 @dataclass(frozen=True)
@@ -39,16 +30,17 @@ class Text:
 
 
 @dataclass
-class Application:
+class Application(Caller):
     """Hooks that keep what they are told, and answer events by name."""
 
     engine: Engine = field(init=False)
-    url: str = ""
-    http: aiohttp.ClientSession = field(init=False)
-    connected: asyncio.Queue[tuple[str, Handshake]] = field(default_factory=asyncio.Queue)
-    websockets: list[aiohttp.ClientWebSocketResponse] = field(default_factory=list)
-    events: list[tuple[str, Sequence[object]]] = field(default_factory=list)
-    gone: asyncio.Queue[tuple[str, str]] = field(default_factory=asyncio.Queue)
+
+    @property
+    def sio(self) -> socketio.AsyncServer:
+        return self.engine.sio
+
+    def polls(self, eio_sid: str) -> bool:
+        return self.engine.sio.eio.sockets[eio_sid].poll is not None
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.engine.enter(sid, "all")
@@ -66,56 +58,12 @@ class Application:
     async def on_disconnect(self, sid: str, reason: str) -> None:
         self.gone.put_nowait((sid, reason))
 
-    async def last_gone(self) -> tuple[str, str]:
-        async with asyncio.timeout(WAIT_S):
-            return await self.gone.get()
-
-    async def get(self, **query: str) -> aiohttp.ClientResponse:
-        """A request to the endpoint; the response has been read."""
-        async with self.http.get(self.url, params=query) as response:
-            await response.read()
-            return response
-
-    async def open_polling(self, eio: int = 4) -> tuple[str, str]:
-        """Connect by polling; the engine's session id and Socket.IO's."""
-        opened = (await (await self.get(EIO=str(eio), transport="polling")).text()).split("\x1e")
-        eio_sid = json.loads(opened[0][opened[0].index("{") : opened[0].rindex("}") + 1])["sid"]
-        if eio == 4:
-            await self.post(eio_sid, "40")
-            await self.poll(eio_sid)
-        sid, _ = await self.connected.get()
-        return eio_sid, sid
-
-    async def post(self, eio_sid: str, body: str | bytes) -> int:
-        async with self.http.post(
-            self.url, params={"EIO": "4", "transport": "polling", "sid": eio_sid}, data=body
-        ) as response:
-            await response.read()
-            return response.status
-
-    async def poll(self, eio_sid: str) -> str:
-        """The body of the next poll."""
-        return await (await self.get(EIO="4", transport="polling", sid=eio_sid)).text()
-
-    async def websocket(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket that is closed after the test."""
-        ws: aiohttp.ClientWebSocketResponse = await self.http.ws_connect(url, **options)
-        self.websockets.append(ws)
-        return ws
-
-    async def open_websocket(self) -> tuple[aiohttp.ClientWebSocketResponse, str]:
-        """Connect by WebSocket; the socket and Socket.IO's session id."""
-        ws = await self.websocket(self.url + "?EIO=4&transport=websocket", max_msg_size=0)
-        assert (await ws.receive_str()).startswith("0{")
-        await ws.send_str("40")
-        assert (await ws.receive_str()).startswith("40{")
-        sid, _ = await self.connected.get()
-        return ws, sid
-
 
 @asynccontextmanager
 async def running(
-    settings: EngineSettings | None = None, redis_url: str | None = None
+    settings: EngineSettings | None = None,
+    redis_url: str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
     application = Application()
@@ -123,11 +71,13 @@ async def running(
     app = web.Application()
     application.engine.attach(app)
     await application.engine.start()
-    async with TestServer(app, host="127.0.0.1") as server:
-        application.url = str(server.make_url("/socket.io/"))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http:
-            try:
-                yield application
-            finally:
-                await asyncio.gather(*(ws.close() for ws in application.websockets))
-                await application.engine.stop()
+    async with (
+        serving(app, ssl_context) as origin,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http,
+    ):
+        application.url = origin + application.engine.settings.path
+        try:
+            yield application
+        finally:
+            await asyncio.gather(*(ws.close() for ws in application.websockets))
+            await application.engine.stop()

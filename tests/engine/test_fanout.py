@@ -12,7 +12,8 @@ from hornet.engine.counts import Counts
 from hornet.engine.fanout import FEW, SLICE, FanOut
 from hornet.engine.prepared import PreparedMessage
 from hornet.engine.rooms import RoomTable
-from tests.engine.application import WAIT_S, Application, Text, running, until
+from tests.engine.application import Application, Text, running
+from tests.engine.caller import WAIT_S, until
 
 
 class Recipient:

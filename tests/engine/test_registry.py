@@ -9,7 +9,8 @@ import socketio
 
 from hornet.engine.rooms import RoomTable
 from tests.conftest import Valkey
-from tests.engine.application import WAIT_S, Application, running, until
+from tests.engine.application import Application, running
+from tests.engine.caller import WAIT_S, until
 from tests.engine.test_fanout import Recipient
 
 

@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hornet.engine import Engine, EngineSettings
-from tests.engine.application import WAIT_S, Application, until
+from tests.engine.application import Application
+from tests.engine.caller import WAIT_S, until
 
 
 async def test_a_poll_that_waits_delays_no_stop() -> None:

@@ -4,7 +4,8 @@ import asyncio
 
 import aiohttp
 
-from tests.engine.application import WAIT_S, Application, Text
+from tests.engine.application import Application, Text
+from tests.engine.caller import WAIT_S
 
 SESSIONS, MESSAGES = 50, 1000
 

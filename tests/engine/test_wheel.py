@@ -3,7 +3,7 @@
 import asyncio
 
 from hornet.engine.wheel import Wheel
-from tests.engine.application import WAIT_S
+from tests.engine.caller import WAIT_S
 
 
 class Timed:

@@ -1,0 +1,86 @@
+"""What the endpoint tells, counts and takes from a request, beyond what a stock server gets wrong."""
+
+import asyncio
+import json
+
+import pytest
+
+from hornet.engine import EngineSettings
+from tests.engine.application import Application, Text, running
+
+
+async def test_refusals_are_counted_by_their_code(application: Application) -> None:
+    await application.get(EIO="4", transport="carrier")
+    for _ in range(2):
+        await application.get(EIO="2", transport="polling")
+    assert dict(application.engine.counts.refusals) == {0: 1, 5: 2}
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "address"),
+    [
+        ((), "203.0.113.9", "127.0.0.1"),
+        (("10.0.0.0/8",), "203.0.113.9", "127.0.0.1"),
+        (("127.0.0.1",), "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (("127.0.0.1", "10.0.0.0/8"), "203.0.113.9, 10.1.2.3", "203.0.113.9"),
+        (("127.0.0.1",), "203.0.113.9, nonsense", "127.0.0.1"),
+    ],
+)
+async def test_x_forwarded_for_is_believed_of_trusted_proxies_only(
+    trusted: tuple[str, ...], forwarded: str, address: str
+) -> None:
+    async with running(EngineSettings(trusted_proxies=trusted)) as application:
+        url = application.url + "?EIO=3&transport=polling"
+        async with application.http.get(url, headers={"X-Forwarded-For": forwarded}):
+            _, handshake = await application.connected.get()
+    assert (handshake.address, handshake.peer) == (address, "127.0.0.1")
+
+
+async def test_a_session_of_version_3_is_told_by_its_handshake(application: Application) -> None:
+    await application.get(EIO="3", transport="polling")
+    assert (await application.connected.get())[1].protocol == 3
+
+
+@pytest.mark.parametrize("compression", [False, True])
+async def test_a_long_message_arrives_compressed_or_not(compression: bool) -> None:
+    async with running(EngineSettings(compression=compression)) as application:
+        ws = await application.websocket(application.url + "?EIO=4&transport=websocket", compress=15)
+        assert bool(ws.compress) is compression
+        await ws.receive_str()
+        await ws.send_str("40")
+        await ws.receive_str()
+        application.engine.fan_out("all", Text("long " * 1000))
+        assert await ws.receive_str() == '42["message","' + "long " * 1000 + '"]'
+
+
+async def test_a_ping_interval_below_a_second_is_told_as_it_is() -> None:
+    async with running(EngineSettings(ping_interval_s=0.25, ping_timeout_s=0.1)) as application:
+        text = await (await application.get(EIO="4", transport="polling")).text()
+    assert json.loads(text[1:])["pingInterval"] == 250
+
+
+async def test_a_hook_that_raises_harms_nobody(application: Application) -> None:
+    ws, _ = await application.open_websocket()
+    await ws.send_str('42["fail"]')
+    await ws.send_str('421["after"]')
+    assert await ws.receive_str() == "431[]"
+    assert application.engine.counts.hook_errors == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [("4x", "parse error"), ("2", "parse error"), ("1", "transport close")]
+)
+async def test_a_session_that_ends_says_why(application: Application, body: str, reason: str) -> None:
+    eio_sid, sid = await application.open_polling()
+    await application.post(eio_sid, body)
+    assert await application.last_gone() == (sid, reason)
+
+
+async def test_of_two_polls_the_first_one_hears_that_the_session_is_over(application: Application) -> None:
+    eio_sid, sid = await application.open_polling()
+    query = {"EIO": "4", "transport": "polling", "sid": eio_sid}
+    both = await asyncio.gather(application.get(**query), application.get(**query))
+    bodies = {answer.status: await answer.text() for answer in both}
+    assert bodies[200] == "1"
+    assert json.loads(bodies[400])["code"] == 3
+    assert await application.last_gone() == (sid, "transport error")
