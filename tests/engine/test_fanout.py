@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import tracemalloc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import aiohttp
@@ -217,7 +219,9 @@ async def test_closing_sends_what_was_queued_first(
     assert received == ['42["bye"]', *([last] if last else [])]
 
 
-async def test_a_client_that_stops_reading_is_disconnected_and_delays_nobody() -> None:
+async def test_a_client_that_stops_reading_is_disconnected_and_costs_no_memory(
+    record_property: Callable[[str, object], None],
+) -> None:
     """100 MB are published; one client reads nothing, one reads all."""
     async with running(EngineSettings(send_buffer_bytes=1_048_576)) as application:
         reader, _ = await application.open_websocket()
@@ -226,17 +230,25 @@ async def test_a_client_that_stops_reading_is_disconnected_and_delays_nobody() -
         assert transport is not None
         transport.pause_reading()
         loop = asyncio.get_running_loop()
-        message = Text("x" * 100_000)
-        worst = 0.0
-        for _ in range(1000):
-            start = loop.time()
-            application.engine.fan_out("all", message)
-            async with asyncio.timeout(WAIT_S):
-                assert len(await reader.receive_str()) > 100_000
-            worst = max(worst, loop.time() - start)
+        latencies: list[float] = []
+        tracemalloc.start()
+        try:
+            for number in range(1000):
+                start = loop.time()
+                application.engine.fan_out("all", Text(f"{number:100000}"))
+                async with asyncio.timeout(WAIT_S):
+                    assert len(await reader.receive_str()) > 100_000
+                latencies.append(loop.time() - start)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
         assert await application.last_gone() == (slow_sid, "slow reader")
         assert application.engine.counts.slow_readers == 1
-        assert worst < 0.5
+        assert peak < 8_000_000
+        # For who asks (--junit-xml, -rA); how fast a shared machine is decides no test.
+        record_property("slowest message of the other client, ms", round(max(latencies) * 1000, 1))
+        record_property("peak memory, MB", round(peak / 1e6, 1))
+        print(f"slowest {max(latencies) * 1000:.1f} ms, peak {peak / 1e6:.1f} MB")
         transport.resume_reading()
         await slow.close()
 
