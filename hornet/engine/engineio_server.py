@@ -7,7 +7,6 @@ are handed over directly, without a coroutine for each.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from hornet.engine.counts import Counts
 from hornet.engine.endpoint import Endpoint
+from hornet.engine.ids import generate_ids
 from hornet.engine.payloads import Packet
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
@@ -59,6 +59,7 @@ class EngineIoServer:
         self.above: Above
         self._all_closed: asyncio.Event | None = None
         self._endpoint = Endpoint(self)
+        self._ids = generate_ids()
         self._tasks: set[asyncio.Task[Any]] = set()
         can_upgrade = {"polling", "websocket"} <= set(settings.transports)
         self._upgrades = {"polling": '["websocket"]' if can_upgrade else "[]", "websocket": "[]"}
@@ -162,8 +163,7 @@ class EngineIoServer:
         return stored()
 
     def generate_id(self) -> str:
-        """An id that nobody guesses: 120 bits."""
-        return secrets.token_urlsafe(15)
+        return next(self._ids)
 
     def start_background_task(
         self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
