@@ -49,6 +49,7 @@ class Engine:
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self._collector = Collector()
+        self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
         """For plug-ins: their own namespaces, and emitting, by python-socketio's interface.
 
@@ -142,10 +143,15 @@ class Engine:
         self._fanout.to_session(session, message)
 
     def tell(self, sid: str, message: Outgoing) -> None:
-        """Queue one message for one session, in the form it wants."""
+        """Queue one message for one session, in the form it wants.
+
+        Telling the same object to one session after the other encodes it once: it must not change.
+        """
         session = self._table.get(sid)
         if session is not None and session.is_open:
-            self._fanout.to_session(session, PreparedMessage(message))
+            if self._told is None or self._told[0] is not message:
+                self._told = message, PreparedMessage(message)
+            self._fanout.to_session(session, self._told[1])
 
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
