@@ -136,7 +136,7 @@ class Endpoint:
         takeover = Takeover(request, check_websocket_request(request), compress=self._settings.compression)
         session = self._server.open(handshake, kind | (DEFLATED if takeover.deflated else 0), transport)
         link = WebSocketLink(self._server, session, takeover.transport, deflated=takeover.deflated)
-        takeover.answer()
+        takeover.answer(session.take_frames())
         link.carry()
         return takeover.hand_over(link)
 

@@ -260,9 +260,9 @@ class Takeover:
         if extension is not None:
             self._lines += [b"\r\nSec-WebSocket-Extensions: ", extension.encode("ascii")]
 
-    def answer(self) -> None:
-        """Accept the WebSocket."""
-        self.transport.write(b"".join([*self._lines, b"\r\n\r\n"]))
+    def answer(self, frames: bytes = b"") -> None:
+        """Accept the WebSocket, and send its first ``frames`` with the same system call."""
+        self.transport.write(b"".join([*self._lines, b"\r\n\r\n", frames]))
 
     def hand_over(self, link: WebSocketLink) -> web.StreamResponse:
         """Let ``link`` have the connection, with what the client sent behind its request already.
