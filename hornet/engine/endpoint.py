@@ -6,6 +6,7 @@ Source: the Engine.IO protocol text, and the order in which the Node server chec
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from hornet.engine.engineio_server import EngineIoServer
 
 MAX_QUERY_FIELDS = 100
+
+COMMON_QUERY_CHARS = 40
+"""A query that opens a WebSocket is no longer, and is the same for most clients; one with an id is longer."""
 
 
 class Endpoint:
@@ -78,10 +82,8 @@ class Endpoint:
             raise forbidden()
         if request.method == "OPTIONS":
             return web.Response(status=204)
-        try:
-            query = parse_qs(request.rel_url.raw_query_string, True, max_num_fields=MAX_QUERY_FIELDS)
-        except ValueError:
-            raise bad_request("too many query fields") from None
+        text = request.rel_url.raw_query_string
+        query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
         transport = query.get("transport", [""])[0]
         if transport not in self._settings.transports:
             raise unknown_transport()
@@ -161,6 +163,21 @@ class Endpoint:
             address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
         headers = _parse_headers(request.headers)
         return Handshake(None, query, headers, address, protocol, peer, request.secure)
+
+
+def _parse_query(text: str) -> Query:
+    """The fields of a query string.
+
+    Raises:
+        Refusal: there are more than ``MAX_QUERY_FIELDS``.
+    """
+    try:
+        return parse_qs(text, True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise bad_request("too many query fields") from None
+
+
+_parse_common_query = lru_cache(maxsize=64)(_parse_query)
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
