@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import socketio
 from aiohttp import web
@@ -11,6 +11,7 @@ from aiohttp import web
 from hornet.core.messages import Delivery, Outgoing
 from hornet.engine.collector import Collector
 from hornet.engine.counts import Counts
+from hornet.engine.doorway import Doorway
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
 from hornet.engine.registry import LocalRegistry, RedisRegistry
@@ -61,6 +62,14 @@ class Engine:
     def attach(self, app: web.Application) -> None:
         """Answer the Socket.IO path of an application."""
         self._server.eio.attach(app, self.settings.path)
+
+    def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
+
+        The engine works without it, at a higher price for each connection. Not for an application that
+        decides in a middleware who may connect: what opens here has met none.
+        """
+        return lambda: Doorway(self._server.eio, http)
 
     async def start(self) -> None:
         """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""

@@ -114,8 +114,25 @@ class Application:
 
 
 @asynccontextmanager
+async def serving(app: web.Application, engine: Engine | None) -> AsyncIterator[str]:
+    """The endpoint's URL on a free port; behind the doorway of ``engine``, if one is given."""
+    if engine is None:
+        async with TestServer(app, host="127.0.0.1") as server:
+            yield str(server.make_url("/socket.io/"))
+        return
+    runner = web.AppRunner(app)
+    await runner.setup()
+    assert runner.server is not None
+    factory = engine.doorway(runner.server)
+    listening = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/socket.io/"
+    listening.close()
+    await runner.cleanup()
+
+
+@asynccontextmanager
 async def running(
-    settings: EngineSettings | None = None, redis_url: str | None = None
+    settings: EngineSettings | None = None, redis_url: str | None = None, *, doorway: bool = False
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
     application = Application()
@@ -123,11 +140,12 @@ async def running(
     app = web.Application()
     application.engine.attach(app)
     await application.engine.start()
-    async with TestServer(app, host="127.0.0.1") as server:
-        application.url = str(server.make_url("/socket.io/"))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http:
-            try:
-                yield application
-            finally:
-                await asyncio.gather(*(ws.close() for ws in application.websockets))
-                await application.engine.stop()
+    async with (
+        serving(app, application.engine if doorway else None) as application.url,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http,
+    ):
+        try:
+            yield application
+        finally:
+            await asyncio.gather(*(ws.close() for ws in application.websockets))
+            await application.engine.stop()
