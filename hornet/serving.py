@@ -59,18 +59,27 @@ async def _serve(config: Config) -> None:
         try:
             if not await _unless_stopped(runner.setup(), stop):
                 return
-            site = web.SockSite(runner, listening, ssl_context=tls, backlog=BACKLOG)
-            await site.start()
+            server = await _accept(app, runner, listening, tls)
             _print(banner(app[NODE], listening.getsockname()[1]))
             await stop.wait()
             log.info("Stopping")
-            await site.stop()
+            server.close()
             stop.clear()
             await _unless_stopped(
                 drain(app[NODE].engine, app[NODE].sessions, config.sessions.drain_window_s), stop
             )
         finally:
             await runner.cleanup()
+
+
+async def _accept(
+    app: web.Application, runner: web.AppRunner, listening: socket.socket, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    """Take connections from now on. New WebSockets go straight to the engine, all else to the application."""
+    assert runner.server is not None
+    factory = app[NODE].engine.doorway(runner.server)
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(factory, sock=listening, ssl=tls, backlog=BACKLOG)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

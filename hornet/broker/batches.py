@@ -19,6 +19,10 @@ from hornet.core.errors import RedisUnavailable
 MAX_BATCH = 256
 """Commands in one round trip; more wait for the next, so that no answer waits for thousands of others."""
 
+PAUSE_S = 0.005
+"""Time between two round trips while many ask: the fixed cost of one is then shared by more commands. A
+command that comes alone does not wait."""
+
 Waiting = tuple[tuple[Any, ...], asyncio.Future[Any]]
 
 
@@ -47,6 +51,7 @@ class Batches:
             while self._waiting:
                 size = min(MAX_BATCH, len(self._waiting))
                 await self._send([self._waiting.popleft() for _ in range(size)])
+                await asyncio.sleep(PAUSE_S)
         finally:
             self._sender = None
 

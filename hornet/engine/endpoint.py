@@ -5,7 +5,10 @@ Source: the Engine.IO protocol text, and the order in which the Node server chec
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -27,12 +30,15 @@ from hornet.engine.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
 from hornet.engine.session import Session
 from hornet.engine.states import State
 from hornet.engine.types import Handshake
-from hornet.engine.websocket import Takeover, WebSocketLink, check_websocket_request
+from hornet.engine.websocket import Acceptance, Takeover, WebSocketLink
 
 if TYPE_CHECKING:
     from hornet.engine.engineio_server import EngineIoServer
 
 MAX_QUERY_FIELDS = 100
+
+COMMON_QUERY_CHARS = 40
+"""A query that opens a WebSocket is no longer, and is the same for most clients; one with an id is longer."""
 
 
 class Endpoint:
@@ -78,10 +84,8 @@ class Endpoint:
             raise forbidden()
         if request.method == "OPTIONS":
             return web.Response(status=204)
-        try:
-            query = parse_qs(request.rel_url.raw_query_string, True, max_num_fields=MAX_QUERY_FIELDS)
-        except ValueError:
-            raise bad_request("too many query fields") from None
+        text = request.rel_url.raw_query_string
+        query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
         transport = query.get("transport", [""])[0]
         if transport not in self._settings.transports:
             raise unknown_transport()
@@ -118,49 +122,109 @@ class Endpoint:
         """A request that opens a session."""
         if request.method != "GET":
             raise bad_handshake_method()
-        versions = {"4": 4, "3": 3}
-        protocol = versions.get(query.get("EIO", [""])[0])
-        if protocol is None:
-            raise unsupported_version()
-        kind = VERSION_3 if protocol == 3 else 0
-        if protocol == 3 and "b64" in query:
-            kind |= TEXT_ONLY
-        if query.get("parser") == ["msgpack"]:
-            kind |= MSGPACK
-        handshake = self._parse_handshake(request, query, protocol)
+        protocol, kind = _parse_version(query)
+        headers = _parse_headers(request.headers)
         if transport == "polling":
+            handshake = self._handshake(request.transport, headers, query, protocol)
             session = self._server.open(handshake, kind, transport)
             response = dump_response(session, session.take(), query)
             response.headers["Cache-Control"] = "no-store"
             return response
-        takeover = Takeover(request, check_websocket_request(request), compress=self._settings.compression)
-        session = self._server.open(handshake, kind | (DEFLATED if takeover.deflated else 0), transport)
-        link = WebSocketLink(self._server, session, takeover.transport, deflated=takeover.deflated)
-        takeover.answer()
+        acceptance = Acceptance(headers, compress=self._settings.compression)
+        takeover = Takeover(request)
+        handshake = self._handshake(takeover.transport, headers, query, protocol)
+        return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, kind))
+
+    def open_websocket(
+        self, transport: asyncio.Transport, text: str, headers: Mapping[str, str]
+    ) -> WebSocketLink | None:
+        """Open a session on a WebSocket, for the doorway; None for what ``handle`` has to answer.
+
+        That is all but a first request that is fine. Nothing has been written or changed then.
+        """
+        if not self._may_connect(headers.get("origin")) or "websocket" not in self._settings.transports:
+            return None
+        try:
+            query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
+            if query.get("transport") != ["websocket"] or "sid" in query or "j" in query:
+                return None
+            protocol, kind = _parse_version(query)
+            acceptance = Acceptance(headers, compress=self._settings.compression)
+        except Refusal:
+            return None
+        handshake = self._handshake(transport, headers, query, protocol)
+        return self._carry(transport, acceptance, handshake, kind)
+
+    def _carry(
+        self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, kind: int
+    ) -> WebSocketLink:
+        """A new session on a WebSocket, which is accepted and opened in one write."""
+        deflated = acceptance.deflated
+        session = self._server.open(handshake, kind | (DEFLATED if deflated else 0), "websocket")
+        link = WebSocketLink(self._server, session, transport, deflated=deflated)
+        transport.write(acceptance.response + session.take_frames())
         link.carry()
-        return takeover.hand_over(link)
+        return link
 
     def _upgrade(self, session: Session, request: web.Request) -> web.StreamResponse:
         """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
-        takeover = Takeover(request, check_websocket_request(request), compress=self._settings.compression)
-        link = WebSocketLink(self._server, session, takeover.transport, deflated=takeover.deflated)
-        takeover.answer()
+        acceptance = Acceptance(request.headers, compress=self._settings.compression)
+        takeover = Takeover(request)
+        link = WebSocketLink(self._server, session, takeover.transport, deflated=acceptance.deflated)
+        takeover.transport.write(acceptance.response)
         if session.state is State.POLLING:
             link.probe()
         else:
             link.close(1000)
         return takeover.hand_over(link)
 
-    def _parse_handshake(self, request: web.Request, query: Query, protocol: int) -> Handshake:
-        transport = request.transport
+    def _handshake(
+        self,
+        transport: asyncio.BaseTransport | None,
+        headers: Mapping[str, str],
+        query: Query,
+        protocol: int,
+    ) -> Handshake:
         peername = transport.get_extra_info("peername") if transport is not None else None
         peer = peername[0] if isinstance(peername, tuple) else "unix"
         address = peer
         if self._trusted:
-            forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
+            forwarded = headers.get("x-forwarded-for", "")
             address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
-        headers = _parse_headers(request.headers)
-        return Handshake(None, query, headers, address, protocol, peer, request.secure)
+        secure = transport is not None and transport.get_extra_info("sslcontext") is not None
+        return Handshake(None, query, headers, address, protocol, peer, secure)
+
+
+def _parse_query(text: str) -> Query:
+    """The fields of a query string.
+
+    Raises:
+        Refusal: there are more than ``MAX_QUERY_FIELDS``.
+    """
+    try:
+        return parse_qs(text, True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise bad_request("too many query fields") from None
+
+
+def _parse_version(query: Query) -> tuple[int, int]:
+    """The protocol version that a first request asks for, and the kind of session that it opens.
+
+    Raises:
+        Refusal: there is no such version.
+    """
+    protocol = {"4": 4, "3": 3}.get(query.get("EIO", [""])[0])
+    if protocol is None:
+        raise unsupported_version()
+    kind = VERSION_3 if protocol == 3 else 0
+    if protocol == 3 and "b64" in query:
+        kind |= TEXT_ONLY
+    if query.get("parser") == ["msgpack"]:
+        kind |= MSGPACK
+    return protocol, kind
+
+
+_parse_common_query = lru_cache(maxsize=64)(_parse_query)
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ are handed over directly, without a coroutine for each.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -15,7 +14,9 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from hornet.engine.counts import Counts
+from hornet.engine.doorway import Doorway
 from hornet.engine.endpoint import Endpoint
+from hornet.engine.ids import generate_ids
 from hornet.engine.payloads import Packet
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
@@ -58,7 +59,11 @@ class EngineIoServer:
         self.closing: set[WebSocketLink] = set()
         self.above: Above
         self._all_closed: asyncio.Event | None = None
-        self._endpoint = Endpoint(self)
+        self.endpoint = Endpoint(self)
+        self.paths: set[bytes] = set()
+        """Where the endpoint is; known once it is attached."""
+        self.doorways: set[Doorway] = set()
+        self._ids = generate_ids()
         self._tasks: set[asyncio.Task[Any]] = set()
         can_upgrade = {"polling", "websocket"} <= set(settings.transports)
         self._upgrades = {"polling": '["websocket"]' if can_upgrade else "[]", "websocket": "[]"}
@@ -92,6 +97,8 @@ class EngineIoServer:
                     await self._all_closed.wait()
         for link in list(self.closing):
             link.abort_soon()
+        for doorway in list(self.doorways):
+            doorway.abort()
         self.wheel.stop()
 
     # For sessions --------------------------------------------------------------------------------
@@ -119,11 +126,12 @@ class EngineIoServer:
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
         """Answer requests to the path, with and without a slash at its end."""
         path = "/" + engineio_path.strip("/")
-        app.router.add_route("*", path, self.handle_request)
-        app.router.add_route("*", path + "/", self.handle_request)
+        for one in (path, path + "/"):
+            app.router.add_route("*", one, self.handle_request)
+            self.paths.add(one.encode())
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        return await self._endpoint.handle(request)
+        return await self.endpoint.handle(request)
 
     async def send(self, sid: str, data: Packet) -> None:
         session = self.sockets.get(sid)
@@ -162,8 +170,7 @@ class EngineIoServer:
         return stored()
 
     def generate_id(self) -> str:
-        """An id that nobody guesses: 120 bits."""
-        return secrets.token_urlsafe(15)
+        return next(self._ids)
 
     def start_background_task(
         self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any

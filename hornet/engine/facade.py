@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import socketio
 from aiohttp import web
@@ -11,6 +11,7 @@ from aiohttp import web
 from hornet.core.messages import Delivery, Outgoing
 from hornet.engine.collector import Collector
 from hornet.engine.counts import Counts
+from hornet.engine.doorway import Doorway
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
 from hornet.engine.registry import LocalRegistry, RedisRegistry
@@ -49,6 +50,7 @@ class Engine:
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self._collector = Collector()
+        self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
         """For plug-ins: their own namespaces, and emitting, by python-socketio's interface.
 
@@ -65,6 +67,14 @@ class Engine:
         """
         self._server.eio.attach(app, self.settings.path)
         app.on_shutdown.append(self._let_go)
+
+    def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
+
+        The engine works without it, at a higher price for each connection. Not for an application that
+        decides in a middleware who may connect: what opens here has met none.
+        """
+        return lambda: Doorway(self._server.eio, http)
 
     async def start(self) -> None:
         """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
@@ -152,10 +162,15 @@ class Engine:
         self._fanout.to_session(session, message)
 
     def tell(self, sid: str, message: Outgoing) -> None:
-        """Queue one message for one session, in the form it wants."""
+        """Queue one message for one session, in the form it wants.
+
+        Telling the same object to one session after the other encodes it once: it must not change.
+        """
         session = self._table.get(sid)
         if session is not None and session.is_open:
-            self._fanout.to_session(session, PreparedMessage(message))
+            if self._told is None or self._told[0] is not message:
+                self._told = message, PreparedMessage(message)
+            self._fanout.to_session(session, self._told[1])
 
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()

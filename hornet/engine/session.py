@@ -291,7 +291,11 @@ class Session:
         self.state = State.WEBSOCKET
         self.link, self.ws = link, transport
         if self.queue:
-            transport.write(b"".join([dump_frame(packet, self.kind) for packet in self.take()]))
+            transport.write(self.take_frames())
+
+    def take_frames(self) -> bytes:
+        """The queue as WebSocket frames; it is empty afterwards."""
+        return b"".join([dump_frame(packet, self.kind) for packet in self.take()])
 
     # Ending --------------------------------------------------------------------------------------
 

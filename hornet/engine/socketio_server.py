@@ -23,7 +23,14 @@ from hornet.engine.prepared import MSGPACK, PreparedPacket
 from hornet.engine.registry import LocalRegistry
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
-from hornet.engine.sio_packets import SioPacket, Type, parse_msgpack, parse_msgpack_text, parse_packet
+from hornet.engine.sio_packets import (
+    SioPacket,
+    Type,
+    dump_msgpack,
+    parse_msgpack,
+    parse_msgpack_text,
+    parse_packet,
+)
 from hornet.engine.types import Handshake, Hooks, Reason
 
 
@@ -169,8 +176,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         if sid is None:
             return
         session.connected()
-        data = {"sid": sid} if session.handshake.protocol == 4 else None
-        session.write_message(PreparedPacket(SioPacket(Type.CONNECT, data)))
+        session.write(_dump_connected(sid, session))
         handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
         session.do(self._greet, session, sid, handshake)
 
@@ -249,6 +255,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))
         session.close(Reason.SERVER_DISCONNECT)
+
+
+def _dump_connected(sid: str, session: Session) -> Packet:
+    """The answer to a CONNECT: each is sent once, so it takes no ``Prepared``. An id needs no escapes."""
+    if session.kind & MSGPACK:
+        data = {"sid": sid} if session.handshake.protocol == 4 else None
+        return dump_msgpack(SioPacket(Type.CONNECT, data))
+    return f'40{{"sid":"{sid}"}}' if session.handshake.protocol == 4 else "40"
 
 
 class _Environs(Mapping[str, "dict[str, Any]"]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, cast
 
@@ -220,18 +221,42 @@ class _TakenOver(web.Response):
         return None
 
 
-def check_websocket_request(request: web.BaseRequest) -> bytes:
+class Acceptance:
+    """The answer to a request that opens a WebSocket (RFC 6455, section 4.2.2), and what it agreed to.
+
+    ``headers`` has lower-case names, or knows them in any case.
+
+    Raises:
+        Refusal: the request opens no WebSocket.
+    """
+
+    __slots__ = ("deflated", "response")
+
+    def __init__(self, headers: Mapping[str, str], *, compress: bool) -> None:
+        key = check_websocket_request(headers)
+        lines = [
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+            b"Sec-WebSocket-Accept: ",
+            base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()),
+        ]
+        extension = compression.negotiate(headers.get("sec-websocket-extensions", "")) if compress else None
+        self.deflated = extension is not None
+        if extension is not None:
+            lines += [b"\r\nSec-WebSocket-Extensions: ", extension.encode("ascii")]
+        self.response = b"".join([*lines, b"\r\n\r\n"])
+
+
+def check_websocket_request(headers: Mapping[str, str]) -> bytes:
     """The key of a request that opens a WebSocket (RFC 6455, section 4.2.1).
 
     Raises:
         Refusal: it does not.
     """
-    headers = request.headers
-    key = headers.get("Sec-WebSocket-Key", "")
+    key = headers.get("sec-websocket-key", "")
     if (
-        headers.get("Upgrade", "").lower() != "websocket"
-        or "upgrade" not in headers.get("Connection", "").lower()
-        or headers.get("Sec-WebSocket-Version") != "13"
+        headers.get("upgrade", "").lower() != "websocket"
+        or "upgrade" not in headers.get("connection", "").lower()
+        or headers.get("sec-websocket-version") != "13"
     ):
         raise bad_request("not a WebSocket request")
     try:
@@ -245,26 +270,11 @@ def check_websocket_request(request: web.BaseRequest) -> bytes:
 class Takeover:
     """A connection on its way from the HTTP server to a link."""
 
-    def __init__(self, request: web.BaseRequest, key: bytes, *, compress: bool) -> None:
+    def __init__(self, request: web.BaseRequest) -> None:
         self._handler = request.protocol
         if self._handler.transport is None:
             raise bad_request("the connection is gone")
         self.transport = self._handler.transport
-        self._lines = [
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
-            b"Sec-WebSocket-Accept: ",
-            base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()),
-        ]
-        extension = (
-            compression.negotiate(request.headers.get("Sec-WebSocket-Extensions", "")) if compress else None
-        )
-        self.deflated = extension is not None
-        if extension is not None:
-            self._lines += [b"\r\nSec-WebSocket-Extensions: ", extension.encode("ascii")]
-
-    def answer(self) -> None:
-        """Accept the WebSocket."""
-        self.transport.write(b"".join([*self._lines, b"\r\n\r\n"]))
 
     def hand_over(self, link: WebSocketLink) -> web.StreamResponse:
         """Let ``link`` have the connection, with what the client sent behind its request already.

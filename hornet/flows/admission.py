@@ -28,6 +28,7 @@ from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.messages import Delivery, Message
 from hornet.core.sessions import State, Step
 from hornet.engine import Engine, Handshake
+from hornet.flows.deadlines import Deadlines
 from hornet.flows.rooms import room_of
 from hornet.flows.sessions import Session, Sessions
 from hornet.flows.settings import SessionSettings
@@ -48,7 +49,7 @@ class Admission:
         events: EventPublisher,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
+        self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
         self._sessions = sessions
         self._tokens = tokens
         self._listener = listener
@@ -63,8 +64,7 @@ class Admission:
         session = Session(sid, handshake.address)
         self._sessions.add(session)
         self._metrics.sessions_opened.inc()
-        loop = asyncio.get_running_loop()
-        session.timeout = loop.call_later(self._settings.auth_timeout_s, self._on_auth_timeout, session)
+        self._deadlines.start(session)
         log.info("Session %s opened from %s", sid, handshake.address)
         shown: object = handshake.auth
         if not shows_credentials(shown):
@@ -92,7 +92,7 @@ class Admission:
         if session is None:
             return
         session.move(Step.GONE)
-        self._stop_timeout(session)
+        self._deadlines.stop(session)
         for channel in session.channels:
             self.engine.leave(sid, room_of(channel))
             self._listener.release(channel_topic(channel))
@@ -139,12 +139,13 @@ class Admission:
 
     async def _let_in(self, session: Session, credentials: Credentials) -> None:
         """The token is consumed: the client gets in, unless it leaves or is revoked meanwhile."""
-        self._stop_timeout(session)
+        self._deadlines.stop(session)
         added = [channel for channel in credentials.channels if channel not in session.channels]
         topics = [channel_topic(channel) for channel in added]
         confirmations = [self._listener.hold(topic) for topic in topics]
         try:
-            await asyncio.gather(*confirmations)
+            if unconfirmed := [one for one in confirmations if not one.done()]:
+                await asyncio.gather(*unconfirmed)
         except BaseException:
             self._release(topics)
             raise
@@ -177,11 +178,6 @@ class Admission:
     def _on_auth_timeout(self, session: Session) -> None:
         if session.move(Step.TIMED_OUT) is State.CLOSED:
             self.close(session, answers.AUTHENTICATION_TIMEOUT)
-
-    def _stop_timeout(self, session: Session) -> None:
-        if session.timeout is not None:
-            session.timeout.cancel()
-            session.timeout = None
 
     def _tell(self, session: Session, message: Message) -> None:
         self.engine.tell(session.sid, message)

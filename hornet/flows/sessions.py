@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -19,7 +18,6 @@ class Session:
     grants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     channels: set[str] = field(default_factory=set)
     attempting: str | None = None
-    timeout: asyncio.TimerHandle | None = None
 
     def move(self, step: Step) -> State:
         """Take ``step``; the table in :mod:`hornet.core.sessions` says where it leads."""

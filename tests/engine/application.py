@@ -64,6 +64,8 @@ async def running(
     settings: EngineSettings | None = None,
     redis_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    *,
+    doorway: bool = False,
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
     application = Application()
@@ -72,7 +74,7 @@ async def running(
     application.engine.attach(app)
     await application.engine.start()
     async with (
-        serving(app, ssl_context) as origin,
+        serving(app, ssl_context, application.engine if doorway else None) as origin,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http,
     ):
         application.url = origin + application.engine.settings.path

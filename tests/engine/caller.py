@@ -15,7 +15,7 @@ import aiohttp
 import socketio
 from aiohttp import web
 
-from hornet.engine import Handshake
+from hornet.engine import Engine, Handshake
 
 WAIT_S = 10.0
 
@@ -30,20 +30,27 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def serving(
+    app: web.Application, ssl_context: ssl.SSLContext | None = None, engine: Engine | None = None
+) -> AsyncIterator[str]:
     """Serve an application on a free port with aiohttp's own defaults; yields its origin.
+
+    With an ``engine``, connections come through its doorway, as in ``hornet-server``.
 
     Not aiohttp's ``TestServer``: that one cancels the handler of a connection that is cut, which a server
     in use does not.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
+    assert runner.server is not None
+    factory = runner.server if engine is None else engine.doorway(runner.server)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        await web.SockSite(runner, listening, ssl_context=ssl_context).start()
+        server = await asyncio.get_running_loop().create_server(factory, sock=listening, ssl=ssl_context)
         scheme = "https" if ssl_context else "http"
         try:
             yield f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
         finally:
+            server.close()
             await runner.cleanup()
 
 

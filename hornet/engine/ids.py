@@ -1,0 +1,26 @@
+"""Ids that nobody guesses, at little cost.
+
+Asking the system for the randomness of one id costs more than all else about it, so it is asked for many at a
+time. What is kept is as secret as the ids in use beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator
+
+ID_BYTES = 15
+"""120 bits. A multiple of 3: in base 64 each id takes whole characters, so a block of them can be cut."""
+
+ID_CHARS = ID_BYTES * 4 // 3
+
+IDS_PER_BLOCK = 256
+
+
+def generate_ids() -> Iterator[str]:
+    """Ids of ``ID_CHARS`` characters that are safe in URLs, JSON and names of rooms, without end."""
+    while True:
+        block = base64.urlsafe_b64encode(secrets.token_bytes(ID_BYTES * IDS_PER_BLOCK)).decode("ascii")
+        for at in range(0, len(block), ID_CHARS):
+            yield block[at : at + ID_CHARS]
