@@ -3,6 +3,7 @@
 The application is the same as in ``reference/server.mjs``: what a test asks for by an event, it does.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -37,8 +38,11 @@ async def serving() -> AsyncIterator[str]:
     await engine.start()
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield "http://{}:{}".format(*runner.addresses[0])
+    assert runner.server is not None
+    doorway = engine.doorway(runner.server)  # as hornet-server has it
+    listening = await asyncio.get_running_loop().create_server(doorway, "127.0.0.1", 0)
+    yield "http://{}:{}".format(*listening.sockets[0].getsockname())
+    listening.close()
     await engine.stop()
     await runner.cleanup()
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hornet.engine.doorway import parse_request
-from tests.engine.application import WAIT_S, Application, running
+from tests.engine.application import Application, running
+from tests.engine.caller import WAIT_S
 
 PLAIN = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
