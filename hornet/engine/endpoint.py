@@ -122,6 +122,8 @@ class Endpoint:
         """A request that opens a session."""
         if request.method != "GET":
             raise bad_handshake_method()
+        if not self._server.is_accepting:
+            raise bad_request("the server is stopping", 503)
         protocol, kind = _parse_version(query)
         headers = _parse_headers(request.headers)
         if transport == "polling":
@@ -143,6 +145,8 @@ class Endpoint:
         That is all but a first request that is fine. Nothing has been written or changed then.
         """
         if not self._may_connect(headers.get("origin")) or "websocket" not in self._settings.transports:
+            return None
+        if not self._server.is_accepting:
             return None
         try:
             query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)

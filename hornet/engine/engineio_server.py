@@ -63,6 +63,7 @@ class EngineIoServer:
         self.paths: set[bytes] = set()
         """Where the endpoint is; known once it is attached."""
         self.doorways: set[Doorway] = set()
+        self.is_accepting = True
         self._ids = generate_ids()
         self._tasks: set[asyncio.Task[Any]] = set()
         can_upgrade = {"polling", "websocket"} <= set(settings.transports)

@@ -82,6 +82,10 @@ class Engine:
         self._server.manager_initialized = True
         self._registry.initialize()
 
+    def stop_accepting(self) -> None:
+        """Refuse new sessions from now on (503); those that are there stay."""
+        self._server.eio.is_accepting = False
+
     async def stop(self) -> None:
         """Close every session (clients reconnect elsewhere by themselves), and return when all hooks have."""
         eio = self._server.eio
@@ -96,7 +100,8 @@ class Engine:
         self._collector.stop()
 
     async def _let_go(self, _: web.Application | None = None) -> None:
-        """Close every session."""
+        """Close every session. One that opened now would be waited for by whoever stops the application."""
+        self.stop_accepting()
         for session in list(self._registry.sessions.values()):
             self._fanout.flush(session)
             session.close(Reason.SHUTDOWN, 1001)

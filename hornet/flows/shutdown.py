@@ -17,6 +17,7 @@ STEPS_PER_S = 20
 
 async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
     """Return when every session is gone. Their clients reconnect by themselves."""
+    engine.stop_accepting()  # a client that is let go may still have a connection to this node
     leaving = sessions.all()
     for session in leaving:
         engine.send(session.sid, SHUTDOWN_EVENT, {})

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hornet.engine import Engine, EngineSettings
-from tests.engine.application import Application
+from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until
 
 
@@ -34,3 +35,17 @@ async def test_a_poll_that_waits_delays_no_stop() -> None:
             await server.close()
         assert await poll == "1"
     assert await hooks.last_gone() == (sid, "server shutting down")
+
+
+async def test_a_node_that_stops_takes_no_new_session_and_keeps_those_it_has() -> None:
+    async with running() as application:
+        ws, _ = await application.open_websocket()
+        application.engine.stop_accepting()
+        refused = await application.get(EIO="4", transport="polling")
+        assert refused.status == 503
+        assert await refused.json() == {"code": 3, "message": "the server is stopping"}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as error:
+            await application.open_websocket()
+        assert error.value.status == 503
+        await ws.send_str('42["echo",1]')
+        assert await ws.receive_str() == '42["echo",1]'
