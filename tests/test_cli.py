@@ -166,9 +166,7 @@ def test_ctrl_c_ends_a_command_without_a_word() -> None:
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)
-            with suppress(
-                subprocess.TimeoutExpired
-            ):  # one that comes amid a callback of the interpreter is lost
+            with suppress(subprocess.TimeoutExpired):  # Python loses one amid a callback
                 process.wait(2)
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
