@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -106,8 +105,6 @@ def create_app(config: Config | None = None) -> web.Application:
         try:
             await listener.hold(CONTROL_TOPIC)
             await engine.start()
-            gc.collect()
-            gc.freeze()  # what lives as long as the server need not be looked at again
             yield
             await engine.stop()
             await events.flush(EVENT_FLUSH_S)
