@@ -16,6 +16,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from hornet.core.addresses import client_address, parse_networks
+from hornet.core.forwarded import HOPS
 from hornet.engine.errors import (
     Refusal,
     bad_handshake_method,
@@ -49,6 +50,8 @@ class Endpoint:
         self._settings = server.settings
         self._any_origin = "*" in server.settings.allowed_origins
         self._trusted = parse_networks(server.settings.trusted_proxies)
+        self._forwarded = server.settings.forwarded_header.lower()
+        self._hops = HOPS[server.settings.forwarded_header]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
@@ -193,8 +196,7 @@ class Endpoint:
         peer = peername[0] if isinstance(peername, tuple) else "unix"
         address = peer
         if self._trusted:
-            forwarded = headers.get("x-forwarded-for", "")
-            address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
+            address = client_address(peer, self._hops(headers.get(self._forwarded, "")), self._trusted)
         secure = transport is not None and transport.get_extra_info("sslcontext") is not None
         return Handshake(None, query, headers, address, protocol, peer, secure)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hornet.core.forwarded import HOPS
 from hornet.core.options import option
 
 
@@ -30,5 +31,17 @@ class EngineSettings:
         ("*",), doc="Origins whose pages may connect; `*` allows all of them.", unit="origins"
     )
     trusted_proxies: tuple[str, ...] = option(
-        (), doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed.", unit="networks"
+        (),
+        doc="Addresses or CIDR blocks of proxies that are believed about whom they speak for.",
+        unit="networks",
     )
+    forwarded_header: str = option(
+        "X-Forwarded-For",
+        doc="The header in which those proxies name the client's address: `X-Forwarded-For` or `Forwarded`. "
+        "The other one is not looked at, since a proxy that does not set it passes on a client's own.",
+        unit="header",
+    )
+
+    def __post_init__(self) -> None:
+        if self.forwarded_header not in HOPS:
+            raise ValueError(f"forwarded_header {self.forwarded_header!r} is not {' or '.join(HOPS)}")
