@@ -16,6 +16,8 @@ TITLES = {
     "server": "Server",
     "redis": "Redis",
     "sessions": "Sessions",
+    "authentication": "Authentication",
+    "backend": "Backend",
     "engine": "Socket.IO",
     "log": "Log",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -25,10 +25,18 @@ from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
+from hornet.broker.user_sessions import UserSessionStore
 from hornet.config import Config
+from hornet.core.addresses import parse_networks
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.authenticators import Authenticator
+from hornet.flows.authenticators.backend import BackendAuthenticator
+from hornet.flows.authenticators.headers import HeaderAuthenticator
+from hornet.flows.authenticators.plugins import load_authenticators
+from hornet.flows.authenticators.tokens import TokenAuthenticator
+from hornet.flows.authenticators.user_sessions import UserSessionAuthenticator
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
@@ -69,8 +77,13 @@ class Node:
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
 
 
-def create_app(config: Config | None = None) -> web.Application:
+def create_app(
+    config: Config | None = None, *, authenticators: Iterable[Authenticator] = ()
+) -> web.Application:
     """The whole server as an application to run, mount or extend. Starting it connects to Redis.
+
+    ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
+    cleaned up.
 
     Raises:
         SetupError: here for a malformed setting, at start-up for a Redis that can't be used.
@@ -93,10 +106,21 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     subscriptions = Subscriptions(listener, signals)
     users = Users(sessions)
-    admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
+    headers = HeaderAuthenticator(config.authentication, parse_networks(config.engine.trusted_proxies))
+    ways = [
+        *authenticators,
+        *load_authenticators(config.authentication.authenticators),
+        headers,
+        *([BackendAuthenticator(config.backend)] if config.backend.backend_uri else []),
+        UserSessionAuthenticator(UserSessionStore(client)),
+        TokenAuthenticator(tokens, sessions, events, signals),  # last: it takes every message
+    ]
+    admission = Admission(
+        config.sessions, ways, headers.attributes_of, sessions, subscriptions, users, signals, metrics
+    )
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
     router = Router(metrics)
-    router.on("message", admission.on_message, needs_authentication=False)
+    admission.listen(router)
     hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
     admission.engine = fanout.engine = subscriptions.engine = engine
@@ -132,6 +156,8 @@ def create_app(config: Config | None = None) -> web.Application:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for way in ways:
+                await way.aclose()
             await client.aclose()
             if node.embedded is not None:
                 await node.embedded.stop()

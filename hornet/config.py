@@ -23,7 +23,7 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import SessionSettings
+from hornet.flows.settings import AuthenticationSettings, BackendSettings, SessionSettings
 from hornet.web.settings import ServerSettings
 
 ENVIRONMENT_PREFIX = "HORNET_"
@@ -53,12 +53,18 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
+    backend: BackendSettings = field(default_factory=BackendSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
         for one in options():
             _check(one, getattr(getattr(self, one.section), one.field))
+        if not self.engine.trusted_proxies:
+            for name in ("user_header", "attribute_headers"):
+                if getattr(self.authentication, name):
+                    raise ValueError(f"{name} needs trusted_proxies: from anyone else headers are ignored")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:token:<token>``    SET      the channels of a one-time token; expires (120 s by default)
 ``{hornet:token:<token>}:grant``
                             string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
+``hornet:user-session:<user>``
+                            string   the session id that proves to be this user; expires if so set
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
@@ -44,6 +46,10 @@ def grant_key(token: str) -> str:
 def may_have_grant(token: str) -> bool:
     """False for a token with a brace: no connector makes them, and a Cluster would find another slot."""
     return "{" not in token and "}" not in token
+
+
+def user_session_key(user: str) -> str:
+    return f"hornet:user-session:{user}"
 
 
 def claim_key(node: str) -> str:

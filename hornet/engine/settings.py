@@ -39,7 +39,7 @@ class EngineSettings:
         "X-Forwarded-For",
         doc="The header in which those proxies name the client's address: `X-Forwarded-For` or `Forwarded`. "
         "The other one is not looked at, since a proxy that does not set it passes on a client's own.",
-        unit="header",
+        unit="X-Forwarded-For or Forwarded",
     )
 
     def __post_init__(self) -> None:
