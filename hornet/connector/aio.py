@@ -63,6 +63,14 @@ class AsyncConnector:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
         return int(await self.redis.execute_command(*commands.disconnect_command(tokens)))
 
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None:
+        """See :meth:`hornet.connector.Connector.set_user_session`."""
+        await self.redis.execute_command(*commands.set_user_session_command(user, session_id, ttl))
+
+    async def remove_user_session(self, user: str | int) -> bool:
+        """See :meth:`hornet.connector.Connector.remove_user_session`."""
+        return bool(await self.redis.execute_command(*commands.remove_user_session_command(user)))
+
     async def subscribe(self) -> AsyncIterator[commands.Event]:
         """See :meth:`hornet.connector.Connector.subscribe`."""
         async with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:

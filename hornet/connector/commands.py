@@ -13,12 +13,14 @@ from hornet.broker.keys import (
     channel_topic,
     grant_key,
     token_key,
+    user_session_key,
 )
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.grants import Grant, dump_grant, parse_user_id
 from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.messages import parse_publish
 from hornet.core.tokens import is_token
+from hornet.core.user_sessions import is_session_id
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,29 @@ def disconnect_command(tokens: str | Iterable[str]) -> Command:
     if not all(is_token(token) for token in listed):
         raise ValueError("tokens are non-empty strings")
     return ("PUBLISH", CONTROL_TOPIC, dump_json({"type": "disconnect_tokens", "tokens": listed}))
+
+
+def set_user_session_command(user: str | int, session_id: str, ttl_s: int | None) -> Command:
+    """Have ``session_id`` prove to be ``user``; the one registered before counts no more.
+
+    Raises:
+        ValueError: no user id, no session id, or a life shorter than a second.
+    """
+    if not is_session_id(session_id):
+        raise ValueError("a session id is text of 1 to 512 characters")
+    if ttl_s is not None and ttl_s < 1:
+        raise ValueError("a session id lives at least one second")
+    expiry = () if ttl_s is None else ("EX", str(ttl_s))
+    return ("SET", user_session_key(parse_user_id(user)), session_id, *expiry)
+
+
+def remove_user_session_command(user: str | int) -> Command:
+    """Let no session id prove to be ``user`` any more.
+
+    Raises:
+        ValueError: no user id.
+    """
+    return ("DEL", user_session_key(parse_user_id(user)))
 
 
 def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:

@@ -28,6 +28,10 @@ class Shape(Protocol):
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int: ...
 
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None: ...
+
+    async def remove_user_session(self, user: str | int) -> bool: ...
+
     def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]: ...
 
     async def close(self) -> None: ...
@@ -76,6 +80,12 @@ class Threaded:
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         return await in_thread(self._connector.disconnect_tokens, tokens)
+
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None:
+        await in_thread(self._connector.set_user_session, user, session_id, ttl)
+
+    async def remove_user_session(self, user: str | int) -> bool:
+        return await in_thread(self._connector.remove_user_session, user)
 
     async def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         events = self._connector.subscribe()
