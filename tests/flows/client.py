@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -13,14 +15,16 @@ WAIT_S = 5.0
 class Client:
     """Connected on entry. Events wait in order until :meth:`event` takes them."""
 
-    def __init__(self, url: str, auth: object, query: str) -> None:
+    def __init__(self, url: str, auth: object, query: str, headers: Mapping[str, str] | None = None) -> None:
         self._url = f"{url}socket.io/?EIO=4&transport=websocket{query}"
         self._auth = auth
+        self._headers = headers
+        self._kept: deque[str] = deque()
         self.sid = ""
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession()
-        self._ws = await self._session.ws_connect(self._url)
+        self._ws = await self._session.ws_connect(self._url, headers=self._headers)
         assert (await self._packet()).startswith("0{")
         await self._ws.send_str("40" + (json.dumps(self._auth) if self._auth is not None else ""))
         connected = await self._packet()
@@ -39,6 +43,14 @@ class Client:
 
     async def emit(self, *event: object) -> None:
         await self._ws.send_str("42" + json.dumps(event))
+
+    async def call(self, *event: object) -> Any:
+        """Emit with an acknowledgement and return its argument; the events before it are kept for later."""
+        await self._ws.send_str("421" + json.dumps(event))
+        while not (packet := await self._receive()).startswith("431"):
+            self._kept.append(packet)
+        arguments = json.loads(packet[3:])
+        return arguments[0] if arguments else None
 
     async def show(self, token: str, *channels: str) -> None:
         """Send credentials the classic way."""
@@ -66,6 +78,9 @@ class Client:
         assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     async def _packet(self) -> str:
+        return self._kept.popleft() if self._kept else await self._receive()
+
+    async def _receive(self) -> str:
         while True:
             async with asyncio.timeout(WAIT_S):
                 packet: str = await self._ws.receive_str()

@@ -1,6 +1,6 @@
 """A whole node in the test's own event loop, and clients that speak to it over real WebSockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +9,10 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from hornet.app import NODE, Node, create_app
-from hornet.broker.settings import RedisSettings
-from hornet.config import Config
+from hornet.config import load_config
 from hornet.connector import AsyncConnector
-from hornet.flows.settings import SessionSettings
-from hornet.web.settings import ServerSettings
+from hornet.flows.authenticators import Authenticator
+from hornet.flows.sessions import Session
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
@@ -32,6 +31,12 @@ class Running:
         assert (await client.message())["type"] == "connected"
         return client
 
+    def session(self, client: Client) -> Session:
+        """The node's side of a client's session."""
+        session = self.node.sessions.get(client.sid)
+        assert session is not None
+        return session
+
     async def wait_until_empty(self) -> None:
         """Return when the node has seen all its sessions leave."""
 
@@ -49,19 +54,18 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
     """Starts nodes on the shared Valkey; they and their clients are gone after the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(auth_timeout_s: float = 10) -> Running:
-            config = Config(
-                server=ServerSettings(demo=False),
-                redis=RedisSettings(redis=valkey.url),
-                sessions=SessionSettings(auth_timeout_s=auth_timeout_s),
-            )
-            app = create_app(config)
+        async def start(
+            auth_timeout_s: float = 10, authenticators: Iterable[Authenticator] = (), **options: Any
+        ) -> Running:
+            flags = {"demo": False, "redis": valkey.url, "auth_timeout": auth_timeout_s, **options}
+            app = create_app(load_config(flags, {}), authenticators=authenticators)
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)
 
-            async def connect(auth: object = None, query: str = "") -> Client:
-                return await stack.enter_async_context(Client(str(server.make_url("/")), auth, query))
+            async def connect(auth: object = None, query: str = "", **headers: str) -> Client:
+                url = str(server.make_url("/"))
+                return await stack.enter_async_context(Client(url, auth, query, headers))
 
             return Running(app[NODE], connect)
 
