@@ -18,6 +18,7 @@ TITLES = {
     "sessions": "Sessions",
     "authentication": "Authentication",
     "backend": "Backend",
+    "channels": "Channels",
     "engine": "Socket.IO",
     "log": "Log",
 }

@@ -23,7 +23,8 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import AuthenticationSettings, BackendSettings, SessionSettings
+from hornet.flows.authenticators.settings import AuthenticationSettings, BackendSettings
+from hornet.flows.settings import ChannelSettings, SessionSettings
 from hornet.web.settings import ServerSettings
 
 ENVIRONMENT_PREFIX = "HORNET_"
@@ -55,6 +56,7 @@ class Config:
     sessions: SessionSettings = field(default_factory=SessionSettings)
     authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
     backend: BackendSettings = field(default_factory=BackendSettings)
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

@@ -17,7 +17,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows": {"core", "engine", "broker", "metrics"},
     "web": {"core", "flows"},
     "connector": {"core", "broker.keys"},
-    "config": {"core", "broker.settings", "engine.settings", "flows.settings", "web.settings"},
+    "config": {
+        "core",
+        *("broker.settings", "engine.settings", "web.settings"),
+        *("flows.settings", "flows.authenticators.settings"),
+    },
     "app": ABOVE | {"_version"},
     "serving": ABOVE | {"_version", "app"},
     "cli": ABOVE | {"_version", "serving"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from hornet.core.messages import Delivery
 from hornet.core.sessions import State, Step
 from hornet.engine import Engine, Handshake
 from hornet.flows.authenticators.protocol import MESSAGE, Answer, Authenticator, Event, Shown, Where
+from hornet.flows.authenticators.tokens import TokenAuthenticator
 from hornet.flows.deadlines import Deadlines
 from hornet.flows.router import Router
 from hornet.flows.sessions import Session, Sessions
@@ -44,6 +46,7 @@ class Admission:
         self,
         settings: SessionSettings,
         authenticators: Sequence[Authenticator],
+        tokens: TokenAuthenticator,
         attributes_of: Attributes,
         sessions: Sessions,
         subscriptions: Subscriptions,
@@ -53,7 +56,8 @@ class Admission:
     ) -> None:
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
         self._max_attempts = settings.max_attempts
-        self._authenticators = authenticators
+        self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
+        self._tokens = tokens
         self._attributes_of = attributes_of
         self._sessions = sessions
         self._subscriptions = subscriptions
@@ -118,6 +122,25 @@ class Admission:
         self._metrics.admitted.inc()
         return True
 
+    async def redeem(self, session: Session, credentials: Credentials) -> bool:
+        """Use a token up for the session, which gets all of it but the channels asked for.
+
+        Those are for the caller to act on. False when the session ended meanwhile.
+
+        Raises:
+            RefusedCredentials: the token does not open them; nothing has changed.
+            RedisUnavailable: not known whether it was consumed.
+        """
+        self._checking[session] = credentials
+        try:
+            grant = await self._tokens.check(credentials)
+            if not await self._let_in(session, replace(grant, channels=())):
+                return False
+        finally:
+            self._checking.pop(session, None)
+        self._tokens.accepted(session, credentials)
+        return True
+
     def close(self, session: Session, code: str) -> None:
         """Tell a session why and end it for good; a stock client will not come back by itself."""
         self._end_with(session, code, answers.error(code))
@@ -131,18 +154,17 @@ class Admission:
                 del self._checking[session]
 
     async def _enter(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
-        """Subscribe the session and say whose it is: both, or neither."""
-        added = [channel for channel in grant.channels if channel not in session.channels]
-        if not await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still):
-            return False
+        """Say whose the session is, and subscribe it: both, or neither."""
+        arrives = grant.user is not None and session.user is None
         if grant.user is not None:
-            try:
-                await self._users.arrive(session, grant)
-            except BaseException:
-                for channel in added:
-                    self._subscriptions.leave(session, channel, By.CLIENT)
-                raise
-        return True
+            await self._users.arrive(session, grant)
+        joined = False
+        try:
+            joined = await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still)
+        finally:
+            if arrives and not joined:
+                self._users.depart(session)
+        return joined
 
     async def _on_message(self, session: Session, args: Sequence[object]) -> None:
         """It is answered by an event of the same name; an acknowledgement says nothing more."""
@@ -185,10 +207,7 @@ class Admission:
     async def _attempt(self, session: Session, authenticator: Authenticator, claim: Any) -> object:
         self._checking[session] = claim
         try:
-            grant = await _check(authenticator, claim)
-            if not await self.admit(session, grant, still=lambda: session in self._checking):
-                if session.state is not State.CLOSED:
-                    self.close(session, answers.TOKEN_REVOKED)
+            if not await self._let_in(session, await _check(authenticator, claim)):
                 return _error(answers.refused(answers.TOKEN_REVOKED))
         except RefusedCredentials as refused:
             return self._refuse(session, authenticator, refused)
@@ -200,6 +219,14 @@ class Admission:
         session.failures = 0
         self._answer(session, authenticator.accepted(session, claim))
         return {"ok": True} if session.user is None else {"ok": True, "user": session.user}
+
+    async def _let_in(self, session: Session, grant: Grant) -> bool:
+        """Admit it, unless what it showed was revoked while it was checked: then it is closed."""
+        if await self.admit(session, grant, still=lambda: session in self._checking):
+            return True
+        if session.state is not State.CLOSED:
+            self.close(session, answers.TOKEN_REVOKED)
+        return False
 
     def _refuse(self, session: Session, authenticator: Authenticator, why: RefusedCredentials) -> object:
         if session.move(Step.REFUSED) is not State.CLOSED:

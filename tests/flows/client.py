@@ -19,8 +19,9 @@ class Client:
         self._url = f"{url}socket.io/?EIO=4&transport=websocket{query}"
         self._auth = auth
         self._headers = headers
-        self._kept: deque[str] = deque()
         self.sid = ""
+        self._asked = 0
+        self._unread: deque[str] = deque()
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession()
@@ -44,13 +45,17 @@ class Client:
     async def emit(self, *event: object) -> None:
         await self._ws.send_str("42" + json.dumps(event))
 
-    async def call(self, *event: object) -> Any:
-        """Emit with an acknowledgement and return its argument; the events before it are kept for later."""
-        await self._ws.send_str("421" + json.dumps(event))
-        while not (packet := await self._receive()).startswith("431"):
-            self._kept.append(packet)
-        arguments = json.loads(packet[3:])
-        return arguments[0] if arguments else None
+    async def ask(self, *event: object) -> Any:
+        """What acknowledges the event; events that come before it wait for their turn."""
+        self._asked += 1
+        await self._ws.send_str(f"42{self._asked}{json.dumps(event)}")
+        start = f"43{self._asked}["
+        while True:
+            packet = await self._receive()
+            if packet.startswith(start):
+                [answer] = json.loads(packet[len(start) - 1 :])
+                return answer
+            self._unread.append(packet)
 
     async def show(self, token: str, *channels: str) -> None:
         """Send credentials the classic way."""
@@ -78,7 +83,7 @@ class Client:
         assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     async def _packet(self) -> str:
-        return self._kept.popleft() if self._kept else await self._receive()
+        return self._unread.popleft() if self._unread else await self._receive()
 
     async def _receive(self) -> str:
         while True:

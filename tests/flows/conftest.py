@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from hornet.config import load_config
 from hornet.connector import AsyncConnector
 from hornet.flows.authenticators import Authenticator
 from hornet.flows.sessions import Session
+from hornet.flows.settings import ChannelSettings
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
@@ -21,6 +22,7 @@ from tests.flows.client import Client
 @dataclass(frozen=True)
 class Running:
     node: Node
+    stop: Callable[[], Awaitable[None]]
     connect: Callable[..., Awaitable[Client]]
 
     async def connect_with_token(self, *channels: str, **carried: Any) -> Client:
@@ -55,10 +57,16 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            auth_timeout_s: float = 10, authenticators: Iterable[Authenticator] = (), **options: Any
+            auth_timeout_s: float = 10,
+            channels: ChannelSettings | None = None,
+            ways: Iterable[Authenticator] = (),
+            **options: Any,
         ) -> Running:
             flags = {"demo": False, "redis": valkey.url, "auth_timeout": auth_timeout_s, **options}
-            app = create_app(load_config(flags, {}), authenticators=authenticators)
+            config = load_config(flags, {})
+            if channels is not None:
+                config = replace(config, channels=channels)
+            app = create_app(config, authenticators=ways)
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)
@@ -67,7 +75,7 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
                 url = str(server.make_url("/"))
                 return await stack.enter_async_context(Client(url, auth, query, headers))
 
-            return Running(app[NODE], connect)
+            return Running(app[NODE], server.close, connect)
 
         yield start
 

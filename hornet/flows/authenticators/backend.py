@@ -14,8 +14,8 @@ from hornet.core.access_tokens import FIELDS, parse_access_token, parse_profile
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.flows.authenticators.protocol import Answer, Authenticator, Event, Shown, Where
+from hornet.flows.authenticators.settings import BackendSettings
 from hornet.flows.sessions import Session
-from hornet.flows.settings import BackendSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant, parse_user_id
 from hornet.engine import Handshake
 from hornet.flows.authenticators.protocol import Answer, Authenticator, Shown, Where
+from hornet.flows.authenticators.settings import AuthenticationSettings
 from hornet.flows.sessions import Session
-from hornet.flows.settings import AuthenticationSettings
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import pytest
 from hornet.connector import AsyncConnector
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
-from tests.e2e.waiting import eventually
 from tests.flows.authenticators.user_api import UserApi
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
@@ -19,7 +18,7 @@ CLOSED = ("socket:closed", {"reason": "Maximum authentication attempts reached"}
 
 async def authenticate(client: Client, shown: object) -> object:
     """Emit ``user:authenticate`` and return the acknowledgement's argument."""
-    return await client.call("user:authenticate", shown)
+    return await client.ask("user:authenticate", shown)
 
 
 @pytest.mark.parametrize("shown", ["user-7", {"access_token": "user-7"}, {"accessToken": "user-7"}])
@@ -179,10 +178,7 @@ async def test_a_client_that_leaves_while_it_is_checked_leaves_nothing_behind(
     api.release.set()
     await asking.wait_until_empty()
 
-    async def users() -> list[str]:
-        return asking.node.sessions.users()
-
-    await eventually(users, [])
+    assert asking.node.sessions.users() == []
 
 
 async def test_without_a_backend_the_event_is_unknown(running: Running) -> None:
