@@ -27,7 +27,7 @@ async def log_in(client: Client, name: str) -> None:
     assert (await client.message())["type"] == "connected"
 
 
-async def test_nothing_is_left_of_what_was_granted(start_node: StartNode, redis: Redis, prefix: str) -> None:
+async def test_nothing_is_left_of_what_was_granted(start_node: StartNode, prefix: str) -> None:
     running = await start_node(ways=[Named()])
     client = await running.connect()
     await log_in(client, prefix)
@@ -35,7 +35,7 @@ async def test_nothing_is_left_of_what_was_granted(start_node: StartNode, redis:
     session = running.session(client)
     assert (session.user, session.info, session.channels) == (None, None, {})
     assert (session.publish, session.attributes) == ((), None)
-    answer = await client.ask("hornet:subscribe", {"channel": "x"})
+    answer = await client.ask("hornet:subscribe", {"pattern": {"a": "b"}})
     assert answer["error"]["code"] == "NOT_AUTHENTICATED"
 
 
