@@ -16,6 +16,8 @@ class Counts:
     """Sessions ended, by reason."""
     refusals: Counter[int] = field(default_factory=Counter)
     """HTTP requests refused, by Engine.IO error code (0 to 5)."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Connections refused or cut for one of our own reasons, by its code."""
     malformed: Counter[str] = field(default_factory=Counter)
     """Broken input from clients, by what was wrong."""
     upgrades: int = 0
