@@ -16,6 +16,7 @@ TITLES = {
     "server": "Server",
     "redis": "Redis",
     "sessions": "Sessions",
+    "limits": "Limits of a session",
     "engine": "Socket.IO",
     "log": "Log",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -25,7 +25,7 @@ from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
-from hornet.config import Config
+from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
@@ -33,9 +33,10 @@ from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
+from hornet.flows.limits import LimitedHooks
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
-from hornet.flows.signals import Signals
+from hornet.flows.signals import Signal, Signals
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.users import Users
@@ -64,6 +65,16 @@ class Node:
     signals: Signals
     nodes: Nodes
     embedded: EmbeddedValkey | None = None
+    reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
+    """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
+
+    def reload(self, wanted: Config) -> None:
+        """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
+        self.config, changed, need_restart = take_reloadable(self.config, wanted)
+        self.reloaded.send(self.config)
+        log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")
+        if need_restart:
+            log.warning("Only a restart can change: %s", ", ".join(need_restart))
 
 
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
@@ -91,18 +102,27 @@ def create_app(config: Config | None = None) -> web.Application:
         receive,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
-    subscriptions = Subscriptions(listener, signals)
+    subscriptions = Subscriptions(listener, signals, config.limits)
     users = Users(sessions)
     admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
-    hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
+    hooks = LimitedHooks(
+        SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
+        config.limits,
+        metrics,
+    )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
-    admission.engine = fanout.engine = subscriptions.engine = engine
+    admission.engine = fanout.engine = subscriptions.engine = hooks.engine = engine
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
     demo = Demo(client, tokens) if config.server.demo else None
 
+    def follow(config: Config) -> None:
+        engine.configure(config.engine)
+        hooks.settings = subscriptions.limits = config.limits
+
+    node.reloaded.connect(follow)
     _watch(node, events)
 
     app = web.Application()
@@ -153,6 +173,7 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
     totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
     totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
+    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
     totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})

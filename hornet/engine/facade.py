@@ -82,6 +82,10 @@ class Engine:
         self._server.manager_initialized = True
         self._registry.initialize()
 
+    def configure(self, settings: EngineSettings) -> None:
+        """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
+        self.settings = self._server.eio.settings = settings
+
     def stop_accepting(self) -> None:
         """Refuse new sessions from now on (503); those that are there stay."""
         self._server.eio.is_accepting = False
