@@ -209,7 +209,7 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_it_should_be(
         ("log_level", "loud", "log_level"),
         ("log_format", "xml", "log_format"),
         ("max_sessions_per_address", "0", "max_sessions_per_address"),
-        ("max_events_per_s", "nan", "max_events_per_s"),
+        ("max_event_rate", "nan", "max_event_rate"),
         ("tls_cert", "cert.pem", "tls_key"),
     ],
 )

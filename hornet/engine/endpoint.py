@@ -49,7 +49,7 @@ ADVICE = {
     ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see that it "
     "passes the Host header on.",
     TOO_MANY_SESSIONS: "If that is a proxy, name it in trusted_proxies; else see max_sessions_per_address.",
-    TOO_MANY_CONNECTIONS: "If that is a proxy, name it in trusted_proxies; else see max_connects_per_s.",
+    TOO_MANY_CONNECTIONS: "If that is a proxy, name it in trusted_proxies; else see max_connect_rate.",
 }
 """What an operator can do about each refusal that may be none of the client's fault."""
 
@@ -210,7 +210,7 @@ class Endpoint:
         settings, now = self._server.settings, asyncio.get_running_loop().time()
         try:
             self._server.addresses.check_next(
-                handshake.address, settings.max_sessions_per_address, settings.max_connects_per_s, now
+                handshake.address, settings.max_sessions_per_address, settings.max_connect_rate, now
             )
         except OverLimit as limit:
             raise over_limit(limit) from None

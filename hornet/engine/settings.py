@@ -51,7 +51,7 @@ class EngineSettings:
         unit="sessions",
         reloads=True,
     )
-    max_connects_per_s: float = option(
+    max_connect_rate: float = option(
         100.0,
         doc="New sessions per second of one client address; twice as many may come at once.",
         unit="sessions/s",

@@ -28,7 +28,7 @@ class _Pace:
 
 
 class LimitedHooks:
-    """The hooks of a node, with at most ``max_events_per_s`` of each session let through to them.
+    """The hooks of a node, with at most ``max_event_rate`` of each session let through to them.
 
     An event too many is refused, by its acknowledgement and, once until another passes, by an error
     message. A client that goes on at twice the rate, whatever it is told, is disconnected for good.
@@ -46,7 +46,7 @@ class LimitedHooks:
         await self._hooks.on_connect(sid, handshake)
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
-        per_s, now = self.settings.max_events_per_s, asyncio.get_running_loop().time()
+        per_s, now = self.settings.max_event_rate, asyncio.get_running_loop().time()
         pace = self._paces.get(sid)
         if pace is None:
             pace = self._paces[sid] = _Pace(per_s, now)

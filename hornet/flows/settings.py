@@ -29,7 +29,7 @@ class LimitSettings:
         unit="channels",
         reloads=True,
     )
-    max_events_per_s: float = option(
+    max_event_rate: float = option(
         50.0,
         doc="Events per second that a session may send; twice as many may come at once, and a session that "
         "goes on at twice the rate is disconnected. Enough for a pointer that is followed as it moves.",

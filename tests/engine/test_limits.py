@@ -59,7 +59,7 @@ async def test_a_session_that_ends_makes_room_for_the_next() -> None:
 
 
 async def test_sessions_of_one_address_that_come_too_fast_are_refused() -> None:
-    settings = EngineSettings(max_connects_per_s=0.5, trusted_proxies=PROXY)
+    settings = EngineSettings(max_connect_rate=0.5, trusted_proxies=PROXY)
     async with running(settings) as application:
         assert await open_from(application, "192.0.2.1") == (200, "")
         assert await open_from(application, "192.0.2.1") == (429, TOO_MANY_CONNECTIONS)

@@ -12,7 +12,7 @@ BURST = int(PER_S * BURST_S)
 
 
 async def test_an_event_too_many_is_refused_with_a_code(start_node: StartNode) -> None:
-    running = await start_node(limits=LimitSettings(max_events_per_s=PER_S))
+    running = await start_node(limits=LimitSettings(max_event_rate=PER_S))
     client = await running.connect()
     for _ in range(BURST):
         await client.emit("message", "not JSON")
@@ -23,7 +23,7 @@ async def test_an_event_too_many_is_refused_with_a_code(start_node: StartNode) -
 
 
 async def test_a_client_that_goes_on_is_disconnected_and_others_are_not(start_node: StartNode) -> None:
-    running = await start_node(limits=LimitSettings(max_events_per_s=PER_S))
+    running = await start_node(limits=LimitSettings(max_event_rate=PER_S))
     other = await running.connect()
     flood = await running.connect()
     for _ in range(2 * BURST + 3):
