@@ -33,6 +33,7 @@ from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
+from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
@@ -128,7 +129,7 @@ def create_app(config: Config | None = None) -> web.Application:
     app = web.Application()
     app[NODE] = node
     app[STATE] = WebState(
-        __version__, _shown_url(config.redis, url), lambda: listener.is_connected, metrics.render
+        __version__, _shown_url(config.redis, url), lambda: _why_not_ready(node), metrics.render
     )
     engine.attach(app)
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
@@ -139,6 +140,7 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
+            asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
@@ -165,6 +167,8 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge, totals = node.metrics.watch, node.metrics.watch_totals
     listener, counts = node.listener, node.engine.counts
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
+    gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
+    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     gauge(
@@ -178,8 +182,14 @@ def _watch(node: Node, events: EventPublisher) -> None:
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
-    totals("hornet_sent_bytes", "Bytes written to WebSockets", "", lambda: {"": counts.bytes_out})
+    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
+
+
+def _why_not_ready(node: Node) -> str:
+    if not node.engine.is_accepting:
+        return "stopping"
+    return "" if node.listener.is_connected else "redis unavailable"
 
 
 async def _join(nodes: Nodes) -> None:

@@ -29,7 +29,7 @@ class Counts:
     writes: int = 0
     """Writes to WebSockets made for them: fewer than deliveries wherever messages were joined."""
     bytes_out: int = 0
-    """Bytes of those writes."""
+    """Bytes of those writes, and of the answers to polls."""
     bytes_in: int = 0
     """Bytes received on WebSockets and in POST bodies."""
     hook_errors: int = 0

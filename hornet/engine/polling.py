@@ -185,6 +185,7 @@ def dump_response(session: Session, packets: Sequence[Packet], query: Query) -> 
         body = dump_text3(packets).encode("utf-8")
     else:
         body, content_type = dump_binary3(packets), "application/octet-stream"
+    session.host.counts.bytes_out += len(body)
     charset = None if content_type == "application/octet-stream" else "utf-8"
     response = web.Response(body=body, content_type=content_type, charset=charset)
     if session.host.settings.compression and len(body) >= COMPRESS_FROM_BYTES:

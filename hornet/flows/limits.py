@@ -1,4 +1,7 @@
-"""Keeps one session's events within its share, so that a client in a loop harms nobody but itself."""
+"""The guard before the hooks: each session's events within its share, and each log line with its session.
+
+So a client in a loop harms nobody but itself.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hornet.core import answers
 from hornet.core.limits import TOO_MANY_EVENTS, Allowance
 from hornet.engine import Engine, Handshake
 from hornet.engine.types import Hooks
+from hornet.flows.context import session_id
 from hornet.flows.settings import LimitSettings
 from hornet.metrics import Metrics
 
@@ -43,9 +47,12 @@ class LimitedHooks:
         self.engine: Engine  # set by the composition root
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
+        session_id.set(sid)
         await self._hooks.on_connect(sid, handshake)
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
+        session_id.set(sid)
+        self._metrics.events.inc()
         per_s, now = self.settings.max_event_rate, asyncio.get_running_loop().time()
         pace = self._paces.get(sid)
         if pace is None:
@@ -56,6 +63,7 @@ class LimitedHooks:
         return await self._refuse(sid, pace, per_s, now)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
+        session_id.set(sid)
         self._paces.pop(sid, None)
         await self._hooks.on_disconnect(sid, reason)
 
