@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hornet.core import limits
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import RefusedCredentials
 from hornet.core.messages import Message
@@ -17,6 +18,8 @@ BACKEND_UNAVAILABLE = "BACKEND_UNAVAILABLE"
 INVALID_SESSION = "INVALID_SESSION"
 INVALID_IDENTITY = "INVALID_IDENTITY"
 TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+TOO_MANY_CHANNELS = limits.TOO_MANY_CHANNELS
+TOO_MANY_EVENTS = limits.TOO_MANY_EVENTS
 
 EXPLANATIONS = {
     INVALID_TOKEN: "Invalid token used, please get a new token",
@@ -30,6 +33,8 @@ EXPLANATIONS = {
     INVALID_SESSION: "No such user session is registered",
     INVALID_IDENTITY: "The proxy in front of Hornet names no valid user",
     TOO_MANY_ATTEMPTS: "Too many failed attempts",
+    TOO_MANY_CHANNELS: "A session may not have so many channels",
+    TOO_MANY_EVENTS: "Events come too fast, please slow down",
 }
 """One sentence per code; the codes are part of the contract, the sentences are for people."""
 

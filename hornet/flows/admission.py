@@ -18,6 +18,7 @@ from hornet.core import answers
 from hornet.core.credentials import Credentials, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
+from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
 from hornet.core.sessions import State, Step
 from hornet.engine import Engine, Handshake
@@ -106,6 +107,7 @@ class Admission:
         Raises:
             RedisUnavailable: its user could not be registered; it has nothing of the grant.
             RefusedCredentials: it is another user's already; it has nothing of the grant.
+            OverLimit: it would hold more channels than it may; it has nothing of the grant.
         """
         self._deadlines.stop(session)  # from here on it is not the client who is waited for
         try:
@@ -207,10 +209,14 @@ class Admission:
     async def _attempt(self, session: Session, authenticator: Authenticator, claim: Any) -> object:
         self._checking[session] = claim
         try:
+            if isinstance(claim, Credentials):
+                self._subscriptions.check_room(session, claim.channels)  # before the token is used up
             if not await self._let_in(session, await _check(authenticator, claim)):
                 return _error(answers.refused(answers.TOKEN_REVOKED))
         except RefusedCredentials as refused:
             return self._refuse(session, authenticator, refused)
+        except OverLimit as limit:
+            return self._refuse(session, authenticator, RefusedCredentials(limit.code, limit.detail))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             return self._refuse(session, authenticator, _unavailable())

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from hornet.config import load_config
 from hornet.connector import AsyncConnector
 from hornet.flows.authenticators import Authenticator
 from hornet.flows.sessions import Session
-from hornet.flows.settings import ChannelSettings
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
@@ -39,6 +38,10 @@ class Running:
         assert session is not None
         return session
 
+    async def create_token(self, *channels: str) -> str:
+        async with AsyncConnector(self.node.config.redis.redis) as backend:
+            return await backend.create_access_token(channels)
+
     async def wait_until_empty(self) -> None:
         """Return when the node has seen all its sessions leave."""
 
@@ -58,14 +61,14 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
 
         async def start(
             auth_timeout_s: float = 10,
-            channels: ChannelSettings | None = None,
             ways: Iterable[Authenticator] = (),
-            **options: Any,
+            **given: Any,
         ) -> Running:
+            """``given`` are sections of the configuration, or single options by their names."""
+            sections: dict[str, Any] = {name: value for name, value in given.items() if is_dataclass(value)}
+            options = {name: value for name, value in given.items() if name not in sections}
             flags = {"demo": False, "redis": valkey.url, "auth_timeout": auth_timeout_s, **options}
-            config = load_config(flags, {})
-            if channels is not None:
-                config = replace(config, channels=channels)
+            config = replace(load_config(flags, {}), **sections)
             app = create_app(config, authenticators=ways)
             server = TestServer(app)
             await server.start_server()
