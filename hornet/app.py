@@ -22,16 +22,23 @@ from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
 from hornet.broker.keys import CONTROL_TOPIC
 from hornet.broker.listener import Listener
+from hornet.broker.nodes import Nodes
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
 from hornet.config import Config
+from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
+from hornet.flows.hooks import SessionHooks
+from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
+from hornet.flows.signals import Signals
+from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
+from hornet.flows.users import Users
 from hornet.metrics import Metrics
 from hornet.web.home import home_routes
 from hornet.web.probes import probe_routes
@@ -41,6 +48,7 @@ from hornet.web.static_files import script_routes
 log = logging.getLogger(__name__)
 
 EVENT_FLUSH_S = 2.0
+LEAVE_S = 2.0
 
 
 @dataclass
@@ -53,6 +61,8 @@ class Node:
     sessions: Sessions
     listener: Listener
     metrics: Metrics
+    signals: Signals
+    nodes: Nodes
     embedded: EmbeddedValkey | None = None
 
 
@@ -69,7 +79,9 @@ def create_app(config: Config | None = None) -> web.Application:
     url = parse_url(config.redis.redis) if config.redis.redis else local_url(config.redis.embedded_port)
     timeout_s = config.redis.redis_timeout_s
     client = connect(url, timeout_s)
-    metrics, sessions, tokens, events = Metrics(), Sessions(), TokenStore(client), EventPublisher(client)
+    metrics, sessions, signals = Metrics(), Sessions(), Signals()
+    tokens, events = TokenStore(client), EventPublisher(client)
+    nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
         fanout.receive(topic, payload)
@@ -79,11 +91,16 @@ def create_app(config: Config | None = None) -> web.Application:
         receive,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
-    admission = Admission(config.sessions, sessions, tokens, listener, events, metrics)
+    subscriptions = Subscriptions(listener, signals)
+    users = Users(sessions)
+    admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
-    engine = Engine(config.engine, admission, redis_url=manager_url(url))
-    admission.engine = fanout.engine = engine
-    node = Node(config, url, engine, sessions, listener, metrics)
+    router = Router(metrics)
+    router.on("message", admission.on_message, needs_authentication=False)
+    hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
+    engine = Engine(config.engine, hooks, redis_url=manager_url(url))
+    admission.engine = fanout.engine = subscriptions.engine = engine
+    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
     demo = Demo(client, tokens) if config.server.demo else None
 
     _watch(node, events)
@@ -101,13 +118,16 @@ def create_app(config: Config | None = None) -> web.Application:
         tasks = [
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
+            asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
+            await _join(nodes)
             await engine.start()
             yield
             await engine.stop()
             await events.flush(EVENT_FLUSH_S)
+            await _leave(nodes)
         finally:
             for task in tasks:
                 task.cancel()
@@ -139,6 +159,21 @@ def _watch(node: Node, events: EventPublisher) -> None:
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
     totals("hornet_sent_bytes", "Bytes written to WebSockets", "", lambda: {"": counts.bytes_out})
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
+
+
+async def _join(nodes: Nodes) -> None:
+    try:
+        await nodes.join()
+    except RedisUnavailable as error:
+        log.warning("Other nodes don't know of this one yet: %s", error)
+
+
+async def _leave(nodes: Nodes) -> None:
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await nodes.leave()
+    except (RedisUnavailable, TimeoutError):
+        log.warning("Other nodes will find out by themselves that this one is gone")
 
 
 async def _open_redis(node: Node) -> None:

@@ -4,6 +4,10 @@ The names are a contract with connectors in other languages and may not change.
 
 =========================== ======== ==========================================================
 ``hornet:token:<token>``    SET      the channels of a one-time token; expires (120 s by default)
+``{hornet:token:<token>}:grant``
+                            string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
+``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
+``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
@@ -22,10 +26,28 @@ _CHANNEL = "hornet:channel:"
 
 EVENTS_CONNECT = "hornet:events:connect"
 EVENTS_DISCONNECT = "hornet:events:disconnect"
+NODES = "hornet:nodes"
 
 
 def token_key(token: str) -> str:
     return _TOKEN + token
+
+
+def grant_key(token: str) -> str:
+    """The braces make a Cluster keep it in the slot of :func:`token_key`, so that one script may use both.
+
+    A token that holds braces itself has none: see :func:`may_have_grant`.
+    """
+    return f"{{{_TOKEN}{token}}}:grant"
+
+
+def may_have_grant(token: str) -> bool:
+    """False for a token with a brace: no connector makes them, and a Cluster would find another slot."""
+    return "{" not in token and "}" not in token
+
+
+def claim_key(node: str) -> str:
+    return f"hornet:node:{node}:claim"
 
 
 def channel_topic(channel: str) -> str:

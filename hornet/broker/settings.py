@@ -32,6 +32,12 @@ class RedisSettings:
         doc="A silent subscription connection is probed after this time, and replaced after as long again.",
         unit="s",
     )
+    node_heartbeat_s: float = option(
+        2.0,
+        doc="How often a node tells the others, through Redis, that it lives. One that was silent for three "
+        "heartbeats is dead: the others take its users and members out.",
+        unit="s",
+    )
 
     def __repr__(self) -> str:
         shown = (

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
+from dataclasses import replace
 
 from hornet.broker.batches import Batches
 from hornet.broker.client import Client, call
-from hornet.broker.keys import token_key
+from hornet.broker.keys import grant_key, may_have_grant, token_key
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
+from hornet.core.grants import Grant, dump_grant, parse_grant
+
+log = logging.getLogger(__name__)
 
 # One step in Redis, so that of two clients with one token exactly one finds it. A refusal changes nothing.
 _TAKE = """
 local kind = redis.call('TYPE', KEYS[1]).ok
-if kind ~= 'set' then return 'INVALID_TOKEN' end
+local grant = KEYS[2] and redis.call('GET', KEYS[2])
+if kind ~= 'set' and (kind ~= 'none' or not grant) then return {'INVALID_TOKEN'} end
+if #ARGV == 0 and not grant then return {'WRONG_PARAMETERS'} end
 for _, channel in ipairs(ARGV) do
-  if redis.call('SISMEMBER', KEYS[1], channel) == 0 then return 'WRONG_TOKEN_ASSOCIATION' end
+  if redis.call('SISMEMBER', KEYS[1], channel) == 0 then return {'WRONG_TOKEN_ASSOCIATION'} end
 end
-redis.call('DEL', KEYS[1])
-return 'TAKEN'
+redis.call('DEL', unpack(KEYS))
+return {'TAKEN', grant or ''}
 """
 
 # A token without its expiry would live for good, so both are set in one step.
 _CREATE = """
-redis.call('SADD', KEYS[1], unpack(ARGV, 2))
-redis.call('EXPIRE', KEYS[1], ARGV[1])
+local ttl, grant = ARGV[1], ARGV[2]
+if #ARGV > 2 then
+  redis.call('SADD', KEYS[1], unpack(ARGV, 3))
+  redis.call('EXPIRE', KEYS[1], ttl)
+end
+if grant ~= '' then redis.call('SET', KEYS[2], grant, 'EX', ttl) end
 return 1
 """
 
@@ -36,25 +47,38 @@ class TokenStore:
         self._client = client
         self._batches = Batches(client)
 
-    async def create(self, token: str, channels: Collection[str], ttl_s: int) -> None:
-        """Make ``token`` open ``channels`` for one client within ``ttl_s``.
+    async def create(self, token: str, grant: Grant, ttl_s: int) -> None:
+        """Make ``token`` give ``grant`` to one client within ``ttl_s``.
 
         Raises:
             RedisUnavailable: not known whether the token exists.
+            ValueError: the grant's info can't be kept.
         """
-        await call(self._client.eval, _CREATE, 1, token_key(token), ttl_s, *channels)
+        text = dump_grant(grant)
+        await call(self._client.eval, _CREATE, len(_keys(token)), *_keys(token), ttl_s, text, *grant.channels)
 
-    async def take(self, credentials: Credentials) -> None:
-        """Consume the token if it grants every channel asked for.
+    async def take(self, credentials: Credentials) -> Grant:
+        """Consume the token if it grants every channel asked for; these are the channels of the answer.
 
         Raises:
-            RefusedCredentials: ``INVALID_TOKEN`` or ``WRONG_TOKEN_ASSOCIATION``; the token is as it was.
+            RefusedCredentials: ``INVALID_TOKEN``, ``WRONG_TOKEN_ASSOCIATION``, or ``WRONG_PARAMETERS`` where
+                no channel is asked for and the token carries nothing else; the token is as it was. Or
+                ``INVALID_TOKEN`` for one that carries what is no grant.
             RedisUnavailable: not known whether the token was consumed.
         """
-        command = ("EVAL", _TAKE, 1, token_key(credentials.token), *credentials.channels)
-        verdict = await self._batches.execute(*command)
+        keys = _keys(credentials.token)
+        verdict, *carried = await self._batches.execute(
+            "EVAL", _TAKE, len(keys), *keys, *credentials.channels
+        )
         if verdict != b"TAKEN":
             raise RefusedCredentials(verdict.decode(), "refused by Redis")
+        if not carried[0]:
+            return Grant(channels=credentials.channels)
+        try:
+            return replace(parse_grant(carried[0]), channels=credentials.channels)
+        except ValueError as error:
+            log.error("A connector stored a grant beside a token that can't be used: %s", error)
+            raise RefusedCredentials("INVALID_TOKEN", "its grant is malformed") from None
 
     async def revoke(self, tokens: Collection[str]) -> None:
         """Delete unused tokens. Deleting one that is gone already is no error.
@@ -63,4 +87,8 @@ class TokenStore:
             RedisUnavailable: some may live until they expire.
         """
         for token in tokens:
-            await call(self._client.delete, token_key(token))
+            await call(self._client.delete, *_keys(token))
+
+
+def _keys(token: str) -> tuple[str, ...]:
+    return (token_key(token), grant_key(token)) if may_have_grant(token) else (token_key(token),)

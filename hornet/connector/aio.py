@@ -28,11 +28,20 @@ class AsyncConnector:
         self.ttl = ttl
         self.token_length = token_length
 
-    async def create_access_token(self, channels: str | Iterable[str], *, ttl: int | None = None) -> str:
+    async def create_access_token(
+        self,
+        channels: str | Iterable[str] = (),
+        *,
+        ttl: int | None = None,
+        user: str | int | None = None,
+        info: Any = None,
+        publish: str | Iterable[str] = (),
+    ) -> str:
         """See :meth:`hornet.connector.Connector.create_access_token`."""
         token = create_token(self.token_length)
+        grant = commands.make_grant(channels, user, info, publish)
         async with self.redis.pipeline(transaction=True) as pipeline:
-            for command in commands.token_commands(token, channels, self.ttl if ttl is None else ttl):
+            for command in commands.token_commands(token, grant, self.ttl if ttl is None else ttl):
                 pipeline.execute_command(*command)
             await pipeline.execute()
         return token

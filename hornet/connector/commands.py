@@ -6,8 +6,16 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hornet.broker.keys import CONTROL_TOPIC, EVENTS_CONNECT, EVENTS_DISCONNECT, channel_topic, token_key
+from hornet.broker.keys import (
+    CONTROL_TOPIC,
+    EVENTS_CONNECT,
+    EVENTS_DISCONNECT,
+    channel_topic,
+    grant_key,
+    token_key,
+)
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
+from hornet.core.grants import Grant, dump_grant, parse_user_id
 from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.messages import parse_publish
 from hornet.core.tokens import is_token
@@ -28,18 +36,37 @@ RETRY_S = 1.0
 """Wait between attempts to get a lost subscription back."""
 
 
-def token_commands(token: str, channels: str | Iterable[str], ttl_s: int) -> list[Command]:
-    """Make ``token`` open ``channels``; to be sent as one transaction.
+def token_commands(token: str, grant: Grant, ttl_s: int) -> list[Command]:
+    """Make ``token`` give ``grant``; to be sent as one transaction.
 
     Raises:
-        ValueError: no channel, a name that is none, or the reserved one.
+        ValueError: neither a channel nor a user, a name that is none, the reserved channel, or info that
+            JSON can't carry.
     """
-    names = _names(channels)
-    if CONTROL_CHANNEL in names:
-        raise ValueError(f"channel {CONTROL_CHANNEL!r} is reserved")
+    if not grant.channels and grant.user is None:
+        raise ValueError("no channel given")
     if ttl_s < 1:
         raise ValueError("a token lives at least one second")
-    return [("SADD", token_key(token), *names), ("EXPIRE", token_key(token), str(ttl_s))]
+    commands: list[Command] = []
+    if grant.channels:
+        commands += [("SADD", token_key(token), *grant.channels), ("EXPIRE", token_key(token), str(ttl_s))]
+    if carried := dump_grant(grant):
+        commands.append(("SET", grant_key(token), carried, "EX", str(ttl_s)))
+    return commands
+
+
+def make_grant(
+    channels: str | Iterable[str], user: str | int | None, info: Any, publish: str | Iterable[str]
+) -> Grant:
+    """What a backend wants a token to give.
+
+    Raises:
+        ValueError: a name that is none, or the reserved channel.
+    """
+    names, allowed = _listed(channels), _listed(publish)
+    if CONTROL_CHANNEL in names:
+        raise ValueError(f"channel {CONTROL_CHANNEL!r} is reserved")
+    return Grant(None if user is None else parse_user_id(user), info, tuple(names), tuple(allowed))
 
 
 def publish_commands(
@@ -95,9 +122,14 @@ def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
 
 
 def _names(channels: str | Iterable[str]) -> list[str]:
-    names = [channels] if isinstance(channels, str) else list(channels)
+    names = _listed(channels)
     if not names:
         raise ValueError("no channel given")
+    return names
+
+
+def _listed(channels: str | Iterable[str]) -> list[str]:
+    names = [channels] if isinstance(channels, str) else list(channels)
     for name in names:
         if not is_channel_name(name):
             raise ValueError(f"{name!r} is no channel name")

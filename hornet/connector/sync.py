@@ -32,15 +32,28 @@ class Connector:
         self.ttl = ttl
         self.token_length = token_length
 
-    def create_access_token(self, channels: str | Iterable[str], *, ttl: int | None = None) -> str:
+    def create_access_token(
+        self,
+        channels: str | Iterable[str] = (),
+        *,
+        ttl: int | None = None,
+        user: str | int | None = None,
+        info: Any = None,
+        publish: str | Iterable[str] = (),
+    ) -> str:
         """A fresh one-time token that lets one client into ``channels`` within ``ttl`` seconds.
 
+        ``user`` says who that client is, ``info`` (any JSON) what others may see of it, and ``publish`` on
+        which channels it may publish (``*`` in a name stands for any run of characters). A token with a
+        user may have no channel.
+
         Raises:
-            ValueError: no channel, a name that is none, or the reserved channel ``hornet``.
+            ValueError: neither channel nor user, a name that is none, or the reserved channel ``hornet``.
         """
         token = create_token(self.token_length)
+        grant = commands.make_grant(channels, user, info, publish)
         with self.redis.pipeline(transaction=True) as pipeline:
-            for command in commands.token_commands(token, channels, self.ttl if ttl is None else ttl):
+            for command in commands.token_commands(token, grant, self.ttl if ttl is None else ttl):
                 pipeline.execute_command(*command)
             pipeline.execute()
         return token

@@ -21,7 +21,10 @@ MAX_CHANNELS = 100
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """``token`` and one or more distinct ``channels``, well-formed but not yet checked against Redis."""
+    """``token`` and distinct ``channels``, well-formed but not yet checked against Redis.
+
+    No channel at all is asked for by a client that shows a token for what else it carries: its user.
+    """
 
     token: str
     channels: tuple[str, ...]
@@ -91,8 +94,6 @@ def _parse_channels(shown: Mapping[str, object]) -> tuple[str, ...]:
     if not isinstance(wanted, list | tuple):
         wanted = [wanted]  # a single name is one channel, never a list of letters
     names = [str(name) if type(name) is int else name for name in wanted]
-    if not names:
-        raise _wrong("'channels' is empty")
     if len(names) > MAX_CHANNELS:
         raise _wrong(f"'channels' asks for more than {MAX_CHANNELS} channels")
     found = [name for name in names if is_channel_name(name)]

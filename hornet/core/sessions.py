@@ -1,10 +1,11 @@
 """A session's life as a table: what each step does in each state, and what is impossible.
 
 A session is NEW until its first valid credential. While one attempt is being checked it is CHECKING (a
-session has one attempt at a time, since events of one client are handled in order). A refused attempt
-leads back to NEW, and the client may try again until the authentication timeout. READY sessions receive
-messages; a READY session that shows another token stays READY whatever the answer. CLOSED is final, and may
-arrive in the middle of a check: the answer that comes afterwards must then change nothing.
+session has one attempt at a time, since events of one client are handled in order). A proof that needs no
+waiting leads straight to READY. A refused attempt leads back to NEW, and the client may try again until the
+authentication timeout. READY sessions receive messages; a READY session that shows another token stays READY
+whatever the answer. CLOSED is final, and may arrive in the middle of a check: the answer that comes
+afterwards must then change nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Step(Enum):
 
 MOVES: dict[tuple[State, Step], State] = {
     (State.NEW, Step.ATTEMPTED): State.CHECKING,
+    (State.NEW, Step.GRANTED): State.READY,
     (State.NEW, Step.TIMED_OUT): State.CLOSED,
     (State.NEW, Step.GONE): State.CLOSED,
     (State.CHECKING, Step.REFUSED): State.NEW,

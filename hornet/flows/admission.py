@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import channel_topic
-from hornet.broker.listener import Listener
 from hornet.broker.tokens import TokenStore
 from hornet.core import answers
 from hornet.core.channels import CONTROL_CHANNEL
@@ -25,53 +23,53 @@ from hornet.core.credentials import (
     shows_credentials,
 )
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.grants import Grant
 from hornet.core.messages import Delivery, Message
 from hornet.core.sessions import State, Step
-from hornet.engine import Engine, Handshake
+from hornet.engine import Engine
 from hornet.flows.deadlines import Deadlines
-from hornet.flows.rooms import room_of
 from hornet.flows.sessions import Session, Sessions
 from hornet.flows.settings import SessionSettings
+from hornet.flows.subscriptions import By, Subscriptions, always
+from hornet.flows.users import Users
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 
 class Admission:
-    """Lets sessions in, answers them, and cleans up behind them. These are the engine's hooks."""
+    """Lets sessions in and answers them."""
 
     def __init__(
         self,
         settings: SessionSettings,
         sessions: Sessions,
         tokens: TokenStore,
-        listener: Listener,
+        subscriptions: Subscriptions,
+        users: Users,
         events: EventPublisher,
         metrics: Metrics,
     ) -> None:
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
         self._sessions = sessions
         self._tokens = tokens
-        self._listener = listener
+        self._subscriptions = subscriptions
+        self._users = users
         self._events = events
         self._metrics = metrics
         self._checking: set[Session] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self.engine: Engine  # set by the composition root: engine and hooks need each other
 
-    async def on_connect(self, sid: str, handshake: Handshake) -> None:
+    async def begin(self, session: Session) -> None:
         """Start the authentication timeout; use what ``auth`` or the query shows, if anything."""
-        session = Session(sid, handshake.address)
-        self._sessions.add(session)
-        self._metrics.sessions_opened.inc()
         self._deadlines.start(session)
-        log.info("Session %s opened from %s", sid, handshake.address)
-        shown: object = handshake.auth
+        shown: object = session.handshake.auth
         if not shows_credentials(shown):
-            query = query_fields(handshake.query)
+            query = query_fields(session.handshake.query)
             shown = {**query, **shown} if isinstance(shown, dict) else query
         try:
-            self.engine.set_delivery(sid, parse_delivery(shown, Delivery.MESSAGE))
+            self.engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
             session.move(Step.ATTEMPTED)
             self._refuse(session, refused)
@@ -79,26 +77,42 @@ class Admission:
         if shows_credentials(shown):
             await self._attempt(session, shown)
 
-    async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
-        """Event ``message`` carries credentials. No other event has a meaning yet."""
-        session = self._sessions.get(sid)
-        if session is not None and event == "message":
-            await self._attempt(session, args[0] if args else None)
-        return None
+    async def on_message(self, session: Session, args: Sequence[object]) -> None:
+        """Event ``message``, which carries credentials; it is answered by an event of the same name."""
+        await self._attempt(session, args[0] if args else None)
 
-    async def on_disconnect(self, sid: str, reason: str) -> None:
-        """Leave the rooms, release the subscriptions, tell the backend."""
-        session = self._sessions.remove(sid)
-        if session is None:
-            return
-        session.move(Step.GONE)
+    def end(self, session: Session) -> None:
+        """The session is over: tell the backend of its tokens."""
         self._deadlines.stop(session)
-        for channel in session.channels:
-            self.engine.leave(sid, room_of(channel))
-            self._listener.release(channel_topic(channel))
-        for token, channels in session.grants.items():
+        for token, channels in session.tokens.items():
             self._events.tell_disconnect(token, channels)
-        log.info("Session %s closed: %s", sid, reason)
+
+    async def admit(self, session: Session, grant: Grant, *, still: Callable[[], bool] = always) -> bool:
+        """Give a session what it proved to be entitled to, whatever proved it; it is READY then.
+
+        False when it ended meanwhile, or when ``still()`` says that the proof counts no more: then it has
+        nothing of it.
+
+        Raises:
+            RedisUnavailable: its user could not be registered; it has nothing of the grant.
+        """
+        self._deadlines.stop(session)
+        added = [channel for channel in grant.channels if channel not in session.channels]
+        if not await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still):
+            return False
+        if grant.user is not None:
+            try:
+                await self._users.arrive(session, grant)
+            except BaseException:
+                for channel in added:
+                    self._subscriptions.leave(session, channel, By.CLIENT)
+                raise
+        session.publish += tuple(name for name in grant.publish if name not in session.publish)
+        if grant.attributes:
+            session.attributes = {**(session.attributes or {}), **grant.attributes}
+        session.move(Step.GRANTED)
+        self._metrics.admitted.inc()
+        return True
 
     def close(self, session: Session, code: str) -> None:
         """Tell a session why and end it for good; a stock client will not come back by itself."""
@@ -126,47 +140,27 @@ class Admission:
                 raise RefusedCredentials(answers.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
             session.attempting = credentials.token
             self._checking.add(session)
-            await self._tokens.take(credentials)
+            grant = await self._tokens.take(credentials)
+            await self._let_in(session, credentials, grant)
         except RefusedCredentials as refused:
             self._refuse(session, refused)
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             self._refuse(session, RefusedCredentials(answers.UNAVAILABLE, str(error)))
-        else:
-            await self._let_in(session, credentials)
         finally:
             self._checking.discard(session)
 
-    async def _let_in(self, session: Session, credentials: Credentials) -> None:
+    async def _let_in(self, session: Session, credentials: Credentials, grant: Grant) -> None:
         """The token is consumed: the client gets in, unless it leaves or is revoked meanwhile."""
-        self._deadlines.stop(session)
-        added = [channel for channel in credentials.channels if channel not in session.channels]
-        topics = [channel_topic(channel) for channel in added]
-        confirmations = [self._listener.hold(topic) for topic in topics]
-        try:
-            if unconfirmed := [one for one in confirmations if not one.done()]:
-                await asyncio.gather(*unconfirmed)
-        except BaseException:
-            self._release(topics)
-            raise
-        if session.state is State.CLOSED or session.attempting != credentials.token:
-            self._release(topics)
+        token = credentials.token
+        if not await self.admit(session, grant, still=lambda: session.attempting == token):
             if session.state is not State.CLOSED:
                 self.close(session, answers.TOKEN_REVOKED)
             return
         session.attempting = None
-        session.move(Step.GRANTED)
-        self._sessions.grant(session, credentials.token, credentials.channels)
-        for channel in added:
-            session.channels.add(channel)
-            self.engine.enter(session.sid, room_of(channel))
-        self._metrics.admitted.inc()
-        self._events.tell_connect(credentials.token, credentials.channels)
+        self._sessions.grant(session, token, credentials.channels)
+        self._events.tell_connect(token, credentials.channels)
         self._tell(session, answers.CONNECTED)
-
-    def _release(self, topics: Sequence[str]) -> None:
-        for topic in topics:
-            self._listener.release(topic)
 
     def _refuse(self, session: Session, refused: RefusedCredentials) -> None:
         session.attempting = None

@@ -14,6 +14,7 @@ from hornet.broker.keys import channel_topic
 from hornet.broker.tokens import TokenStore
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError
+from hornet.core.grants import Grant
 from hornet.core.jsontext import dump_json
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S, create_token
 
@@ -53,7 +54,7 @@ class Demo:
         """
         self._token_pace.check_next(time.monotonic())
         token = create_token()
-        await self._tokens.create(token, (DEMO_CHANNEL,), DEFAULT_TOKEN_TTL_S)
+        await self._tokens.create(token, Grant(channels=(DEMO_CHANNEL,)), DEFAULT_TOKEN_TTL_S)
         return token
 
     async def publish(self, text: str) -> None:

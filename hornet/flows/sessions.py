@@ -1,23 +1,38 @@
-"""The sessions of this node: which tokens they showed and which channels they hold."""
+"""The sessions of this node: who is behind them, which tokens they showed and which channels they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from hornet.core.sessions import MOVES, State, Step
+
+if TYPE_CHECKING:
+    from hornet.engine import Handshake
+    from hornet.flows.subscriptions import By
 
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """One connected client. ``grants`` has the channels that each of its tokens opened."""
+    """One connected client.
+
+    ``tokens`` has the channels that each of its tokens opened; ``channels`` all that it holds, and for
+    whose sake. ``user`` is None for a guest. ``publish`` are the channels it may publish on; ``*`` in one
+    stands for any run of characters.
+    """
 
     sid: str
     address: str
+    handshake: Handshake
     state: State = State.NEW
-    grants: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    channels: set[str] = field(default_factory=set)
+    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    channels: dict[str, By] = field(default_factory=dict)
     attempting: str | None = None
+    user: str | None = None
+    info: Any = None
+    attributes: Mapping[str, str] | None = None
+    publish: tuple[str, ...] = ()
 
     def move(self, step: Step) -> State:
         """Take ``step``; the table in :mod:`hornet.core.sessions` says where it leads."""
@@ -26,11 +41,12 @@ class Session:
 
 
 class Sessions:
-    """Finds sessions by id and by token."""
+    """Finds sessions by id, by token and by user."""
 
     def __init__(self) -> None:
         self._by_sid: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
+        self._by_user: dict[str, dict[str, Session]] = {}
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -45,16 +61,16 @@ class Sessions:
         return list(self._by_sid.values())
 
     def remove(self, sid: str) -> Session | None:
-        """Forget a session and its tokens; None when it is unknown."""
+        """Forget a session and its tokens; None when it is unknown. Its user is the users' business."""
         session = self._by_sid.pop(sid, None)
         if session is not None:
-            for token in session.grants:
+            for token in session.tokens:
                 self._by_token.pop(token, None)
         return session
 
     def grant(self, session: Session, token: str, channels: tuple[str, ...]) -> None:
         """Remember that ``token`` opened ``channels`` for this session. A token is one session's only."""
-        session.grants[token] = channels
+        session.tokens[token] = channels
         self._by_token[token] = session
 
     def with_tokens(self, tokens: Collection[str]) -> list[Session]:
@@ -64,3 +80,22 @@ class Sessions:
 
     def sids_with_tokens(self, tokens: Iterable[str]) -> set[str]:
         return {session.sid for session in (self._by_token.get(token) for token in tokens) if session}
+
+    def set_user(self, session: Session, user: str | None) -> None:
+        """Say who is behind a session; None takes that back."""
+        if session.user is not None:
+            others = self._by_user[session.user]
+            del others[session.sid]
+            if not others:
+                del self._by_user[session.user]
+        session.user = user
+        if user is not None:
+            self._by_user.setdefault(user, {})[session.sid] = session
+
+    def of_user(self, user: str) -> list[Session]:
+        """The sessions of a user on this node."""
+        return list(self._by_user.get(user, {}).values())
+
+    def users(self) -> list[str]:
+        """The users with a session on this node."""
+        return list(self._by_user)

@@ -30,6 +30,7 @@ from hornet.broker.tokens import TokenStore
 from hornet.broker.url import RedisUrl, manager_url, parse_url
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.grants import Grant
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, SentinelServer, Wire, make_cluster
 from tests.broker.test_listener import Heard, listening, wait_lost
@@ -41,10 +42,9 @@ PASSWORD = "p@ss:wörd%"
 ENCODED = "p%40ss%3Aw%C3%B6rd%25"
 SERVICE = "test-service"
 NEEDED = (
-    "~hornet:* resetchannels &hornet:* &socketio -@all +ping +eval +type +sismember +sadd +expire +del "
-    "+publish +subscribe +unsubscribe"
+    "resetkeys %RW~hornet:* %RW~{hornet:* resetchannels &hornet:* &socketio "
+    "-@all +@read +@write -@dangerous +@pubsub +@connection +eval +time"
 )
-"""All that Hornet needs of a Redis with access rules; the documentation names the same."""
 
 Shape = Callable[[StartRedis], AbstractAsyncContextManager[str]]
 
@@ -147,11 +147,11 @@ async def test_tokens_messages_and_events_work_in_every_shape(
             async with listening(text, heard) as listener:
                 tokens = TokenStore(client)
                 for number in range(20):  # in a cluster of three, some for each node
-                    await tokens.create(f"token{number}", ("a", "b"), 120)
+                    await tokens.create(f"token{number}", Grant(channels=("a", "b")), 120)
                     await tokens.take(Credentials(f"token{number}", ("a",)))
                     with pytest.raises(RefusedCredentials, match="INVALID_TOKEN"):
                         await tokens.take(Credentials(f"token{number}", ("a",)))
-                await tokens.create("unused", ("a",), 120)
+                await tokens.create("unused", Grant(channels=("a",)), 120)
                 await tokens.revoke(("unused", "no such token"))
                 with pytest.raises(RefusedCredentials, match="INVALID_TOKEN"):
                     await tokens.take(Credentials("unused", ("a",)))
@@ -298,7 +298,7 @@ async def test_a_thousand_commands_at_once_share_few_connections(own_redis: Redi
         client = connect(RedisUrl(wire.url), 5.0)
         tokens = TokenStore(client)
         names = [f"token{number}" for number in range(1000)]
-        await asyncio.gather(*(tokens.create(name, ("a",), 120) for name in names))
+        await asyncio.gather(*(tokens.create(name, Grant(channels=("a",)), 120) for name in names))
         await asyncio.gather(*(tokens.take(Credentials(name, ("a",))) for name in names))
         assert wire.most_connections <= MAX_COMMANDS
         await client.aclose()

@@ -28,6 +28,7 @@ from hornet.core.messages import Delivery
         ({"token": "t", "channel": "room:7:été"}, ("room:7:été",)),
         ({"token": "t", "channels": ["a"], "channel": "b"}, ("a",)),
         ({"token": "t", "channels": ["a"], "more": 1}, ("a",)),
+        ({"token": "t", "channels": []}, ()),
     ],
 )
 def test_good_credentials(shown: object, channels: tuple[str, ...]) -> None:
@@ -43,7 +44,7 @@ MALFORMED: list[Any] = [
     {"channels": ["a"]},
     *({"token": token, "channels": ["a"]} for token in ("", 7, ["t"], None, "t\ud800", "t" * 513)),
     *({"token": "t", "channels": [name]} for name in ("", None, ["a"], True, "\udfff", "a" * 513)),
-    *({"token": "t", "channels": wanted} for wanted in (list[str](), {"a": 1}, True, 1.5)),
+    *({"token": "t", "channels": wanted} for wanted in ({"a": 1}, True, 1.5)),
     {"token": "t", "channels": [f"c{n}" for n in range(MAX_CHANNELS + 1)]},
 ]
 

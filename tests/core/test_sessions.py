@@ -11,9 +11,9 @@ def test_a_session_that_goes_is_closed_from_any_state() -> None:
     assert all(MOVES[state, Step.GONE] is State.CLOSED for state in State)
 
 
-def test_only_a_checked_attempt_makes_a_session_ready() -> None:
+def test_only_a_proof_makes_a_session_ready() -> None:
     to_ready = {move for move, after in MOVES.items() if after is State.READY and move[0] is not State.READY}
-    assert to_ready == {(State.CHECKING, Step.GRANTED)}
+    assert to_ready == {(State.NEW, Step.GRANTED), (State.CHECKING, Step.GRANTED)}
 
 
 def test_a_refusal_takes_nothing_from_a_ready_session() -> None:

@@ -1,0 +1,89 @@
+"""What a proof gives to a session: who its user is, and what it may do.
+
+A token, the backend's answer, a registered session id, a trusted header, a signature: each way of proving
+something ends in one :class:`Grant`, and nothing behind it asks which way it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from hornet.core.channels import is_utf8_text
+from hornet.core.jsontext import dump_json, parse_json
+
+MAX_USER_CHARS = 256
+"""An id of a database, an address, a UUID: none comes near this."""
+
+MAX_GRANT_BYTES = 65_536
+"""Of the JSON beside a token: a profile, not a document. It is kept for as long as the session lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``user`` is None for a guest. ``info`` is any JSON value that others may see in presence.
+
+    ``channels`` are those the session is subscribed to with it; ``publish`` those it may publish on, where
+    ``*`` stands for any run of characters. ``attributes`` are facts for plug-ins, which no client sees.
+    """
+
+    user: str | None = None
+    info: Any = None
+    channels: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    attributes: Mapping[str, str] | None = None
+
+
+def is_user_id(value: object) -> TypeGuard[str]:
+    """True for a non-empty string of at most ``MAX_USER_CHARS`` characters that UTF-8 can carry."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_USER_CHARS and is_utf8_text(value)
+
+
+def parse_user_id(value: object) -> str:
+    """The id of a user as backends write it: a string, or a whole number, which becomes its digits.
+
+    Raises:
+        ValueError: it is neither, or out of its limits.
+    """
+    text = str(value) if type(value) is int else value
+    if not is_user_id(text):
+        raise ValueError(f"a user id is a string of 1 to {MAX_USER_CHARS} characters, or a whole number")
+    return text
+
+
+def parse_grant(payload: bytes) -> Grant:
+    """The grant that a connector stored beside a token: ``{"user", "info", "publish"}``, each optional.
+
+    Raises:
+        ValueError: not such an object; the message says what is wrong.
+    """
+    if len(payload) > MAX_GRANT_BYTES:
+        raise ValueError(f"the grant is longer than {MAX_GRANT_BYTES} bytes")
+    body = parse_json(payload)
+    if not isinstance(body, dict):
+        raise ValueError("the grant is no JSON object")
+    user = body.get("user")
+    publish = body.get("publish", [])
+    if not isinstance(publish, list) or not all(isinstance(name, str) for name in publish):
+        raise ValueError("'publish' is no list of channel names")
+    return Grant(None if user is None else parse_user_id(user), body.get("info"), publish=tuple(publish))
+
+
+def dump_grant(grant: Grant) -> str:
+    """What :func:`parse_grant` reads; empty where the grant says nothing beyond its channels.
+
+    Raises:
+        ValueError: ``info`` is nothing that JSON can carry, or too long.
+    """
+    body: dict[str, Any] = {}
+    if grant.user is not None:
+        body["user"] = grant.user
+    if grant.info is not None:
+        body["info"] = grant.info
+    if grant.publish:
+        body["publish"] = list(grant.publish)
+    text = dump_json(body) if body else ""
+    if len(text.encode()) > MAX_GRANT_BYTES:
+        raise ValueError(f"the info is longer than {MAX_GRANT_BYTES} bytes")
+    return text

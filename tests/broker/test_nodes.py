@@ -1,0 +1,123 @@
+"""Who belongs to the cluster, on a real Redis. Heartbeats are made by hand, so no test waits for time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hornet.broker.client import connect
+from hornet.broker.keys import NODES
+from hornet.broker.nodes import Nodes
+from hornet.broker.url import RedisUrl
+from hornet.core.errors import RedisUnavailable
+from tests.broker.servers import RedisServer
+
+
+class Cluster:
+    """Nodes on a Redis of the test's own, and whom each of them buried."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.client = connect(RedisUrl(redis.url), 2.0)
+        self.buried: list[tuple[str, str]] = []
+        self.restored: list[str] = []
+
+    def node(self) -> Nodes:
+        node = Nodes(self.client, heartbeat_s=4)
+
+        async def bury(dead: str) -> None:
+            self.buried.append((node.id, dead))
+
+        async def restore() -> None:
+            self.restored.append(node.id)
+
+        node.on_dead(bury)
+        node.on_lost(restore)
+        return node
+
+    async def silence(self, node: Nodes) -> None:
+        """Make the node's last heartbeat a minute older."""
+        await self.client.zincrby(NODES, -60_000, node.id)
+
+
+@pytest.fixture
+async def cluster(own_redis: RedisServer) -> Cluster:
+    return Cluster(own_redis)
+
+
+@pytest.fixture(autouse=True)
+async def _closed(cluster: Cluster) -> AsyncIterator[None]:
+    yield
+    await cluster.client.aclose()
+
+
+async def test_nodes_know_each_other(cluster: Cluster) -> None:
+    one, other = cluster.node(), cluster.node()
+    await one.join()
+    await other.join()
+    assert set(await one.living()) == {one.id, other.id}
+    await other.leave()
+    assert await one.living() == [one.id]
+
+
+async def test_a_silent_node_is_buried_by_exactly_one_of_the_others(cluster: Cluster) -> None:
+    dead, *living = [cluster.node() for _ in range(6)]
+    for node in (dead, *living):
+        await node.join()
+    await cluster.silence(dead)
+    assert dead.id not in await living[0].living()
+    await asyncio.gather(*(node.beat() for node in living))
+    await asyncio.gather(*(node.beat() for node in living))
+    assert [name for _, name in cluster.buried] == [dead.id]
+    assert await cluster.client.zscore(NODES, dead.id) is None
+
+
+async def test_a_burial_that_fails_is_tried_again(cluster: Cluster) -> None:
+    dead, living = cluster.node(), cluster.node()
+    await dead.join()
+    await living.join()
+    fails = [True]
+
+    async def bury(_: str) -> None:
+        if fails.pop():
+            raise RedisUnavailable("for a moment")
+
+    living.on_dead(bury)
+    await cluster.silence(dead)
+    with pytest.raises(RedisUnavailable):
+        await living.beat()
+    fails.append(False)
+    await living.beat()
+    assert [name for _, name in cluster.buried] == [dead.id, dead.id]
+    assert await living.living() == [living.id]
+
+
+async def test_a_node_that_was_taken_for_dead_registers_again(cluster: Cluster) -> None:
+    paused, living = cluster.node(), cluster.node()
+    await paused.join()
+    await living.join()
+    await cluster.silence(paused)
+    await living.beat()
+    assert cluster.restored == []
+    await paused.beat()
+    assert cluster.restored == [paused.id]
+    await paused.beat()
+    assert cluster.restored == [paused.id]
+    assert set(await living.living()) == {paused.id, living.id}
+
+
+async def test_a_redis_that_lost_its_data_gets_it_back(cluster: Cluster, own_redis: RedisServer) -> None:
+    node = cluster.node()
+    await node.join()
+    own_redis.kill()
+    with pytest.raises(RedisUnavailable):
+        await node.beat()
+    own_redis.start()
+    await node.beat()
+    assert cluster.restored == [node.id]
+
+
+async def test_a_node_that_leaves_cleans_up_behind_itself(cluster: Cluster) -> None:
+    node = cluster.node()
+    await node.join()
+    await node.leave()
+    assert cluster.buried == [(node.id, node.id)]
