@@ -17,6 +17,7 @@ TITLES = {
     "redis": "Redis",
     "sessions": "Sessions",
     "engine": "Socket.IO",
+    "api": "HTTP API",
     "log": "Log",
 }
 

@@ -52,6 +52,7 @@ def sample(one: Option) -> Any:
         "origins": ("https://a.example", "http://b.example:8080"),
         "path": "/other/",
         "level": "debug",
+        "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")
 
 

@@ -86,7 +86,7 @@ def _parse_key(place: int, text: str) -> Key:
         raise ValueError(f"the key {name!r} has a right that is none of {known}, joined by +") from None
     if len(secret) < MIN_SECRET_CHARS or not _SECRET.fullmatch(secret):
         raise ValueError(
-            f"the secret of {name!r} is not made of {MIN_SECRET_CHARS} or more letters, digits or . _ ~ + / = -"
+            f"the secret of {name!r} is not {MIN_SECRET_CHARS} or more of A-Z a-z 0-9 . _ ~ + / = -"
         )
     return Key(name, granted, _digest(secret))
 

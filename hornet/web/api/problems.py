@@ -27,7 +27,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "METHOD_NOT_ALLOWED": (405, "The path has no operation of that method"),
     "UNSUPPORTED_VERSION": (406, "This server does not speak that version of the API"),
     "BODY_TIMEOUT": (408, "The body did not arrive in time"),
-    "BODY_TOO_LARGE": (413, "The body is larger than the server takes"),
+    "TOO_LARGE": (413, "The request is larger than the server takes"),
     "NOT_JSON_TYPE": (415, "The body is not declared as application/json"),
     "IDEMPOTENCY_KEY_REUSED": (422, "The Idempotency-Key was used for another request"),
     "TOO_MANY_REQUESTS": (429, "The key makes more requests than it may"),

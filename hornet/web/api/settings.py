@@ -26,7 +26,9 @@ class ApiSettings:
         3600.0, doc="How long the answer to a request with an Idempotency-Key is kept.", unit="s"
     )
     ask_timeout_s: float = option(
-        2.0, doc="How long a question to all nodes waits; nodes that are silent are named in the answer.", unit="s"
+        2.0,
+        doc="How long a question to all nodes waits; nodes that are silent are named in the answer.",
+        unit="s",
     )
     pushy_secret: str = option(
         "", doc="Secret of pushy's signed triggers; turns their route on.", unit="secret", secret=True
