@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -10,9 +11,11 @@ from aiohttp.test_utils import TestServer
 from hornet.app import NODE, Node, create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
+from hornet.connector import AsyncConnector
 from hornet.flows.settings import SessionSettings
 from hornet.web.settings import ServerSettings
 from tests.conftest import Valkey
+from tests.e2e.waiting import eventually
 from tests.flows.client import Client
 
 
@@ -20,6 +23,22 @@ from tests.flows.client import Client
 class Running:
     node: Node
     connect: Callable[..., Awaitable[Client]]
+
+    async def connect_with_token(self, *channels: str, **carried: Any) -> Client:
+        """A client that was let into ``channels``; ``carried`` is what else its token carries."""
+        async with AsyncConnector(self.node.config.redis.redis) as backend:
+            token = await backend.create_access_token(channels, **carried)
+        client = await self.connect(auth={"token": token, "channels": channels})
+        assert (await client.message())["type"] == "connected"
+        return client
+
+    async def wait_until_empty(self) -> None:
+        """Return when the node has seen all its sessions leave."""
+
+        async def count() -> int:
+            return len(self.node.sessions)
+
+        await eventually(count, 0)
 
 
 StartNode = Callable[..., Awaitable[Running]]
