@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hornet.broker.keys import CONTROL_TOPIC, channel_topic
-from hornet.broker.publisher import KeyReused, Once, Publication, Published, Publisher
+from hornet.broker.publisher import Once, Publication, Published, Publisher
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import InvalidPublish
 from hornet.core.jsontext import dump_json
 from hornet.core.messages import parse_publish
+from hornet.core.patterns import parse_publication
 
-__all__ = ["KeyReused", "Once", "Outbound", "Published", "Publishing"]
+__all__ = ["Once", "Outbound", "Published", "Publishing"]
 
 MAX_BYTES = 16_777_216
 """Of all that one request publishes: a message that goes to many channels counts for each."""
@@ -21,7 +22,7 @@ MAX_BYTES = 16_777_216
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """One message for some channels; ``only`` and ``but`` are tokens, as a backend names them."""
+    """One message for some channels; ``only`` and ``but`` are tokens, or ids of sessions."""
 
     channels: Sequence[str]
     type: str
@@ -38,10 +39,7 @@ class Outbound:
         address = {"only": self.only, "except": self.but}
         given = {name: value for name, value in address.items() if value is not None}
         own = {name: value for name, value in self.message.items() if name not in address}
-        try:
-            return dump_json({**own, **given, "type": self.type})
-        except ValueError as error:
-            raise InvalidPublish("NOT_JSON", str(error)) from None
+        return _dump({**own, **given, "type": self.type})
 
 
 class Publishing:
@@ -67,9 +65,16 @@ class Publishing:
             publications.extend(Publication(channel_topic(channel), text) for channel in message.channels)
         return await self._send(publications, once)
 
-    async def publish_text(self, topic: str, text: str, once: Once | None = None) -> Published:
-        """Publish a text on a topic that the caller knows to be no channel's and not Hornet's own."""
-        return await self._send([Publication(topic, text)], once)
+    async def publish_to_pattern(
+        self, pattern: Mapping[str, Any], payload: object, once: Once | None = None
+    ) -> Published:
+        """Publish ``payload``, any JSON, for those who subscribed to such keys and values.
+
+        Raises:
+            PeerError: ``BAD_PATTERN``; or ``NOT_JSON`` or ``TOO_LARGE``, an InvalidPublish.
+            KeyReused, RedisUnavailable: as :meth:`publish`.
+        """
+        return await self._send([Publication(parse_publication(pattern), _dump(payload))], once)
 
     async def disconnect_tokens(self, tokens: Sequence[str]) -> int:
         """Close the sessions of ``tokens`` on every node, and kill those unused; how many nodes heard it.
@@ -89,3 +94,10 @@ class Publishing:
         if once is None:
             return await self._publisher.publish(publications)
         return await self._publisher.publish_once(publications, once)
+
+
+def _dump(value: object) -> str:
+    try:
+        return dump_json(value)
+    except ValueError as error:
+        raise InvalidPublish("NOT_JSON", str(error)) from None

@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 
 from hornet.core.channels import is_utf8_text
-from hornet.core.errors import InvalidPublish, RedisUnavailable
-from hornet.flows.publishing import KeyReused, Once
+from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.flows.publishing import Once
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.guard import Guard
 from hornet.web.api.operation import Call, Nothing, Operation
@@ -63,9 +63,7 @@ class Endpoint:
         except RedisUnavailable as error:
             log.warning("A request to the API failed: %s", error)
             refused = Problem("UNAVAILABLE", headers={"Retry-After": str(RETRY_AFTER_S)})
-        except KeyReused:
-            refused = Problem("IDEMPOTENCY_KEY_REUSED")
-        except InvalidPublish as error:
+        except PeerError as error:
             refused = Problem(error.code if error.code in PROBLEMS else "INVALID_REQUEST", error.detail)
         except Exception:
             log.exception("A request to the API failed; the fault is Hornet's")

@@ -17,7 +17,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "INVALID_REQUEST": (400, "The request is not what the operation takes"),
     "INVALID_IDEMPOTENCY_KEY": (400, "The Idempotency-Key is not 1 to 255 visible ASCII characters"),
     "RESERVED_CHANNEL": (400, "The channel is Hornet's own"),
-    "RESERVED_PATTERN": (400, "The pattern has a key that is Hornet's own"),
+    "BAD_PATTERN": (400, "The pattern is not a set of keys and values to publish to"),
     "KEY_MISSING": (401, "The request has no bearer key"),
     "KEY_UNKNOWN": (401, "The bearer key is not one of this server's"),
     "RIGHT_MISSING": (403, "The key does not have the right that the operation needs"),

@@ -25,16 +25,28 @@ class Message(Request, frozen=True, kw_only=True):
         dict[str, Any],
         Meta(description="The message's fields. `type`, `only` and `except` in it are not used."),
     ] = field(default_factory=dict)
-    only: Annotated[Tokens | None, Meta(description="Deliver to clients of these tokens only.")] = None
-    but: Annotated[Tokens | None, Meta(description="Leave clients of these tokens out.")] = field(
-        default=None, name="except"
-    )
+    only: Annotated[
+        Tokens | None, Meta(description="Deliver to these clients only: tokens, or ids of sessions.")
+    ] = None
+    but: Annotated[
+        Tokens | None, Meta(description="Leave these clients out: tokens, or ids of sessions.")
+    ] = field(default=None, name="except")
 
 
 class Batch(Request, frozen=True, kw_only=True):
     """Several messages, published in this order."""
 
     messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_LISTED)]
+
+
+class PatternMessage(Request, frozen=True, kw_only=True):
+    """A payload for those who subscribed to such keys and values."""
+
+    pattern: Annotated[
+        dict[str, str | int],
+        Meta(min_length=1, description="Keys and values.", examples=[{"kind": "news", "channel": "CNN"}]),
+    ]
+    payload: Annotated[Any, Meta(description="Any JSON; clients get it as it is.")]
 
 
 class PublishedTo(Answer, frozen=True, kw_only=True):
@@ -48,6 +60,13 @@ class PublishedAnswer(Answer, frozen=True, kw_only=True):
     """What was published, in order. `replayed`: by an earlier request with this Idempotency-Key."""
 
     published: list[PublishedTo]
+    replayed: bool = False
+
+
+class PatternAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    """How many nodes heard it. `replayed`: it was published by an earlier request with this key."""
+
+    nodes: int
     replayed: bool = False
 
 
@@ -83,6 +102,18 @@ class Publish:
                 refusals=REFUSALS,
                 is_idempotent_by_key=True,
             ),
+            Operation(
+                "publishToPattern",
+                "POST",
+                "/api/publish/pattern",
+                Right.PUBLISH,
+                "Publish to a pattern's keys and values",
+                self._publish_to_pattern,
+                PatternAnswer,
+                body=PatternMessage,
+                refusals=("BAD_PATTERN", *REFUSALS[1:]),
+                is_idempotent_by_key=True,
+            ),
         ]
 
     async def _publish(self, call: Call[Nothing, Message]) -> PublishedAnswer:
@@ -90,6 +121,11 @@ class Publish:
 
     async def _publish_batch(self, call: Call[Nothing, Batch]) -> PublishedAnswer:
         return await self._send(call.body.messages, call)
+
+    async def _publish_to_pattern(self, call: Call[Nothing, PatternMessage]) -> PatternAnswer:
+        body = call.body
+        published = await self._publishing.publish_to_pattern(body.pattern, body.payload, call.once)
+        return PatternAnswer(nodes=published.nodes[0], replayed=published.replayed)
 
     async def _send(self, messages: Sequence[Message], call: Call[Any, Any]) -> PublishedAnswer:
         outbound = [

@@ -21,6 +21,8 @@ from hornet.web.api.guard import Guard
 from hornet.web.api.operation import Operation
 from hornet.web.api.problems import Problem
 from hornet.web.api.publish import Publish
+from hornet.web.api.pushy import PushyTrigger
+from hornet.web.api.realizehit import RealizehitPublish
 from hornet.web.api.settings import ApiSettings
 from hornet.web.api.tokens import TokenOperations
 
@@ -48,12 +50,25 @@ def api_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) -> li
     if not settings.api:
         return []
     known = operations(parts)
-    endpoint = Endpoint(settings, Guard(settings, counts), counts)
+    guard = Guard(settings, counts)
+    endpoint = Endpoint(settings, guard, counts)
     return [
         _document_route(known),
         *(endpoint.route(one) for one in known),
         _elsewhere(known, endpoint),
+        RealizehitPublish(endpoint, guard, parts.publishing, counts).route(),
+        *_pushy_routes(settings, parts, counts),
     ]
+
+
+def _pushy_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) -> list[web.RouteDef]:
+    """None without a secret: anyone could sign with an empty one."""
+    if not settings.pushy_secret:
+        return []
+    trigger = PushyTrigger(
+        settings.pushy_secret, settings.api_max_body_bytes, parts.publishing, parts.cluster, counts
+    )
+    return [trigger.route()]
 
 
 def document(known: Sequence[Operation]) -> bytes:

@@ -11,7 +11,17 @@ from hornet.core.grants import Grant
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
 from hornet.flows.publishing import Publishing
 from hornet.flows.ticketing import Ticketing
-from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Info, Request, Token, Tokens, UserId, listed
+from hornet.web.api.fields import (
+    MAX_LISTED,
+    Answer,
+    ChannelName,
+    Info,
+    Request,
+    Token,
+    Tokens,
+    UserId,
+    listed,
+)
 from hornet.web.api.keys import Right
 from hornet.web.api.operation import Call, Nothing, Operation
 from hornet.web.api.problems import Problem
@@ -22,7 +32,9 @@ MAX_TTL_S = 604_800
 class NewToken(Request, frozen=True, kw_only=True):
     """What a token gives to the client that shows it first. Without a channel it needs a user."""
 
-    channels: ChannelName | Annotated[list[ChannelName], Meta(max_length=MAX_LISTED)] = field(default_factory=list)
+    channels: ChannelName | Annotated[list[ChannelName], Meta(max_length=MAX_LISTED)] = field(
+        default_factory=list
+    )
     ttl: Annotated[int, Meta(ge=1, le=MAX_TTL_S, description="Seconds for which the token lives unused.")] = (
         DEFAULT_TOKEN_TTL_S
     )
