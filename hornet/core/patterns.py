@@ -1,15 +1,15 @@
 """Pattern subscriptions: sets of keys and values, their text, and which publication matches which.
 
-A publication goes to a set of keys, each with a value: ``{"kind": "news", "channel": "CNN"}``. Its text is its
-Redis topic, ``channel:CNN|kind:news``: the pairs in the order of their keys' code points, so the order in
-which somebody writes them never matters.
+A publication goes to a set of keys, each with a value: ``{"kind": "news", "channel": "CNN"}``. Its text is
+its Redis topic, ``channel:CNN|kind:news``: the pairs in the order of their keys' code points, so the order
+in which somebody writes them never matters.
 
 A subscription names keys in the same way. The value ``*`` stands for any value; with ``subset``, publications
 that have further keys match too. Its canonical text is like a topic, with a bare ``*`` where any value does
 and ``|*`` at its end where further keys do: ``channel:*|kind:news|*``.
 
-In keys and values ``:``, ``|``, ``*`` and ``%`` are written as ``%3A``, ``%7C``, ``%2A`` and ``%25``. So no two
-patterns share a text, and a ``*`` in a text is always a wildcard.
+In keys and values ``:``, ``|``, ``*`` and ``%`` are written as ``%3A``, ``%7C``, ``%2A`` and ``%25``. So no
+two patterns share a text, and a ``*`` in a text is always a wildcard.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Pattern:
     def glob(self) -> str:
         """A pattern for PSUBSCRIBE that lets every topic through that matches, and some that don't.
 
-        What it lets through is still to be checked with :meth:`matches`: ``*`` of Redis does not stop at a ``|``.
+        What it lets through is still to be checked with :meth:`matches`: Redis's ``*`` crosses a ``|``.
         """
         pairs = [
             f"{key.translate(_GLOB_ESCAPES)}:{ANY if value is None else value.translate(_GLOB_ESCAPES)}"

@@ -90,7 +90,9 @@ def test_a_publication_matches_by_its_keys_and_values(
     assert parse_pattern(shown, subset).matches(parsed) is matches
 
 
-@pytest.mark.parametrize("topic", ["", "a", "a:b:c", "b:1|a:2", "a:1|a:2", ":1", "a:*", "a:1|", "|a:1", "a:1|*"])
+@pytest.mark.parametrize(
+    "topic", ["", "a", "a:b:c", "b:1|a:2", "a:1|a:2", ":1", "a:*", "a:1|", "|a:1", "a:1|*"]
+)
 def test_a_topic_that_no_pattern_writes_matches_nothing(topic: str) -> None:
     assert parse_topic(topic) is None
 

