@@ -1,6 +1,6 @@
 """Whole nodes with an HTTP API in the test's own event loop, and requests to them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ __all__ = ["own_redis", "start_redis"]
 class Answer:
     status: int
     body: Any
-    headers: "aiohttp.typedefs.LooseHeaders"
+    headers: Mapping[str, str]
     text: str
 
     @property
@@ -39,7 +39,7 @@ class Answer:
         return str(self.body["code"])
 
     def header(self, name: str) -> str:
-        return str(dict(self.headers)[name])  # type: ignore[arg-type]  # a multidict of str
+        return self.headers[name]
 
 
 @dataclass(frozen=True)
