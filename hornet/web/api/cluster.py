@@ -15,8 +15,8 @@ from hornet.web.api.fields import (
     Info,
     Limit,
     Missing,
-    Name,
     Next,
+    Prefix,
     Request,
     SessionId,
 )
@@ -37,7 +37,7 @@ class Listing(Request, frozen=True, kw_only=True):
 
 
 class ChannelListing(Listing, frozen=True, kw_only=True):
-    prefix: Annotated[Name, Meta(description="Only channels whose names begin with this.")] = ""
+    prefix: Prefix = ""
 
 
 class OneChannel(Request, frozen=True, kw_only=True):

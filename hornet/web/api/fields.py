@@ -36,6 +36,8 @@ SessionId = Annotated[str, Meta(min_length=1, max_length=128, description="The S
 User = Annotated[str, Meta(min_length=1, max_length=MAX_USER_CHARS, description="A user's id.")]
 UserId = User | int
 Name = Annotated[str, Meta(max_length=MAX_CHANNEL_CHARS)]
+Prefix = Annotated[str, Meta(max_length=128, description="Only names that begin with this.")]
+"""Shorter than a name: it and the longest `after` fit into a request's first line (8190 bytes)."""
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many entries at most.")]
 After = Annotated[
     Name, Meta(description="The `next` of the page before: the list goes on behind it.", examples=[""])

@@ -14,7 +14,7 @@ def test_a_key_is_found_by_its_whole_secret_alone() -> None:
     keys = parse_keys([f"shop:publish+read:{SECRET}", f"ops:manage:{SECRET}x"])
     found = keys.find(SECRET)
     assert found is not None
-    assert (found.name, found.rights) == ("shop", {Right.PUBLISH, Right.READ})
+    assert (found.name, found.rights) == ("shop", frozenset({Right.PUBLISH, Right.READ}))
     for wrong in ("", SECRET[:-1], SECRET + "y", SECRET.upper(), f"shop:publish+read:{SECRET}", "\udc80"):
         assert keys.find(wrong) is None
 
