@@ -41,7 +41,7 @@ class Fanout:
     def _deliver(self, channel: str, payload: bytes) -> None:
         message = parse_publish(channel, payload)
         self._metrics.messages.inc()
-        only = None if message.only is None else self._sessions.addressed(message.only)
-        skip = self._sessions.addressed(message.but)
+        only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
+        skip = self._sessions.sids_with_tokens(message.but)
         count = self.engine.fan_out(room_of(channel), message, only=only, skip=skip)
         self._metrics.deliveries.inc(count)

@@ -78,8 +78,8 @@ class Sessions:
         found = (self._by_token.get(token) for token in tokens)
         return list(dict.fromkeys(session for session in found if session is not None))
 
-    def addressed(self, names: Iterable[str]) -> set[str]:
-        """The ids of the sessions that ``only`` or ``except`` mean, each by a token of its own or its id."""
+    def sids_with_tokens(self, names: Iterable[str]) -> set[str]:
+        """The sessions that ``only`` or ``except`` name, each by a token of its own or by its id."""
         found = (self._by_token.get(name) or self._by_sid.get(name) for name in names)
         return {session.sid for session in found if session is not None}
 
