@@ -84,7 +84,7 @@ async def test_the_example_with_json_web_tokens_lets_in_whom_the_application_nam
     for wrong, code in (
         (jwt.encode({**claims, "exp": now - 60}, key), "EXPIRED_JWT"),
         (jwt.encode(claims, key[::-1]), "INVALID_JWT"),
-        (jwt.encode(claims, None, algorithm="none"), "INVALID_JWT"),
+        (jwt.encode(claims, "", algorithm="none"), "INVALID_JWT"),
         (jwt.encode({"sub": "ana"}, key), "INVALID_JWT"),
         ("nonsense", "INVALID_JWT"),
     ):
