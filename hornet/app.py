@@ -40,6 +40,8 @@ from hornet.flows.authenticators.headers import HeaderAuthenticator
 from hornet.flows.authenticators.plugins import load_authenticators
 from hornet.flows.authenticators.tokens import TokenAuthenticator
 from hornet.flows.authenticators.user_sessions import UserSessionAuthenticator
+from hornet.flows.channels import Channels
+from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
@@ -155,7 +157,8 @@ def create_app(
     router = Router(metrics)
     admission.listen(router)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns)
+    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    ClientPublishing(config.channels, client, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,
