@@ -16,6 +16,7 @@ TITLES = {
     "server": "Server",
     "redis": "Redis",
     "sessions": "Sessions",
+    "users": "Users",
     "engine": "Socket.IO",
     "log": "Log",
 }

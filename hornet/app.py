@@ -20,24 +20,30 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC
+from hornet.broker.keys import CONTROL_TOPIC, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
+from hornet.broker.user_lists import UserLists
+from hornet.broker.users import UserStore
 from hornet.config import Config
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
+from hornet.flows.directory import Directory
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
+from hornet.flows.notices import Notices
 from hornet.flows.router import Router
+from hornet.flows.session_events import SessionEvents
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signals
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
+from hornet.flows.user_channels import UserChannels
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
 from hornet.web.home import home_routes
@@ -63,6 +69,7 @@ class Node:
     metrics: Metrics
     signals: Signals
     nodes: Nodes
+    directory: Directory
     embedded: EmbeddedValkey | None = None
 
 
@@ -84,7 +91,10 @@ def create_app(config: Config | None = None) -> web.Application:
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        fanout.receive(topic, payload)
+        if (user := user_of(topic)) is not None:
+            notices.receive(user, payload)
+        else:
+            fanout.receive(topic, payload)
 
     listener = Listener(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
@@ -92,18 +102,27 @@ def create_app(config: Config | None = None) -> web.Application:
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
     subscriptions = Subscriptions(listener, signals)
-    users = Users(sessions)
+    store = UserStore(
+        client, nodes.id, grace_s=config.users.user_grace_s, max_sessions=config.users.user_sessions
+    )
+    user_channels = UserChannels(store, sessions, subscriptions)
+    users = Users(sessions, store, user_channels, listener, signals)
     admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
+    notices = Notices(sessions, user_channels, admission, metrics)
+    if config.users.session_events:
+        SessionEvents(events, signals, nodes.id)
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
     hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
-    admission.engine = fanout.engine = subscriptions.engine = engine
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
+    admission.engine = fanout.engine = subscriptions.engine = users.engine = notices.engine = engine
+    directory = Directory(UserLists(client))
+    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, directory)
     demo = Demo(client, tokens) if config.server.demo else None
 
     _watch(node, events)
+    _look_after(users, nodes, listener)
 
     app = web.Application()
     app[NODE] = node
@@ -119,6 +138,7 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
+            asyncio.create_task(supervise("users", users.run, metrics), name="hornet-users"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
@@ -126,6 +146,7 @@ def create_app(config: Config | None = None) -> web.Application:
             await engine.start()
             yield
             await engine.stop()
+            await users.close(LEAVE_S)
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:
@@ -145,12 +166,13 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge, totals = node.metrics.watch, node.metrics.watch_totals
     listener, counts = node.listener, node.engine.counts
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
+    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     gauge(
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
     )
-    gauge("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
+    gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
     totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
     totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
     totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
@@ -159,6 +181,17 @@ def _watch(node: Node, events: EventPublisher) -> None:
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
     totals("hornet_sent_bytes", "Bytes written to WebSockets", "", lambda: {"": counts.bytes_out})
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
+
+
+def _look_after(users: Users, nodes: Nodes, listener: Listener) -> None:
+    """Have the users know of nodes that died, and of what this node could not hear."""
+
+    async def resume() -> None:
+        users.resume()
+
+    nodes.on_dead(users.bury)
+    nodes.on_lost(resume)
+    listener.on_restored(users.resume)
 
 
 async def _join(nodes: Nodes) -> None:

@@ -12,6 +12,9 @@ WRONG_PARAMETERS = "WRONG_PARAMETERS"
 UNAVAILABLE = "UNAVAILABLE"
 AUTHENTICATION_TIMEOUT = "AUTHENTICATION_TIMEOUT"
 TOKEN_REVOKED = "TOKEN_REVOKED"
+OTHER_USER = "OTHER_USER"
+TOO_MANY_USER_SESSIONS = "TOO_MANY_USER_SESSIONS"
+USER_DISCONNECTED = "USER_DISCONNECTED"
 
 EXPLANATIONS = {
     INVALID_TOKEN: "Invalid token used, please get a new token",
@@ -20,6 +23,9 @@ EXPLANATIONS = {
     UNAVAILABLE: "Tokens can't be checked right now, please try again",
     AUTHENTICATION_TIMEOUT: "No valid token was shown in time",
     TOKEN_REVOKED: "The backend disconnected this token",
+    OTHER_USER: "This connection is another user's, who has to log out first",
+    TOO_MANY_USER_SESSIONS: "This user is connected too many times",
+    USER_DISCONNECTED: "The backend disconnected this user",
 }
 """One sentence per code; the codes are part of the contract, the sentences are for people."""
 

@@ -94,19 +94,22 @@ class Admission:
         nothing of it.
 
         Raises:
-            RedisUnavailable: its user could not be registered; it has nothing of the grant.
+            RefusedCredentials: it is another user's session, or that user has too many; see ``Users.arrive``.
+            RedisUnavailable: its user could not be registered.
+            Whichever it is, it has nothing of the grant.
         """
         self._deadlines.stop(session)
-        added = [channel for channel in grant.channels if channel not in session.channels]
-        if not await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still):
-            return False
+        arrives = grant.user is not None and session.user is None
         if grant.user is not None:
-            try:
-                await self._users.arrive(session, grant)
-            except BaseException:
-                for channel in added:
-                    self._subscriptions.leave(session, channel, By.CLIENT)
-                raise
+            await self._users.arrive(session, grant)
+        joined = False
+        try:
+            joined = await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still)
+        finally:
+            if arrives and not joined:
+                self._users.depart(session)
+        if not joined:
+            return False
         session.publish += tuple(name for name in grant.publish if name not in session.publish)
         if grant.attributes:
             session.attributes = {**(session.attributes or {}), **grant.attributes}

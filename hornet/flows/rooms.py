@@ -1,9 +1,17 @@
-"""The rooms of the engine that belong to channels."""
+"""The rooms of the engine that belong to channels and to users.
+
+The prefixes keep them apart from each other, and from rooms that Socket.IO makes by itself, such as the one
+of each session.
+"""
 
 from __future__ import annotations
 
 
 def room_of(channel: str) -> str:
-    """The room of a channel. The prefix keeps names apart from rooms that Socket.IO makes by itself,
-    such as the one of each session."""
+    """The room of a channel."""
     return f"channel:{channel}"
+
+
+def room_of_user(user: str) -> str:
+    """The room with the sessions of a user on this node."""
+    return f"user:{user}"
