@@ -69,6 +69,7 @@ class Node:
     metrics: Metrics
     signals: Signals
     nodes: Nodes
+    users: Users
     directory: Directory
     embedded: EmbeddedValkey | None = None
 
@@ -118,7 +119,7 @@ def create_app(config: Config | None = None) -> web.Application:
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
     admission.engine = fanout.engine = subscriptions.engine = users.engine = notices.engine = engine
     directory = Directory(UserLists(client))
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, directory)
+    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
     demo = Demo(client, tokens) if config.server.demo else None
 
     _watch(node, events)
