@@ -9,7 +9,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
 ``{hornet:users}``          ZSET     the users that are online; +inf, or when they are gone, in ms
-``{hornet:users}:epoch``    string   changes when Redis loses its data
+``{hornet:users}:epoch``    string   when these data began, in ms; another one tells that Redis lost them
 ``{hornet:users}:sessions:<user>``
                             HASH     session id -> JSON ``{"node","address","since"}``
 ``{hornet:users}:node:<id>``HASH     session id -> user, of the sessions on that node

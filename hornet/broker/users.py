@@ -10,7 +10,6 @@ happened, on whichever nodes that was. The time is that of Redis. All keys share
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,7 @@ from hornet.broker.keys import (
 PAGE = 500
 """How many users or sessions one command handles at most, so that Redis serves others in between."""
 
+# The epoch is when the present data of Redis began: it changes when Redis loses them.
 # KEYS in all of these: users, sessions of the user, sessions of the node, channels of the user, epoch
 _NOW = """
 local time = redis.call('TIME')
@@ -49,13 +49,13 @@ end
 _ARRIVE = f"""
 {_NOW}
 {_REGISTER}
-local user, node, sid, address, limit, epoch, online, further = unpack(ARGV)
+local user, node, sid, address, limit, online, further = unpack(ARGV)
 local others = redis.call('HLEN', KEYS[2])
 local is_new = redis.call('HEXISTS', KEYS[2], sid) == 0
 if is_new and others >= tonumber(limit) then return {{0}} end
 local was_online = redis.call('ZSCORE', KEYS[1], user)
 register(user, node, sid, address)
-redis.call('SET', KEYS[5], epoch, 'NX')
+redis.call('SET', KEYS[5], now, 'NX')
 if is_new and (others > 0 or not was_online) then
   local event = {{user = user, session = sid, node = node, sessions = others + 1}}
   redis.call('PUBLISH', was_online and further or online, cjson.encode(event))
@@ -75,20 +75,20 @@ end
 
 # A Redis that lost its data has another epoch. Then the channels that the node knows are written back. In the
 # same epoch a user who is not online was told as gone, behind the back of a node that was taken for dead.
-# KEYS from the 6th: the users of each of these channels. ARGV from the 7th: the channels, then the sessions.
+# KEYS from the 6th: the users of each of these channels. ARGV from the 6th: the channels, then the sessions.
 _RESTORE = f"""
 {_NOW}
 {_REGISTER}
-local user, node, fresh, known, online, channels = unpack(ARGV, 1, 6)
-redis.call('SET', KEYS[5], fresh, 'NX')
+local user, node, known, online, channels = unpack(ARGV, 1, 5)
+redis.call('SET', KEYS[5], now, 'NX')
 local epoch = redis.call('GET', KEYS[5])
 if epoch ~= known then
   for i = 1, channels do
-    redis.call('SADD', KEYS[4], ARGV[6 + i])
+    redis.call('SADD', KEYS[4], ARGV[5 + i])
     redis.call('SADD', KEYS[5 + i], user)
   end
 end
-local first = 7 + channels
+local first = 6 + channels
 if epoch == known and ARGV[first] and not redis.call('ZSCORE', KEYS[1], user) then
   local event = {{user = user, session = ARGV[first], node = node, sessions = 1}}
   redis.call('PUBLISH', online, cjson.encode(event))
@@ -146,7 +146,6 @@ class UserStore:
         self._batches = Batches(client)
         self._grace_ms = int(grace_s * 1000)
         self._max_sessions = max_sessions
-        self._epoch = secrets.token_hex(8)
 
     async def arrive(self, user: str, sid: str, address: str) -> Arrival | None:
         """Count a session of this node as the user's; None when the user has too many already."""
@@ -158,7 +157,6 @@ class UserStore:
             sid,
             address,
             self._max_sessions,
-            self._epoch,
             EVENTS_USER_ONLINE,
             EVENTS_USER_SESSION,
         )
@@ -183,7 +181,6 @@ class UserStore:
             (*_keys(user, self.node), *(channel_users_key(channel) for channel in channels)),
             user,
             self.node,
-            self._epoch,
             known.epoch,
             EVENTS_USER_ONLINE,
             len(channels),
