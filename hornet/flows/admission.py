@@ -99,6 +99,29 @@ class Admission:
             Whichever it is, it has nothing of the grant.
         """
         self._deadlines.stop(session)
+        try:
+            return await self._admit(session, grant, still)
+        finally:
+            if session.state in (State.NEW, State.CHECKING):
+                self._deadlines.start(session)
+
+    def close(self, session: Session, code: str) -> None:
+        """Tell a session why and end it for good; a stock client will not come back by itself."""
+        self._metrics.refused.labels(code).inc()
+        self._tell(session, answers.error(code))
+        task = asyncio.create_task(self.engine.close(session.sid, final=True))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def revoke(self, tokens: frozenset[str]) -> None:
+        """Close the sessions of ``tokens``, and those that are just showing one of them."""
+        for session in self._sessions.with_tokens(tokens):
+            self.close(session, answers.TOKEN_REVOKED)
+        for session in self._checking:
+            if session.attempting in tokens:
+                session.attempting = None
+
+    async def _admit(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
         arrives = grant.user is not None and session.user is None
         if grant.user is not None:
             await self._users.arrive(session, grant)
@@ -116,22 +139,6 @@ class Admission:
         session.move(Step.GRANTED)
         self._metrics.admitted.inc()
         return True
-
-    def close(self, session: Session, code: str) -> None:
-        """Tell a session why and end it for good; a stock client will not come back by itself."""
-        self._metrics.refused.labels(code).inc()
-        self._tell(session, answers.error(code))
-        task = asyncio.create_task(self.engine.close(session.sid, final=True))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    def revoke(self, tokens: frozenset[str]) -> None:
-        """Close the sessions of ``tokens``, and those that are just showing one of them."""
-        for session in self._sessions.with_tokens(tokens):
-            self.close(session, answers.TOKEN_REVOKED)
-        for session in self._checking:
-            if session.attempting in tokens:
-                session.attempting = None
 
     async def _attempt(self, session: Session, shown: object) -> None:
         if session.state is State.CLOSED:

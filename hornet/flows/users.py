@@ -79,6 +79,8 @@ class Users:
             session.info = grant.info
             return
         await self._departures.wait(session.sid)
+        if session.sid in self._arriving:
+            raise RedisUnavailable("the session's former user is still being registered")
         if session.state is State.CLOSED:
             return
         heard = self._listener.hold(user_topic(user))
@@ -92,6 +94,8 @@ class Users:
             raise
         finally:
             self._arriving.discard(session.sid)
+            if session.user != user:
+                self._listener.release(user_topic(user))
         if arrival is None or session.user != user:  # it ended meanwhile
             return
         self._tell(session, arrival)
@@ -108,7 +112,8 @@ class Users:
         session.info = None
         if not self._sessions.of_user(user):
             self._channels.end(user)
-        self._listener.release(user_topic(user))
+        if session.sid not in self._arriving:  # else arrive() waits for the topic, and releases it
+            self._listener.release(user_topic(user))
         self._departures.begin(user, session.sid)
 
     def _begin(self, session: Session, user: str, grant: Grant) -> int:

@@ -14,7 +14,7 @@ from hornet.core.grants import Grant
 from hornet.flows.settings import UserSettings
 from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_listener import Heard, listening, wait_lost
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
@@ -207,6 +207,38 @@ async def test_without_redis_a_user_is_refused_and_nothing_is_left_of_it(
     own_redis.start()
     await running.node.users.arrive(session, Grant(user=prefix))
     assert await sessions_in_redis(running, prefix) == 1
+
+
+async def test_a_session_that_ends_while_redis_is_away_holds_nothing_once_it_is_back(
+    start_node: StartNode, own_redis: RedisServer, prefix: str
+) -> None:
+    running = await start_node(redis=own_redis.url)
+    await running.connect_with_token("a")
+    [session] = running.node.sessions.all()
+    held = running.node.listener.topics
+    own_redis.kill()
+    await wait_lost(running.node.listener)
+    arriving = asyncio.create_task(running.node.users.arrive(session, Grant(user=prefix)))
+    await asyncio.sleep(0)
+    running.node.users.depart(session)
+    own_redis.start()
+    async with asyncio.timeout(20):
+        await arriving
+    assert session.user is None
+    assert running.node.listener.topics == held
+    assert not await running.node.directory.is_online(prefix)
+
+
+async def test_who_is_refused_as_a_user_still_has_to_authenticate_in_time(
+    start_node: StartNode, backend: AsyncConnector, prefix: str
+) -> None:
+    running = await start_node(auth_timeout_s=0.5, users=UserSettings(user_sessions=1))
+    await running.connect_with_token(user=prefix)
+    token = await backend.create_access_token(user=prefix)
+    refused = await running.connect(auth={"token": token, "channels": []})
+    assert (await refused.message())["error"] == "TOO_MANY_USER_SESSIONS"
+    assert (await refused.message())["error"] == "AUTHENTICATION_TIMEOUT"
+    await refused.expect_closed()
 
 
 async def test_a_user_is_disconnected_everywhere_for_good(
