@@ -32,3 +32,6 @@ class EngineSettings:
     trusted_proxies: tuple[str, ...] = option(
         (), doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed.", unit="networks"
     )
+    compiled: bool = option(
+        True, doc="Write to sockets with the compiled loop, where the installation has it; see topics/engine."
+    )
