@@ -102,7 +102,7 @@ def test_the_server_of_the_wheel_has_the_compiled_loop_if_the_wheel_has(
     installed: Path, wheel: Path, tmp_path: Path
 ) -> None:
     asks = "from hornet.engine.sockets import find_send_each; print(find_send_each() is not None)"
-    said = call(installed / "python", "-c", asks, cwd=tmp_path)
+    said = call(installed / "python", "-I", "-c", asks, cwd=tmp_path)
     assert said.strip() == str(not wheel.stem.endswith("-any"))
 
 
