@@ -22,7 +22,7 @@ MAX_BATCH = 256
 """Calls in one command; more wait for the next, so that no answer waits for thousands of others, and Redis,
 which does nothing else meanwhile, is free again within a millisecond or so."""
 
-PAUSE_S = 0.005
+PAUSE_S = 0.01
 """Time between two round trips while many ask: the fixed cost of one is then shared by more calls. A call
 that comes alone does not wait."""
 
