@@ -12,6 +12,7 @@ TITLES = {
     "sessions": "Sessions",
     "authentication": "Authentication",
     "backend": "Backend",
+    "users": "Users",
     "channels": "Channels",
     "limits": "Limits of a session",
     "engine": "Socket.IO",

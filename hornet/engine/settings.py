@@ -71,6 +71,9 @@ class EngineSettings:
         "whoever connects through the Unix socket.",
         unit="networks",
     )
+    compiled: bool = option(
+        True, doc="Write to sockets with the compiled loop, where the installation has it; see topics/engine."
+    )
     forwarded_header: str = option(
         "X-Forwarded-For",
         doc="The header in which those proxies name the client's address: `X-Forwarded-For` or `Forwarded`. "

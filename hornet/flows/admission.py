@@ -105,24 +105,17 @@ class Admission:
         nothing of it.
 
         Raises:
-            RedisUnavailable: its user could not be registered; it has nothing of the grant.
-            RefusedCredentials: it is another user's already; it has nothing of the grant.
-            OverLimit: it would hold more channels than it may; it has nothing of the grant.
+            RefusedCredentials: it is another user's session, or that user has too many; see ``Users.arrive``.
+            OverLimit: it would hold more channels than it may.
+            RedisUnavailable: its user could not be registered.
+            Whichever it is, it has nothing of the grant.
         """
         self._deadlines.stop(session)  # from here on it is not the client who is waited for
         try:
-            if not await self._enter(session, grant, still):
-                return False
-        except BaseException:
-            if session.state is not State.READY:
+            return await self._admit(session, grant, still)
+        finally:
+            if session.state in (State.NEW, State.CHECKING):
                 self._deadlines.start(session)
-            raise
-        session.publish += tuple(name for name in grant.publish if name not in session.publish)
-        if grant.attributes:
-            session.attributes = {**(session.attributes or {}), **grant.attributes}
-        session.move(Step.GRANTED)
-        self._metrics.admitted.inc()
-        return True
 
     async def redeem(self, session: Session, credentials: Credentials) -> bool:
         """Use a token up for the session, which gets all of it but the channels asked for.
@@ -155,8 +148,7 @@ class Admission:
             if isinstance(claim, Credentials) and claim.token in tokens:
                 del self._checking[session]
 
-    async def _enter(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
-        """Say whose the session is, and subscribe it: both, or neither."""
+    async def _admit(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
         arrives = grant.user is not None and session.user is None
         if grant.user is not None:
             await self._users.arrive(session, grant)
@@ -166,7 +158,14 @@ class Admission:
         finally:
             if arrives and not joined:
                 self._users.depart(session)
-        return joined
+        if not joined:
+            return False
+        session.publish += tuple(name for name in grant.publish if name not in session.publish)
+        if grant.attributes:
+            session.attributes = {**(session.attributes or {}), **grant.attributes}
+        session.move(Step.GRANTED)
+        self._metrics.admitted.inc()
+        return True
 
     async def _on_message(self, session: Session, args: Sequence[object]) -> None:
         """It is answered by an event of the same name; an acknowledgement says nothing more."""
@@ -182,10 +181,10 @@ class Admission:
         if session.state is State.READY:
             session.move(Step.LOGGED_OUT)
             self._subscriptions.leave_all(session)
+            self._signals.logged_out.send(session)
             self._users.depart(session)
             session.publish = ()
             session.attributes = self._attributes_of(session.handshake)
-            self._signals.logged_out.send(session)
             self._deadlines.start(session)
         return {"ok": True}
 

@@ -62,12 +62,14 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
         async def start(
             auth_timeout_s: float = 10,
             ways: Iterable[Authenticator] = (),
+            *,
+            redis: str = valkey.url,
             **given: Any,
         ) -> Running:
             """``given`` are sections of the configuration, or single options by their names."""
             sections: dict[str, Any] = {name: value for name, value in given.items() if is_dataclass(value)}
             options = {name: value for name, value in given.items() if name not in sections}
-            flags = {"demo": False, "redis": valkey.url, "auth_timeout": auth_timeout_s, **options}
+            flags = {"demo": False, "redis": redis, "auth_timeout": auth_timeout_s, **options}
             config = replace(load_config(flags, {}), **sections)
             app = create_app(config, authenticators=ways)
             server = TestServer(app)

@@ -97,3 +97,31 @@ async def test_its_tokens_are_not_its_own_any_more(
         await backend.disconnect_tokens(token)
         await backend.publish(prefix, "news")
         assert (await client.message())["type"] == "news"
+
+
+async def test_a_session_is_nobody_elses_until_it_logs_out(start_node: StartNode, prefix: str) -> None:
+    running = await start_node(ways=[Named()])
+    client = await running.connect()
+    await log_in(client, f"{prefix}a")
+    await client.emit("message", {"name": f"{prefix}b"})
+    assert (await client.message())["error"] == "OTHER_USER"
+    session = running.session(client)
+    assert (session.user, list(session.channels)) == (f"{prefix}a", [f"{prefix}a"])
+    await client.ask("user:logout")
+    await log_in(client, f"{prefix}b")
+
+
+async def test_channels_of_the_user_are_left_with_it(
+    start_node: StartNode, valkey: Valkey, prefix: str
+) -> None:
+    running = await start_node(ways=[Named()])
+    async with AsyncConnector(valkey.url) as backend:
+        await backend.subscribe_user(f"{prefix}a", f"{prefix}mail")
+        client = await running.connect()
+        await log_in(client, f"{prefix}a")
+        await client.ask("user:logout")
+        await log_in(client, f"{prefix}b")
+        assert list(running.session(client).channels) == [f"{prefix}b"]
+        assert await backend.notify(f"{prefix}a", "mail") == 0
+        assert await backend.notify(f"{prefix}b", "mail", {"n": 1}) == 1
+        assert await client.event() == ("mail", {"n": 1})

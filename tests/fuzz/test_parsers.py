@@ -14,6 +14,7 @@ from hornet.core.forwarded import HOPS
 from hornet.core.grants import check_grant
 from hornet.core.messages import parse_publish
 from hornet.core.user_sessions import parse_user_session
+from hornet.core.users import MAX_EVENT_CHARS, Notify, parse_command
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -97,3 +98,23 @@ def test_a_user_session_can_be_looked_up_or_is_refused(shown: object) -> None:
 @given(st.sampled_from(sorted(HOPS)), st.text('for=by;,"\\[]:. 0123456789abc', max_size=80) | st.text())
 def test_what_proxies_say_never_fails(header: str, text: str) -> None:
     assert client_address("10.0.0.1", HOPS[header](text), PROXIES)
+
+
+COMMANDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["notify", "channels", "disconnect"]) | JSON,
+        "event": st.text() | JSON,
+        "payload": JSON,
+    },
+)
+
+
+@given(PAYLOADS | COMMANDS.map(lambda value: json.dumps(value).encode()))
+def test_a_command_about_a_user_is_known_or_refused(payload: bytes) -> None:
+    try:
+        command = parse_command(payload)
+    except InvalidPublish:
+        return
+    if isinstance(command, Notify):
+        assert 0 < len(command.event.encode()) <= 4 * MAX_EVENT_CHARS
