@@ -5,6 +5,7 @@ The events are those of node-hermes, whose pages work unchanged.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import aiohttp
@@ -26,6 +27,8 @@ CLOSED_REASON = "Maximum authentication attempts reached"
 
 READ_BYTES = 16_384
 
+WARN_EVERY_S = 10.0
+
 BUSY = frozenset({408, 425, 429})
 """Client errors by number that say nothing about the token: the same request may succeed later."""
 
@@ -43,6 +46,7 @@ class BackendAuthenticator(Authenticator):
     def __init__(self, settings: BackendSettings) -> None:
         self._settings = settings
         self._url = settings.backend_uri.rstrip("/") + settings.backend_path
+        self._quiet_until = 0.0
         self._http: aiohttp.ClientSession | None = None
 
     def offer(self, shown: Shown) -> str | None:
@@ -61,7 +65,7 @@ class BackendAuthenticator(Authenticator):
             reason = f"no answer within {settings.backend_timeout_s:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
-        log.warning("The backend at %s can't be asked: %s", self._url, reason)
+        self._warn(reason)
         raise answers.refused(answers.BACKEND_UNAVAILABLE)
 
     def accepted(self, session: Session, claim: str) -> Answer:
@@ -76,6 +80,13 @@ class BackendAuthenticator(Authenticator):
     async def aclose(self) -> None:
         if self._http is not None:
             await self._http.close()
+
+    def _warn(self, reason: str) -> None:
+        """Tell the operator, but not for each of the clients that come back to a backend that is away."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + WARN_EVERY_S
+            log.warning("The backend at %s can't be asked: %s", self._url, reason)
 
     async def _ask(self, access_token: str) -> bytes:
         """The body of a successful answer.

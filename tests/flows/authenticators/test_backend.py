@@ -186,3 +186,34 @@ async def test_without_a_backend_the_event_is_unknown(running: Running) -> None:
     answer = await authenticate(client, "user-7")
     assert isinstance(answer, dict)
     assert answer["error"]["code"] == "UNKNOWN_EVENT"
+
+
+async def test_a_node_stops_while_the_backend_is_slow(asking: Running, api: UserApi) -> None:
+    client = await asking.connect()
+    await client.emit("user:authenticate", "slow-1")
+    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await asyncio.wait_for(asking.stop(), 20)
+    assert not api.release.is_set()
+
+
+async def test_another_users_token_is_refused_until_the_first_logs_out(asking: Running) -> None:
+    client = await asking.connect()
+    await authenticate(client, "user-7")
+    assert await client.event() == YES
+    answer = await authenticate(client, "user-8")
+    assert isinstance(answer, dict)
+    assert answer["error"]["code"] == "OTHER_USER"
+    assert await client.event() == NO
+    await client.ask("user:logout")
+    assert await authenticate(client, "user-8") == {"ok": True, "user": "8"}
+
+
+async def test_an_outage_is_logged_without_the_token_and_not_for_each_attempt(
+    asking: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await asking.connect()
+    for _ in range(3):
+        await authenticate(client, "garbage-secret")
+    said = [one.getMessage() for one in caplog.records if "can't be asked" in one.getMessage()]
+    assert len(said) == 1
+    assert "garbage-secret" not in caplog.text
