@@ -20,7 +20,7 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC
+from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
@@ -35,9 +35,11 @@ from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
 from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
+from hornet.flows.patterns import Patterns
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signal, Signals
+from hornet.flows.subscribing import Subscribing
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.users import Users
@@ -96,11 +98,18 @@ def create_app(config: Config | None = None) -> web.Application:
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        fanout.receive(topic, payload)
+        if topic.startswith(OWN_PREFIX):
+            fanout.receive(topic, payload)
+        else:
+            patterns.receive(topic, payload)
+
+    def receive_match(glob: str, topic: str, payload: bytes) -> None:
+        patterns.receive_match(glob, topic, payload)
 
     listener = Listener(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
         receive,
+        receive_match,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
     subscriptions = Subscriptions(listener, signals, config.limits)
@@ -109,6 +118,8 @@ def create_app(config: Config | None = None) -> web.Application:
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
+    patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
+    Subscribing(router, pattern=patterns)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,
@@ -116,6 +127,7 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
     admission.engine = fanout.engine = subscriptions.engine = hooks.engine = engine
+    patterns.engine = engine
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
     demo = Demo(client, tokens) if config.server.demo else None
 
@@ -170,6 +182,7 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
     gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
+    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     gauge(
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections

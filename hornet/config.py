@@ -23,7 +23,7 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import LimitSettings, SessionSettings
+from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings
 from hornet.web.settings import ServerSettings
 
 ENVIRONMENT_PREFIX = "HORNET_"
@@ -61,6 +61,7 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -13,6 +13,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
 ``hornet:events:connect``   pub/sub  Hornet tells: a client was subscribed to a channel
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
+``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
 """
@@ -20,6 +21,9 @@ The names are a contract with connectors in other languages and may not change.
 from __future__ import annotations
 
 from hornet.core.channels import CONTROL_CHANNEL
+
+OWN_PREFIX = "hornet:"
+"""Of every topic but those of patterns, which are bare."""
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
