@@ -19,7 +19,7 @@ from hornet.config import Config
 from hornet.core.errors import SetupError
 from hornet.flows.shutdown import drain
 from hornet.flows.supervision import supervise
-from hornet.logs import set_level, set_up
+from hornet.logs import HttpFaults, set_level, set_up
 from hornet.notify import READY, STOPPING, Notifier
 from hornet.sockets import BACKLOG, listening, tls_context
 
@@ -63,6 +63,8 @@ async def _serve(config: Config, load: Load) -> None:
     node = app[NODE]
     node.reloaded.connect(lambda config: set_level(config.log))
     _count_unhandled(node)
+    http_faults = HttpFaults(lambda: node.engine.counts.malformed.update(("bad_http",)))
+    logging.getLogger("aiohttp.server").addFilter(http_faults)
     with listening(config.server, os.environ) as sockets:
         runner = web.AppRunner(
             app,
