@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from hornet._version import __version__
+from hornet.broker.asking import Asking
 from hornet.broker.client import (
     RedisUrl,
     check_reachable,
@@ -23,12 +24,16 @@ from hornet.broker.events import EventPublisher
 from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
 from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.channels import Channels
+from hornet.flows.client_publishing import ClientPublishing
+from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
@@ -36,14 +41,18 @@ from hornet.flows.hooks import SessionHooks
 from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
 from hornet.flows.patterns import Patterns
+from hornet.flows.publishing import Publishing
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signal, Signals
 from hornet.flows.subscribing import Subscribing
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
+from hornet.flows.ticketing import Ticketing
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
+from hornet.web.api.counts import ApiCounts
+from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
@@ -98,7 +107,9 @@ def create_app(config: Config | None = None) -> web.Application:
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        if topic.startswith(OWN_PREFIX):
+        if topic in asking.topics:
+            asking.receive(topic, payload)
+        elif topic.startswith(OWN_PREFIX):
             fanout.receive(topic, payload)
         else:
             patterns.receive(topic, payload)
@@ -112,6 +123,7 @@ def create_app(config: Config | None = None) -> web.Application:
         receive_match,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
+    asking = Asking(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
     subscriptions = Subscriptions(listener, signals, config.limits)
     users = Users(sessions)
     admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
@@ -119,15 +131,19 @@ def create_app(config: Config | None = None) -> web.Application:
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns)
+    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    ClientPublishing(config.channels, client, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,
         metrics,
     )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
-    admission.engine = fanout.engine = subscriptions.engine = hooks.engine = engine
-    patterns.engine = engine
+    cluster = Cluster(asking, sessions, listener, __version__)
+    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
+    cluster.engine = engine
+    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
+    api_counts = ApiCounts()
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
     demo = Demo(client, tokens) if config.server.demo else None
 
@@ -137,6 +153,7 @@ def create_app(config: Config | None = None) -> web.Application:
 
     node.reloaded.connect(follow)
     _watch(node, events)
+    _watch_api(metrics, api_counts, asking)
 
     app = web.Application()
     app[NODE] = node
@@ -145,6 +162,7 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     engine.attach(app)
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
+    app.add_routes(api_routes(config.api, backstage, api_counts))
 
     async def run_node(_: web.Application) -> AsyncIterator[None]:
         await _open_redis(node)
@@ -156,10 +174,12 @@ def create_app(config: Config | None = None) -> web.Application:
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
+            await asking.start()
             await _join(nodes)
             await engine.start()
             yield
             await engine.stop()
+            await asking.stop()
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:
@@ -203,6 +223,14 @@ def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
     return "" if node.listener.is_connected else "redis unavailable"
+
+
+def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
+    totals = metrics.watch_totals
+    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
+    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
+    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
+    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
 async def _join(nodes: Nodes) -> None:

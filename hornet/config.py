@@ -24,6 +24,7 @@ from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
 from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings
+from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 
 ENVIRONMENT_PREFIX = "HORNET_"
@@ -64,6 +65,7 @@ class Config:
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
@@ -262,7 +264,7 @@ _KINDS = {
     tuple[str, ...]: "a list of text",
 }
 
-_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once"}
+_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once", "api_rate": "no limit"}
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")

@@ -13,6 +13,7 @@ TITLES = {
     "channels": "Channels",
     "limits": "Limits of a session",
     "engine": "Socket.IO",
+    "api": "HTTP API",
     "log": "Log",
 }
 

@@ -8,11 +8,15 @@ The names are a contract with connectors in other languages and may not change.
                             string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
+``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
 ``hornet:events:connect``   pub/sub  Hornet tells: a client was subscribed to a channel
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
+``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
+``hornet:answer:<id>``      pub/sub  they answer the node with that id
+``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
@@ -31,6 +35,8 @@ _CHANNEL = "hornet:channel:"
 EVENTS_CONNECT = "hornet:events:connect"
 EVENTS_DISCONNECT = "hornet:events:disconnect"
 NODES = "hornet:nodes"
+ASK_TOPIC = "hornet:ask"
+_ANSWER = "hornet:answer:"
 
 
 def token_key(token: str) -> str:
@@ -52,6 +58,15 @@ def may_have_grant(token: str) -> bool:
 
 def claim_key(node: str) -> str:
     return f"hornet:node:{node}:claim"
+
+
+def answer_topic(node: str) -> str:
+    """Where the other nodes answer what ``node`` asked."""
+    return _ANSWER + node
+
+
+def idempotency_key(digest: str) -> str:
+    return f"hornet:idempotency:{digest}"
 
 
 def channel_topic(channel: str) -> str:

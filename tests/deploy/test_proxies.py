@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
@@ -32,7 +32,7 @@ class Front:
 
 
 @pytest.fixture(params=PROXIES)
-async def front(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[Front]:
+async def front(request: pytest.FixtureRequest, start_server: StartServer) -> AsyncIterator[Front]:
     name = request.param
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
