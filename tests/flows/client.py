@@ -82,6 +82,13 @@ class Client:
             last = await self._ws.receive()
         assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
+    async def closed(self) -> None:
+        """Return when the server closed the connection, whatever it sent before."""
+        async with asyncio.timeout(WAIT_S):
+            async for message in self._ws:
+                if message.data == "2":
+                    await self._ws.send_str("3")
+
     async def _packet(self) -> str:
         return self._unread.popleft() if self._unread else await self._receive()
 
