@@ -16,6 +16,7 @@ TITLES = {
     "server": "Server",
     "redis": "Redis",
     "sessions": "Sessions",
+    "channels": "Channels",
     "engine": "Socket.IO",
     "api": "HTTP API",
     "log": "Log",

@@ -21,7 +21,7 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.publisher import Publisher
@@ -34,12 +34,16 @@ from hornet.flows.admission import Admission
 from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
+from hornet.flows.emitters import Emitters
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
+from hornet.flows.patterns import Patterns
 from hornet.flows.publishing import Publishing
+from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signals
+from hornet.flows.subscribing import Subscribing
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.ticketing import Ticketing
@@ -93,12 +97,21 @@ def create_app(config: Config | None = None) -> web.Application:
     def receive(topic: str, payload: bytes) -> None:
         if topic in asking.topics:
             asking.receive(topic, payload)
-        else:
+        elif topic.startswith(OWN_PREFIX):
             fanout.receive(topic, payload)
+        else:
+            patterns.receive(topic, payload)
+
+    def receive_match(glob: str, topic: str, payload: bytes) -> None:
+        if glob == EMITTERS_GLOB:
+            emitters.receive(payload)
+        else:
+            patterns.receive_match(glob, topic, payload)
 
     listener = Listener(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
         receive,
+        receive_match,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
     asking = Asking(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
@@ -108,10 +121,14 @@ def create_app(config: Config | None = None) -> web.Application:
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
+    patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
+    Subscribing(router, pattern=patterns)
     hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
-    engine = Engine(config.engine, hooks, redis_url=manager_url(url))
+    engine = Engine(config.engine, hooks, redis_url=manager_url(url), alias=room_of)
     cluster = Cluster(asking, sessions, listener, __version__)
-    admission.engine = fanout.engine = subscriptions.engine = cluster.engine = engine
+    emitters = Emitters(sessions, listener, metrics)
+    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = engine
+    cluster.engine = emitters.engine = engine
     backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
     api_counts = ApiCounts()
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
@@ -139,6 +156,8 @@ def create_app(config: Config | None = None) -> web.Application:
         try:
             await listener.hold(CONTROL_TOPIC)
             await asking.start()
+            if config.api.emitters:
+                await emitters.start()
             await _join(nodes)
             await engine.start()
             yield
@@ -164,6 +183,7 @@ def _watch(node: Node, events: EventPublisher) -> None:
     listener, counts = node.listener, node.engine.counts
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
+    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     gauge(
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections

@@ -23,7 +23,7 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import SessionSettings
+from hornet.flows.settings import ChannelSettings, SessionSettings
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 
@@ -54,6 +54,7 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -17,6 +17,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
 ``hornet:answer:<id>``      pub/sub  they answer the node with that id
 ``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
+``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
 """
@@ -24,6 +25,9 @@ The names are a contract with connectors in other languages and may not change.
 from __future__ import annotations
 
 from hornet.core.channels import CONTROL_CHANNEL
+
+OWN_PREFIX = "hornet:"
+"""Of every topic but those of patterns, which are bare."""
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
@@ -33,6 +37,8 @@ EVENTS_DISCONNECT = "hornet:events:disconnect"
 NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
+EMITTERS_GLOB = "socket.io#/#*"
+"""Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
 
 
 def token_key(token: str) -> str:

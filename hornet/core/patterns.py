@@ -60,18 +60,35 @@ class Pattern:
         return not self.is_subset and all(value is not None for _, value in self.items)
 
     @property
-    def glob(self) -> str:
-        """A pattern for PSUBSCRIBE that lets every topic through that matches, and some that don't.
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for key, _ in self.items)
 
-        What it lets through is still to be checked with :meth:`matches`: Redis's ``*`` crosses a ``|``.
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """For PSUBSCRIBE: they let every topic through that matches, and some that don't.
+
+        What comes through is still to be checked: Redis's ``*`` crosses a ``|``. A topic that matches is let
+        through by exactly one of them.
         """
+        return self._globs(self.items)
+
+    @property
+    def broad_globs(self) -> tuple[str, ...]:
+        """The same for any values: patterns with equal keys share them."""
+        return self._globs(tuple((key, None) for key in self.keys))
+
+    def _globs(self, items: tuple[tuple[str, str | None], ...]) -> tuple[str, ...]:
         pairs = [
             f"{key.translate(_GLOB_ESCAPES)}:{ANY if value is None else value.translate(_GLOB_ESCAPES)}"
-            for key, value in self.items
+            for key, value in items
         ]
         if not self.is_subset:
-            return "|".join(pairs)
-        return re.sub(r"\*{2,}", ANY, f"*{'*'.join(pairs)}*")
+            return ("|".join(pairs),)
+        # Further keys may stand before the first one (the second glob), and behind each (its last star).
+        text = "|".join(
+            pair if value is None else f"{pair}*" for pair, (_, value) in zip(pairs, items, strict=True)
+        )
+        return (text, f"*|{text}")
 
     def matches(self, topic: Mapping[str, str]) -> bool:
         """True when the publication on a parsed topic is one that this subscription asks for."""
@@ -115,7 +132,7 @@ def parse_publication(shown: object) -> str:
 
 
 def parse_topic(topic: str) -> dict[str, str] | None:
-    """The escaped keys and values of a publication's topic; None for a topic that no pattern writes.
+    """The escaped keys and values of a publication's topic, in order; None for one that no pattern writes.
 
     A backend that forgets to sort the keys is heard by nobody, rather than by some.
     """
@@ -126,7 +143,7 @@ def parse_topic(topic: str) -> dict[str, str] | None:
         if pair is None:
             return None
         key = _unescape(pair[1])
-        if key <= last:
+        if key <= last or key == RESERVED_KEY:
             return None
         last = key
         found[pair[1]] = pair[2]

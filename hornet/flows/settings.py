@@ -1,4 +1,4 @@
-"""The options of how sessions are let in and let go."""
+"""The options of how sessions are let in and let go, and of what they may subscribe to."""
 
 from __future__ import annotations
 
@@ -16,4 +16,14 @@ class SessionSettings:
         5.0,
         doc="After SIGTERM, clients are let go spread over this time, lest all reconnect at once.",
         unit="s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    public_patterns: bool = option(
+        False, doc="Any authenticated session may subscribe to patterns; else a token must name each."
+    )
+    max_patterns: int = option(
+        100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"
     )

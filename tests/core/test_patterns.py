@@ -39,22 +39,28 @@ def test_a_publications_topic_has_its_pairs_in_the_order_of_the_keys(
 
 
 @pytest.mark.parametrize(
-    ("shown", "subset", "text", "glob"),
+    ("shown", "subset", "text", "globs"),
     [
-        ({"b": "1", "a": "*"}, False, "a:*|b:1", "a:*|b:1"),
-        ({"a": "*"}, None, "a:*", "a:*"),
-        ({"b": "1"}, True, "b:1|*", "*b:1*"),
-        ({"b": "1", "a": "*"}, True, "a:*|b:1|*", "*a:*b:1*"),
-        ({"b": "*", "a": "*"}, True, "a:*|b:*|*", "*a:*b:*"),
-        ({"a?": "[x]\\", "b": "*"}, False, "a?:[x]\\|b:*", "a\\?:\\[x\\]\\\\|b:*"),
+        ({"b": "1", "a": "*"}, False, "a:*|b:1", ["a:*|b:1"]),
+        ({"a": "*"}, None, "a:*", ["a:*"]),
+        ({"b": "1"}, True, "b:1|*", ["b:1*", "*|b:1*"]),
+        ({"b": "1", "a": "*"}, True, "a:*|b:1|*", ["a:*|b:1*", "*|a:*|b:1*"]),
+        ({"b": "*", "a": "*"}, True, "a:*|b:*|*", ["a:*|b:*", "*|a:*|b:*"]),
+        ({"a?": "[x]\\", "b": "*"}, False, "a?:[x]\\|b:*", ["a\\?:\\[x\\]\\\\|b:*"]),
     ],
 )
-def test_a_wildcard_has_a_text_and_a_glob(
-    shown: dict[str, object], subset: object, text: str, glob: str
+def test_a_wildcard_has_a_text_and_globs(
+    shown: dict[str, object], subset: object, text: str, globs: list[str]
 ) -> None:
     pattern = parse_pattern(shown, subset)
     assert not pattern.is_exact
-    assert (pattern.text, pattern.glob) == (text, glob)
+    assert (pattern.text, list(pattern.globs)) == (text, globs)
+
+
+def test_patterns_with_the_same_keys_share_their_broad_globs() -> None:
+    one, other = parse_pattern({"user": "1", "kind": "*"}), parse_pattern({"kind": "news", "user": "2"})
+    assert one.broad_globs == other.broad_globs == ("kind:*|user:*",)
+    assert parse_pattern({"user": "1"}, subset=True).broad_globs == ("user:*", "*|user:*")
 
 
 def test_a_star_within_a_value_is_a_star() -> None:
@@ -91,7 +97,7 @@ def test_a_publication_matches_by_its_keys_and_values(
 
 
 @pytest.mark.parametrize(
-    "topic", ["", "a", "a:b:c", "b:1|a:2", "a:1|a:2", ":1", "a:*", "a:1|", "|a:1", "a:1|*"]
+    "topic", ["", "a", "a:b:c", "b:1|a:2", "a:1|a:2", ":1", "a:*", "a:1|", "|a:1", "a:1|*", "hornet:ask"]
 )
 def test_a_topic_that_no_pattern_writes_matches_nothing(topic: str) -> None:
     assert parse_topic(topic) is None

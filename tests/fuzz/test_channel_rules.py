@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hornet.core.channels import CONTROL_CHANNEL, Names, check_channel, kind_of
 from hornet.core.errors import PeerError
+from hornet.core.pattern_index import PatternIndex
 from hornet.core.patterns import Pattern, parse_pattern, parse_publication, parse_topic
 from hornet.core.presence import Member, Roster, parse_member
 from hornet.core.signatures import is_signed, sign_hmac, sign_sha256
@@ -47,7 +48,7 @@ def test_a_pattern_is_parsed_or_refused(shown: object, subset: object) -> None:
     except PeerError:
         return
     assert pattern.text.encode()
-    assert pattern.glob.encode()
+    assert all(glob.encode() for glob in (*pattern.globs, *pattern.broad_globs))
 
 
 @given(PATTERNS, st.booleans(), PATTERNS, st.booleans())
@@ -73,7 +74,11 @@ def test_matching_is_what_it_says_and_the_glob_hides_no_match(
     if subscription.is_exact:
         assert (subscription.text == topic) is wanted
     if wanted:
-        assert glob_matches(subscription.glob, topic)
+        for globs in (subscription.globs, subscription.broad_globs):
+            assert [glob_matches(glob, topic) for glob in globs].count(True) == 1
+    index = PatternIndex()
+    index.add(subscription)
+    assert index.match(parsed) == ([subscription.text] if wanted else [])
 
 
 @given(TEXT | FEW)
