@@ -18,6 +18,12 @@ def test_the_configuration_page_is_what_the_code_says() -> None:
     assert page == made, "run: python docs/generate.py"
 
 
+def test_the_api_page_is_what_the_code_says() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["render_api"]()
+    page = (REFERENCE / "api.md").read_text(encoding="utf-8")
+    assert page == made, "run: python docs/generate.py"
+
+
 def test_every_reason_to_drop_a_publish_is_in_the_redis_page() -> None:
     code = "".join(path.read_text() for path in (ROOT / "hornet" / "core").glob("*.py"))
     reasons = set(re.findall(r'InvalidPublish\("(\w+)"', code))
