@@ -25,9 +25,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "web.settings",
         "web.api.settings",
     },
+    "config_doc": {"config"},
+    "sockets": {"core", "web.settings"},
+    "notify": set(),
+    "logs": {"config", "flows"},
     "app": ABOVE | {"_version"},
-    "serving": ABOVE | {"_version", "app"},
-    "cli": ABOVE | {"_version", "serving"},
+    "serving": ABOVE | {"_version", "app", "sockets", "notify", "logs"},
+    "cli": ABOVE | {"_version", "config_doc", "serving", "sockets"},
 }
 """Package or module of ours -> what it may import of ours, itself aside."""
 
