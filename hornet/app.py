@@ -21,12 +21,14 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
+from hornet.broker.user_lists import UserLists
+from hornet.broker.users import UserStore
 from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
@@ -34,21 +36,25 @@ from hornet.flows.admission import Admission
 from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
+from hornet.flows.directory import Directory
 from hornet.flows.emitters import Emitters
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
 from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
+from hornet.flows.notices import Notices
 from hornet.flows.patterns import Patterns
 from hornet.flows.publishing import Publishing
 from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
+from hornet.flows.session_events import SessionEvents
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signal, Signals
 from hornet.flows.subscribing import Subscribing
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.ticketing import Ticketing
+from hornet.flows.user_channels import UserChannels
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
 from hornet.web.api.counts import ApiCounts
@@ -76,6 +82,8 @@ class Node:
     metrics: Metrics
     signals: Signals
     nodes: Nodes
+    users: Users
+    directory: Directory
     embedded: EmbeddedValkey | None = None
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
@@ -109,6 +117,8 @@ def create_app(config: Config | None = None) -> web.Application:
     def receive(topic: str, payload: bytes) -> None:
         if topic in asking.topics:
             asking.receive(topic, payload)
+        elif (user := user_of(topic)) is not None:
+            notices.receive(user, payload)
         elif topic.startswith(OWN_PREFIX):
             fanout.receive(topic, payload)
         else:
@@ -128,9 +138,16 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     asking = Asking(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
     subscriptions = Subscriptions(listener, signals, config.limits)
-    users = Users(sessions)
+    store = UserStore(
+        client, nodes.id, grace_s=config.users.user_grace_s, max_sessions=config.users.user_sessions
+    )
+    user_channels = UserChannels(store, sessions, subscriptions)
+    users = Users(sessions, store, user_channels, listener, signals)
     admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
+    notices = Notices(sessions, user_channels, admission, metrics)
+    if config.users.session_events:
+        SessionEvents(events, signals, nodes.id)
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
@@ -142,12 +159,13 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url), alias=room_of)
     cluster = Cluster(asking, sessions, listener, __version__)
-    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
     emitters = Emitters(sessions, listener, metrics)
-    cluster.engine = emitters.engine = engine
-    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
+    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
+    cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    directory = Directory(UserLists(client))
+    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
     api_counts = ApiCounts()
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
+    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:
@@ -157,6 +175,7 @@ def create_app(config: Config | None = None) -> web.Application:
     node.reloaded.connect(follow)
     _watch(node, events)
     _watch_api(metrics, api_counts, asking)
+    _look_after(users, nodes, listener)
 
     app = web.Application()
     app[NODE] = node
@@ -174,6 +193,7 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
             asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
+            asyncio.create_task(supervise("users", users.run, metrics), name="hornet-users"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
@@ -185,6 +205,7 @@ def create_app(config: Config | None = None) -> web.Application:
             yield
             await engine.stop()
             await asking.stop()
+            await users.close(LEAVE_S)
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:
@@ -206,13 +227,14 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
     gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
     gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
+    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     gauge(
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
     )
-    gauge("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
+    gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
     totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
     totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
     totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
@@ -236,6 +258,17 @@ def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
     totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
     totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
     totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
+
+
+def _look_after(users: Users, nodes: Nodes, listener: Listener) -> None:
+    """Have the users know of nodes that died, and of what this node could not hear."""
+
+    async def resume() -> None:
+        users.resume()
+
+    nodes.on_dead(users.bury)
+    nodes.on_lost(resume)
+    listener.on_restored(users.resume)
 
 
 async def _join(nodes: Nodes) -> None:

@@ -23,7 +23,7 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings
+from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings, UserSettings
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 
@@ -64,6 +64,7 @@ class Config:
     sessions: SessionSettings = field(default_factory=SessionSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    users: UserSettings = field(default_factory=UserSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -264,7 +265,12 @@ _KINDS = {
     tuple[str, ...]: "a list of text",
 }
 
-_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once", "api_rate": "no limit"}
+_MAY_BE_ZERO = {
+    "port": "a free one",
+    "drain_window_s": "all at once",
+    "user_grace_s": "gone at once",
+    "api_rate": "no limit",
+}
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")

@@ -10,6 +10,7 @@ TITLES = {
     "server": "Server",
     "redis": "Redis",
     "sessions": "Sessions",
+    "users": "Users",
     "channels": "Channels",
     "limits": "Limits of a session",
     "engine": "Socket.IO",

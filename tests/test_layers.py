@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "flows": {"core", "engine", "broker", "metrics"},
     "web": {"core", "flows"},
-    "connector": {"core", "broker.keys"},
+    "connector": {"core", "broker.keys", "broker.orders"},
     "config": {
         "core",
         "broker.settings",

@@ -209,6 +209,19 @@ class Engine:
                 self._told = message, PreparedMessage(message)
             self._fanout.to_session(session, self._told[1])
 
+    def send_room(self, room: str, event: str, *args: object) -> int:
+        """Queue one event for the members of a room, encoded once; returns how many they are.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(0)
+        count = self._fanout.to_room(self._table.room(room), message)
+        self.counts.messages += 1
+        self.counts.deliveries += count
+        return count
+
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
     ) -> int:

@@ -96,25 +96,16 @@ class Admission:
         nothing of it.
 
         Raises:
-            RedisUnavailable: its user could not be registered; it has nothing of the grant.
+            RefusedCredentials: it is another user's session, or that user has too many; see ``Users.arrive``.
+            RedisUnavailable: its user could not be registered.
+            Whichever it is, it has nothing of the grant.
         """
         self._deadlines.stop(session)
-        added = [channel for channel in grant.channels if channel not in session.channels]
-        if not await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still):
-            return False
-        if grant.user is not None:
-            try:
-                await self._users.arrive(session, grant)
-            except BaseException:
-                for channel in added:
-                    self._subscriptions.leave(session, channel, By.CLIENT)
-                raise
-        session.publish += tuple(name for name in grant.publish if name not in session.publish)
-        if grant.attributes:
-            session.attributes = {**(session.attributes or {}), **grant.attributes}
-        session.move(Step.GRANTED)
-        self._metrics.admitted.inc()
-        return True
+        try:
+            return await self._admit(session, grant, still)
+        finally:
+            if session.state in (State.NEW, State.CHECKING):
+                self._deadlines.start(session)
 
     def close(self, session: Session, code: str) -> None:
         """Tell a session why and end it for good; a stock client will not come back by itself."""
@@ -131,6 +122,25 @@ class Admission:
         for session in self._checking:
             if session.attempting in tokens:
                 session.attempting = None
+
+    async def _admit(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
+        arrives = grant.user is not None and session.user is None
+        if grant.user is not None:
+            await self._users.arrive(session, grant)
+        joined = False
+        try:
+            joined = await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still)
+        finally:
+            if arrives and not joined:
+                self._users.depart(session)
+        if not joined:
+            return False
+        session.publish += tuple(name for name in grant.publish if name not in session.publish)
+        if grant.attributes:
+            session.attributes = {**(session.attributes or {}), **grant.attributes}
+        session.move(Step.GRANTED)
+        self._metrics.admitted.inc()
+        return True
 
     async def _attempt(self, session: Session, shown: object) -> None:
         if session.state is State.CLOSED:

@@ -47,6 +47,8 @@ class Sessions:
         self._by_sid: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
         self._by_user: dict[str, dict[str, Session]] = {}
+        self.with_user = 0
+        """How many sessions have a user."""
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -86,17 +88,23 @@ class Sessions:
     def set_user(self, session: Session, user: str | None) -> None:
         """Say who is behind a session; None takes that back."""
         if session.user is not None:
+            self.with_user -= 1
             others = self._by_user[session.user]
             del others[session.sid]
             if not others:
                 del self._by_user[session.user]
         session.user = user
         if user is not None:
+            self.with_user += 1
             self._by_user.setdefault(user, {})[session.sid] = session
 
     def of_user(self, user: str) -> list[Session]:
         """The sessions of a user on this node."""
         return list(self._by_user.get(user, {}).values())
+
+    @property
+    def user_count(self) -> int:
+        return len(self._by_user)
 
     def users(self) -> list[str]:
         """The users with a session on this node."""

@@ -3,21 +3,23 @@
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from hornet.broker.keys import channel_topic
+from hornet.broker.keys import channel_topic, user_topic
 from hornet.broker.tokens import TokenStore
 from hornet.connector import ApiError, ApiUnavailable, AsyncConnector, Connector
 from hornet.connector.http_aio import AsyncHttpConnector
 from hornet.connector.http_sync import HttpConnector
 from hornet.core.credentials import Credentials
 from hornet.core.messages import parse_publish
+from hornet.core.users import dump_notify
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
-from tests.connector.shapes import Shape, Threaded
+from tests.connector.shapes import Shape, Threaded, in_thread
 from tests.e2e.server import ServerProcess
 from tests.e2e.waiting import eventually
 
@@ -39,7 +41,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 def server(valkey: Valkey) -> Any:
     server = ServerProcess(
         "--port", "0", "--redis", valkey.url,
-        "--api-keys", f"shop:publish+manage:{KEY},reader:read:{KEY}r",
+        "--api-keys", f"shop:publish+manage:{KEY},reader:read:{KEY}r,all:publish+manage+read:{KEY}a",
     )  # fmt: skip
     assert server.url
     yield server
@@ -160,6 +162,38 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced_and_nothing_pu
         assert kinds == ["one", "two"]
     await connector.close()
     second.sweep()
+
+
+async def test_users_are_notified_subscribed_and_seen_as_through_redis(
+    make: Make, server: ServerProcess, valkey: Valkey, prefix: str
+) -> None:
+    heard = Heard()
+    users: Any = make(f"http://127.0.0.1:{server.port}", key=f"{KEY}a")
+    if isinstance(users, Threaded):
+        users = _Awaited(users._connector)
+    async with listening(valkey.url, heard) as listener:
+        await listener.hold(user_topic(prefix + "/ž"))
+        assert await users.notify([prefix + "/ž", prefix], "mail", {"n": 1}) == 1
+        assert (await heard.next())[1].decode() == dump_notify("mail", {"n": 1})
+        assert await users.disconnect_user(prefix + "/ž") == 1
+    assert await users.subscribe_user(prefix, ["b", "a"]) == 2
+    assert await users.user_channels(prefix) == ["a", "b"]
+    assert await users.unsubscribe_user(prefix, "a") == 1
+    assert await users.unsubscribe_user(prefix) == 1
+    assert await users.is_online(prefix) is False
+    with pytest.raises(ValueError, match="event"):
+        await users.notify(prefix, "disconnect")
+    await users.close()
+
+
+class _Awaited:
+    """Every call of the synchronous connector, in a thread."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(in_thread, getattr(self._connector, name))
 
 
 def test_events_are_not_to_be_had(server: ServerProcess) -> None:

@@ -53,10 +53,10 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
     """Starts nodes on the shared Valkey; they and their clients are gone after the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(auth_timeout_s: float = 10, **sections: Any) -> Running:
+        async def start(auth_timeout_s: float = 10, *, redis: str = valkey.url, **sections: Any) -> Running:
             config = Config(
                 server=ServerSettings(demo=False),
-                redis=RedisSettings(redis=valkey.url),
+                redis=RedisSettings(redis=redis),
                 sessions=SessionSettings(auth_timeout_s=auth_timeout_s),
                 **sections,
             )

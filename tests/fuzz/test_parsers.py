@@ -9,6 +9,7 @@ from hornet.core.control import parse_control
 from hornet.core.credentials import parse_credentials, query_fields
 from hornet.core.errors import InvalidPublish, RefusedCredentials
 from hornet.core.messages import parse_publish
+from hornet.core.users import MAX_EVENT_CHARS, Notify, parse_command
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -56,3 +57,23 @@ def test_credentials_are_well_formed_or_refused(shown: object) -> None:
 def test_a_query_string_never_fails(query: dict[str, list[str]]) -> None:
     fields = query_fields(query)
     assert set(fields) <= {"token", "channels", "delivery"}
+
+
+COMMANDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["notify", "channels", "disconnect"]) | JSON,
+        "event": st.text() | JSON,
+        "payload": JSON,
+    },
+)
+
+
+@given(PAYLOADS | COMMANDS.map(lambda value: json.dumps(value).encode()))
+def test_a_command_about_a_user_is_known_or_refused(payload: bytes) -> None:
+    try:
+        command = parse_command(payload)
+    except InvalidPublish:
+        return
+    if isinstance(command, Notify):
+        assert 0 < len(command.event.encode()) <= 4 * MAX_EVENT_CHARS

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from hornet.flows.cluster import Cluster
+from hornet.flows.directory import Directory
 from hornet.flows.publishing import Publishing
 from hornet.flows.ticketing import Ticketing
 from hornet.web.api.cluster import ClusterOperations
@@ -26,6 +27,7 @@ from hornet.web.api.pushy import PushyTrigger
 from hornet.web.api.realizehit import RealizehitPublish
 from hornet.web.api.settings import ApiSettings
 from hornet.web.api.tokens import TokenOperations
+from hornet.web.api.users import UserOperations
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Backstage:
     publishing: Publishing
     ticketing: Ticketing
     cluster: Cluster
+    directory: Directory
 
 
 def operations(parts: Backstage) -> list[Operation]:
@@ -43,6 +46,7 @@ def operations(parts: Backstage) -> list[Operation]:
         *Publish(parts.publishing).operations(),
         *TokenOperations(parts.ticketing, parts.publishing).operations(),
         *ClusterOperations(parts.cluster).operations(),
+        *UserOperations(parts.directory).operations(),
     ]
 
 
@@ -75,7 +79,7 @@ def _pushy_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) ->
 def describe() -> dict[str, Any]:
     """The document, for those who only want to read it: nothing has to run."""
     nobody: Any = None
-    return openapi(operations(Backstage(nobody, nobody, nobody)), API_VERSION)
+    return openapi(operations(Backstage(nobody, nobody, nobody, nobody)), API_VERSION)
 
 
 def _document_route(known: Sequence[Operation]) -> web.RouteDef:
