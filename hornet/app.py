@@ -33,6 +33,8 @@ from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.channels import Channels
+from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
@@ -151,7 +153,8 @@ def create_app(config: Config | None = None) -> web.Application:
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns)
+    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    ClientPublishing(config.channels, client, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,
@@ -204,8 +207,8 @@ def create_app(config: Config | None = None) -> web.Application:
             await engine.start()
             yield
             await engine.stop()
-            await asking.stop()
             await users.close(LEAVE_S)
+            await asking.stop()
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:

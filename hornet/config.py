@@ -62,9 +62,9 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    users: UserSettings = field(default_factory=UserSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
-    users: UserSettings = field(default_factory=UserSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -268,8 +268,8 @@ _KINDS = {
 _MAY_BE_ZERO = {
     "port": "a free one",
     "drain_window_s": "all at once",
-    "user_grace_s": "gone at once",
     "api_rate": "no limit",
+    "user_grace_s": "gone at once",
 }
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
 

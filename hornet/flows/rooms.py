@@ -1,4 +1,4 @@
-"""The rooms of the engine that belong to channels, patterns and users.
+"""The rooms of the engine that belong to channels, to patterns and to users.
 
 The prefixes keep them apart from each other, and from rooms that Socket.IO makes by itself, such as the one
 of each session.
