@@ -22,7 +22,7 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX, user_of
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.publisher import Publisher
@@ -48,6 +48,7 @@ from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.directory import Directory
+from hornet.flows.emitters import Emitters
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
 from hornet.flows.lag import measure_lag
@@ -55,6 +56,7 @@ from hornet.flows.limits import LimitedHooks
 from hornet.flows.notices import Notices
 from hornet.flows.patterns import Patterns
 from hornet.flows.publishing import Publishing
+from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
 from hornet.flows.session_events import SessionEvents
 from hornet.flows.sessions import Sessions
@@ -139,7 +141,10 @@ def create_app(
             patterns.receive(topic, payload)
 
     def receive_match(glob: str, topic: str, payload: bytes) -> None:
-        patterns.receive_match(glob, topic, payload)
+        if glob == EMITTERS_GLOB:
+            emitters.receive(payload)
+        else:
+            patterns.receive_match(glob, topic, payload)
 
     listener = Listener(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
@@ -181,12 +186,13 @@ def create_app(
         config.limits,
         metrics,
     )
-    engine = Engine(config.engine, hooks, redis_url=manager_url(url))
+    engine = Engine(config.engine, hooks, redis_url=manager_url(url), alias=room_of)
     cluster = Cluster(asking, sessions, listener, __version__)
-    directory = Directory(UserLists(client))
+    emitters = Emitters(sessions, listener, metrics)
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
-    cluster.engine = users.engine = notices.engine = engine
-    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
+    cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    directory = Directory(UserLists(client))
+    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
     api_counts = ApiCounts()
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
     demo = Demo(client, tokens) if config.server.demo else None
@@ -221,6 +227,8 @@ def create_app(
         try:
             await listener.hold(CONTROL_TOPIC)
             await asking.start()
+            if config.api.emitters:
+                await emitters.start()
             await _join(nodes)
             await engine.start()
             yield

@@ -58,6 +58,8 @@ EVENTS_SESSION_CLOSED = f"{EVENTS}session:closed"
 NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
+EMITTERS_GLOB = "socket.io#/#*"
+"""Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
 USERS = "{hornet:users}"
 """One hash tag for all that concerns users: a script that moves a user from one state to the next uses
 several keys, which a Cluster must have in one slot."""
