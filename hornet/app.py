@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from hornet._version import __version__
+from hornet.broker.asking import Asking
 from hornet.broker.client import (
     RedisUrl,
     check_reachable,
@@ -20,32 +21,44 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, user_of
+from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
 from hornet.broker.user_lists import UserLists
 from hornet.broker.users import UserStore
-from hornet.config import Config
+from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.channels import Channels
+from hornet.flows.client_publishing import ClientPublishing
+from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.directory import Directory
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
+from hornet.flows.lag import measure_lag
+from hornet.flows.limits import LimitedHooks
 from hornet.flows.notices import Notices
+from hornet.flows.patterns import Patterns
+from hornet.flows.publishing import Publishing
 from hornet.flows.router import Router
 from hornet.flows.session_events import SessionEvents
 from hornet.flows.sessions import Sessions
-from hornet.flows.signals import Signals
+from hornet.flows.signals import Signal, Signals
+from hornet.flows.subscribing import Subscribing
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
+from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_channels import UserChannels
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
+from hornet.web.api.counts import ApiCounts
+from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
@@ -72,6 +85,16 @@ class Node:
     users: Users
     directory: Directory
     embedded: EmbeddedValkey | None = None
+    reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
+    """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
+
+    def reload(self, wanted: Config) -> None:
+        """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
+        self.config, changed, need_restart = take_reloadable(self.config, wanted)
+        self.reloaded.send(self.config)
+        log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")
+        if need_restart:
+            log.warning("Only a restart can change: %s", ", ".join(need_restart))
 
 
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
@@ -92,17 +115,26 @@ def create_app(config: Config | None = None) -> web.Application:
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        if (user := user_of(topic)) is not None:
+        if topic in asking.topics:
+            asking.receive(topic, payload)
+        elif (user := user_of(topic)) is not None:
             notices.receive(user, payload)
-        else:
+        elif topic.startswith(OWN_PREFIX):
             fanout.receive(topic, payload)
+        else:
+            patterns.receive(topic, payload)
+
+    def receive_match(glob: str, topic: str, payload: bytes) -> None:
+        patterns.receive_match(glob, topic, payload)
 
     listener = Listener(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
         receive,
+        receive_match,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
-    subscriptions = Subscriptions(listener, signals)
+    asking = Asking(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
+    subscriptions = Subscriptions(listener, signals, config.limits)
     store = UserStore(
         client, nodes.id, grace_s=config.users.user_grace_s, max_sessions=config.users.user_sessions
     )
@@ -115,23 +147,41 @@ def create_app(config: Config | None = None) -> web.Application:
         SessionEvents(events, signals, nodes.id)
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
-    hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
+    patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
+    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    ClientPublishing(config.channels, client, router, signals, metrics)
+    hooks = LimitedHooks(
+        SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
+        config.limits,
+        metrics,
+    )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
-    admission.engine = fanout.engine = subscriptions.engine = users.engine = notices.engine = engine
+    cluster = Cluster(asking, sessions, listener, __version__)
+    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
+    cluster.engine = users.engine = notices.engine = engine
     directory = Directory(UserLists(client))
+    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
+    api_counts = ApiCounts()
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
     demo = Demo(client, tokens) if config.server.demo else None
 
+    def follow(config: Config) -> None:
+        engine.configure(config.engine)
+        hooks.settings = subscriptions.limits = config.limits
+
+    node.reloaded.connect(follow)
     _watch(node, events)
     _look_after(users, nodes, listener)
+    _watch_api(metrics, api_counts, asking)
 
     app = web.Application()
     app[NODE] = node
     app[STATE] = WebState(
-        __version__, _shown_url(config.redis, url), lambda: listener.is_connected, metrics.render
+        __version__, _shown_url(config.redis, url), lambda: _why_not_ready(node), metrics.render
     )
     engine.attach(app)
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
+    app.add_routes(api_routes(config.api, backstage, api_counts))
 
     async def run_node(_: web.Application) -> AsyncIterator[None]:
         await _open_redis(node)
@@ -140,14 +190,17 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
             asyncio.create_task(supervise("users", users.run, metrics), name="hornet-users"),
+            asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
+            await asking.start()
             await _join(nodes)
             await engine.start()
             yield
             await engine.stop()
             await users.close(LEAVE_S)
+            await asking.stop()
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:
@@ -168,7 +221,10 @@ def _watch(node: Node, events: EventPublisher) -> None:
     listener, counts = node.listener, node.engine.counts
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
     gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
+    gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
+    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
+    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     gauge(
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
@@ -176,11 +232,12 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
     totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
     totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
+    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
     totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
-    totals("hornet_sent_bytes", "Bytes written to WebSockets", "", lambda: {"": counts.bytes_out})
+    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
@@ -193,6 +250,20 @@ def _look_after(users: Users, nodes: Nodes, listener: Listener) -> None:
     nodes.on_dead(users.bury)
     nodes.on_lost(resume)
     listener.on_restored(users.resume)
+
+
+def _why_not_ready(node: Node) -> str:
+    if not node.engine.is_accepting:
+        return "stopping"
+    return "" if node.listener.is_connected else "redis unavailable"
+
+
+def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
+    totals = metrics.watch_totals
+    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
+    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
+    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
+    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
 async def _join(nodes: Nodes) -> None:

@@ -17,6 +17,7 @@ The names are a contract with connectors in other languages and may not change.
                             SET      the channels to which the backend subscribed the user
 ``{hornet:users}:subscribed:<channel>``
                             SET      the same the other way round: those users
+``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
@@ -25,6 +26,10 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
 ``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone
 ``hornet:events:session:*`` pub/sub  Hornet tells of each session, if it shall
+``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
+``hornet:answer:<id>``      pub/sub  they answer the node with that id
+``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
+``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
 """
@@ -32,6 +37,9 @@ The names are a contract with connectors in other languages and may not change.
 from __future__ import annotations
 
 from hornet.core.channels import CONTROL_CHANNEL
+
+OWN_PREFIX = "hornet:"
+"""Of every topic but those of patterns, which are bare."""
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
@@ -51,6 +59,8 @@ USERS = "{hornet:users}"
 several keys, which a Cluster must have in one slot."""
 
 USERS_EPOCH = f"{USERS}:epoch"
+ASK_TOPIC = "hornet:ask"
+_ANSWER = "hornet:answer:"
 
 
 def token_key(token: str) -> str:
@@ -98,6 +108,15 @@ def user_topic(user: str) -> str:
 def user_of(topic: str) -> str | None:
     """The inverse of :func:`user_topic`; None for a topic of another kind."""
     return topic.removeprefix(_USER) if topic.startswith(_USER) else None
+
+
+def answer_topic(node: str) -> str:
+    """Where the other nodes answer what ``node`` asked."""
+    return _ANSWER + node
+
+
+def idempotency_key(digest: str) -> str:
+    return f"hornet:idempotency:{digest}"
 
 
 def channel_topic(channel: str) -> str:

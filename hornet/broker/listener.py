@@ -1,10 +1,13 @@
-"""The subscription connection: hears what backends publish, on exactly the channels that are wanted.
+"""The subscription connection: hears what backends publish, on exactly the topics that are wanted.
 
 One connection per node. A writer sends SUBSCRIBE and UNSUBSCRIBE in the order they were asked for; the
 reader gets messages and the confirmations, which Redis gives in that same order. A subscription counts
 only when it is confirmed, so a client is told `connected` only once nothing published can pass it by.
 
-When the connection is lost, the wanted channels are subscribed anew with growing, jittered waits. What was
+A topic is wanted by its name, or by a glob that it matches (PSUBSCRIBE). Both are held, confirmed and
+released in the same way. A publish whose topic is held by name and matches two globs is heard three times.
+
+When the connection is lost, the wanted topics are subscribed anew with growing, jittered waits. What was
 published meanwhile is not heard: pub/sub has no memory.
 
 The connection is driven directly, without redis-py's ``PubSub``: that one subscribes again by itself after a
@@ -18,7 +21,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
@@ -33,8 +36,11 @@ MAX_BACKOFF_S = 5.0
 MESSAGES_PER_TURN = 64
 """How many messages are handled before the loop may run something else."""
 
-TOPICS_PER_COMMAND = 1000
+NAMES_PER_COMMAND = 1000
 """Redis refuses a command of more than 1,048,576 words, and serves nobody else during a long one."""
+
+
+_CONFIRMATIONS = (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe")
 
 
 class Receive(Protocol):
@@ -45,26 +51,53 @@ _Confirmed = asyncio.Future[None] | None
 """What a confirmation of Redis completes: the hold that asked for it, nothing after an UNSUBSCRIBE."""
 
 
+class ReceiveMatch(Protocol):
+    def __call__(self, glob: str, topic: str, payload: bytes) -> None: ...
+
+
 @dataclass(slots=True)
-class _Wanted:
-    """A topic with its number of holders; ``confirmed`` is done while Redis is known to send it."""
+class _Hold:
+    """A topic or glob with its number of holders; ``confirmed`` is done while Redis is known to send it."""
 
     confirmed: asyncio.Future[None]
     holders: int = 0
 
 
+@dataclass(slots=True)
+class _Wanted:
+    """What is held now, by name, of one kind: topics, or globs."""
+
+    subscribe: bytes
+    unsubscribe: bytes
+    held: dict[str, _Hold] = field(default_factory=dict)
+
+
+def _ignore(glob: str, topic: str, payload: bytes) -> None:
+    """For a listener that holds no globs."""
+
+
 class Listener:
     """Keeps every topic that somebody holds subscribed, while :meth:`run` runs.
 
-    ``connect`` gives a fresh client for attempt number n. ``receive`` is called for each message, in
-    Redis's order; it must not raise and must not block.
+    ``connect`` gives a fresh client for attempt number n. ``receive`` is called for each message on a topic
+    that is held, ``receive_match`` for each whose topic matches a glob that is, in Redis's order. Neither
+    may raise or block.
     """
 
-    def __init__(self, connect: Callable[[int], Redis], receive: Receive, *, heartbeat_s: float) -> None:
+    def __init__(
+        self,
+        connect: Callable[[int], Redis],
+        receive: Receive,
+        receive_match: ReceiveMatch = _ignore,
+        *,
+        heartbeat_s: float,
+    ) -> None:
         self._connect = connect
         self._receive = receive
+        self._receive_match = receive_match
         self._heartbeat_s = heartbeat_s
-        self._wanted: dict[str, _Wanted] = {}
+        self._topics = _Wanted(b"SUBSCRIBE", b"UNSUBSCRIBE")
+        self._globs = _Wanted(b"PSUBSCRIBE", b"PUNSUBSCRIBE")
         self._serving = False
         self._unsent: deque[tuple[bytes, str, _Confirmed]] = deque()
         self._sent: deque[_Confirmed] = deque()
@@ -91,7 +124,12 @@ class Listener:
     @property
     def topics(self) -> int:
         """How many topics are held now."""
-        return len(self._wanted)
+        return len(self._topics.held)
+
+    @property
+    def patterns(self) -> int:
+        """How many globs are held now."""
+        return len(self._globs.held)
 
     def hold(self, topic: str) -> asyncio.Future[None]:
         """Want ``topic`` from now on; await the result to know that Redis sends it, however long that takes.
@@ -101,21 +139,38 @@ class Listener:
         Raises:
             ValueError: ``topic`` has no UTF-8; nothing is held.
         """
-        wanted = self._wanted.get(topic)
-        if wanted is None:
-            topic.encode()
-            wanted = self._wanted[topic] = _Wanted(asyncio.get_running_loop().create_future())
-            self._enqueue(b"SUBSCRIBE", topic, wanted.confirmed)
-        wanted.holders += 1
-        return asyncio.shield(wanted.confirmed)
+        return self._hold(self._topics, topic)
 
     def release(self, topic: str) -> None:
         """Give up one hold; with the last one the topic is unsubscribed."""
-        wanted = self._wanted[topic]
-        wanted.holders -= 1
-        if not wanted.holders:
-            del self._wanted[topic]
-            self._enqueue(b"UNSUBSCRIBE", topic, None)
+        self._release(self._topics, topic)
+
+    def hold_pattern(self, glob: str) -> asyncio.Future[None]:
+        """As :meth:`hold`, for every topic that Redis matches with ``glob``; owed :meth:`release_pattern`.
+
+        It costs Redis one comparison for each PUBLISH on whatever topic.
+        """
+        return self._hold(self._globs, glob)
+
+    def release_pattern(self, glob: str) -> None:
+        """Give up one hold; with the last one the glob is unsubscribed."""
+        self._release(self._globs, glob)
+
+    def _hold(self, wanted: _Wanted, name: str) -> asyncio.Future[None]:
+        hold = wanted.held.get(name)
+        if hold is None:
+            name.encode()
+            hold = wanted.held[name] = _Hold(asyncio.get_running_loop().create_future())
+            self._enqueue(wanted.subscribe, name, hold.confirmed)
+        hold.holders += 1
+        return asyncio.shield(hold.confirmed)
+
+    def _release(self, wanted: _Wanted, name: str) -> None:
+        hold = wanted.held[name]
+        hold.holders -= 1
+        if not hold.holders:
+            del wanted.held[name]
+            self._enqueue(wanted.unsubscribe, name, None)
 
     async def run(self) -> None:
         """Listen until cancelled, through any number of lost connections."""
@@ -162,9 +217,10 @@ class Listener:
     def _want_all_again(self) -> None:
         """A fresh connection has no subscriptions: ask for all that is wanted."""
         self._serving = True
-        self._to_restore = len(self._wanted)
-        for topic, wanted in self._wanted.items():
-            self._enqueue(b"SUBSCRIBE", topic, wanted.confirmed)
+        self._to_restore = self.topics + self.patterns
+        for wanted in (self._topics, self._globs):
+            for name, hold in wanted.held.items():
+                self._enqueue(wanted.subscribe, name, hold.confirmed)
         if not self._to_restore:
             self._restored()
 
@@ -172,7 +228,11 @@ class Listener:
         self._attempt = 0
         self._connected.set()
         if self.reconnections:
-            log.info("The subscription connection to Redis is back, with %d channels", len(self._wanted))
+            log.info(
+                "The subscription connection to Redis is back, with %d channels and %d patterns",
+                self.topics,
+                self.patterns,
+            )
             for told in self._on_restored:
                 told()
 
@@ -184,13 +244,13 @@ class Listener:
         self._sent.clear()
         self._unsent.clear()
         loop = asyncio.get_running_loop()
-        for wanted in self._wanted.values():
-            if wanted.confirmed.done():
-                wanted.confirmed = loop.create_future()
+        for hold in (*self._topics.held.values(), *self._globs.held.values()):
+            if hold.confirmed.done():
+                hold.confirmed = loop.create_future()
 
-    def _enqueue(self, command: bytes, topic: str, confirmed: _Confirmed) -> None:
+    def _enqueue(self, command: bytes, name: str, confirmed: _Confirmed) -> None:
         if self._serving:  # else the next connection asks for whatever is wanted then
-            self._unsent.append((command, topic, confirmed))
+            self._unsent.append((command, name, confirmed))
             self._work.set()
 
     async def _write(self, connection: Any) -> None:
@@ -200,12 +260,12 @@ class Listener:
             self._work.clear()
             while self._unsent:
                 command = self._unsent[0][0]
-                topics: list[str] = []
-                while self._unsent and self._unsent[0][0] == command and len(topics) < TOPICS_PER_COMMAND:
-                    _, topic, confirmed = self._unsent.popleft()
-                    topics.append(topic)
+                names: list[str] = []
+                while self._unsent and self._unsent[0][0] == command and len(names) < NAMES_PER_COMMAND:
+                    _, name, confirmed = self._unsent.popleft()
+                    names.append(name)
                     self._sent.append(confirmed)
-                await heed(connection.send_command(command, *topics, check_health=False))
+                await heed(connection.send_command(command, *names, check_health=False))
 
     async def _read(self, connection: Any) -> None:
         """Dispatch what arrives; return when a probe stays unanswered for a heartbeat."""
@@ -232,9 +292,11 @@ class Listener:
         kind = answer[0]
         if kind == b"message":
             topic = answer[1].decode()
-            if topic in self._wanted:
+            if topic in self._topics.held:
                 self._receive(topic, answer[2])
-        elif kind in (b"subscribe", b"unsubscribe"):
+        elif kind == b"pmessage":
+            self._dispatch_match(answer[1].decode(), answer[2], answer[3])
+        elif kind in _CONFIRMATIONS:
             confirmed = self._sent.popleft()
             if confirmed is not None and not confirmed.done():
                 confirmed.set_result(None)
@@ -243,3 +305,11 @@ class Listener:
                 self._to_restore -= 1
                 if not self._to_restore:
                     self._restored()
+
+    def _dispatch_match(self, glob: str, topic: bytes, payload: bytes) -> None:
+        try:
+            name = topic.decode()
+        except UnicodeDecodeError:
+            return  # a topic of others on this Redis; none of Hornet's has such a name
+        if glob in self._globs.held:
+            self._receive_match(glob, name, payload)

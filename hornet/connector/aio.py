@@ -12,11 +12,20 @@ from redis.exceptions import ConnectionError, TimeoutError
 from hornet.broker import orders
 from hornet.broker.orders import User
 from hornet.connector import commands
+from hornet.connector.http import is_http
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
 
 
 class AsyncConnector:
     """What :class:`hornet.connector.Connector` does, for one event loop."""
+
+    def __new__(cls, redis: object = commands.DEFAULT_URL, **options: object) -> AsyncConnector:
+        """A connector over HTTP where the URL is one of HTTP."""
+        if cls is AsyncConnector and is_http(redis):
+            from hornet.connector.http_aio import AsyncHttpConnector
+
+            return object.__new__(AsyncHttpConnector)
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -24,7 +33,10 @@ class AsyncConnector:
         *,
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
+        key: str | None = None,
     ) -> None:
+        if key is not None:
+            raise ValueError("a key is for the URL of an HTTP API")
         self._owns_redis = isinstance(redis, str)
         self.redis: Redis | RedisCluster = Redis.from_url(redis) if isinstance(redis, str) else redis
         self.ttl = ttl
@@ -68,30 +80,30 @@ class AsyncConnector:
     async def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
         """See :meth:`hornet.connector.Connector.notify`."""
         return sum(
-            [int(await self._ask(command)) for command in orders.notify_commands(users, event, payload)]
+            [int(await self._execute(command)) for command in orders.notify_commands(users, event, payload)]
         )
 
     async def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
         """See :meth:`hornet.connector.Connector.subscribe_user`."""
-        return int(await self._ask(orders.subscribe_command(user, channels)))
+        return int(await self._execute(orders.subscribe_command(user, channels)))
 
     async def unsubscribe_user(self, user: User, channels: str | Iterable[str] | None = None) -> int:
         """See :meth:`hornet.connector.Connector.unsubscribe_user`."""
         if channels is None:
             channels = await self.user_channels(user)
-        return int(await self._ask(orders.unsubscribe_command(user, channels))) if channels else 0
+        return int(await self._execute(orders.unsubscribe_command(user, channels))) if channels else 0
 
     async def user_channels(self, user: User) -> list[str]:
         """See :meth:`hornet.connector.Connector.user_channels`."""
-        return commands.texts(await self._ask(orders.channels_command(user)))
+        return commands.texts(await self._execute(orders.channels_command(user)))
 
     async def is_online(self, user: User) -> bool:
         """See :meth:`hornet.connector.Connector.is_online`."""
-        return await self._ask(orders.online_command(user)) is not None
+        return await self._execute(orders.online_command(user)) is not None
 
     async def disconnect_user(self, users: User | Iterable[User]) -> int:
         """See :meth:`hornet.connector.Connector.disconnect_user`."""
-        return sum([int(await self._ask(command)) for command in orders.disconnect_user_commands(users)])
+        return sum([int(await self._execute(command)) for command in orders.disconnect_user_commands(users)])
 
     async def subscribe(
         self, events: str | Iterable[str] = commands.CLASSIC_EVENTS
@@ -116,7 +128,7 @@ class AsyncConnector:
                 if event is not None:
                     yield event
 
-    async def _ask(self, command: commands.Command) -> Any:
+    async def _execute(self, command: commands.Command) -> Any:
         return await self.redis.execute_command(*command)
 
     async def close(self) -> None:

@@ -12,15 +12,27 @@ from redis.exceptions import ConnectionError, TimeoutError
 from hornet.broker import orders
 from hornet.broker.orders import User
 from hornet.connector import commands
+from hornet.connector.http import is_http
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
 
 
 class Connector:
     """Tokens and publishing for a backend, straight through Redis. Safe to share between threads.
 
+    With an ``http://`` or ``https://`` URL and a ``key`` it goes through Hornet's HTTP API instead; failures
+    then come as ``ApiError`` and ``ApiUnavailable``, and ``subscribe`` is not to be had.
+
     ``redis`` is a URL or a ready client (for Sentinel, TLS options, or a pool of your own). ``ttl`` is how
     many seconds an unused token lives. Redis failures come as redis-py's own exceptions.
     """
+
+    def __new__(cls, redis: object = commands.DEFAULT_URL, **options: object) -> Connector:
+        """A connector over HTTP where the URL is one of HTTP."""
+        if cls is Connector and is_http(redis):
+            from hornet.connector.http_sync import HttpConnector
+
+            return object.__new__(HttpConnector)
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -28,7 +40,10 @@ class Connector:
         *,
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
+        key: str | None = None,
     ) -> None:
+        if key is not None:
+            raise ValueError("a key is for the URL of an HTTP API")
         self._owns_redis = isinstance(redis, str)
         self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
         self.ttl = ttl
@@ -92,7 +107,7 @@ class Connector:
             ValueError: no user, an event whose name is reserved, or a payload that JSON can't carry; nobody
                 was notified.
         """
-        return sum([int(self._ask(command)) for command in orders.notify_commands(users, event, payload)])
+        return sum([int(self._execute(command)) for command in orders.notify_commands(users, event, payload)])
 
     def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
         """Have all sessions of ``user``, present and future, in ``channels``; returns how many are new.
@@ -100,25 +115,25 @@ class Connector:
         Raises:
             ValueError: what is no user, no channel, or the reserved one.
         """
-        return int(self._ask(orders.subscribe_command(user, channels)))
+        return int(self._execute(orders.subscribe_command(user, channels)))
 
     def unsubscribe_user(self, user: User, channels: str | Iterable[str] | None = None) -> int:
         """Take that back, by default for all channels; returns how many of them the user had."""
         if channels is None:
             channels = self.user_channels(user)
-        return int(self._ask(orders.unsubscribe_command(user, channels))) if channels else 0
+        return int(self._execute(orders.unsubscribe_command(user, channels))) if channels else 0
 
     def user_channels(self, user: User) -> list[str]:
         """The channels to which ``user`` was subscribed by :meth:`subscribe_user`, sorted."""
-        return commands.texts(self._ask(orders.channels_command(user)))
+        return commands.texts(self._execute(orders.channels_command(user)))
 
     def is_online(self, user: User) -> bool:
         """Whether ``user`` has a session, or had one within the grace period."""
-        return self._ask(orders.online_command(user)) is not None
+        return self._execute(orders.online_command(user)) is not None
 
     def disconnect_user(self, users: User | Iterable[User]) -> int:
         """End the sessions of one or several users for good. Returns how many nodes heard, summed."""
-        return sum([int(self._ask(command)) for command in orders.disconnect_user_commands(users)])
+        return sum([int(self._execute(command)) for command in orders.disconnect_user_commands(users)])
 
     def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go.
@@ -149,7 +164,7 @@ class Connector:
                 if event is not None:
                     yield event
 
-    def _ask(self, command: commands.Command) -> Any:
+    def _execute(self, command: commands.Command) -> Any:
         return self.redis.execute_command(*command)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hornet.core import limits
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import RefusedCredentials
 from hornet.core.messages import Message
@@ -15,6 +16,8 @@ TOKEN_REVOKED = "TOKEN_REVOKED"
 OTHER_USER = "OTHER_USER"
 TOO_MANY_USER_SESSIONS = "TOO_MANY_USER_SESSIONS"
 USER_DISCONNECTED = "USER_DISCONNECTED"
+TOO_MANY_CHANNELS = limits.TOO_MANY_CHANNELS
+TOO_MANY_EVENTS = limits.TOO_MANY_EVENTS
 
 EXPLANATIONS = {
     INVALID_TOKEN: "Invalid token used, please get a new token",
@@ -26,6 +29,8 @@ EXPLANATIONS = {
     OTHER_USER: "This connection is another user's, who has to log out first",
     TOO_MANY_USER_SESSIONS: "This user is connected too many times",
     USER_DISCONNECTED: "The backend disconnected this user",
+    TOO_MANY_CHANNELS: "A session may not have so many channels",
+    TOO_MANY_EVENTS: "Events come too fast, please slow down",
 }
 """One sentence per code; the codes are part of the contract, the sentences are for people."""
 

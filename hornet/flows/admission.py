@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hornet.broker.events import EventPublisher
 from hornet.broker.tokens import TokenStore
@@ -24,6 +25,7 @@ from hornet.core.credentials import (
 )
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
+from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery, Message
 from hornet.core.sessions import State, Step
 from hornet.engine import Engine
@@ -148,29 +150,51 @@ class Admission:
             credentials = parse_credentials(shown)
             if CONTROL_CHANNEL in credentials.channels:
                 raise RefusedCredentials(answers.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
+            self._subscriptions.check_room(session, credentials.channels)  # before the token is used up
             session.attempting = credentials.token
             self._checking.add(session)
             grant = await self._tokens.take(credentials)
-            await self._let_in(session, credentials, grant)
+            if await self._let_in(session, credentials, grant):
+                self._tell(session, answers.CONNECTED)
         except RefusedCredentials as refused:
             self._refuse(session, refused)
+        except OverLimit as limit:
+            self._refuse(session, RefusedCredentials(limit.code, limit.detail))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             self._refuse(session, RefusedCredentials(answers.UNAVAILABLE, str(error)))
         finally:
             self._checking.discard(session)
 
-    async def _let_in(self, session: Session, credentials: Credentials, grant: Grant) -> None:
+    async def redeem(self, session: Session, credentials: Credentials) -> bool:
+        """Use a token up for the session, which gets all of it but the channels asked for.
+
+        Those are for the caller to act on. False when the session ended meanwhile.
+
+        Raises:
+            RefusedCredentials: the token does not open them; nothing has changed.
+            RedisUnavailable: not known whether it was consumed.
+        """
+        session.attempting = credentials.token
+        self._checking.add(session)
+        try:
+            grant = await self._tokens.take(credentials)
+            return await self._let_in(session, credentials, replace(grant, channels=()))
+        finally:
+            session.attempting = None
+            self._checking.discard(session)
+
+    async def _let_in(self, session: Session, credentials: Credentials, grant: Grant) -> bool:
         """The token is consumed: the client gets in, unless it leaves or is revoked meanwhile."""
         token = credentials.token
         if not await self.admit(session, grant, still=lambda: session.attempting == token):
             if session.state is not State.CLOSED:
                 self.close(session, answers.TOKEN_REVOKED)
-            return
+            return False
         session.attempting = None
         self._sessions.grant(session, token, credentials.channels)
         self._events.tell_connect(token, credentials.channels)
-        self._tell(session, answers.CONNECTED)
+        return True
 
     def _refuse(self, session: Session, refused: RefusedCredentials) -> None:
         session.attempting = None

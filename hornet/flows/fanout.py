@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 from hornet.broker.keys import CONTROL_TOPIC, channel_of
 from hornet.core.control import parse_control
 from hornet.core.errors import InvalidPublish
-from hornet.core.messages import parse_publish
+from hornet.core.messages import Message, parse_publish
 from hornet.engine import Engine
 from hornet.flows.control import Control
 from hornet.flows.rooms import room_of
@@ -29,19 +30,21 @@ class Fanout:
     def receive(self, topic: str, payload: bytes) -> None:
         """Handle one publish to its end: queued for every session that may see it, or dropped."""
         channel = channel_of(topic)
+        began = perf_counter()
         try:
             if topic == CONTROL_TOPIC:
                 self._control.obey(parse_control(payload))
             else:
-                self._deliver(channel, payload)
+                self.deliver(room_of(channel), parse_publish(channel, payload))
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), channel, error.detail)
+        self._metrics.fanout_time.observe(perf_counter() - began)
 
-    def _deliver(self, channel: str, payload: bytes) -> None:
-        message = parse_publish(channel, payload)
+    def deliver(self, room: str, message: Message) -> None:
+        """Queue a message for those members of a room whom its ``only`` and ``except`` name."""
         self._metrics.messages.inc()
         only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
         skip = self._sessions.sids_with_tokens(message.but)
-        count = self.engine.fan_out(room_of(channel), message, only=only, skip=skip)
+        count = self.engine.fan_out(room, message, only=only, skip=skip)
         self._metrics.deliveries.inc(count)

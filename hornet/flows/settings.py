@@ -1,10 +1,10 @@
-"""The options of how sessions are let in and let go."""
+"""The options of how sessions are let in and let go, and of what each may ask for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornet.core.options import option
+from hornet.core.options import option, show_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,62 @@ class UserSettings:
         False,
         doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. Costs two "
         "publishes for each session.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    public_channels: tuple[str, ...] = option(
+        (),
+        doc="Channels that every authenticated session may subscribe to; * in a name stands for any run of "
+        "characters.",
+        unit="names",
+    )
+    channel_secrets: tuple[str, ...] = option(
+        (),
+        doc="Secrets with which backends sign private channels. Several are valid at once, for changing from "
+        "one to the next.",
+        unit="secrets",
+        secret=True,
+    )
+    public_patterns: bool = option(
+        False, doc="Any authenticated session may subscribe to patterns; else a token must name each."
+    )
+    max_patterns: int = option(
+        100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"
+    )
+    max_publish_rate: float = option(
+        10.0,
+        doc="Messages per second that a session may publish where its token grants that; twice as many may "
+        "come at once. Each goes to all clients of a channel.",
+        unit="messages/s",
+    )
+    max_publish_bytes: int = option(
+        65_536, doc="Length of a message that a client publishes, as JSON text.", unit="bytes"
+    )
+
+    def __post_init__(self) -> None:
+        if not all(self.channel_secrets):
+            raise ValueError("channel_secrets has an empty one: anyone could sign")
+
+    def __repr__(self) -> str:
+        return show_section(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one session may ask for; addresses have their limits in the engine's settings."""
+
+    max_channels_per_session: int = option(
+        1000,
+        doc="Channels that one session may hold for its own sake; a page needs a handful.",
+        unit="channels",
+        reloads=True,
+    )
+    max_event_rate: float = option(
+        50.0,
+        doc="Events per second that a session may send; twice as many may come at once, and a session that "
+        "goes on at twice the rate is disconnected. Enough for a pointer that is followed as it moves.",
+        unit="events/s",
+        reloads=True,
     )

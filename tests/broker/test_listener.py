@@ -23,6 +23,9 @@ class Heard:
         self.all: list[tuple[str, bytes]] = []
         self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
+    def match(self, glob: str, topic: str, payload: bytes) -> None:
+        self(f"{glob} {topic}", payload)
+
     def __call__(self, topic: str, payload: bytes) -> None:
         self.all.append((topic, payload))
         self._queue.put_nowait((topic, payload))
@@ -37,9 +40,11 @@ async def listening(
     url: str, heard: Heard | None = None, *, heartbeat_s: float = 10.0, timeout_s: float = 2.0
 ) -> AsyncIterator[Listener]:
     """A listener that runs; that it still does is checked at the end."""
+    heard = heard or Heard()
     listener = Listener(
         lambda attempt: connect_subscriber(RedisUrl(url), timeout_s, attempt),
-        heard or Heard(),
+        heard,
+        heard.match,
         heartbeat_s=heartbeat_s,
     )
     task = asyncio.create_task(listener.run())
@@ -197,7 +202,7 @@ async def test_after_redis_was_killed_and_restarted_messages_flow_again(
             assert await redis.publish(prefix, b"back") == 1
         assert await heard.next() == (prefix, b"back")
         assert listener.reconnections == 1
-    assert "is back, with 1 channels" in caplog.text
+    assert "is back, with 1 channels and 0 patterns" in caplog.text
 
 
 async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, prefix: str) -> None:
@@ -382,3 +387,73 @@ async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, p
         assert done, f"it still runs after a cancellation at turn {turns}"
         holding.cancel()
         await asyncio.gather(task, holding, return_exceptions=True)
+
+
+async def test_a_glob_hears_each_topic_that_matches_it(valkey: Valkey, redis: Redis, prefix: str) -> None:
+    heard = Heard()
+    glob = f"{prefix}a:*|b:1"
+    async with listening(valkey.url, heard) as listener:
+        await listener.hold_pattern(glob)
+        assert (listener.topics, listener.patterns) == (0, 1)
+        assert await redis.publish(f"{prefix}a:x|b:2", b"not for us") == 0
+        assert await redis.publish(f"{prefix}a:x|b:1", b"hi") == 1
+        assert await heard.next() == (f"{glob} {prefix}a:x|b:1", b"hi")
+
+
+async def test_a_glob_and_a_topic_of_the_same_text_are_two_things(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    heard = Heard()
+    async with listening(valkey.url, heard) as listener:
+        await asyncio.gather(listener.hold(f"{prefix}*"), listener.hold_pattern(f"{prefix}*"))
+        assert await redis.publish(f"{prefix}*", b"1") == 2
+        assert {await heard.next(), await heard.next()} == {
+            (f"{prefix}*", b"1"),
+            (f"{prefix}* {prefix}*", b"1"),
+        }
+        listener.release(f"{prefix}*")
+        await listener.hold(prefix)
+        assert await redis.publish(f"{prefix}*", b"2") == 1
+        assert await heard.next() == (f"{prefix}* {prefix}*", b"2")
+
+
+async def test_only_the_last_release_gives_a_glob_up(valkey: Valkey, redis: Redis, prefix: str) -> None:
+    async with listening(valkey.url) as listener:
+        await asyncio.gather(*(listener.hold_pattern(f"{prefix}*") for _ in range(3)))
+        for _ in range(2):
+            listener.release_pattern(f"{prefix}*")
+        await listener.hold(prefix)  # confirmed behind whatever the releases caused
+        assert await redis.publish(f"{prefix}x", b"") == 1
+        listener.release_pattern(f"{prefix}*")
+        await eventually(lambda: redis.publish(f"{prefix}x", b""), 0)
+        assert listener.patterns == 0
+
+
+async def test_globs_are_restored_with_the_topics_after_a_lost_connection(
+    own_redis: RedisServer, prefix: str
+) -> None:
+    heard = Heard()
+    async with listening(own_redis.url, heard) as listener:
+        await asyncio.gather(listener.hold_pattern(f"{prefix}*"), listener.hold("topic"))
+        own_redis.kill()
+        await wait_lost(listener)
+        new = asyncio.ensure_future(listener.hold_pattern("new*"))
+        assert not await within(0.2, new)
+        own_redis.start()
+        await listener.wait_connected()
+        await new
+        async with Redis(port=own_redis.port) as redis:
+            assert await redis.pubsub_numpat() == 2
+            assert await redis.publish(f"{prefix}x", b"back") == 1
+        assert await heard.next() == (f"{prefix}* {prefix}x", b"back")
+
+
+async def test_a_topic_of_others_that_is_no_text_is_passed_over(
+    valkey: Valkey, redis: Redis, prefix: str
+) -> None:
+    heard = Heard()
+    async with listening(valkey.url, heard) as listener:
+        await listener.hold_pattern(f"{prefix}*")
+        assert await redis.publish(prefix.encode() + b"\xff", b"what") == 1
+        assert await redis.publish(f"{prefix}a", b"hi") == 1
+        assert await heard.next() == (f"{prefix}* {prefix}a", b"hi")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,8 @@ class Client:
         self._url = f"{url}socket.io/?EIO=4&transport=websocket{query}"
         self._auth = auth
         self.sid = ""
+        self._asked = 0
+        self._unread: deque[str] = deque()
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession()
@@ -39,6 +42,18 @@ class Client:
 
     async def emit(self, *event: object) -> None:
         await self._ws.send_str("42" + json.dumps(event))
+
+    async def ask(self, *event: object) -> Any:
+        """What acknowledges the event, None if that has no argument; events before it wait for their turn."""
+        self._asked += 1
+        await self._ws.send_str(f"42{self._asked}{json.dumps(event)}")
+        start = f"43{self._asked}["
+        while True:
+            packet = await self._receive()
+            if packet.startswith(start):
+                answers = json.loads(packet[len(start) - 1 :])
+                return answers[0] if answers else None
+            self._unread.append(packet)
 
     async def show(self, token: str, *channels: str) -> None:
         """Send credentials the classic way."""
@@ -66,6 +81,9 @@ class Client:
         assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     async def _packet(self) -> str:
+        return self._unread.popleft() if self._unread else await self._receive()
+
+    async def _receive(self) -> str:
         while True:
             async with asyncio.timeout(WAIT_S):
                 packet: str = await self._ws.receive_str()
@@ -73,3 +91,11 @@ class Client:
                 await self._ws.send_str("3")
             else:
                 return packet
+
+
+async def refusal(client: Client, event: str, *args: object) -> str:
+    """The code with which an event is refused."""
+    answer = await client.ask(event, *args)
+    assert answer.keys() == {"error"}
+    assert answer["error"].keys() == {"code", "message"}
+    return str(answer["error"]["code"])

@@ -1,0 +1,36 @@
+"""How a backend lets one client into a private channel. Nothing is stored and Redis is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hornet.core.channels import Kind, check_channel, kind_of
+from hornet.core.errors import PeerError
+from hornet.core.jsontext import dump_json
+from hornet.core.presence import parse_member
+from hornet.core.signatures import sign_hmac
+
+
+def sign_channel(
+    secret: str, connection_id: str, channel: str, presence: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """What the page passes to ``hornet:subscribe``: ``channel``, ``signature``, and ``presence`` if given.
+
+    ``connection_id`` is the client's ``socket.id``; the signature is worth nothing to any other connection.
+    ``presence`` is ``{"id", "info"}``; the client then is a member whom the others see.
+
+    Raises:
+        ValueError: the channel is not private, or something can't be signed; the message says what.
+    """
+    try:
+        if kind_of(check_channel(channel)) is not Kind.PRIVATE:
+            raise ValueError(f"{channel!r} is no private channel: it does not begin with 'private-'")
+        signed = {"channel": channel}
+        if presence is not None:
+            signed["presence"] = dump_json(dict(presence))
+            parse_member(signed["presence"], user="of the session")
+    except PeerError as refused:
+        raise ValueError(refused.detail) from None
+    signed["signature"] = sign_hmac(secret, connection_id, channel, signed.get("presence"))
+    return signed

@@ -1,0 +1,83 @@
+"""The signatures that open private channels: made by the backend, checked here, no state on either side.
+
+What is signed is ``<connection id>:<channel, lower case>``, with ``:<presence JSON>`` behind it where the
+client becomes a member of the channel. A signature therefore opens one channel to one session, under one
+name. Two schemes, told apart by how the signature begins:
+
+``<64 hex digits>``
+    SHA-256 over what is signed, ``:`` and the secret. The form of older backends.
+``hmac-sha256:<64 hex digits>``
+    HMAC-SHA256 (RFC 2104) over what is signed, with the secret as its key. The choice for new code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from hornet.core.channels import is_utf8_text
+
+HMAC_PREFIX = "hmac-sha256:"
+
+AMBIGUOUS = ":{"
+"""May not be in the name of a signed channel. Without presence data, channel ``private-a:{"id":"7"}`` would
+sign the same text as ``private-a`` with the presence data ``{"id":"7"}``."""
+
+
+def sign_sha256(secret: str, connection_id: str, channel: str, presence: str | None = None) -> str:
+    """The signature by the older scheme. ``presence`` is JSON text, signed as it is written.
+
+    Raises:
+        ValueError: the secret is empty, or one of the texts can't be signed.
+    """
+    return _sha256(_key(secret), _signed(connection_id, channel, presence))
+
+
+def sign_hmac(secret: str, connection_id: str, channel: str, presence: str | None = None) -> str:
+    """The signature by HMAC-SHA256, its prefix included. Raises as :func:`sign_sha256` does."""
+    return _hmac(_key(secret), _signed(connection_id, channel, presence))
+
+
+def is_signed(
+    signature: str, secrets: Iterable[str], connection_id: str, channel: str, presence: str | None = None
+) -> bool:
+    """True when ``signature`` was made, by either scheme, with one of ``secrets`` for exactly these texts.
+
+    Several secrets are valid at once while a backend changes from one to the next. How long the answer
+    takes tells nothing about how much of the signature is right.
+    """
+    try:
+        signed = _signed(connection_id, channel, presence)
+    except ValueError:
+        return False
+    shown = signature.lower().encode("utf-8", "replace")
+    make = _hmac if shown.startswith(HMAC_PREFIX.encode()) else _sha256
+    matches = [hmac.compare_digest(make(_key(secret), signed).encode(), shown) for secret in secrets]
+    return any(matches)
+
+
+def _key(secret: str) -> bytes:
+    if not secret:
+        raise ValueError("the secret is empty: anyone could sign")
+    return secret.encode()
+
+
+def _signed(connection_id: str, channel: str, presence: str | None) -> bytes:
+    for text in (connection_id, channel, presence):
+        if text is not None and not is_utf8_text(text):
+            raise ValueError("text that UTF-8 can't carry can't be signed")
+    if AMBIGUOUS in channel:
+        raise ValueError(f"a signed channel has no {AMBIGUOUS!r} in its name")
+    if presence == "":
+        raise ValueError("the presence data is empty")
+    parts = [connection_id, channel.lower(), *([] if presence is None else [presence])]
+    return ":".join(parts).encode()
+
+
+def _sha256(key: bytes, signed: bytes) -> str:
+    return hashlib.sha256(signed + b":" + key).hexdigest()
+
+
+def _hmac(key: bytes, signed: bytes) -> str:
+    return HMAC_PREFIX + hmac.new(key, signed, hashlib.sha256).hexdigest()
