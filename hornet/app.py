@@ -33,6 +33,7 @@ from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.census import Census
 from hornet.flows.channels import Channels
 from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.cluster import Cluster
@@ -140,6 +141,7 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     user_channels = UserChannels(store, sessions, subscriptions)
     users = Users(sessions, store, user_channels, listener, signals)
+    census = Census(users, sessions, store, user_channels, signals)
     admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
     notices = Notices(sessions, user_channels, admission, metrics)
@@ -171,7 +173,7 @@ def create_app(config: Config | None = None) -> web.Application:
 
     node.reloaded.connect(follow)
     _watch(node, events)
-    _look_after(users, nodes, listener)
+    _look_after(census, nodes, listener)
     _watch_api(metrics, api_counts, asking)
 
     app = web.Application()
@@ -189,7 +191,7 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
-            asyncio.create_task(supervise("users", users.run, metrics), name="hornet-users"),
+            asyncio.create_task(supervise("census", census.run, metrics), name="hornet-census"),
             asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
         ]
         try:
@@ -241,15 +243,15 @@ def _watch(node: Node, events: EventPublisher) -> None:
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
-def _look_after(users: Users, nodes: Nodes, listener: Listener) -> None:
-    """Have the users know of nodes that died, and of what this node could not hear."""
+def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
+    """Have the census know of nodes that died, and of what this node could not hear."""
 
     async def resume() -> None:
-        users.resume()
+        census.resume()
 
-    nodes.on_dead(users.bury)
+    nodes.on_dead(census.bury)
     nodes.on_lost(resume)
-    listener.on_restored(users.resume)
+    listener.on_restored(census.resume)
 
 
 def _why_not_ready(node: Node) -> str:
