@@ -159,9 +159,9 @@ def create_app(config: Config | None = None) -> web.Application:
     )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
     cluster = Cluster(asking, sessions, listener, __version__)
+    directory = Directory(UserLists(client))
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
     cluster.engine = users.engine = notices.engine = engine
-    directory = Directory(UserLists(client))
     backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
     api_counts = ApiCounts()
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
@@ -173,8 +173,8 @@ def create_app(config: Config | None = None) -> web.Application:
 
     node.reloaded.connect(follow)
     _watch(node, events)
-    _look_after(census, nodes, listener)
     _watch_api(metrics, api_counts, asking)
+    _look_after(census, nodes, listener)
 
     app = web.Application()
     app[NODE] = node
@@ -191,8 +191,8 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
-            asyncio.create_task(supervise("census", census.run, metrics), name="hornet-census"),
             asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
+            asyncio.create_task(supervise("census", census.run, metrics), name="hornet-census"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
@@ -222,9 +222,9 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge, totals = node.metrics.watch, node.metrics.watch_totals
     listener, counts = node.listener, node.engine.counts
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
-    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
     gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
     gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
+    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
@@ -243,17 +243,6 @@ def _watch(node: Node, events: EventPublisher) -> None:
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
-def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
-    """Have the census know of nodes that died, and of what this node could not hear."""
-
-    async def resume() -> None:
-        census.resume()
-
-    nodes.on_dead(census.bury)
-    nodes.on_lost(resume)
-    listener.on_restored(census.resume)
-
-
 def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
@@ -266,6 +255,17 @@ def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
     totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
     totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
     totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
+
+
+def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
+    """Have the census know of nodes that died, and of what this node could not hear."""
+
+    async def resume() -> None:
+        census.resume()
+
+    nodes.on_dead(census.bury)
+    nodes.on_lost(resume)
+    listener.on_restored(census.resume)
 
 
 async def _join(nodes: Nodes) -> None:

@@ -268,8 +268,8 @@ _KINDS = {
 _MAY_BE_ZERO = {
     "port": "a free one",
     "drain_window_s": "all at once",
-    "user_grace_s": "gone at once",
     "api_rate": "no limit",
+    "user_grace_s": "gone at once",
 }
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
 

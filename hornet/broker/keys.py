@@ -8,6 +8,7 @@ The names are a contract with connectors in other languages and may not change.
                             string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
+``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``{hornet:users}``          ZSET     the users that are online; +inf, or when they are gone, in ms
 ``{hornet:users}:epoch``    string   when these data began, in ms; another one tells that Redis lost them
 ``{hornet:users}:sessions:<user>``
@@ -17,19 +18,18 @@ The names are a contract with connectors in other languages and may not change.
                             SET      the channels to which the backend subscribed the user
 ``{hornet:users}:subscribed:<channel>``
                             SET      the same the other way round: those users
-``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
 ``hornet:user:<user>``      pub/sub  commands about a user, to the nodes where it has a session
 ``hornet:events:connect``   pub/sub  Hornet tells: a client was subscribed to a channel
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
-``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone
-``hornet:events:session:*`` pub/sub  Hornet tells of each session, if it shall
 ``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
 ``hornet:answer:<id>``      pub/sub  they answer the node with that id
 ``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
+``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone
+``hornet:events:session:*`` pub/sub  Hornet tells of each session, if it shall
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
 """
@@ -54,13 +54,13 @@ EVENTS_USER_GONE = f"{EVENTS}user:gone"
 EVENTS_SESSION_OPENED = f"{EVENTS}session:opened"
 EVENTS_SESSION_CLOSED = f"{EVENTS}session:closed"
 NODES = "hornet:nodes"
+ASK_TOPIC = "hornet:ask"
+_ANSWER = "hornet:answer:"
 USERS = "{hornet:users}"
 """One hash tag for all that concerns users: a script that moves a user from one state to the next uses
 several keys, which a Cluster must have in one slot."""
 
 USERS_EPOCH = f"{USERS}:epoch"
-ASK_TOPIC = "hornet:ask"
-_ANSWER = "hornet:answer:"
 
 
 def token_key(token: str) -> str:
@@ -82,6 +82,15 @@ def may_have_grant(token: str) -> bool:
 
 def claim_key(node: str) -> str:
     return f"hornet:node:{node}:claim"
+
+
+def answer_topic(node: str) -> str:
+    """Where the other nodes answer what ``node`` asked."""
+    return _ANSWER + node
+
+
+def idempotency_key(digest: str) -> str:
+    return f"hornet:idempotency:{digest}"
 
 
 def user_sessions_key(user: str) -> str:
@@ -108,15 +117,6 @@ def user_topic(user: str) -> str:
 def user_of(topic: str) -> str | None:
     """The inverse of :func:`user_topic`; None for a topic of another kind."""
     return topic.removeprefix(_USER) if topic.startswith(_USER) else None
-
-
-def answer_topic(node: str) -> str:
-    """Where the other nodes answer what ``node`` asked."""
-    return _ANSWER + node
-
-
-def idempotency_key(digest: str) -> str:
-    return f"hornet:idempotency:{digest}"
 
 
 def channel_topic(channel: str) -> str:

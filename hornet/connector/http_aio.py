@@ -39,7 +39,7 @@ class AsyncHttpConnector(AsyncConnector):
         publish: str | Iterable[str] = (),
     ) -> str:
         grant = commands.make_grant(channels, user, info, publish)
-        answer = await self._ask(api.token_request(grant, self.ttl if ttl is None else ttl))
+        answer = await self._call_api(api.token_request(grant, self.ttl if ttl is None else ttl))
         return str(answer["token"])
 
     async def publish(
@@ -49,10 +49,10 @@ class AsyncHttpConnector(AsyncConnector):
         message: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> int:
-        return api.heard(await self._ask(api.publish_request(channels, type, message, options or {})))
+        return api.heard(await self._call_api(api.publish_request(channels, type, message, options or {})))
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
-        return int((await self._ask(api.disconnect_request(tokens)))["nodes"])
+        return int((await self._call_api(api.disconnect_request(tokens)))["nodes"])
 
     def subscribe(
         self, events: str | Iterable[str] = commands.CLASSIC_EVENTS
@@ -68,7 +68,7 @@ class AsyncHttpConnector(AsyncConnector):
             await self._session.close()
             self._session = None
 
-    async def _ask(self, request: api.ApiRequest) -> dict[str, Any]:
+    async def _call_api(self, request: api.ApiRequest) -> dict[str, Any]:
         """Raises:
         ApiError: Hornet refused the request.
         ApiUnavailable: it was not reached, or did not answer.

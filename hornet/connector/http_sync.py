@@ -40,7 +40,7 @@ class HttpConnector(Connector):
         publish: str | Iterable[str] = (),
     ) -> str:
         grant = commands.make_grant(channels, user, info, publish)
-        answer = self._ask(api.token_request(grant, self.ttl if ttl is None else ttl))
+        answer = self._call_api(api.token_request(grant, self.ttl if ttl is None else ttl))
         return str(answer["token"])
 
     def publish(
@@ -50,10 +50,10 @@ class HttpConnector(Connector):
         message: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> int:
-        return api.heard(self._ask(api.publish_request(channels, type, message, options or {})))
+        return api.heard(self._call_api(api.publish_request(channels, type, message, options or {})))
 
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
-        return int(self._ask(api.disconnect_request(tokens))["nodes"])
+        return int(self._call_api(api.disconnect_request(tokens))["nodes"])
 
     def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
@@ -66,7 +66,7 @@ class HttpConnector(Connector):
         while self._open:
             self._open.pop().close()
 
-    def _ask(self, request: api.ApiRequest) -> dict[str, Any]:
+    def _call_api(self, request: api.ApiRequest) -> dict[str, Any]:
         """Raises:
         ApiError: Hornet refused the request.
         ApiUnavailable: it was not reached, or did not answer.

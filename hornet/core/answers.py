@@ -13,11 +13,11 @@ WRONG_PARAMETERS = "WRONG_PARAMETERS"
 UNAVAILABLE = "UNAVAILABLE"
 AUTHENTICATION_TIMEOUT = "AUTHENTICATION_TIMEOUT"
 TOKEN_REVOKED = "TOKEN_REVOKED"
+TOO_MANY_CHANNELS = limits.TOO_MANY_CHANNELS
+TOO_MANY_EVENTS = limits.TOO_MANY_EVENTS
 OTHER_USER = "OTHER_USER"
 TOO_MANY_USER_SESSIONS = "TOO_MANY_USER_SESSIONS"
 USER_DISCONNECTED = "USER_DISCONNECTED"
-TOO_MANY_CHANNELS = limits.TOO_MANY_CHANNELS
-TOO_MANY_EVENTS = limits.TOO_MANY_EVENTS
 
 EXPLANATIONS = {
     INVALID_TOKEN: "Invalid token used, please get a new token",
@@ -26,11 +26,11 @@ EXPLANATIONS = {
     UNAVAILABLE: "Tokens can't be checked right now, please try again",
     AUTHENTICATION_TIMEOUT: "No valid token was shown in time",
     TOKEN_REVOKED: "The backend disconnected this token",
+    TOO_MANY_CHANNELS: "A session may not have so many channels",
+    TOO_MANY_EVENTS: "Events come too fast, please slow down",
     OTHER_USER: "This connection is another user's, who has to log out first",
     TOO_MANY_USER_SESSIONS: "This user is connected too many times",
     USER_DISCONNECTED: "The backend disconnected this user",
-    TOO_MANY_CHANNELS: "A session may not have so many channels",
-    TOO_MANY_EVENTS: "Events come too fast, please slow down",
 }
 """One sentence per code; the codes are part of the contract, the sentences are for people."""
 

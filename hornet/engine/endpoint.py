@@ -123,7 +123,7 @@ class Endpoint:
         if request.method == "OPTIONS":
             return web.Response(status=204)
         text = request.rel_url.raw_query_string
-        query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
+        query = _parse_query(text)
         transport = query.get("transport", [""])[0]
         if transport not in self._server.settings.transports:
             raise unknown_transport()
@@ -190,7 +190,7 @@ class Endpoint:
         if not self._server.is_accepting:
             return None
         try:
-            query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
+            query = _parse_query(text)
             if query.get("transport") != ["websocket"] or "sid" in query or "j" in query:
                 return None
             protocol, kind = _parse_version(query)
@@ -262,15 +262,22 @@ class Endpoint:
 
 
 def _parse_query(text: str) -> Query:
-    """The fields of a query string.
+    """The fields of a query string; those of a common one are shared, and must not be changed.
 
     Raises:
         Refusal: there are more than ``MAX_QUERY_FIELDS``.
     """
+    return _parse_common_query(text) if len(text) <= COMMON_QUERY_CHARS else _parse_any_query(text)
+
+
+def _parse_any_query(text: str) -> Query:
     try:
         return parse_qs(text, True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         raise bad_request("too many query fields") from None
+
+
+_parse_common_query = lru_cache(maxsize=64)(_parse_any_query)
 
 
 def _parse_version(query: Query) -> tuple[int, int]:
@@ -288,9 +295,6 @@ def _parse_version(query: Query) -> tuple[int, int]:
     if query.get("parser") == ["msgpack"]:
         kind |= MSGPACK
     return protocol, kind
-
-
-_parse_common_query = lru_cache(maxsize=64)(_parse_query)
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
 from hornet.engine.socketio_server import SocketIoServer
+from hornet.engine.sockets import find_send_each
 from hornet.engine.types import Hooks, Reason
 
 STOP_TIMEOUT_S = 2.0
@@ -46,7 +47,9 @@ class Engine:
             if redis_url is None
             else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
         )
-        self._fanout = self._registry.fanout = FanOut(self.counts)
+        self._fanout = self._registry.fanout = FanOut(
+            self.counts, find_send_each() if settings.compiled else None
+        )
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self._collector = Collector()

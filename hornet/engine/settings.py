@@ -70,3 +70,6 @@ class EngineSettings:
         "connects through the Unix socket.",
         unit="networks",
     )
+    compiled: bool = option(
+        True, doc="Write to sockets with the compiled loop, where the installation has it; see topics/engine."
+    )
