@@ -42,6 +42,7 @@ from hornet.flows.authenticators.headers import HeaderAuthenticator
 from hornet.flows.authenticators.plugins import load_authenticators
 from hornet.flows.authenticators.tokens import TokenAuthenticator
 from hornet.flows.authenticators.user_sessions import UserSessionAuthenticator
+from hornet.flows.census import Census
 from hornet.flows.channels import Channels
 from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.cluster import Cluster
@@ -159,6 +160,7 @@ def create_app(
     )
     user_channels = UserChannels(store, sessions, subscriptions)
     users = Users(sessions, store, user_channels, listener, signals)
+    census = Census(users, sessions, store, user_channels, signals)
     headers = HeaderAuthenticator(config.authentication, parse_networks(config.engine.trusted_proxies))
     ways = [*authenticators, *_authenticators(config, client), headers]
     admission = Admission(
@@ -204,7 +206,7 @@ def create_app(
     node.reloaded.connect(follow)
     _watch(node, events)
     _watch_api(metrics, api_counts, asking)
-    _look_after(users, nodes, listener)
+    _look_after(census, nodes, listener)
 
     app = web.Application()
     app[NODE] = node
@@ -222,7 +224,7 @@ def create_app(
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
             asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
-            asyncio.create_task(supervise("users", users.run, metrics), name="hornet-users"),
+            asyncio.create_task(supervise("census", census.run, metrics), name="hornet-census"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
@@ -299,15 +301,15 @@ def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
     totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
-def _look_after(users: Users, nodes: Nodes, listener: Listener) -> None:
-    """Have the users know of nodes that died, and of what this node could not hear."""
+def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
+    """Have the census know of nodes that died, and of what this node could not hear."""
 
     async def resume() -> None:
-        users.resume()
+        census.resume()
 
-    nodes.on_dead(users.bury)
+    nodes.on_dead(census.bury)
     nodes.on_lost(resume)
-    listener.on_restored(users.resume)
+    listener.on_restored(census.resume)
 
 
 async def _join(nodes: Nodes) -> None:

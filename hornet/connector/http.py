@@ -21,6 +21,7 @@ TIMEOUT_S = 10.0
 User = str | int
 
 NO_EVENTS = "events of clients come through Redis: use a connector with a Redis URL"
+NO_USERS = "calls about users go through Redis: use a connector with a Redis URL"
 
 
 class ApiError(HornetError):

@@ -77,6 +77,9 @@ class AsyncHttpConnector(AsyncConnector):
     ) -> AsyncIterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
 
+    async def _execute(self, command: commands.Command) -> Any:
+        raise NotImplementedError(api.NO_USERS)
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:

@@ -76,6 +76,9 @@ class HttpConnector(Connector):
     def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
 
+    def _execute(self, command: commands.Command) -> Any:
+        raise NotImplementedError(api.NO_USERS)
+
     def close(self) -> None:
         """Close the connections of all threads."""
         while self._open:
