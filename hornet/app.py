@@ -20,9 +20,10 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX
+from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX, PRESENCE_PREFIX
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.presence import PresenceStore
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
 from hornet.config import Config
@@ -34,6 +35,7 @@ from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
 from hornet.flows.patterns import Patterns
+from hornet.flows.presence import Presence
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signals
@@ -86,7 +88,9 @@ def create_app(config: Config | None = None) -> web.Application:
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        if topic.startswith(OWN_PREFIX):
+        if topic.startswith(PRESENCE_PREFIX):
+            presence.receive(topic, payload)
+        elif topic.startswith(OWN_PREFIX):
             fanout.receive(topic, payload)
         else:
             patterns.receive(topic, payload)
@@ -108,9 +112,14 @@ def create_app(config: Config | None = None) -> web.Application:
     router.on("message", admission.on_message, needs_authentication=False)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
     Subscribing(router, pattern=patterns)
+    presence = Presence(config.channels, PresenceStore(client, nodes.id), listener, signals, metrics)
+    router.on("hornet:presence", presence.on_presence)
+    nodes.on_dead(presence.bury)
+    nodes.on_lost(presence.restore)
     hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
-    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = engine
+    admission.engine = fanout.engine = subscriptions.engine = engine
+    patterns.engine = presence.engine = engine
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
     demo = Demo(client, tokens) if config.server.demo else None
 
@@ -137,6 +146,7 @@ def create_app(config: Config | None = None) -> web.Application:
             await engine.start()
             yield
             await engine.stop()
+            await presence.stop()
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:

@@ -8,6 +8,12 @@ The names are a contract with connectors in other languages and may not change.
                             string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
+``hornet:node:<id>:presence``
+                            SET      the channels on which that node has members of presence
+``hornet:presence:<channel>``
+                            HASH     the sessions present on the channel, of all nodes
+``hornet:presence:<channel>``
+                            pub/sub  the changes of that HASH, for the nodes
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
@@ -27,6 +33,7 @@ OWN_PREFIX = "hornet:"
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
+PRESENCE_PREFIX = "hornet:presence:"
 
 EVENTS_CONNECT = "hornet:events:connect"
 EVENTS_DISCONNECT = "hornet:events:disconnect"
@@ -52,6 +59,21 @@ def may_have_grant(token: str) -> bool:
 
 def claim_key(node: str) -> str:
     return f"hornet:node:{node}:claim"
+
+
+def presence_key(channel: str) -> str:
+    """Where the members of ``channel`` are kept, and the topic on which their changes are told."""
+    return PRESENCE_PREFIX + channel
+
+
+def presence_channel_of(topic: str) -> str:
+    """The inverse of :func:`presence_key`."""
+    return topic.removeprefix(PRESENCE_PREFIX)
+
+
+def node_presence_key(node: str) -> str:
+    """The channels on which a node wrote members."""
+    return f"hornet:node:{node}:presence"
 
 
 def channel_topic(channel: str) -> str:

@@ -105,6 +105,7 @@ class Listener:
         self._attempt = 0
         self._work = asyncio.Event()
         self._connected = asyncio.Event()
+        self._on_restored: list[Callable[[], object]] = []
         self.reconnections = 0
         """How many working connections were lost so far."""
 
@@ -115,6 +116,10 @@ class Listener:
 
     async def wait_connected(self) -> None:
         await self._connected.wait()
+
+    def on_restored(self, act: Callable[[], object]) -> None:
+        """Have ``act`` called whenever all is subscribed again after a loss: what was published is missed."""
+        self._on_restored.append(act)
 
     @property
     def topics(self) -> int:
@@ -228,6 +233,8 @@ class Listener:
                 self.topics,
                 self.patterns,
             )
+            for act in self._on_restored:
+                act()
 
     def _lose_all(self) -> None:
         """With the connection go its subscriptions: none is confirmed until it is on the next one."""
