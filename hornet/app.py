@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from hornet._version import __version__
+from hornet.broker.asking import Asking
 from hornet.broker.client import (
     RedisUrl,
     check_reachable,
@@ -24,26 +25,34 @@ from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX, PRESENCE_PREFIX
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.presence import PresenceStore
+from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
-from hornet.config import Config
+from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
+from hornet.flows.lag import measure_lag
+from hornet.flows.limits import LimitedHooks
 from hornet.flows.patterns import Patterns
 from hornet.flows.presence import Presence
+from hornet.flows.publishing import Publishing
 from hornet.flows.router import Router
 from hornet.flows.sessions import Sessions
-from hornet.flows.signals import Signals
+from hornet.flows.signals import Signal, Signals
 from hornet.flows.subscribing import Subscribing
 from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
+from hornet.flows.ticketing import Ticketing
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
+from hornet.web.api.counts import ApiCounts
+from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
@@ -67,7 +76,19 @@ class Node:
     metrics: Metrics
     signals: Signals
     nodes: Nodes
+    patterns: Patterns
+    presence: Presence
     embedded: EmbeddedValkey | None = None
+    reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
+    """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
+
+    def reload(self, wanted: Config) -> None:
+        """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
+        self.config, changed, need_restart = take_reloadable(self.config, wanted)
+        self.reloaded.send(self.config)
+        log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")
+        if need_restart:
+            log.warning("Only a restart can change: %s", ", ".join(need_restart))
 
 
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
@@ -90,6 +111,8 @@ def create_app(config: Config | None = None) -> web.Application:
     def receive(topic: str, payload: bytes) -> None:
         if topic.startswith(PRESENCE_PREFIX):
             presence.receive(topic, payload)
+        elif topic in asking.topics:
+            asking.receive(topic, payload)
         elif topic.startswith(OWN_PREFIX):
             fanout.receive(topic, payload)
         else:
@@ -104,7 +127,8 @@ def create_app(config: Config | None = None) -> web.Application:
         receive_match,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
-    subscriptions = Subscriptions(listener, signals)
+    asking = Asking(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
+    subscriptions = Subscriptions(listener, signals, config.limits)
     users = Users(sessions)
     admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
@@ -116,22 +140,36 @@ def create_app(config: Config | None = None) -> web.Application:
     router.on("hornet:presence", presence.on_presence)
     nodes.on_dead(presence.bury)
     nodes.on_lost(presence.restore)
-    hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics)
+    hooks = LimitedHooks(
+        SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
+        config.limits,
+        metrics,
+    )
     engine = Engine(config.engine, hooks, redis_url=manager_url(url))
-    admission.engine = fanout.engine = subscriptions.engine = engine
-    patterns.engine = presence.engine = engine
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes)
+    cluster = Cluster(asking, sessions, listener, __version__)
+    admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
+    presence.engine = cluster.engine = engine
+    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
+    api_counts = ApiCounts()
+    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, patterns, presence)
     demo = Demo(client, tokens) if config.server.demo else None
 
+    def follow(config: Config) -> None:
+        engine.configure(config.engine)
+        hooks.settings = subscriptions.limits = config.limits
+
+    node.reloaded.connect(follow)
     _watch(node, events)
+    _watch_api(metrics, api_counts, asking)
 
     app = web.Application()
     app[NODE] = node
     app[STATE] = WebState(
-        __version__, _shown_url(config.redis, url), lambda: listener.is_connected, metrics.render
+        __version__, _shown_url(config.redis, url), lambda: _why_not_ready(node), metrics.render
     )
     engine.attach(app)
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
+    app.add_routes(api_routes(config.api, backstage, api_counts))
 
     async def run_node(_: web.Application) -> AsyncIterator[None]:
         await _open_redis(node)
@@ -139,14 +177,17 @@ def create_app(config: Config | None = None) -> web.Application:
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
             asyncio.create_task(supervise("nodes", nodes.run, metrics), name="hornet-nodes"),
+            asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
         ]
         try:
             await listener.hold(CONTROL_TOPIC)
+            await asking.start()
             await _join(nodes)
             await engine.start()
             yield
             await engine.stop()
             await presence.stop()
+            await asking.stop()
             await events.flush(EVENT_FLUSH_S)
             await _leave(nodes)
         finally:
@@ -166,6 +207,8 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge, totals = node.metrics.watch, node.metrics.watch_totals
     listener, counts = node.listener, node.engine.counts
     gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
+    gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
+    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
@@ -175,12 +218,27 @@ def _watch(node: Node, events: EventPublisher) -> None:
     gauge("hornet_events_dropped", "Connect and disconnect events given up", lambda: events.dropped)
     totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
     totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
+    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
     totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
-    totals("hornet_sent_bytes", "Bytes written to WebSockets", "", lambda: {"": counts.bytes_out})
+    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
+
+
+def _why_not_ready(node: Node) -> str:
+    if not node.engine.is_accepting:
+        return "stopping"
+    return "" if node.listener.is_connected else "redis unavailable"
+
+
+def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
+    totals = metrics.watch_totals
+    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
+    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
+    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
+    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
 async def _join(nodes: Nodes) -> None:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,15 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(argv: Sequence[str] | None) -> int:
+    given = vars(server_parser().parse_args(argv))
     try:
-        config = _server_config(argv)
+        config = _load(given)
     except SetupError as error:
         print(f"hornet-server: {error}", file=sys.stderr)
         return EXIT_USAGE
     from hornet.serving import run_server  # the server is loaded only where it is run
 
     try:
-        return run_server(config)
+        return run_server(config, lambda: _load(given))
     except SetupError as error:
         print(f"hornet-server: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -57,7 +58,10 @@ def _serve(argv: Sequence[str] | None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     arguments = _hornet_parser().parse_args(argv)
     try:
-        print(asyncio.run(_ask_redis(arguments)))
+        if arguments.answer is not None:
+            print(arguments.answer(arguments))
+        else:
+            print(asyncio.run(_ask_redis(arguments)))
     except (HornetError, ValueError) as error:
         print(f"hornet: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -94,8 +98,6 @@ class _Parser(argparse.ArgumentParser):
 
 def server_parser() -> argparse.ArgumentParser:
     """The options of ``hornet-server``, made from the configuration's sections."""
-    from hornet.config import options
-
     parser = _Parser(
         prog="hornet-server",
         allow_abbrev=False,
@@ -105,6 +107,13 @@ def server_parser() -> argparse.ArgumentParser:
         "or in the file named by --config (auth_timeout); flags win, then the environment.",
     )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
+    _add_options(parser)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    from hornet.config import options
+
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML or JSON file with options (default: HORNET_CONFIG)"
     )
@@ -121,7 +130,6 @@ def server_parser() -> argparse.ArgumentParser:
             groups[one.section].add_argument(
                 one.flag, metavar=one.unit.upper() or "VALUE", help=text, dest=one.name
             )
-    return parser
 
 
 def _shown_default(one: Option) -> str:
@@ -131,22 +139,26 @@ def _shown_default(one: Option) -> str:
     return f"{text} {one.unit}" if text and one.unit in ("s", "bytes") else text or "none"
 
 
-def _server_config(argv: Sequence[str] | None) -> Config:
-    from hornet.config import load_config
+def _load(given: Mapping[str, Any]) -> Config:
+    """The configuration, read anew with the flags that were given.
 
-    given = vars(server_parser().parse_args(argv))
-    file = given.pop("config")
-    flags = {name: value for name, value in given.items() if value is not None}
-    return load_config(flags, os.environ, file)
+    Raises:
+        SetupError: there is something wrong with it.
+    """
+    from hornet.config import load_config, options
+
+    flags = {one.name: given[one.name] for one in options() if given[one.name] is not None}
+    return load_config(flags, os.environ, given["config"])
 
 
 def _hornet_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="hornet",
-        description="Make tokens and publish messages by hand.",
+        description="Make tokens and publish messages by hand; check a configuration.",
         epilog="The server itself is hornet-server.",
     )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
+    parser.set_defaults(answer=None)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     token = commands.add_parser(
@@ -184,12 +196,54 @@ def _hornet_parser() -> argparse.ArgumentParser:
     )
     publish.set_defaults(run=_publish)
 
+    check = commands.add_parser(
+        "check-config",
+        allow_abbrev=False,
+        help="check the configuration of a server, and start nothing",
+        description="Check the options, the environment and the file that hornet-server would be started "
+        "with, and print what they change.",
+    )
+    _add_options(check)
+    check.set_defaults(answer=_check_config)
+    commands.add_parser(
+        "config-doc",
+        help="print the configuration reference",
+        description="Print every option of hornet-server, as a page in Markdown.",
+    ).set_defaults(answer=_config_doc)
+
     for command in (token, publish):
         command.add_argument(
             "--redis", default=os.environ.get("HORNET_REDIS") or DEFAULT_URL, metavar="URL",
             help=f"Redis to use (default: HORNET_REDIS, else {DEFAULT_URL})",
         )  # fmt: skip
     return parser
+
+
+def _check_config(arguments: argparse.Namespace) -> str:
+    """What is set, one option in a line.
+
+    Raises:
+        SetupError: a server would not start with it.
+    """
+    from hornet.config import options
+    from hornet.sockets import tls_context
+
+    config = _load(vars(arguments))
+    parse_url(config.redis.redis or DEFAULT_URL)
+    tls_context(config.server)
+    lines = []
+    for one in options():
+        value = getattr(getattr(config, one.section), one.field)
+        if value != one.default:
+            shown = ",".join(value) if one.is_list else value
+            lines.append(f"{one.name} = {'***' if one.secret else shown}")
+    return "\n".join(lines or ["All options have their default."])
+
+
+def _config_doc(_: argparse.Namespace) -> str:
+    from hornet.config_doc import render
+
+    return render().rstrip()
 
 
 async def _ask_redis(arguments: argparse.Namespace) -> object:

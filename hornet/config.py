@@ -23,7 +23,8 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import ChannelSettings, SessionSettings
+from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings
+from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 
 ENVIRONMENT_PREFIX = "HORNET_"
@@ -34,12 +35,20 @@ UNIT_SUFFIXES = ("_s", "_bytes")
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     log_level: str = option(
-        "info", doc="Least important level that is logged: debug, info, warning or error.", unit="level"
+        "info",
+        doc="Least important level that is logged: debug, info, warning or error.",
+        unit="level",
+        reloads=True,
+    )
+    log_format: str = option(
+        "text", doc="How a line of the log looks: text for people, json for machines.", unit="format"
     )
 
     def __post_init__(self) -> None:
         if self.log_level.lower() not in ("debug", "info", "warning", "error"):
             raise ValueError(f"log_level {self.log_level!r} is not debug, info, warning or error")
+        if self.log_format not in ("text", "json"):
+            raise ValueError(f"log_format {self.log_format!r} is not text or json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,9 @@ class Config:
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
@@ -73,6 +84,7 @@ class Option:
     doc: str
     unit: str
     secret: bool
+    reloads: bool
 
     @property
     def name(self) -> str:
@@ -110,6 +122,7 @@ def options() -> Iterator[Option]:
                 facts["doc"],
                 facts["unit"],
                 facts["secret"],
+                facts["reloads"],
             )
 
 
@@ -133,6 +146,26 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
                 raise SetupError(f"Unknown option {name!r} in {source}{_similar(name, known)}.")
             values[name] = _convert(known[name], value, source)
     return _build(known, values)
+
+
+def take_reloadable(running: Config, wanted: Config) -> tuple[Config, list[str], list[str]]:
+    """``running`` with what may change while it runs taken from ``wanted``.
+
+    Also the names of the options that changed by that, and of those that differ but need a restart.
+    """
+    changed, need_restart = [], []
+    sections: dict[str, dict[str, Any]] = {}
+    for one in options():
+        value = getattr(getattr(wanted, one.section), one.field)
+        if value == getattr(getattr(running, one.section), one.field):
+            continue
+        if one.reloads:
+            changed.append(one.name)
+            sections.setdefault(one.section, {})[one.field] = value
+        else:
+            need_restart.append(one.name)
+    parts = {name: dataclasses.replace(getattr(running, name), **fields) for name, fields in sections.items()}
+    return dataclasses.replace(running, **parts), changed, need_restart
 
 
 def _build(known: Mapping[str, Option], values: Mapping[str, Any]) -> Config:
@@ -231,11 +264,11 @@ _KINDS = {
     tuple[str, ...]: "a list of text",
 }
 
-_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once"}
+_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once", "api_rate": "no limit"}
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
-_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]+")
+_ORIGIN = re.compile(r"\*|null|same-host|[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]+")
 
 
 def _check(one: Option, value: Any) -> None:
@@ -270,5 +303,5 @@ def _check_origins(one: Option, values: tuple[str, ...]) -> None:
         if not _ORIGIN.fullmatch(value):
             raise ValueError(
                 f"{one.name} has {value!r}, but an origin is scheme://host or scheme://host:port, "
-                "in lower case and with nothing behind it"
+                "in lower case and with nothing behind it, or one of same-host, null and *"
             )

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
+
+TIMES_S = (0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Buckets for what takes microseconds while all is well, and is felt by people from 0.1 s on."""
 
 
 class Metrics:
@@ -24,6 +35,14 @@ class Metrics:
         self.restarts = self._counter(
             "hornet_task_restarts", "Background tasks restarted after a failure", "task"
         )
+        self.unhandled = self._counter("hornet_unhandled_errors", "Errors that no code of Hornet's handled")
+        self.events = self._counter("hornet_client_events", "Events received from clients")
+        self.fanout_time = self._histogram(
+            "hornet_fanout_seconds", "Time to queue one message for all its sessions"
+        )
+        self.loop_lag = self._histogram("hornet_loop_lag_seconds", "How late the event loop runs what is due")
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
 
     def watch(self, name: str, doc: str, read: Callable[[], float]) -> None:
         """Publish a value that is read when somebody looks."""
@@ -36,6 +55,9 @@ class Metrics:
     def render(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""
         return generate_latest(self._registry)
+
+    def _histogram(self, name: str, doc: str) -> Histogram:
+        return Histogram(name, doc, registry=self._registry, buckets=TIMES_S)
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(name, doc, labels, registry=self._registry)

@@ -1,17 +1,14 @@
-"""Running one node as a process: its socket, its signals, what it prints."""
+"""Running one node as a process: its signals, what it prints, and how it stops."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import logging
 import os
 import signal
 import socket
 import ssl
-import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -21,65 +18,105 @@ from hornet.app import NODE, Node, create_app
 from hornet.config import Config
 from hornet.core.errors import SetupError
 from hornet.flows.shutdown import drain
-from hornet.web.settings import ServerSettings
+from hornet.flows.supervision import supervise
+from hornet.logs import set_level, set_up
+from hornet.notify import READY, STOPPING, Notifier
+from hornet.sockets import BACKLOG, listening, tls_context
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 4096
-"""Connections the kernel may hold while the loop is busy: after a restart, all clients come at once."""
-
 CLOSE_S = 1.0
+
+KEEPALIVE_S = 75.0
+"""How long an HTTP connection may be idle: longer than the 60 s of a proxy, so it is the one to close."""
 
 AGAIN_S = 2.0
 """A start that is given up has this long to clear away what it began before it is told again."""
 
+Load = Callable[[], Config]
 
-def run_server(config: Config) -> int:
+
+def run_server(config: Config, load: Load | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then let clients go, and return 0. A second signal hurries it.
+
+    On SIGHUP what ``load`` returns holds from then on, as far as it can change while the server runs.
 
     Raises:
         SetupError: the port, the certificate or Redis can't be used.
     """
-    logging.basicConfig(
-        level=config.log.log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    set_up(config.log)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, load or (lambda: config)))
     return 0
 
 
-async def _serve(config: Config) -> None:
-    stop = _stop_signal()
-    tls = _tls(config.server)
+async def _serve(config: Config, load: Load) -> None:
+    stop, hang_up = _signals()
+    notifier = Notifier(os.environ)
+    tls = tls_context(config.server)
     app = create_app(config)
-    with contextlib.closing(_listen(config.server)) as listening:
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
+    node = app[NODE]
+    node.reloaded.connect(lambda config: set_level(config.log))
+    _count_unhandled(node)
+    with listening(config.server, os.environ) as sockets:
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=CLOSE_S,
+            keepalive_timeout=KEEPALIVE_S,
+        )
+        reload = supervise("reload", lambda: _keep_reloading(node, load, hang_up, notifier), node.metrics)
+        beside = [asyncio.create_task(reload, name="hornet-reload")]
         try:
             if not await _unless_stopped(runner.setup(), stop):
                 return
-            server = await _accept(app, runner, listening, tls)
-            _print(banner(app[NODE], listening.getsockname()[1]))
+            servers = await _accept(app, runner, sockets, tls)
+            beside.append(asyncio.create_task(notifier.keep_watchdog(), name="hornet-watchdog"))
+            _print(banner(node, sockets[0]))
+            notifier.tell(READY)
             await stop.wait()
             log.info("Stopping")
-            server.close()
+            notifier.tell(STOPPING)
+            for server in servers:
+                server.close()
             stop.clear()
-            await _unless_stopped(
-                drain(app[NODE].engine, app[NODE].sessions, config.sessions.drain_window_s), stop
-            )
+            await _unless_stopped(drain(node.engine, node.sessions, config.sessions.drain_window_s), stop)
         finally:
+            for task in beside:
+                task.cancel()
             await runner.cleanup()
 
 
 async def _accept(
-    app: web.Application, runner: web.AppRunner, listening: socket.socket, tls: ssl.SSLContext | None
-) -> asyncio.Server:
+    app: web.Application,
+    runner: web.AppRunner,
+    sockets: Sequence[socket.socket],
+    tls: ssl.SSLContext | None,
+) -> list[asyncio.Server]:
     """Take connections from now on. New WebSockets go straight to the engine, all else to the application."""
     assert runner.server is not None
     factory = app[NODE].engine.doorway(runner.server)
     loop = asyncio.get_running_loop()
-    return await loop.create_server(factory, sock=listening, ssl=tls, backlog=BACKLOG)
+    return [
+        await loop.create_server(
+            factory, sock=one, ssl=None if one.family == socket.AF_UNIX else tls, backlog=BACKLOG
+        )
+        for one in sockets
+    ]
+
+
+async def _keep_reloading(node: Node, load: Load, hang_up: asyncio.Event, notifier: Notifier) -> None:
+    """Read the configuration again whenever it is asked for. One that is wrong changes nothing."""
+    while True:
+        await hang_up.wait()
+        hang_up.clear()
+        notifier.tell_reloading()
+        try:
+            node.reload(load())
+        except SetupError as error:
+            log.error("The configuration stays as it was: %s", error)
+        notifier.tell(READY)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
@@ -99,20 +136,21 @@ async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) 
     return True
 
 
-def banner(node: Node, port: int) -> str:
-    """What a person needs to know once the server is up."""
+def banner(node: Node, bound: socket.socket) -> str:
+    """What a person needs to know once the server is up on ``bound``, and maybe on others."""
     settings = node.config.server
-    scheme = "https" if settings.tls_cert else "http"
-    host = "localhost" if settings.host in ("0.0.0.0", "::", "127.0.0.1") else settings.host
-    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     origin = "embedded Valkey, stops with Hornet" if node.embedded else "found on this machine"
-    lines = [
-        f"Hornet v{__version__}",
-        "",
-        f"  Listening  {url}  (on {settings.host})",
-        f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"),
-        f"  Client     {url}/hornet/hornet.js",
-    ]
+    lines = [f"Hornet v{__version__}", ""]
+    if bound.family == socket.AF_UNIX:
+        url = ""
+        lines.append(f"  Listening  {bound.getsockname()}")
+    else:
+        host, port = bound.getsockname()[:2]
+        shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host
+        url = f"{'https' if settings.tls_cert else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
+        lines.append(f"  Listening  {url}  (on {host})")
+    lines.append(f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"))
+    lines.append(f"  Client     {url}/hornet/hornet.js")
     if settings.demo:
         lines.append(f"  Try it     {url}/  (turn off in production: --no-demo)")
     return "\n".join(["", *lines, ""])
@@ -126,74 +164,25 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
 
 
-def _listen(settings: ServerSettings) -> socket.socket:
-    """Bind the port before anything else starts.
-
-    Raises:
-        SetupError: the port is busy or forbidden, or the address is not this machine's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError) as error:  # a label of more than 63 characters is a UnicodeError
-        reason = getattr(error, "strerror", None) or "it is no host name"
-        raise SetupError(f"The address {settings.host!r} is not known ({reason}).") from None
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise SetupError(_why_not(settings, error)) from None
-    return listening
-
-
-def _why_not(settings: ServerSettings, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {settings.port} is in use by another program; stop it or choose another with --port."
-    if error.errno == errno.EACCES:
-        return (
-            f"This user may not listen on port {settings.port}; "
-            "choose one of 1024 or more with --port, and put a proxy before it."
-        )
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"The address {settings.host} is not one of this machine's; choose another with --host."
-    return f"Can't listen on {settings.host} port {settings.port}: {error.strerror}."
-
-
-def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
-    """Raises:
-    SetupError: the certificate or its key can't be read, or they don't belong together.
-    """
-    if not settings.tls_cert:
-        return None
-    for path in (settings.tls_cert, settings.tls_key):
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            raise SetupError(f"The TLS file {path} can't be read: {error.strerror}.") from None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # Without a password here, an encrypted key would make OpenSSL ask for one on the terminal.
-        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
-    except ssl.SSLError as error:
-        reason = (error.reason or "not PEM").replace("_", " ").lower()
-        raise SetupError(
-            f"The TLS certificate {settings.tls_cert} and the key {settings.tls_key} can't be used "
-            f"({reason}); Hornet takes PEM files that belong together, the key unencrypted."
-        ) from None
-    return context
-
-
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that are set when the process is told to stop, and to read its configuration again."""
+    stop, hang_up = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return stop
+    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
+    return stop, hang_up
+
+
+def _count_unhandled(node: Node) -> None:
+    """Count what no task handled, and log it as ever: it is a bug of ours, and nobody may overlook it."""
+
+    def count(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("exception") is not None:
+            node.metrics.unhandled.inc()
+        loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(count)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

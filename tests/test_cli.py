@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -237,3 +238,45 @@ def test_a_malformed_option_is_one_sentence(
     assert is_one_sentence(err, "hornet-server")
     assert named in err
     assert "secret" not in err
+
+
+# hornet check-config, hornet config-doc
+
+
+def test_check_config_says_what_is_changed_and_starts_nothing(hornet: Say, tmp_path: Path) -> None:
+    file = tmp_path / "hornet.toml"
+    file.write_text(
+        'port = 1\nallowed_origins = ["https://a.example", "null"]\nredis = "redis://:secret@nowhere"'
+    )
+    code, out, err = hornet("check-config", "--config", str(file), "--no-demo")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "port = 1",
+        "demo = False",
+        "redis = ***",
+        "allowed_origins = https://a.example,null",
+    ]
+    assert hornet("check-config")[1] == "All options have their default.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--port", "99999"), "port"),
+        (("--redis", "redis:/nowhere"), "redis"),
+        (("--tls-cert", "/no/cert.pem", "--tls-key", "/no/key.pem"), "/no/cert.pem"),
+        (("--allowed-origins", "example.org"), "example.org"),
+    ],
+)
+def test_check_config_says_what_is_wrong(hornet: Say, words: tuple[str, ...], named: str) -> None:
+    code, out, err = hornet("check-config", *words)
+    assert (code, out) == (2, "")
+    assert is_one_sentence(err)
+    assert named in err
+
+
+def test_config_doc_prints_the_reference(hornet: Say) -> None:
+    code, out, _ = hornet("config-doc")
+    assert code == 0
+    assert out.startswith("<!-- Made by")
+    assert "### `max_sessions_per_address`" in out

@@ -9,10 +9,11 @@ from typing import Any, get_type_hints
 import pytest
 
 from hornet.broker.settings import RedisSettings
-from hornet.config import Config, Option, load_config, options
+from hornet.config import Config, LogSettings, Option, load_config, options, take_reloadable
 from hornet.core.errors import SetupError
 from hornet.engine.settings import EngineSettings
 from hornet.flows.settings import SessionSettings
+from hornet.web.settings import ServerSettings
 
 SECRET = "pass-word"
 
@@ -52,6 +53,8 @@ def sample(one: Option) -> Any:
         "origins": ("https://a.example", "http://b.example:8080"),
         "path": "/other/",
         "level": "debug",
+        "format": "json",
+        "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")
 
 
@@ -205,6 +208,9 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_it_should_be(
         ("path", "/a b/", "path"),
         ("path", "//", "path"),
         ("log_level", "loud", "log_level"),
+        ("log_format", "xml", "log_format"),
+        ("max_sessions_per_address", "0", "max_sessions_per_address"),
+        ("max_event_rate", "nan", "max_event_rate"),
         ("tls_cert", "cert.pem", "tls_key"),
     ],
 )
@@ -219,6 +225,8 @@ def test_a_value_that_can_not_be_meant_is_named(name: str, value: str, said: str
         ("drain_window", "0"),
         ("ping_interval", "0.05"),
         ("allowed_origins", "*"),
+        ("allowed_origins", "same-host,https://www.example.com"),
+        ("trusted_proxies", "unix,10.0.0.1"),
         ("allowed_origins", "null,capacitor://localhost,http://[::1]:3000,https://xn--e1afmkfd.example"),
         ("trusted_proxies", "10.0.0.1, ::1/128,"),
         ("trusted_proxies", ""),
@@ -259,4 +267,17 @@ def test_every_secret_option_is_shown_as_stars() -> None:
     for one in options():
         if one.secret:
             section = get_type_hints(Config)[one.section]
-            assert SECRET not in repr(dataclasses.replace(section(), **{one.field: SECRET}))
+            value = (f"shop:publish:{SECRET * 2}",) if one.is_list else SECRET
+            assert SECRET not in repr(dataclasses.replace(section(), **{one.field: value}))
+
+
+def test_a_reload_takes_what_may_change_and_names_what_needs_a_restart() -> None:
+    wanted = Config(
+        server=ServerSettings(port=1),
+        engine=EngineSettings(allowed_origins=("*",), ping_interval_s=1),
+        log=LogSettings(log_level="debug"),
+    )
+    config, changed, need_restart = take_reloadable(Config(), wanted)
+    assert config == Config(engine=EngineSettings(allowed_origins=("*",)), log=LogSettings(log_level="debug"))
+    assert sorted(changed) == ["allowed_origins", "log_level"]
+    assert sorted(need_restart) == ["ping_interval", "port"]

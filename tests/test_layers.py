@@ -17,10 +17,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows": {"core", "engine", "broker", "metrics"},
     "web": {"core", "flows"},
     "connector": {"core", "broker.keys"},
-    "config": {"core", "broker.settings", "engine.settings", "flows.settings", "web.settings"},
+    "config": {
+        "core",
+        "broker.settings",
+        "engine.settings",
+        "flows.settings",
+        "web.settings",
+        "web.api.settings",
+    },
+    "config_doc": {"config"},
+    "sockets": {"core", "web.settings"},
+    "notify": set(),
+    "logs": {"config", "flows"},
     "app": ABOVE | {"_version"},
-    "serving": ABOVE | {"_version", "app"},
-    "cli": ABOVE | {"_version", "serving"},
+    "serving": ABOVE | {"_version", "app", "sockets", "notify", "logs"},
+    "cli": ABOVE | {"_version", "config_doc", "serving", "sockets"},
 }
 """Package or module of ours -> what it may import of ours, itself aside."""
 

@@ -1,6 +1,8 @@
 """The server as a process: its socket, its TLS, its signals."""
 
 import asyncio
+import http.client
+import json
 import os
 import signal
 import socket
@@ -11,65 +13,19 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import trustme
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
-from hornet import serving
-from hornet.core.errors import SetupError
-from hornet.web.settings import ServerSettings
-from tests.broker.servers import silent_server
+from hornet.connector import AsyncConnector
+from tests.broker.servers import RedisServer, silent_server
+from tests.certificates import Certificates
 from tests.conftest import Valkey
 from tests.e2e.server import ServerProcess, free_port, server_environment
 from tests.e2e.waiting import eventually
+from tests.flows.client import Client
 
 SERVER = (sys.executable, "-m", "hornet")
 
 
-# hornet-server: its socket
-
-
-def refused(settings: ServerSettings) -> str:
-    with pytest.raises(SetupError) as raised:
-        serving._listen(settings).close()
-    return str(raised.value)
-
-
-def test_a_busy_port_is_named_with_what_to_do() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        port = busy.getsockname()[1]
-        said = refused(ServerSettings(host="127.0.0.1", port=port))
-    assert f"Port {port} is in use" in said
-    assert "--port" in said
-
-
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 64 + ".example", "a b"])
-def test_an_unknown_host_is_named(host: str) -> None:
-    assert f"{host!r} is not known" in refused(ServerSettings(host=host, port=0))
-
-
-def test_an_address_of_another_machine_is_named() -> None:
-    said = refused(ServerSettings(host="192.0.2.1", port=0))
-    assert "192.0.2.1 is not one of this machine's" in said
-
-
-def test_a_forbidden_port_is_named_with_what_to_do() -> None:
-    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
-        pytest.skip("every user of this machine may listen on every port")
-    was_root = os.geteuid() == 0
-    if was_root:
-        os.seteuid(65534)
-    try:
-        said = refused(ServerSettings(host="127.0.0.1", port=80))
-    finally:
-        if was_root:
-            os.seteuid(0)
-    assert "may not listen on port 80" in said
-    assert "--port" in said
+# hornet-server: what it prints
 
 
 async def test_it_serves_where_nobody_reads_what_it_prints(valkey: Valkey) -> None:
@@ -104,64 +60,9 @@ async def get_status(url: str, tls: ssl.SSLContext | None = None) -> int:
 # hornet-server: TLS
 
 
-class Certificates:
-    """A certificate for localhost and its authority, as files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        issued = self.authority.issue_cert("localhost", "127.0.0.1")
-        self.folder = folder
-        self.cert = str(folder / "cert.pem")
-        self.key = str(folder / "key.pem")
-        for number, blob in enumerate(issued.cert_chain_pems):
-            blob.write_to_path(self.cert, append=number > 0)
-        issued.private_key_pem.write_to_path(self.key)
-
-    def write(self, name: str, content: bytes) -> str:
-        path = self.folder / name
-        path.write_bytes(content)
-        return str(path)
-
-    @property
-    def encrypted_key(self) -> str:
-        key = load_pem_private_key(Path(self.key).read_bytes(), None)
-        encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
-        return self.write("encrypted.pem", encrypted)
-
-
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path)
-
-
-def tls_refused(cert: str, key: str) -> str:
-    with pytest.raises(SetupError) as raised:
-        serving._tls(ServerSettings(tls_cert=cert, tls_key=key))
-    said = str(raised.value)
-    assert said.endswith(".")
-    assert "_ssl.c" not in said
-    return said
-
-
-def test_a_missing_tls_file_is_named(certificates: Certificates) -> None:
-    assert "/no/cert.pem can't be read: No such file" in tls_refused("/no/cert.pem", certificates.key)
-    assert "/no/key.pem can't be read: No such file" in tls_refused(certificates.cert, "/no/key.pem")
-
-
-def test_tls_files_that_can_not_be_used_are_named_and_nobody_is_asked_for_a_password(
-    certificates: Certificates,
-) -> None:
-    stranger = certificates.write("stranger.pem", trustme.CA().issue_cert("x").private_key_pem.bytes())
-    garbage = certificates.write("garbage.pem", b"garbage")
-    for cert, key in (
-        (certificates.cert, stranger),
-        (certificates.cert, garbage),
-        (garbage, certificates.key),
-        (certificates.cert, certificates.encrypted_key),
-    ):
-        said = tls_refused(cert, key)
-        assert cert in said
-        assert key in said
 
 
 async def test_tls_is_served_and_who_speaks_plain_http_to_it_does_no_harm(
@@ -247,3 +148,152 @@ async def test_a_second_sigterm_ends_a_long_farewell(valkey: Valkey) -> None:
             assert "Traceback" not in server.output
     finally:
         server.sweep()
+
+
+# hornet-server: its configuration, read again
+
+
+def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    file = tmp_path / "hornet.toml"
+    file.write_text('allowed_origins = ["https://a.example"]')
+    server = ServerProcess("--port", "0", "--redis", valkey.url, "--config", str(file))
+    try:
+        assert page_status(server.port, "https://b.example") == 403
+        file.write_text('allowed_origins = ["https://b.example"]\nlog_level = "debug"\nping_interval = 3')
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_output("changed: allowed_origins, log_level", 10)
+        server.wait_for_output("Only a restart can change: ping_interval", 10)
+        assert page_status(server.port, "https://b.example") == 200
+        file.write_text("allowed_origin = 7")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_output("The configuration stays as it was: Unknown option 'allowed_origin'", 10)
+        assert page_status(server.port, "https://b.example") == 200
+        assert server.stop() == 0
+    finally:
+        server.sweep()
+
+
+def page_status(port: int, origin: str) -> int:
+    """How a page of ``origin`` is answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/socket.io/?EIO=4&transport=polling", headers={"Origin": origin})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+# hornet-server: under systemd
+
+
+def test_systemd_is_told_of_the_start_a_reload_and_the_stop(
+    valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", systemd.getsockname())
+        server = ServerProcess("--port", "0", "--redis", valkey.url)
+        try:
+            assert systemd.recv(1000) == b"READY=1"
+            server.process.send_signal(signal.SIGHUP)
+            assert systemd.recv(1000).startswith(b"RELOADING=1\n")
+            assert systemd.recv(1000) == b"READY=1"
+            server.process.send_signal(signal.SIGTERM)
+            assert systemd.recv(1000) == b"STOPPING=1"
+            assert server.wait() == 0
+        finally:
+            server.sweep()
+
+
+ACTIVATE = """
+import os, socket, sys
+opened = socket.create_server(("127.0.0.1", 0))
+os.dup2(opened.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, "-m", "hornet", *sys.argv[1:]])
+"""
+
+
+async def test_it_serves_on_a_socket_that_systemd_opened(valkey: Valkey) -> None:
+    program = (sys.executable, "-c", ACTIVATE)
+    server = ServerProcess("--port", "1", "--redis", valkey.url, program=program)
+    try:
+        url = await asyncio.to_thread(lambda: server.url)
+        assert await get_status(f"{url}/health/ready") == 200
+        assert server.stop() == 0
+    finally:
+        server.sweep()
+
+
+# hornet-server: a Unix socket
+
+
+async def test_it_serves_a_proxy_through_a_unix_socket(valkey: Valkey, tmp_path: Path) -> None:
+    path = tmp_path / "hornet.sock"
+    server = ServerProcess(
+        "--unix-socket", str(path), "--redis", valkey.url, "--trusted-proxies", "unix", "--drain-window", "0"
+    )
+    try:
+        await asyncio.to_thread(server.wait_for_output, f"Listening  {path}", 20)
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+            session.ws_connect(
+                "http://hornet/socket.io/?EIO=4&transport=websocket",
+                headers={"X-Forwarded-For": "203.0.113.9, 192.0.2.7"},
+            ) as websocket,
+        ):
+            await websocket.receive()
+            await websocket.send_str("40")
+            await asyncio.to_thread(server.wait_for_output, "opened from 192.0.2.7", 10)
+            assert server.process.poll() is None
+            server.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(server.wait) == 0
+        assert not path.exists()
+        assert "Traceback" not in server.output
+    finally:
+        server.sweep()
+
+
+# hornet-server: its log
+
+
+async def test_the_log_names_sessions_and_no_secret() -> None:
+    secret, payload = "pass-of-redis", "text-of-a-message"
+    redis = RedisServer("--requirepass", secret)
+    url = f"redis://:{secret}@127.0.0.1:{redis.port}/0"
+    server = ServerProcess("--port", "0", "--redis", url, "--log-level", "debug", "--log-format", "json")
+    try:
+        http_url = await asyncio.to_thread(lambda: server.url)
+        async with AsyncConnector(url) as backend:
+            token = await backend.create_access_token(["news"])
+            other = await backend.create_access_token(["news"])
+            async with Client(f"{http_url}/", {"token": token, "channels": ["news"]}, "") as client:
+                assert (await client.message())["type"] == "connected"
+                await backend.publish("news", "headline", {"text": payload})
+                assert (await client.message())["text"] == payload
+                await client.show(other, "elsewhere", payload)
+                assert (await client.message())["error"] == "WRONG_TOKEN_ASSOCIATION"
+                await client.emit("no-such-event", {"token": other})
+                await backend.redis.publish("hornet:channel:news", payload)
+                await asyncio.to_thread(server.wait_for_output, "Dropped a publish", 10)
+                sid = client.sid
+                redis.kill()
+                await asyncio.to_thread(server.wait_for_output, "No subscription connection", 10)
+                await client.show(other, "news")
+                assert (await client.message())["error"] == "UNAVAILABLE"
+        redis.start()
+        await asyncio.to_thread(server.wait_for_output, "is back", 20)
+        assert server.stop() == 0
+    finally:
+        server.sweep()
+        redis.remove()
+    for word in (secret, payload, token, other):
+        assert word not in server.output
+    lines = [json.loads(line) for line in server.stderr.splitlines()]
+    assert {line["level"] for line in lines} >= {"info", "warning"}
+    about = [line for line in lines if sid in line["message"]]
+    assert len(about) >= 3
+    assert {line["session"] for line in about} == {sid}

@@ -27,10 +27,14 @@ Waiting = tuple[tuple[Any, ...], asyncio.Future[Any]]
 
 
 class Batches:
-    """Sends what is asked for while a round trip is under way together in the next one, in order."""
+    """Sends what is asked for while a round trip is under way together in the next one, in order.
 
-    def __init__(self, client: Client) -> None:
+    ``pause_s`` is waited between two round trips. 0 is for callers who wait for one answer after the other.
+    """
+
+    def __init__(self, client: Client, *, pause_s: float = PAUSE_S) -> None:
         self._client = client
+        self._pause_s = pause_s
         self._waiting: deque[Waiting] = deque()
         self._sender: asyncio.Task[None] | None = None
 
@@ -51,7 +55,7 @@ class Batches:
             while self._waiting:
                 size = min(MAX_BATCH, len(self._waiting))
                 await self._send([self._waiting.popleft() for _ in range(size)])
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(self._pause_s)
         finally:
             self._sender = None
 

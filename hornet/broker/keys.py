@@ -14,11 +14,15 @@ The names are a contract with connectors in other languages and may not change.
                             HASH     the sessions present on the channel, of all nodes
 ``hornet:presence:<channel>``
                             pub/sub  the changes of that HASH, for the nodes
+``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
 ``hornet:events:connect``   pub/sub  Hornet tells: a client was subscribed to a channel
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
+``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
+``hornet:answer:<id>``      pub/sub  they answer the node with that id
+``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
@@ -38,6 +42,8 @@ PRESENCE_PREFIX = "hornet:presence:"
 EVENTS_CONNECT = "hornet:events:connect"
 EVENTS_DISCONNECT = "hornet:events:disconnect"
 NODES = "hornet:nodes"
+ASK_TOPIC = "hornet:ask"
+_ANSWER = "hornet:answer:"
 
 
 def token_key(token: str) -> str:
@@ -74,6 +80,15 @@ def presence_channel_of(topic: str) -> str:
 def node_presence_key(node: str) -> str:
     """The channels on which a node wrote members."""
     return f"hornet:node:{node}:presence"
+
+
+def answer_topic(node: str) -> str:
+    """Where the other nodes answer what ``node`` asked."""
+    return _ANSWER + node
+
+
+def idempotency_key(digest: str) -> str:
+    return f"hornet:idempotency:{digest}"
 
 
 def channel_topic(channel: str) -> str:

@@ -10,11 +10,20 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError, TimeoutError
 
 from hornet.connector import commands
+from hornet.connector.http import is_http
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
 
 
 class AsyncConnector:
     """What :class:`hornet.connector.Connector` does, for one event loop."""
+
+    def __new__(cls, redis: object = commands.DEFAULT_URL, **options: object) -> AsyncConnector:
+        """A connector over HTTP where the URL is one of HTTP."""
+        if cls is AsyncConnector and is_http(redis):
+            from hornet.connector.http_aio import AsyncHttpConnector
+
+            return object.__new__(AsyncHttpConnector)
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -22,7 +31,10 @@ class AsyncConnector:
         *,
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
+        key: str | None = None,
     ) -> None:
+        if key is not None:
+            raise ValueError("a key is for the URL of an HTTP API")
         self._owns_redis = isinstance(redis, str)
         self.redis: Redis | RedisCluster = Redis.from_url(redis) if isinstance(redis, str) else redis
         self.ttl = ttl

@@ -10,15 +10,27 @@ from redis import Redis
 from redis.exceptions import ConnectionError, TimeoutError
 
 from hornet.connector import commands
+from hornet.connector.http import is_http
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
 
 
 class Connector:
     """Tokens and publishing for a backend, straight through Redis. Safe to share between threads.
 
+    With an ``http://`` or ``https://`` URL and a ``key`` it goes through Hornet's HTTP API instead; failures
+    then come as ``ApiError`` and ``ApiUnavailable``, and ``subscribe`` is not to be had.
+
     ``redis`` is a URL or a ready client (for Sentinel, TLS options, or a pool of your own). ``ttl`` is how
     many seconds an unused token lives. Redis failures come as redis-py's own exceptions.
     """
+
+    def __new__(cls, redis: object = commands.DEFAULT_URL, **options: object) -> Connector:
+        """A connector over HTTP where the URL is one of HTTP."""
+        if cls is Connector and is_http(redis):
+            from hornet.connector.http_sync import HttpConnector
+
+            return object.__new__(HttpConnector)
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -26,7 +38,10 @@ class Connector:
         *,
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
+        key: str | None = None,
     ) -> None:
+        if key is not None:
+            raise ValueError("a key is for the URL of an HTTP API")
         self._owns_redis = isinstance(redis, str)
         self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
         self.ttl = ttl

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+UNIX: Literal["unix"] = "unix"
+"""In place of an address: whoever connects through a Unix socket. The kernel lets no other in."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"]
 
 
 def parse_networks(values: Sequence[str]) -> tuple[Network, ...]:
-    """Networks from addresses or CIDR blocks.
+    """Networks from addresses, CIDR blocks, or the word ``unix``.
 
     Raises:
-        ValueError: one of them is neither; the message names it.
+        ValueError: one of them is none of these; the message names it.
     """
-    return tuple(ipaddress.ip_network(value, strict=False) for value in values)
+    return tuple(UNIX if value == UNIX else ipaddress.ip_network(value, strict=False) for value in values)
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
@@ -34,11 +38,13 @@ def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Netw
 
 
 def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    if address == UNIX:
+        return UNIX in networks
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(
-        (mapped or parsed) in network for network in networks if network.version == (mapped or parsed).version
+        parsed in network for network in networks if network != UNIX and network.version == parsed.version
     )

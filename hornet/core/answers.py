@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hornet.core import limits
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import RefusedCredentials
 from hornet.core.messages import Message
@@ -12,6 +13,8 @@ WRONG_PARAMETERS = "WRONG_PARAMETERS"
 UNAVAILABLE = "UNAVAILABLE"
 AUTHENTICATION_TIMEOUT = "AUTHENTICATION_TIMEOUT"
 TOKEN_REVOKED = "TOKEN_REVOKED"
+TOO_MANY_CHANNELS = limits.TOO_MANY_CHANNELS
+TOO_MANY_EVENTS = limits.TOO_MANY_EVENTS
 
 EXPLANATIONS = {
     INVALID_TOKEN: "Invalid token used, please get a new token",
@@ -20,6 +23,8 @@ EXPLANATIONS = {
     UNAVAILABLE: "Tokens can't be checked right now, please try again",
     AUTHENTICATION_TIMEOUT: "No valid token was shown in time",
     TOKEN_REVOKED: "The backend disconnected this token",
+    TOO_MANY_CHANNELS: "A session may not have so many channels",
+    TOO_MANY_EVENTS: "Events come too fast, please slow down",
 }
 """One sentence per code; the codes are part of the contract, the sentences are for people."""
 

@@ -1,8 +1,8 @@
 """What a backend publishes, and the forms in which it reaches a client.
 
 A publish is a JSON object with a string ``type``, on ``hornet:channel:<channel>``. ``only`` and ``except``
-address it: a token, or a list of tokens. They are taken out before delivery, since they name other
-clients' tokens; ``channel`` is added.
+address it: a token, or a list of tokens; the id of a session may stand for its token. They are taken out
+before delivery, since they name other clients' tokens; ``channel`` is added.
 """
 
 from __future__ import annotations

@@ -10,9 +10,11 @@ import dataclasses
 from typing import Any
 
 
-def option(default: Any, *, doc: str, unit: str = "", secret: bool = False) -> Any:
+def option(default: Any, *, doc: str, unit: str = "", secret: bool = False, reloads: bool = False) -> Any:
     """A field with a default, a one-sentence ``doc`` and the ``unit`` of its value ("s", "bytes", ...).
 
-    A ``secret`` value prints as ``***`` wherever the configuration is shown.
+    A ``secret`` value prints as ``***`` wherever the configuration is shown. One that ``reloads`` takes
+    effect on SIGHUP, for what happens from then on.
     """
-    return dataclasses.field(default=default, metadata={"doc": doc, "unit": unit, "secret": secret})
+    facts = {"doc": doc, "unit": unit, "secret": secret, "reloads": reloads}
+    return dataclasses.field(default=default, metadata=facts)

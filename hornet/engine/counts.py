@@ -16,6 +16,8 @@ class Counts:
     """Sessions ended, by reason."""
     refusals: Counter[int] = field(default_factory=Counter)
     """HTTP requests refused, by Engine.IO error code (0 to 5)."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Connections refused or cut for one of our own reasons, by its code."""
     malformed: Counter[str] = field(default_factory=Counter)
     """Broken input from clients, by what was wrong."""
     upgrades: int = 0
@@ -27,7 +29,7 @@ class Counts:
     writes: int = 0
     """Writes to WebSockets made for them: fewer than deliveries wherever messages were joined."""
     bytes_out: int = 0
-    """Bytes of those writes."""
+    """Bytes of those writes, and of the answers to polls."""
     bytes_in: int = 0
     """Bytes received on WebSockets and in POST bodies."""
     hook_errors: int = 0

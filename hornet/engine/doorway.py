@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 8190
 """A longer request is aiohttp's, which has limits of its own for each line."""
 
-SILENCE_S = 75.0
-"""How long a new connection may say nothing: what nginx and aiohttp give an idle one."""
+MAX_HELD_BYTES = 32_768
+"""A longer head is refused: what nginx takes with its own limits."""
+
+TOO_SLOW = "HANDSHAKE_TIMEOUT"
+TOO_LONG = "HEAD_TOO_BIG"
 
 _REQUEST = re.compile(
     rb"GET (/[^ ?#%]*)\?([\w=&%.,:~+-]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
@@ -47,22 +50,40 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
     return request[1], request[2].decode("ascii"), headers, data[request.end() :]
 
 
-class Doorway(asyncio.Protocol):
-    """A connection until its first bytes have come."""
+def is_whole(data: bytes) -> bool:
+    """Whether ``data`` holds the whole head of a request, or is none, which aiohttp can tell at once."""
+    return b"\r\n\r\n" in data or b"\n\n" in data or not data[:1].isalpha()
 
-    __slots__ = ("_http", "_server", "_transport", "booked")
+
+class Doorway(asyncio.Protocol):
+    """A connection until the head of its first request has come, within the handshake timeout.
+
+    aiohttp has a timeout for idle connections only. So who opens many and sends a byte at a time, or none,
+    waits here, where a connection costs little, and not for long.
+    """
+
+    __slots__ = ("_head", "_http", "_server", "_transport", "booked")
 
     def __init__(self, server: EngineIoServer, http: Callable[[], asyncio.Protocol]) -> None:
         self._server = server
         self._http = http
+        self._head = b""
         self.booked = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._server.doorways.add(self)
-        self._server.wheel.book(self, asyncio.get_running_loop().time() + SILENCE_S)
+        self._server.wheel.book(
+            self, asyncio.get_running_loop().time() + self._server.settings.handshake_timeout_s
+        )
 
     def data_received(self, data: bytes) -> None:
+        if self._head or not is_whole(data):
+            self._head = data = self._head + data
+            if not is_whole(data):
+                if len(data) > MAX_HELD_BYTES:
+                    self._refuse(TOO_LONG, b"431 Request Header Fields Too Large")
+                return
         self._depart()
         request = parse_request(data)
         if request is not None and request[0] in self._server.paths:
@@ -82,8 +103,15 @@ class Doorway(asyncio.Protocol):
         self._depart()
 
     def on_due(self, now: float) -> None:
-        """Nothing came."""
-        self.abort()
+        """Nothing came, or not all of it."""
+        self._refuse(TOO_SLOW, b"408 Request Timeout")
+
+    def _refuse(self, code: str, status: bytes) -> None:
+        self._depart()
+        self._server.counts.refused[code] += 1
+        if self._head:
+            self._transport.write(b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+        self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()

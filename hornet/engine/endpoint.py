@@ -6,6 +6,7 @@ Source: the Engine.IO protocol text, and the order in which the Node server chec
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,12 +16,17 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from hornet.core.addresses import client_address, parse_networks
+from hornet.core.addresses import UNIX, client_address, parse_networks
+from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS, OverLimit
+from hornet.core.origins import is_allowed
 from hornet.engine.errors import (
+    ORIGIN_NOT_ALLOWED,
     Refusal,
     bad_handshake_method,
     bad_request,
-    forbidden,
+    foreign_page,
+    over_limit,
+    stopping,
     unknown_session,
     unknown_transport,
     unsupported_version,
@@ -35,7 +41,23 @@ from hornet.engine.websocket import Acceptance, Takeover, WebSocketLink
 if TYPE_CHECKING:
     from hornet.engine.engineio_server import EngineIoServer
 
+log = logging.getLogger(__name__)
+
 MAX_QUERY_FIELDS = 100
+
+ADVICE = {
+    ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see that it "
+    "passes the Host header on.",
+    TOO_MANY_SESSIONS: "If that is a proxy, name it in trusted_proxies; else see max_sessions_per_address.",
+    TOO_MANY_CONNECTIONS: "If that is a proxy, name it in trusted_proxies; else see max_connect_rate.",
+}
+"""What an operator can do about each refusal that may be none of the client's fault."""
+
+ADVICE_EVERY_S = 10.0
+"""Each advice is logged no more often than this: who is refused may try as often as it likes."""
+
+SHOWN_CHARS = 200
+"""How much of what a client sent a log line quotes."""
 
 COMMON_QUERY_CHARS = 40
 """A query that opens a WebSocket is no longer, and is the same for most clients; one with an id is longer."""
@@ -46,8 +68,7 @@ class Endpoint:
 
     def __init__(self, server: EngineIoServer) -> None:
         self._server = server
-        self._settings = server.settings
-        self._any_origin = "*" in server.settings.allowed_origins
+        self._advised: dict[str, float] = {}
         self._trusted = parse_networks(server.settings.trusted_proxies)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -56,19 +77,36 @@ class Endpoint:
             response = await self._answer(request)
         except Refusal as refusal:
             self._server.counts.refusals[refusal.number] += 1
-            response = web.json_response(
-                {"code": refusal.number, "message": refusal.detail}, status=refusal.status
-            )
+            body = {"code": refusal.number, "message": refusal.detail}
+            if refusal.reason:
+                body["reason"] = refusal.reason
+                self._server.counts.refused[refusal.reason] += 1
+                self._advise(refusal, request)
+            response = web.json_response(body, status=refusal.status)
         self._add_cors(request, response)
         return response
 
-    def _may_connect(self, origin: str | None) -> bool:
-        return origin is None or self._any_origin or origin in self._settings.allowed_origins
+    def _may_connect(self, headers: Mapping[str, str]) -> bool:
+        allowed = self._server.settings.allowed_origins
+        return is_allowed(headers.get("origin"), headers.get("host"), allowed)
+
+    def _advise(self, refusal: Refusal, request: web.Request) -> None:
+        """Tell the operator, who may have to change an option; not for each request of a flood."""
+        now = asyncio.get_running_loop().time()
+        if refusal.reason in ADVICE and now >= self._advised.get(refusal.reason, now):
+            self._advised[refusal.reason] = now + ADVICE_EVERY_S
+            origin = request.headers.get("Origin", "none")[:SHOWN_CHARS]
+            host = request.headers.get("Host", "none")[:SHOWN_CHARS]
+            address, _ = self._addresses(request.transport, request.headers)
+            log.warning(
+                "Refused a connection from %s: %s (Origin %r, Host %r). %s",
+                address, refusal.reason, origin, host, ADVICE[refusal.reason],
+            )  # fmt: skip
 
     def _add_cors(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let the page read the response. The origin is named, since XHR with credentials takes no ``*``."""
         origin = request.headers.get("Origin")
-        if origin is None or not self._may_connect(origin):
+        if origin is None or not self._may_connect(request.headers):
             return
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
@@ -80,14 +118,14 @@ class Endpoint:
             response.headers["Access-Control-Max-Age"] = "600"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        if not self._may_connect(request.headers.get("Origin")):
-            raise forbidden()
+        if not self._may_connect(request.headers):
+            raise foreign_page()
         if request.method == "OPTIONS":
             return web.Response(status=204)
         text = request.rel_url.raw_query_string
         query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
         transport = query.get("transport", [""])[0]
-        if transport not in self._settings.transports:
+        if transport not in self._server.settings.transports:
             raise unknown_transport()
         index = query.get("j", ["0"])[0]
         if not (index.isascii() and index.isdigit()):
@@ -123,18 +161,20 @@ class Endpoint:
         if request.method != "GET":
             raise bad_handshake_method()
         if not self._server.is_accepting:
-            raise bad_request("the server is stopping", 503)
+            raise stopping()
         protocol, kind = _parse_version(query)
         headers = _parse_headers(request.headers)
         if transport == "polling":
             handshake = self._handshake(request.transport, headers, query, protocol)
+            self._count(handshake)
             session = self._server.open(handshake, kind, transport)
             response = dump_response(session, session.take(), query)
             response.headers["Cache-Control"] = "no-store"
             return response
-        acceptance = Acceptance(headers, compress=self._settings.compression)
+        acceptance = Acceptance(headers, compress=self._server.settings.compression)
         takeover = Takeover(request)
         handshake = self._handshake(takeover.transport, headers, query, protocol)
+        self._count(handshake)
         return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, kind))
 
     def open_websocket(
@@ -144,7 +184,8 @@ class Endpoint:
 
         That is all but a first request that is fine. Nothing has been written or changed then.
         """
-        if not self._may_connect(headers.get("origin")) or "websocket" not in self._settings.transports:
+        settings = self._server.settings
+        if not self._may_connect(headers) or "websocket" not in settings.transports:
             return None
         if not self._server.is_accepting:
             return None
@@ -153,11 +194,26 @@ class Endpoint:
             if query.get("transport") != ["websocket"] or "sid" in query or "j" in query:
                 return None
             protocol, kind = _parse_version(query)
-            acceptance = Acceptance(headers, compress=self._settings.compression)
+            acceptance = Acceptance(headers, compress=settings.compression)
+            handshake = self._handshake(transport, headers, query, protocol)
+            self._count(handshake)
         except Refusal:
             return None
-        handshake = self._handshake(transport, headers, query, protocol)
         return self._carry(transport, acceptance, handshake, kind)
+
+    def _count(self, handshake: Handshake) -> None:
+        """Count a session that is about to open.
+
+        Raises:
+            Refusal: its address has enough of them.
+        """
+        settings, now = self._server.settings, asyncio.get_running_loop().time()
+        try:
+            self._server.addresses.check_next(
+                handshake.address, settings.max_sessions_per_address, settings.max_connect_rate, now
+            )
+        except OverLimit as limit:
+            raise over_limit(limit) from None
 
     def _carry(
         self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, kind: int
@@ -172,7 +228,7 @@ class Endpoint:
 
     def _upgrade(self, session: Session, request: web.Request) -> web.StreamResponse:
         """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
-        acceptance = Acceptance(request.headers, compress=self._settings.compression)
+        acceptance = Acceptance(request.headers, compress=self._server.settings.compression)
         takeover = Takeover(request)
         link = WebSocketLink(self._server, session, takeover.transport, deflated=acceptance.deflated)
         takeover.transport.write(acceptance.response)
@@ -189,14 +245,20 @@ class Endpoint:
         query: Query,
         protocol: int,
     ) -> Handshake:
-        peername = transport.get_extra_info("peername") if transport is not None else None
-        peer = peername[0] if isinstance(peername, tuple) else "unix"
-        address = peer
-        if self._trusted:
-            forwarded = headers.get("x-forwarded-for", "")
-            address = client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted)
+        address, peer = self._addresses(transport, headers)
         secure = transport is not None and transport.get_extra_info("sslcontext") is not None
         return Handshake(None, query, headers, address, protocol, peer, secure)
+
+    def _addresses(
+        self, transport: asyncio.BaseTransport | None, headers: Mapping[str, str]
+    ) -> tuple[str, str]:
+        """Of a request: the client's address, seen through trusted proxies, and the peer's own."""
+        peername = transport.get_extra_info("peername") if transport is not None else None
+        peer = peername[0] if isinstance(peername, tuple) else UNIX
+        if not self._trusted:
+            return peer, peer
+        forwarded = headers.get("x-forwarded-for", "")
+        return client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted), peer
 
 
 def _parse_query(text: str) -> Query:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from hornet.core.limits import Addresses
 from hornet.engine.counts import Counts
 from hornet.engine.doorway import Doorway
 from hornet.engine.endpoint import Endpoint
@@ -56,6 +57,7 @@ class EngineIoServer:
         self.counts = counts
         self.wheel = Wheel(tick_s(settings))
         self.sockets: dict[str, Session] = {}
+        self.addresses = Addresses()
         self.closing: set[WebSocketLink] = set()
         self.above: Above
         self._all_closed: asyncio.Event | None = None
@@ -109,6 +111,7 @@ class EngineIoServer:
 
     def on_ended(self, session: Session, reason: Reason) -> None:
         self.counts.closed[reason.value] += 1
+        self.addresses.leave(session.handshake.address)
         self.above.on_ended(session, reason)
 
     def on_link_closed(self, link: WebSocketLink) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from hornet.core.errors import PeerError
+from hornet.core.limits import OverLimit
+
+ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
+STOPPING = "STOPPING"
 
 
 class Malformed(PeerError):
@@ -19,13 +23,15 @@ class Malformed(PeerError):
 class Refusal(PeerError):
     """An HTTP request that is answered with an Engine.IO error.
 
-    ``number`` is the error code of the Engine.IO protocol; it is the ``code`` of the JSON body.
+    ``number`` is the error code of the Engine.IO protocol; it is the ``code`` of the JSON body. ``reason`` is
+    our own stable code for what the protocol has no number of; it is in the body where there is one.
     """
 
-    def __init__(self, number: int, detail: str, status: int = 400) -> None:
-        super().__init__(str(number), detail)
+    def __init__(self, number: int, detail: str, status: int = 400, reason: str = "") -> None:
+        super().__init__(reason or str(number), detail)
         self.number = number
         self.status = status
+        self.reason = reason
 
 
 def unknown_transport() -> Refusal:
@@ -44,8 +50,16 @@ def bad_request(detail: str = "Bad request", status: int = 400) -> Refusal:
     return Refusal(3, detail, status)
 
 
-def forbidden() -> Refusal:
-    return Refusal(4, "Forbidden", 403)
+def stopping() -> Refusal:
+    return Refusal(3, "the server is stopping", 503, STOPPING)
+
+
+def foreign_page() -> Refusal:
+    return Refusal(4, "pages of this origin may not connect (see allowed_origins)", 403, ORIGIN_NOT_ALLOWED)
+
+
+def over_limit(limit: OverLimit) -> Refusal:
+    return Refusal(4, limit.detail, 429, limit.code)
 
 
 def unsupported_version() -> Refusal:

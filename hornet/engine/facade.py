@@ -82,6 +82,15 @@ class Engine:
         self._server.manager_initialized = True
         self._registry.initialize()
 
+    def configure(self, settings: EngineSettings) -> None:
+        """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
+        self.settings = self._server.eio.settings = settings
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether new sessions are let in."""
+        return self._server.eio.is_accepting
+
     def stop_accepting(self) -> None:
         """Refuse new sessions from now on (503); those that are there stay."""
         self._server.eio.is_accepting = False
@@ -133,6 +142,15 @@ class Engine:
         else:
             self._fanout.flush(session)
             session.close(Reason.FORCED_CLOSE)
+
+    @property
+    def rooms(self) -> int:
+        """How many rooms have a member, beside the one that each session is for itself."""
+        return len(self._table)
+
+    def unsent_bytes(self) -> int:
+        """How much waits to be read by clients, all together. Asks each session: for now and then."""
+        return sum(session.unsent_bytes for session in self._registry.sessions.values())
 
     # Rooms ---------------------------------------------------------------------------------------
 

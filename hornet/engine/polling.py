@@ -24,6 +24,9 @@ from hornet.engine.session import INBOX_HIGH, Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
 
+STATUS = {"too_big": 413, "too_slow": 408}
+"""HTTP's own codes for a body that can't be taken, where it has one."""
+
 Query = Mapping[str, Sequence[str]]
 
 COMPRESS_FROM_BYTES = 1024
@@ -105,7 +108,7 @@ async def take_post(session: Session, request: web.Request, query: Query) -> web
     except Malformed as fault:
         session.host.counts.malformed[fault.code] += 1
         session.drop(Reason.PARSE_ERROR)
-        raise bad_request(fault.detail, 413 if fault.code == "too_big" else 400) from None
+        raise bad_request(fault.detail, STATUS.get(fault.code, 400)) from None
     except web.RequestPayloadError:
         session.drop(Reason.TRANSPORT_ERROR)
         raise bad_request("the body was cut") from None
@@ -115,7 +118,9 @@ async def take_post(session: Session, request: web.Request, query: Query) -> web
 
 
 async def _take_body(session: Session, request: web.Request, query: Query) -> None:
-    body = await _read_body(request, session.host.settings.max_payload_bytes)
+    settings = session.host.settings
+    longest_s = settings.ping_interval_s + settings.ping_timeout_s  # a client silent for so long is gone
+    body = await _read_body(request, settings.max_payload_bytes, longest_s)
     session.host.counts.bytes_in += len(body)
     now = asyncio.get_running_loop().time()
     packets = parse_body(session.handshake.protocol, body, request.content_type, jsonp="j" in query)
@@ -128,15 +133,23 @@ async def _take_body(session: Session, request: web.Request, query: Query) -> No
     await session.caught_up()
 
 
-async def _read_body(request: web.Request, max_bytes: int) -> bytes:
-    """The whole body, whether it says its length or comes in chunks."""
+async def _read_body(request: web.Request, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole body, whether it says its length or comes in chunks.
+
+    Raises:
+        Malformed: it is too big, or takes too long.
+    """
     if request.content_length is not None and request.content_length > max_bytes:
         raise Malformed("too_big", "the body is too big", 1009)
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > max_bytes:
-            raise Malformed("too_big", "the body is too big", 1009)
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise Malformed("too_big", "the body is too big", 1009)
+    except TimeoutError:
+        raise Malformed("too_slow", "the body came too slowly", 1008) from None
     return bytes(body)
 
 
@@ -172,6 +185,7 @@ def dump_response(session: Session, packets: Sequence[Packet], query: Query) -> 
         body = dump_text3(packets).encode("utf-8")
     else:
         body, content_type = dump_binary3(packets), "application/octet-stream"
+    session.host.counts.bytes_out += len(body)
     charset = None if content_type == "application/octet-stream" else "utf-8"
     response = web.Response(body=body, content_type=content_type, charset=charset)
     if session.host.settings.compression and len(body) >= COMPRESS_FROM_BYTES:

@@ -38,6 +38,10 @@ class RoomTable:
         self._rooms: dict[str, Room] = {}
         self._entered: dict[str, set[str]] = {}
 
+    def __len__(self) -> int:
+        """How many rooms have a member."""
+        return len(self._rooms)
+
     def __contains__(self, sid: str) -> bool:
         return sid in self.everyone.members
 

@@ -138,6 +138,11 @@ class Session:
     def is_open(self) -> bool:
         return is_open(self.state)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits for the client: in the queue, or in the buffer of its WebSocket."""
+        return self.queued_bytes + (self.ws.get_write_buffer_size() if self.ws is not None else 0)
+
     def connected(self) -> None:
         """The client connected to a namespace: the connect timeout is off."""
         self._connect_by = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.core.options import option
+from hornet.core.origins import SAME_HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,46 @@ class EngineSettings:
     )
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
     transports: tuple[str, ...] = option(("polling", "websocket"), doc="Transports that clients may use.")
+    max_attachments: int = option(
+        10,
+        doc="Binary attachments that one event of a client may have (the Node server's limit).",
+        unit="attachments",
+        reloads=True,
+    )
+    max_json_depth: int = option(
+        64,
+        doc="How deep lists and objects may be nested in what a client sends.",
+        unit="levels",
+        reloads=True,
+    )
+    handshake_timeout_s: float = option(
+        10.0,
+        doc="Time a new connection has to send its first request.",
+        unit="s",
+    )
+    max_sessions_per_address: int = option(
+        1000,
+        doc="Sessions that one client address may have; an office or a mobile network shares one. "
+        "An IPv6 /64 network counts as one address, this machine's own addresses are not counted.",
+        unit="sessions",
+        reloads=True,
+    )
+    max_connect_rate: float = option(
+        100.0,
+        doc="New sessions per second of one client address; twice as many may come at once.",
+        unit="sessions/s",
+        reloads=True,
+    )
     allowed_origins: tuple[str, ...] = option(
-        ("*",), doc="Origins whose pages may connect; `*` allows all of them.", unit="origins"
+        (SAME_HOST,),
+        doc="Origins whose pages may connect: `same-host` allows pages from the host that Hornet is reached "
+        "under, on any port; `https://www.example.com` allows that one; `*` allows all.",
+        unit="origins",
+        reloads=True,
     )
     trusted_proxies: tuple[str, ...] = option(
-        (), doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed.", unit="networks"
+        (),
+        doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed; `unix` is whoever "
+        "connects through the Unix socket.",
+        unit="networks",
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import socketio
 
+from hornet.core.limits import check_depth
 from hornet.engine.counts import Counts
 from hornet.engine.engineio_server import EngineIoServer
 from hornet.engine.errors import Malformed
@@ -83,6 +84,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
                 session.partial = None
                 self._dispatch(session, partial)
             return
+        settings = self.eio.settings
         if isinstance(message, bytes):
             if not session.is_greeted:
                 session.kind |= MSGPACK
@@ -95,6 +97,10 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             packet = parse_msgpack_text(message)
         else:
             packet = parse_packet(message)
+        if len(message) > settings.max_json_depth:
+            _check_depth(packet, message, settings.max_json_depth)
+        if packet.waits_for > settings.max_attachments:
+            raise Malformed("too_many_attachments", "an event has too many attachments", 1009)
         if packet.waits_for:
             session.partial = packet
         else:
@@ -255,6 +261,18 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))
         session.close(Reason.SERVER_DISCONNECT)
+
+
+def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
+    """Raises:
+    Malformed: lists and objects are nested deeper. Most texts have too few brackets for that.
+    """
+    if isinstance(message, str) and message.count("[") + message.count("{") <= max_depth:
+        return
+    try:
+        check_depth(packet.data, max_depth)
+    except ValueError:
+        raise Malformed("too_deep", "the data is nested too deeply", 1009) from None
 
 
 def _dump_connected(sid: str, session: Session) -> Packet:

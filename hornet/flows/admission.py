@@ -25,6 +25,7 @@ from hornet.core.credentials import (
 )
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
+from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery, Message
 from hornet.core.sessions import State, Step
 from hornet.engine import Engine
@@ -139,6 +140,7 @@ class Admission:
             credentials = parse_credentials(shown)
             if CONTROL_CHANNEL in credentials.channels:
                 raise RefusedCredentials(answers.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
+            self._subscriptions.check_room(session, credentials.channels)  # before the token is used up
             session.attempting = credentials.token
             self._checking.add(session)
             grant = await self._tokens.take(credentials)
@@ -146,6 +148,8 @@ class Admission:
                 self._tell(session, answers.CONNECTED)
         except RefusedCredentials as refused:
             self._refuse(session, refused)
+        except OverLimit as limit:
+            self._refuse(session, RefusedCredentials(limit.code, limit.detail))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             self._refuse(session, RefusedCredentials(answers.UNAVAILABLE, str(error)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 from hornet.broker.keys import CONTROL_TOPIC, channel_of
 from hornet.core.control import parse_control
@@ -29,6 +30,7 @@ class Fanout:
     def receive(self, topic: str, payload: bytes) -> None:
         """Handle one publish to its end: queued for every session that may see it, or dropped."""
         channel = channel_of(topic)
+        began = perf_counter()
         try:
             if topic == CONTROL_TOPIC:
                 self._control.obey(parse_control(payload))
@@ -37,6 +39,7 @@ class Fanout:
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), channel, error.detail)
+        self._metrics.fanout_time.observe(perf_counter() - began)
 
     def deliver(self, room: str, message: Message) -> None:
         """Queue a message for those members of a room whom its ``only`` and ``except`` name."""

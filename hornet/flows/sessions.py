@@ -78,8 +78,10 @@ class Sessions:
         found = (self._by_token.get(token) for token in tokens)
         return list(dict.fromkeys(session for session in found if session is not None))
 
-    def sids_with_tokens(self, tokens: Iterable[str]) -> set[str]:
-        return {session.sid for session in (self._by_token.get(token) for token in tokens) if session}
+    def sids_with_tokens(self, names: Iterable[str]) -> set[str]:
+        """The sessions that ``only`` or ``except`` name, each by a token of its own or by its id."""
+        found = (self._by_token.get(name) or self._by_sid.get(name) for name in names)
+        return {session.sid for session in found if session is not None}
 
     def set_user(self, session: Session, user: str | None) -> None:
         """Say who is behind a session; None takes that back."""

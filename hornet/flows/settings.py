@@ -1,4 +1,4 @@
-"""The options of how sessions are let in and let go, and of what they may subscribe to."""
+"""The options of how sessions are let in and let go, and of what each may ask for."""
 
 from __future__ import annotations
 
@@ -31,4 +31,23 @@ class ChannelSettings:
     )
     max_patterns: int = option(
         100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one session may ask for; addresses have their limits in the engine's settings."""
+
+    max_channels_per_session: int = option(
+        1000,
+        doc="Channels that one session may hold for its own sake; a page needs a handful.",
+        unit="channels",
+        reloads=True,
+    )
+    max_event_rate: float = option(
+        50.0,
+        doc="Events per second that a session may send; twice as many may come at once, and a session that "
+        "goes on at twice the rate is disconnected. Enough for a pointer that is followed as it moves.",
+        unit="events/s",
+        reloads=True,
     )

@@ -12,10 +12,12 @@ from enum import IntFlag
 
 from hornet.broker.keys import channel_topic
 from hornet.broker.listener import Listener
+from hornet.core.limits import check_channels
 from hornet.core.sessions import State
 from hornet.engine import Engine
 from hornet.flows.rooms import room_of
 from hornet.flows.sessions import Session
+from hornet.flows.settings import LimitSettings
 from hornet.flows.signals import Signals
 
 
@@ -35,9 +37,11 @@ def always() -> bool:
 class Subscriptions:
     """Puts sessions of this node into channels, and takes them out."""
 
-    def __init__(self, listener: Listener, signals: Signals) -> None:
+    def __init__(self, listener: Listener, signals: Signals, limits: LimitSettings | None = None) -> None:
         self._listener = listener
         self._signals = signals
+        self.limits = limits or LimitSettings()
+        """May be replaced at any time."""
         self.engine: Engine  # set by the composition root
 
     async def join(
@@ -52,7 +56,12 @@ class Subscriptions:
 
         False when the session ended meanwhile, or when ``still()`` says at the end that it is not wanted
         any more: then nothing has changed.
+
+        Raises:
+            OverLimit: the client wants more than a session may have; nothing has changed.
         """
+        if by is By.CLIENT:
+            self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
         confirmations = [self._listener.hold(topic) for topic in topics]
         try:
@@ -67,6 +76,13 @@ class Subscriptions:
         for channel, topic in zip(channels, topics, strict=True):
             self._enter(session, channel, topic, by)
         return True
+
+    def check_room(self, session: Session, channels: Collection[str]) -> None:
+        """Raises:
+        OverLimit: with ``channels`` the session would hold more than it may.
+        """
+        added = [channel for channel in channels if channel not in session.channels]
+        check_channels(session.channels, added, self.limits.max_channels_per_session)
 
     def leave(self, session: Session, channel: str, by: By) -> bool:
         """The session holds the channel no more for this sake; True when it is out of it now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import shlex
@@ -17,6 +16,7 @@ from aiohttp import web
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import parse_json
 from hornet.flows.demo import DEMO_CHANNEL, BadText, Demo, TooFast
+from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
 from hornet.web.state import STATE
 
 STATIC = Path(__file__).parent / "static"
@@ -28,7 +28,6 @@ FILES = {
 """What the page loads from ``/demo/``, beside hornet.js."""
 
 MAX_BODY_BYTES = 4096
-BODY_TIMEOUT_S = 10.0
 
 HEADERS = {
     # Nothing from elsewhere, no inline script or style, and no text ever parsed as markup by a script.
@@ -114,23 +113,15 @@ def _answer(request: web.Request, body: bytes, content_type: str) -> web.Respons
 
 
 async def _read_body(request: web.Request) -> bytes:
-    """The whole body, however it is framed.
-
-    Raises:
-        HTTPRequestEntityTooLarge, HTTPRequestTimeout, HTTPBadRequest: it is read no further.
-    """
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, len(body))
+        return await read_body(request, MAX_BODY_BYTES)
+    except BodyTooLarge:
+        size = request.content_length or MAX_BODY_BYTES + 1
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, size) from None
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
-    except web.RequestPayloadError:
+    except BrokenBody:
         raise web.HTTPBadRequest(text="The body is not encoded as its headers say\n") from None
-    return bytes(body)
 
 
 def _parse_text(body: bytes) -> str:

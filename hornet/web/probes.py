@@ -16,11 +16,9 @@ async def _live(request: web.Request) -> web.Response:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    """503 while Redis is away: clients stay connected, but nothing new can reach them."""
-    ready = request.app[STATE].is_ready()
-    return web.json_response(
-        {"status": "ready" if ready else "redis unavailable"}, status=200 if ready else 503
-    )
+    """503 while stopping, and while Redis is away: clients stay connected, but nothing new can reach them."""
+    reason = request.app[STATE].why_not_ready()
+    return web.json_response({"status": reason or "ready"}, status=503 if reason else 200)
 
 
 async def _metrics(request: web.Request) -> web.Response:

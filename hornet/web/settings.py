@@ -13,6 +13,12 @@ DEFAULT_PORT = 8187
 class ServerSettings:
     host: str = option("0.0.0.0", doc="Address to listen on.", unit="address")
     port: int = option(DEFAULT_PORT, doc="Port to listen on; 0 takes a free one.", unit="port")
+    unix_socket: str = option(
+        "",
+        doc="Unix socket to listen on instead of address and port, for a proxy on this machine. "
+        "Its owner and its group may connect.",
+        unit="file",
+    )
     tls_cert: str = option("", doc="PEM file with the certificate chain; turns TLS on.", unit="file")
     tls_key: str = option("", doc="PEM file with the certificate's private key.", unit="file")
     demo: bool = option(

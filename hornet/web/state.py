@@ -12,12 +12,12 @@ from aiohttp import web
 class WebState:
     """``redis_url`` (its password hidden) is "" for the Redis that every tool finds by itself.
 
-    ``is_ready`` tells whether messages can travel now.
+    ``why_not_ready`` tells what keeps messages from travelling now; "" when nothing does.
     """
 
     version: str
     redis_url: str
-    is_ready: Callable[[], bool]
+    why_not_ready: Callable[[], str]
     render_metrics: Callable[[], bytes]
 
 

@@ -43,7 +43,11 @@ async def test_a_node_that_stops_takes_no_new_session_and_keeps_those_it_has() -
         application.engine.stop_accepting()
         refused = await application.get(EIO="4", transport="polling")
         assert refused.status == 503
-        assert await refused.json() == {"code": 3, "message": "the server is stopping"}
+        assert await refused.json() == {
+            "code": 3,
+            "message": "the server is stopping",
+            "reason": "STOPPING",
+        }
         with pytest.raises(aiohttp.WSServerHandshakeError) as error:
             await application.open_websocket()
         assert error.value.status == 503

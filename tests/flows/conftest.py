@@ -12,7 +12,7 @@ from hornet.app import NODE, Node, create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
 from hornet.connector import AsyncConnector
-from hornet.flows.settings import ChannelSettings, SessionSettings
+from hornet.flows.settings import SessionSettings
 from hornet.web.settings import ServerSettings
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
@@ -32,6 +32,10 @@ class Running:
         assert (await client.message())["type"] == "connected"
         return client
 
+    async def create_token(self, *channels: str) -> str:
+        async with AsyncConnector(self.node.config.redis.redis) as backend:
+            return await backend.create_access_token(channels)
+
     async def wait_until_empty(self) -> None:
         """Return when the node has seen all its sessions leave."""
 
@@ -49,12 +53,12 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
     """Starts nodes on the shared Valkey; they and their clients are gone after the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(auth_timeout_s: float = 10, channels: ChannelSettings | None = None) -> Running:
+        async def start(auth_timeout_s: float = 10, **sections: Any) -> Running:
             config = Config(
                 server=ServerSettings(demo=False),
                 redis=RedisSettings(redis=valkey.url),
                 sessions=SessionSettings(auth_timeout_s=auth_timeout_s),
-                channels=channels or ChannelSettings(),
+                **sections,
             )
             app = create_app(config)
             server = TestServer(app)

@@ -1,0 +1,86 @@
+"""Publishing for backends that come over HTTP: many at once, and again without doing it twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hornet.broker.batches import Batches
+from hornet.broker.client import Client
+from hornet.broker.keys import idempotency_key
+from hornet.core.errors import PeerError
+
+# Publishing and remembering it are one step, so whoever asks again, even at the same moment, gets the answer.
+_PUBLISH_ONCE = """
+local kept = redis.call('GET', KEYS[1])
+if kept then return {1, kept} end
+local heard = {}
+for i = 3, #ARGV, 2 do heard[#heard + 1] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. table.concat(heard, ' '), 'EX', ARGV[2])
+return {0, ARGV[1] .. ' ' .. table.concat(heard, ' ')}
+"""
+
+
+class KeyReused(PeerError):
+    """An idempotency key came with another request than the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A topic and the text that is published on it."""
+
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """``id`` names a request: of all that carry it within ``window_s`` one is done. ``content`` is what it
+    asks for, so that another request under the same name is found out."""
+
+    id: str
+    content: bytes
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How many nodes heard each publication. ``replayed``: it is the answer to an earlier request."""
+
+    nodes: tuple[int, ...]
+    replayed: bool = False
+
+
+class Publisher:
+    """Publishes in Redis. In a Cluster, Redis counts only nodes that are connected where the command went."""
+
+    def __init__(self, client: Client) -> None:
+        self._batches = Batches(client, pause_s=0)
+
+    async def publish(self, publications: Sequence[Publication]) -> Published:
+        """Publish in order, in few round trips.
+
+        Raises:
+            RedisUnavailable: not known how many were published.
+        """
+        asked = (self._batches.execute("PUBLISH", one.topic, one.text) for one in publications)
+        return Published(tuple(await asyncio.gather(*asked)))
+
+    async def publish_once(self, publications: Sequence[Publication], once: Once) -> Published:
+        """Publish all of it in one step, unless that was done under ``once.id`` before.
+
+        Raises:
+            KeyReused: that was something else; nothing was published.
+            RedisUnavailable: not known whether it was published. Asking again with the same id is safe.
+        """
+        content = hashlib.sha256(once.content).hexdigest()
+        key = idempotency_key(hashlib.sha256(once.id.encode()).hexdigest())
+        words = [word for one in publications for word in (one.topic, one.text)]
+        command = ("EVAL", _PUBLISH_ONCE, 1, key, content, max(1, round(once.window_s)), *words)
+        replayed, kept = await self._batches.execute(*command)
+        known, *heard = kept.decode().split()
+        if known != content:
+            raise KeyReused("IDEMPOTENCY_KEY_REUSED", "another request had this idempotency key before")
+        return Published(tuple(int(number) for number in heard), bool(replayed))

@@ -1,0 +1,85 @@
+"""The configuration reference, made from the options that the code declares."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from hornet.config import Option, options
+
+TITLES = {
+    "server": "Server",
+    "redis": "Redis",
+    "sessions": "Sessions",
+    "channels": "Channels",
+    "limits": "Limits of a session",
+    "engine": "Socket.IO",
+    "api": "HTTP API",
+    "log": "Log",
+}
+
+HEAD = """<!-- Made by docs/generate.py from the options in the code. Change them there. -->
+
+# Configuration
+
+Each option has one name in three places. What is further right wins:
+
+    default  <  file (--config)  <  environment  <  command line
+
+| place | how `auth_timeout` looks there |
+|---|---|
+| TOML file | `auth_timeout = 20` |
+| JSON file | `"auth_timeout": 20` |
+| environment | `HORNET_AUTH_TIMEOUT=20` |
+| command line | `--auth-timeout 20` |
+
+The file is named by `--config` or by `HORNET_CONFIG`. It is JSON if its name ends in `.json`, else TOML.
+Options stand at its top level:
+
+```toml
+port = 8187
+redis = "redis://127.0.0.1:6379"
+demo = false
+allowed_origins = ["https://www.example.com"]
+```
+
+A name that Hornet does not know is an error, in the file, on the command line, and in the environment for
+whatever starts with `HORNET_`.
+
+Lists are joined by commas in the environment and on the command line. Switches are `true` or `false` in
+files, a pair of flags on the command line, and in the environment one of `1`, `true`, `yes`, `on` or `0`,
+`false`, `no`, `off`.
+
+`hornet check-config` takes the same options, file and environment, says what is wrong with them or what they
+change, and starts nothing. `hornet config-doc` prints this page.
+
+On SIGHUP a server reads the file again. Options marked *reloads* take effect at once, and no connection is
+lost. For the others the log says that they need a restart. A file that is wrong changes nothing.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for section, members in groupby(options(), key=lambda one: one.section):
+        parts.append(f"## {TITLES[section]}\n")
+        parts.extend(_entry(one) for one in members)
+    return "\n".join(parts)
+
+
+def _entry(one: Option) -> str:
+    flag = f"{one.flag}`, `--no-{one.flag.removeprefix('--')}" if one.kind is bool else one.flag
+    kind = f" · {_unit(one)}" if one.unit else ""
+    reloads = " · reloads" if one.reloads else ""
+    facts = f"`{flag}` · `{one.variable}`{kind} · default: {_default(one)}{reloads}"
+    return f"### `{one.name}`\n\n{one.doc}\n\n{facts}\n"
+
+
+def _unit(one: Option) -> str:
+    return {"s": "seconds"}.get(one.unit, one.unit)
+
+
+def _default(one: Option) -> str:
+    if one.kind is bool:
+        return "on" if one.default else "off"
+    text = ",".join(one.default) if one.is_list else f"{one.default}".removesuffix(".0")
+    return f"`{text}`" if text else "none"

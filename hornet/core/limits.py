@@ -1,0 +1,147 @@
+"""How much one peer may ask for. Pure arithmetic: the caller brings the clock and enforces the answer.
+
+A limit here is about one address or one session, so that who asks for too much harms nobody else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sized
+from dataclasses import dataclass
+from itertools import islice
+
+from hornet.core.errors import PeerError
+
+TOO_MANY_SESSIONS = "TOO_MANY_SESSIONS"
+TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
+TOO_MANY_CHANNELS = "TOO_MANY_CHANNELS"
+TOO_MANY_EVENTS = "TOO_MANY_EVENTS"
+BURST_S = 2.0
+"""A peer that was quiet may use up the allowance of this time at once: a page asks for several things as it
+loads."""
+
+
+class OverLimit(PeerError):
+    """The peer has or asks for more than its share; ``code`` names the limit."""
+
+
+class Allowance:
+    """Lets ``per_s`` through each second in the long run, and ``per_s * BURST_S`` at once (a token bucket).
+
+    What is refused does not count: a peer that asks for too much still gets its share.
+    """
+
+    __slots__ = ("_at", "_left")
+
+    def __init__(self, per_s: float, now: float) -> None:
+        self._left = per_s * BURST_S
+        self._at = now
+
+    def offer(self, per_s: float, now: float) -> bool:
+        """Take one, if there is one. Time that goes backwards gives nothing."""
+        self._fill(per_s, now)
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def is_full(self, per_s: float, now: float) -> bool:
+        """Whether the peer was quiet for so long that nothing needs to be remembered of it."""
+        self._fill(per_s, now)
+        return self._left >= per_s * BURST_S
+
+    def _fill(self, per_s: float, now: float) -> None:
+        self._left = min(max(1.0, per_s * BURST_S), self._left + max(0.0, now - self._at) * per_s)
+        self._at = max(self._at, now)
+
+
+@dataclass(slots=True)
+class _Peer:
+    allowance: Allowance
+    sessions: int = 0
+
+
+class Addresses:
+    """Counts the sessions of each client address, and how fast they come.
+
+    A network of IPv6 counts as one address, since a client has all of its /64. Addresses of this machine are
+    not counted: from there comes a proxy that Hornet was not told of, and all clients would share one limit.
+    Memory: one entry for each address that has a session or had one lately.
+    """
+
+    def __init__(self) -> None:
+        self._peers: dict[str, _Peer] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def check_next(self, address: str, max_sessions: int, per_s: float, now: float) -> None:
+        """Count one more session of ``address``.
+
+        Raises:
+            OverLimit: it would be one too many, or comes too fast; nothing needs to be taken back.
+        """
+        name = counted_as(address)
+        if name is None:
+            return
+        self._forget_quiet(per_s, now)
+        peer = self._peers.pop(name, None) or _Peer(Allowance(per_s, now))
+        self._peers[name] = peer  # to the end: the quiet ones gather at the start
+        if not peer.allowance.offer(per_s, now):
+            raise OverLimit(TOO_MANY_CONNECTIONS, "too many connections at once from this address")
+        if peer.sessions >= max_sessions:
+            raise OverLimit(TOO_MANY_SESSIONS, "too many sessions from this address")
+        peer.sessions += 1
+
+    def leave(self, address: str) -> None:
+        """A session that was counted is over."""
+        peer = self._peers.get(counted_as(address) or "")
+        if peer is not None:
+            peer.sessions -= 1
+
+    def _forget_quiet(self, per_s: float, now: float) -> None:
+        """Look at the two that were longest without a new session: more than come, so none stays for long."""
+        for name in list(islice(self._peers, 2)):
+            peer = self._peers.pop(name)
+            if peer.sessions or not peer.allowance.is_full(per_s, now):
+                self._peers[name] = peer
+
+
+def counted_as(address: str) -> str | None:
+    """What an address counts as: itself, its /64 network, or None for one that is not counted."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        elif not parsed.is_loopback:
+            return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return None if parsed.is_loopback else str(parsed)
+
+
+def check_channels(held: Sized, added: Sized, max_channels: int) -> None:
+    """Raises:
+    OverLimit: a session with the channels ``held`` would have too many with those ``added``.
+    """
+    if len(held) + len(added) > max_channels:
+        raise OverLimit(TOO_MANY_CHANNELS, f"a session may have {max_channels} channels")
+
+
+def check_depth(value: object, max_depth: int) -> None:
+    """Raises:
+    ValueError: lists and objects are nested deeper than ``max_depth`` in ``value``, which holds no loop.
+    """
+    level: list[object] = [value]
+    for _ in range(max_depth):
+        level = [
+            child
+            for one in level
+            if isinstance(one, list | dict)
+            for child in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    if any(isinstance(one, list | dict) for one in level):
+        raise ValueError("nested too deeply")

@@ -1,0 +1,53 @@
+"""Signed triggers, as pushy's backends make them: the URL proves that who knows the secret sent it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from hornet.core.errors import PeerError
+
+MAX_SKEW_S = 600
+"""How far the clock of a backend may be from ours; longer, and a copied request would live too long."""
+
+MISSING = "400"
+EXPIRED = "501"
+WRONG_KEY = "403"
+"""pushy's own codes."""
+
+
+class RefusedTrigger(PeerError):
+    """A trigger that is not carried out."""
+
+
+def sign_trigger(secret: str, channel: str, event: str, timestamp: str, body: str) -> str:
+    """The ``auth_key`` of a trigger. ``body`` is its JSON text; the channel counts in lower case."""
+    signed = f"{channel.lower()}:{event}:{timestamp}:{body}:{secret}"
+    return hashlib.sha256(signed.encode()).hexdigest()
+
+
+def check_trigger(
+    secret: str,
+    channel: str,
+    event: str,
+    timestamp: str,
+    bodies: tuple[str, ...],
+    auth_key: str,
+    now_s: float,
+) -> None:
+    """Pass for a trigger whose key fits one of ``bodies``: the text as it came, or as its data is written.
+
+    Raises:
+        RefusedTrigger: ``EXPIRED`` or ``WRONG_KEY``.
+    """
+    if not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > 15:
+        raise RefusedTrigger(EXPIRED, "The timestamp is no time in seconds")
+    if abs(now_s - int(timestamp)) >= MAX_SKEW_S:
+        raise RefusedTrigger(EXPIRED, f"The timestamp is {MAX_SKEW_S} seconds or more from the server's time")
+    shown = auth_key.lower().encode("utf-8", "replace")
+    right = [
+        hmac.compare_digest(sign_trigger(secret, channel, event, timestamp, body).encode(), shown)
+        for body in bodies
+    ]
+    if not any(right):
+        raise RefusedTrigger(WRONG_KEY, "The auth_key is wrong")

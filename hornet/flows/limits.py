@@ -1,0 +1,78 @@
+"""The guard before the hooks: each session's events within its share, and each log line with its session.
+
+So a client in a loop harms nobody but itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from hornet.core import answers
+from hornet.core.limits import TOO_MANY_EVENTS, Allowance
+from hornet.engine import Engine, Handshake
+from hornet.engine.types import Hooks
+from hornet.flows.context import session_id
+from hornet.flows.settings import LimitSettings
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class _Pace:
+    """How fast one session may go on: ``events`` that pass, and beyond them ``refusals`` that are borne."""
+
+    __slots__ = ("events", "is_told", "refusals")
+
+    def __init__(self, per_s: float, now: float) -> None:
+        self.events = Allowance(per_s, now)
+        self.refusals = Allowance(per_s, now)
+        self.is_told = False
+
+
+class LimitedHooks:
+    """The hooks of a node, with at most ``max_event_rate`` of each session let through to them.
+
+    An event too many is refused, by its acknowledgement and, once until another passes, by an error
+    message. A client that goes on at twice the rate, whatever it is told, is disconnected for good.
+    """
+
+    def __init__(self, hooks: Hooks, settings: LimitSettings, metrics: Metrics) -> None:
+        self._hooks = hooks
+        self._metrics = metrics
+        self._paces: dict[str, _Pace] = {}
+        self.settings = settings
+        """May be replaced at any time."""
+        self.engine: Engine  # set by the composition root
+
+    async def on_connect(self, sid: str, handshake: Handshake) -> None:
+        session_id.set(sid)
+        await self._hooks.on_connect(sid, handshake)
+
+    async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
+        session_id.set(sid)
+        self._metrics.events.inc()
+        per_s, now = self.settings.max_event_rate, asyncio.get_running_loop().time()
+        pace = self._paces.get(sid)
+        if pace is None:
+            pace = self._paces[sid] = _Pace(per_s, now)
+        if pace.events.offer(per_s, now):
+            pace.is_told = False
+            return await self._hooks.on_event(sid, event, args)
+        return await self._refuse(sid, pace, per_s, now)
+
+    async def on_disconnect(self, sid: str, reason: str) -> None:
+        session_id.set(sid)
+        self._paces.pop(sid, None)
+        await self._hooks.on_disconnect(sid, reason)
+
+    async def _refuse(self, sid: str, pace: _Pace, per_s: float, now: float) -> dict[str, object]:
+        self._metrics.refused.labels(TOO_MANY_EVENTS).inc()
+        if not pace.is_told:
+            pace.is_told = True
+            self.engine.tell(sid, answers.error(TOO_MANY_EVENTS))
+        if not pace.refusals.offer(per_s, now):
+            log.warning("Session %s is closed: it sends more than twice %g events a second", sid, per_s)
+            await self.engine.close(sid, final=True)
+        return {"error": {"code": TOO_MANY_EVENTS, "message": answers.EXPLANATIONS[TOO_MANY_EVENTS]}}

@@ -1,0 +1,169 @@
+"""Where a node listens: a TCP port, a Unix socket, or sockets that systemd opened for it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from hornet.core.errors import SetupError
+from hornet.web.settings import ServerSettings
+
+BACKLOG = 4096
+"""Connections the kernel may hold while the loop is busy: after a restart, all clients come at once."""
+
+FIRST_FD = 3
+"""The first of the sockets that systemd hands over (``sd_listen_fds(3)``)."""
+
+UNIX_MODE = 0o660
+"""Who may connect to the Unix socket: its owner and its group, which the proxy's user belongs to."""
+
+
+@contextmanager
+def listening(
+    settings: ServerSettings, environment: MutableMapping[str, str]
+) -> Iterator[list[socket.socket]]:
+    """The sockets to serve on, bound already. Closed afterwards, and a Unix socket removed.
+
+    Sockets handed over by systemd win over the settings, which can't know what the unit says.
+
+    Raises:
+        SetupError: the place is taken or forbidden, or is not this machine's.
+    """
+    inherited = take_inherited(environment)
+    if inherited:
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(contextlib.closing(one)) for one in inherited]
+    elif settings.unix_socket:
+        path = Path(settings.unix_socket)
+        with contextlib.closing(bind_unix(path)) as bound:
+            try:
+                yield [bound]
+            finally:
+                path.unlink(missing_ok=True)
+    else:
+        with contextlib.closing(bind_port(settings)) as bound:
+            yield [bound]
+
+
+def take_inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """The listening sockets that systemd opened for this process; children of ours inherit none of it.
+
+    Source: ``sd_listen_fds(3)``.
+
+    Raises:
+        SetupError: what was handed over is no socket.
+    """
+    count = environment.pop("LISTEN_FDS", "")
+    process = environment.pop("LISTEN_PID", "")
+    environment.pop("LISTEN_FDNAMES", None)
+    if process != str(os.getpid()) or not count.isdecimal():
+        return []
+    found = []
+    for number in range(FIRST_FD, FIRST_FD + int(count)):
+        try:
+            os.set_inheritable(number, False)
+            found.append(socket.socket(fileno=number))
+        except OSError as error:
+            raise SetupError(f"LISTEN_FDS names descriptor {number}: {error.strerror}.") from None
+    return found
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """Listen on a Unix socket; one that a dead process left behind is replaced.
+
+    Raises:
+        SetupError: another process listens on it, or it can't be made.
+    """
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+            _remove_dead(path)
+        bound.bind(str(path))
+        path.chmod(UNIX_MODE)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = "it exists already, and is no socket left by a Hornet that ended"
+        raise SetupError(f"Can't listen on the Unix socket {path}: {reason}.") from None
+    return bound
+
+
+def _remove_dead(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+
+
+def bind_port(settings: ServerSettings) -> socket.socket:
+    """Listen on the address and port.
+
+    Raises:
+        SetupError: the port is busy or forbidden, or the address is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:  # a label of more than 63 characters is a UnicodeError
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        raise SetupError(f"The address {settings.host!r} is not known ({reason}).") from None
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise SetupError(_why_not(settings, error)) from None
+    return bound
+
+
+def _why_not(settings: ServerSettings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {settings.port} is in use by another program; stop it or choose another with --port."
+    if error.errno == errno.EACCES:
+        return (
+            f"This user may not listen on port {settings.port}; "
+            "choose one of 1024 or more with --port, and put a proxy before it."
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"The address {settings.host} is not one of this machine's; choose another with --host."
+    return f"Can't listen on {settings.host} port {settings.port}: {error.strerror}."
+
+
+def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
+    """What TLS is served with, None without it.
+
+    Raises:
+        SetupError: the certificate or its key can't be read, or they don't belong together.
+    """
+    if not settings.tls_cert:
+        return None
+    for path in (settings.tls_cert, settings.tls_key):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise SetupError(f"The TLS file {path} can't be read: {error.strerror}.") from None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # Without a password here, an encrypted key would make OpenSSL ask for one on the terminal.
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except ssl.SSLError as error:
+        reason = (error.reason or "not PEM").replace("_", " ").lower()
+        raise SetupError(
+            f"The TLS certificate {settings.tls_cert} and the key {settings.tls_key} can't be used "
+            f"({reason}); Hornet takes PEM files that belong together, the key unencrypted."
+        ) from None
+    return context

@@ -1,0 +1,130 @@
+"""The OpenAPI document (version 3.1), made from the operations that run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from hornet.web.api.operation import Operation
+from hornet.web.api.problems import CONTENT_TYPE, PROBLEMS, type_of
+
+DESCRIPTION = """What a backend can do with Hornet over HTTP. Requests and answers are JSON.
+
+A request that is not carried out is answered by problem details (RFC 9457) with a stable `code`.
+Unknown fields and parameters of a request are errors. Answers may get further fields in later versions."""
+
+COMMON = ("INVALID_REQUEST", "KEY_MISSING", "KEY_UNKNOWN", "RIGHT_MISSING", "NOT_LOCAL", "CROSS_SITE",
+          "UNSUPPORTED_VERSION", "TOO_MANY_REQUESTS", "FAILED", "UNAVAILABLE")  # fmt: skip
+WITH_BODY = ("NOT_JSON", "BODY_TIMEOUT", "TOO_LARGE", "NOT_JSON_TYPE")
+"""Problems that any operation, and any with a body, may end in."""
+
+_TEMPLATE = "#/components/schemas/{name}"
+_IN_PATH = re.compile(r"\{(\w+)\}")
+
+
+def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
+    """The document as JSON data."""
+    listed = list(operations)
+    kinds = [kind for one in listed for kind in (one.answer, *([one.body] if one.takes_body else []))]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=_TEMPLATE)
+    paths: dict[str, dict[str, Any]] = {}
+    for one in listed:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Hornet", "version": version, "description": DESCRIPTION},
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "Problem": _problem_schema()},
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of `api_keys`. Where none is configured, programs on the server's "
+                    "machine need none, and nobody else gets in.",
+                }
+            },
+        },
+        "security": [{"key": []}, {}],
+    }
+
+
+def refusals(operation: Operation) -> list[str]:
+    """The codes of the problems that an operation may end in, in the order of their table."""
+    codes = {*COMMON, *operation.refusals, *(WITH_BODY if operation.takes_body else ())}
+    return [code for code in PROBLEMS if code in codes]
+
+
+def _operation(one: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": one.name,
+        "summary": one.summary,
+        "description": f"Needs the right `{one.right.value}`.",
+        "parameters": _parameters(one),
+        "responses": {str(one.status): _answer(one), **_problems(refusals(one))},
+    }
+    if one.takes_body:
+        schema = {"$ref": _TEMPLATE.format(name=one.body.__name__)}
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return found
+
+
+def _answer(one: Operation) -> dict[str, Any]:
+    schema = {"$ref": _TEMPLATE.format(name=one.answer.__name__)}
+    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+
+
+def _parameters(one: Operation) -> list[dict[str, Any]]:
+    in_path = set(_IN_PATH.findall(one.path))
+    _, components = msgspec.json.schema_components([one.params], ref_template=_TEMPLATE)
+    found: list[dict[str, Any]] = []
+    for name, schema in components[one.params.__name__]["properties"].items():
+        where = {"in": "path", "required": True} if name in in_path else {"in": "query"}
+        description = schema.pop("description", "")
+        found.append({"name": name, **where, "description": description, "schema": schema})
+    if one.is_idempotent_by_key:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "A name for this request, such as a UUID. Of all requests with it "
+                "one is done; the others get its answer.",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            }
+        )
+    return found
+
+
+def _problems(codes: Sequence[str]) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(PROBLEMS[code][0], []).append(code)
+    return {str(status): _problem(members) for status, members in sorted(by_status.items())}
+
+
+def _problem(codes: Sequence[str]) -> dict[str, Any]:
+    told = "; ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes)
+    schema = {
+        "allOf": [{"$ref": _TEMPLATE.format(name="Problem")}],
+        "properties": {"code": {"enum": list(codes)}},
+    }
+    return {"description": f"{told}.", "content": {CONTENT_TYPE: {"schema": schema}}}
+
+
+def _problem_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "description": "Why a request was not carried out. `code` is stable; the sentences are for people.",
+        "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": {**text, "examples": [type_of("NOT_JSON")]},
+            "title": text,
+            "status": {"type": "integer"},
+            "code": text,
+            "detail": text,
+        },
+    }

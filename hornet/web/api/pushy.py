@@ -1,0 +1,102 @@
+"""pushy's trigger: a signed POST that sends an event to a channel."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+
+from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
+from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.core.jsontext import dump_json
+from hornet.core.triggers import MISSING, RefusedTrigger, check_trigger
+from hornet.flows.cluster import Cluster
+from hornet.flows.publishing import Outbound, Publishing
+from hornet.web.api.counts import ApiCounts
+from hornet.web.api.endpoint import parse_any
+from hornet.web.api.problems import Problem
+from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
+
+NAME = "pushyTrigger"
+PATH = "/pushy/channel/{channel}/trigger"
+
+STATUS = {MISSING: 400, "403": 403, "501": 403, "413": 413, "503": 503}
+
+
+class PushyTrigger:
+    """Answers as pushy did: ``{"status": ...}`` or ``{"error": ...}``, each with ``code`` and ``message``."""
+
+    def __init__(
+        self, secret: str, max_body_bytes: int, publishing: Publishing, cluster: Cluster, counts: ApiCounts
+    ) -> None:
+        self._secret = secret
+        self._max_body_bytes = max_body_bytes
+        self._publishing = publishing
+        self._cluster = cluster
+        self._counts = counts
+
+    def route(self) -> web.RouteDef:
+        return web.post(PATH, self._answer)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self._counts.requests[NAME] += 1
+        try:
+            has_members = await self._trigger(request)
+        except RedisUnavailable:
+            return self._refuse(RefusedTrigger("503", "The server can't publish now"))
+        except PeerError as error:
+            return self._refuse(error)
+        if has_members:
+            told, status = {"code": "201", "message": "Triggered"}, 201
+        else:
+            told, status = {"code": "200", "message": "Triggered; the channel has no members"}, 200
+        return web.json_response({"status": told}, status=status)
+
+    def _refuse(self, error: PeerError) -> web.Response:
+        code = error.code if error.code in STATUS else MISSING
+        self._counts.refusals[f"PUSHY_{code}"] += 1
+        return web.json_response({"error": {"code": code, "message": error.detail}}, status=STATUS[code])
+
+    async def _trigger(self, request: web.Request) -> bool:
+        """Publish if the request is signed; True when the channel has members.
+
+        Raises:
+            PeerError: it is not, or it is malformed.
+            RedisUnavailable: not known whether it was published.
+        """
+        channel = request.match_info["channel"]
+        event, timestamp, auth_key = (_one(request, name) for name in ("event", "timestamp", "auth_key"))
+        text = await self._read(request)
+        data = _parse(text)
+        check_trigger(self._secret, channel, event, timestamp, (text, dump_json(data)), auth_key, time.time())
+        if not is_channel_name(channel) or channel == CONTROL_CHANNEL:
+            raise RefusedTrigger(MISSING, "There can't be a channel of that name")
+        message = data if isinstance(data, dict) else {"data": data}
+        sender = request.query.get("socket_id")
+        published = await self._publishing.publish([Outbound((channel,), event, message, but=sender)])
+        # In a Cluster, Redis counts only some of those who heard it: ask the nodes themselves.
+        return any(published.nodes) or any((await self._cluster.channel(channel)).answers.values())
+
+    async def _read(self, request: web.Request) -> str:
+        try:
+            return (await read_body(request, self._max_body_bytes)).decode()
+        except BodyTooLarge:
+            raise RefusedTrigger("413", "The body is too large") from None
+        except (BrokenBody, TimeoutError, UnicodeDecodeError):
+            raise RefusedTrigger(MISSING, "The body can't be read") from None
+
+
+def _one(request: web.Request, name: str) -> str:
+    value = request.query.get(name, "")
+    if not value:
+        raise RefusedTrigger(MISSING, f"Parameter {name} is missing")
+    return value
+
+
+def _parse(text: str) -> Any:
+    """The data; no body is an empty object, as it was for the framework under pushy."""
+    try:
+        return parse_any(text.encode()) if text else {}
+    except Problem as problem:
+        raise RefusedTrigger(MISSING, f"The body is not JSON: {problem.detail}") from None

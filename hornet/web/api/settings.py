@@ -1,0 +1,51 @@
+"""The options of the HTTP API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from hornet.core.options import option
+from hornet.web.api.keys import parse_keys
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    api: bool = option(True, doc="Serve the HTTP API under /api, and the compatible routes beside it.")
+    api_keys: tuple[str, ...] = option(
+        (),
+        doc="Keys of backends, each as name:rights:secret; rights are publish, manage and read, joined by +. "
+        "Without any, the API answers only programs on this machine.",
+        unit="keys",
+        secret=True,
+    )
+    api_rate: int = option(
+        1000, doc="Requests a second that each key may make on one node; 0 is without limit.", unit="1/s"
+    )
+    api_max_body_bytes: int = option(1_000_000, doc="Largest body of a request to the API.", unit="bytes")
+    idempotency_window_s: float = option(
+        3600.0, doc="How long the answer to a request with an Idempotency-Key is kept.", unit="s"
+    )
+    ask_timeout_s: float = option(
+        2.0,
+        doc="How long a question to all nodes waits; nodes that are silent are named in the answer.",
+        unit="s",
+    )
+    pushy_secret: str = option(
+        "", doc="Secret of pushy's signed triggers; turns their route on.", unit="secret", secret=True
+    )
+    emitters: bool = option(
+        True, doc="Deliver what the emitters of Socket.IO's Redis adapters publish (MessagePack or JSON)."
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            parse_keys(self.api_keys)
+        except ValueError as error:
+            raise ValueError(f"api_keys: {error}") from None
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{one.name}={'***' if one.metadata['secret'] else repr(getattr(self, one.name))}"
+            for one in fields(self)
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"

@@ -1,0 +1,121 @@
+"""Operations on tokens, and on the sessions that came with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from hornet.core.channels import CONTROL_CHANNEL
+from hornet.core.grants import Grant
+from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
+from hornet.flows.publishing import Publishing
+from hornet.flows.ticketing import Ticketing
+from hornet.web.api.fields import (
+    MAX_LISTED,
+    Answer,
+    ChannelName,
+    Info,
+    Request,
+    Token,
+    Tokens,
+    UserId,
+    listed,
+)
+from hornet.web.api.keys import Right
+from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.web.api.problems import Problem
+
+MAX_TTL_S = 604_800
+
+
+class NewToken(Request, frozen=True, kw_only=True):
+    """What a token gives to the client that shows it first. Without a channel it needs a user."""
+
+    channels: ChannelName | Annotated[list[ChannelName], Meta(max_length=MAX_LISTED)] = field(
+        default_factory=list
+    )
+    ttl: Annotated[int, Meta(ge=1, le=MAX_TTL_S, description="Seconds for which the token lives unused.")] = (
+        DEFAULT_TOKEN_TTL_S
+    )
+    user: Annotated[UserId | None, Meta(description="Who that client is.")] = None
+    info: Info = None
+    publish: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=512)]],
+        Meta(
+            max_length=MAX_LISTED,
+            description="Channels on which the client may publish; `*` stands for any run of characters.",
+        ),
+    ] = field(default_factory=list)
+
+
+class NewTokenAnswer(Answer, frozen=True, kw_only=True, omit_defaults=False):
+    """A token to hand to one page. `ttl` is how many seconds it lives unused."""
+
+    token: Token
+    ttl: int
+
+
+class RevokedTokens(Request, frozen=True, kw_only=True):
+    """Tokens that shall give nothing any more."""
+
+    tokens: Tokens
+
+
+class RevokedAnswer(Answer, frozen=True, kw_only=True):
+    """How many nodes were told; each ends its sessions of these tokens."""
+
+    nodes: int
+
+
+class TokenOperations:
+    """Makes and revokes tokens."""
+
+    def __init__(self, ticketing: Ticketing, publishing: Publishing) -> None:
+        self._ticketing = ticketing
+        self._publishing = publishing
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                "createToken",
+                "POST",
+                "/api/tokens",
+                Right.MANAGE,
+                "Make a one-time token",
+                self._create,
+                NewTokenAnswer,
+                body=NewToken,
+                status=201,
+                refusals=("RESERVED_CHANNEL",),
+            ),
+            Operation(
+                "revokeTokens",
+                "POST",
+                "/api/tokens/revoke",
+                Right.MANAGE,
+                "Kill tokens, and end the sessions that came with them",
+                self._revoke,
+                RevokedAnswer,
+                body=RevokedTokens,
+            ),
+        ]
+
+    async def _create(self, call: Call[Nothing, NewToken]) -> NewTokenAnswer:
+        asked = call.body
+        channels = listed(asked.channels)
+        if CONTROL_CHANNEL in channels:
+            raise Problem("RESERVED_CHANNEL", f"channel {CONTROL_CHANNEL!r} is Hornet's own")
+        if not channels and asked.user is None:
+            raise Problem("INVALID_REQUEST", "a token has a channel or a user - at `$`")
+        user = None if asked.user is None else str(asked.user)
+        try:
+            token = await self._ticketing.create(
+                Grant(user, asked.info, tuple(channels), tuple(asked.publish)), asked.ttl
+            )
+        except ValueError as error:
+            raise Problem("INVALID_REQUEST", str(error)) from None
+        return NewTokenAnswer(token=token, ttl=asked.ttl)
+
+    async def _revoke(self, call: Call[Nothing, RevokedTokens]) -> RevokedAnswer:
+        return RevokedAnswer(nodes=await self._publishing.disconnect_tokens(listed(call.body.tokens)))

@@ -1,0 +1,127 @@
+"""How much one peer may ask for."""
+
+from collections.abc import Callable
+
+import pytest
+
+from hornet.core.limits import (
+    BURST_S,
+    TOO_MANY_CHANNELS,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_SESSIONS,
+    Addresses,
+    Allowance,
+    OverLimit,
+    check_channels,
+    check_depth,
+    counted_as,
+)
+
+
+def refused(check: Callable[[], None]) -> str:
+    with pytest.raises(OverLimit) as raised:
+        check()
+    return raised.value.code
+
+
+# Allowance
+
+
+def test_a_burst_passes_and_then_the_rate() -> None:
+    allowance = Allowance(10, 0.0)
+    assert sum(allowance.offer(10, 0.0) for _ in range(100)) == 10 * BURST_S
+    assert sum(allowance.offer(10, 1.0) for _ in range(100)) == 10
+    assert sum(allowance.offer(10, 1000.0) for _ in range(100)) == 10 * BURST_S
+
+
+def test_who_asks_for_too_much_still_gets_its_share() -> None:
+    allowance = Allowance(10, 0.0)
+    passed = sum(allowance.offer(10, moment / 1000) for moment in range(10_000))
+    assert 10 * 10 <= passed <= 10 * (10 + BURST_S)
+
+
+def test_a_rate_below_one_passes_its_first_and_a_clock_that_goes_back_gives_nothing() -> None:
+    allowance = Allowance(0.1, 100.0)
+    assert not allowance.offer(0.1, 100.0)
+    assert allowance.offer(0.1, 110.0)
+    assert not allowance.offer(0.1, 50.0)
+    assert allowance.offer(0.1, 120.0)
+
+
+# Addresses
+
+
+def test_an_address_has_so_many_sessions_and_no_more_until_one_leaves() -> None:
+    addresses = Addresses()
+    for _ in range(3):
+        addresses.check_next("192.0.2.1", 3, 100, 0.0)
+    assert refused(lambda: addresses.check_next("192.0.2.1", 3, 100, 0.0)) == TOO_MANY_SESSIONS
+    addresses.check_next("192.0.2.2", 3, 100, 0.0)
+    addresses.leave("192.0.2.1")
+    addresses.check_next("192.0.2.1", 3, 100, 0.0)
+
+
+def test_sessions_that_come_too_fast_are_refused_and_not_counted() -> None:
+    addresses = Addresses()
+    for _ in range(2):
+        addresses.check_next("192.0.2.1", 3, 1, 0.0)
+    assert refused(lambda: addresses.check_next("192.0.2.1", 3, 1, 0.0)) == TOO_MANY_CONNECTIONS
+    addresses.check_next("192.0.2.1", 3, 1, 1.0)
+    assert refused(lambda: addresses.check_next("192.0.2.1", 3, 1, 9.0)) == TOO_MANY_SESSIONS
+
+
+def test_addresses_that_left_are_forgotten() -> None:
+    addresses = Addresses()
+    for number in range(5000):
+        address = f"10.{number >> 8}.{number & 255}.1"
+        addresses.check_next(address, 3, 1, number * 0.01)
+        addresses.leave(address)
+    assert len(addresses) < 500
+    for number in range(1000):
+        addresses.check_next("192.0.2.1", 2000, 1000, 1000.0 + number)
+    assert len(addresses) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1", "2001:db8::/64"),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("::ffff:127.0.0.1", None),
+        ("unix", None),
+        ("", None),
+    ],
+)
+def test_what_an_address_counts_as(address: str, name: str | None) -> None:
+    assert counted_as(address) == name
+
+
+# A session
+
+
+def test_channels_are_counted_together() -> None:
+    check_channels({"a", "b"}, ["c"], 3)
+    assert refused(lambda: check_channels({"a", "b"}, ["c", "d"], 3)) == TOO_MANY_CHANNELS
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for level in range(depth):
+        value = [value, 1] if level % 2 else {"a": value}
+    return value
+
+
+def test_depth_is_counted_in_lists_and_objects() -> None:
+    check_depth(1, 1)
+    check_depth(nested(5), 5)
+    with pytest.raises(ValueError, match="too deeply"):
+        check_depth(nested(6), 5)
+
+
+def test_no_depth_is_too_deep_to_be_checked() -> None:
+    with pytest.raises(ValueError, match="too deeply"):
+        check_depth(nested(100_000), 64)

@@ -1,0 +1,123 @@
+"""Whole nodes with an HTTP API in the test's own event loop, and requests to them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+from redis.asyncio import Redis
+from yarl import URL
+
+from hornet.app import NODE, Node, create_app
+from hornet.broker.settings import RedisSettings
+from hornet.config import Config
+from hornet.web.api.settings import ApiSettings
+from hornet.web.settings import ServerSettings
+from tests.broker.conftest import own_redis, start_redis
+from tests.conftest import Valkey
+from tests.e2e.backend import Backend
+from tests.flows.client import Client
+
+__all__ = ["own_redis", "start_redis"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def code(self) -> str:
+        """The code of the problem that was answered."""
+        assert self.header("Content-Type").startswith("application/problem+json"), self.text
+        assert self.body["status"] == self.status
+        return str(self.body["code"])
+
+    def header(self, name: str) -> str:
+        return self.headers[name]
+
+
+@dataclass(frozen=True)
+class Api:
+    """One node: requests to it, clients of it."""
+
+    node: Node
+    url: str
+    connect: Callable[..., Awaitable[Client]]
+    session: aiohttp.ClientSession
+
+    async def request(self, method: str, path: str, *, key: str | None = None, **options: Any) -> Answer:
+        headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+        url = URL(self.url + path.removeprefix("/"), encoded=True)
+        async with self.session.request(method, url, headers=headers, **options) as response:
+            text = await response.text()
+            body = await response.json(content_type=None) if "json" in response.content_type else None
+            return Answer(response.status, body, response.headers, text)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        if isinstance(body, bytes):
+            options.setdefault("headers", {}).setdefault("Content-Type", "application/json")
+            return await self.request("POST", path, data=body, **options)
+        return await self.request("POST", path, json=body, **options)
+
+    def metric(self, name: str) -> float:
+        """The value of one line of the metrics, 0 when there is no such line."""
+        for line in self.node.metrics.render().decode().splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        return 0
+
+
+StartApi = Callable[..., Awaitable[Api]]
+
+
+@pytest.fixture
+async def start_api(valkey: Valkey) -> AsyncIterator[StartApi]:
+    """Starts nodes, by default on the shared Valkey; they and their clients are gone after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, redis: str = valkey.url, redis_timeout_s: float = 5, **options: Any) -> Api:
+            config = Config(
+                server=ServerSettings(demo=False),
+                redis=RedisSettings(redis=redis, redis_timeout_s=redis_timeout_s),
+                api=ApiSettings(**options),
+            )
+            app = create_app(config)
+            server = TestServer(app)
+            await server.start_server()
+            stack.push_async_callback(server.close)
+            url = str(server.make_url("/"))
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+
+            async def connect(auth: object = None, query: str = "") -> Client:
+                return await stack.enter_async_context(Client(url, auth, query))
+
+            return Api(app[NODE], url, connect, session)
+
+        yield start
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> Api:
+    """A node in its default settings: no key, so it answers this machine."""
+    return await start_api()
+
+
+@pytest.fixture
+def backend(redis: Redis) -> Backend:
+    return Backend(redis)
+
+
+async def admitted(api: Api, backend: Backend, *channels: str) -> Client:
+    """A client in these channels."""
+    client = await api.connect({"token": await backend.token(*channels), "channels": channels})
+    assert (await client.message())["type"] == "connected"
+    return client

@@ -1,0 +1,103 @@
+"""pushy's trigger, as its backends send it."""
+
+import hashlib
+import time
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tests.e2e.backend import Backend
+from tests.web.api.conftest import Answer, Api, StartApi, admitted
+
+SECRET = "secret-of-the-backend"
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> Api:
+    return await start_api(pushy_secret=SECRET, api_keys=("a:publish:0123456789abcdef",))
+
+
+async def trigger(
+    api: Api, channel: str, event: str, body: bytes, *, signed: str | None = None, **query: Any
+) -> Answer:
+    timestamp = query.pop("timestamp", int(time.time()))
+    text = body.decode() if signed is None else signed
+    proof = f"{channel.lower()}:{event}:{timestamp}:{text}:{SECRET}"
+    key = hashlib.sha256(proof.encode()).hexdigest()
+    asked = {"event": event, "timestamp": timestamp, "auth_key": key, **query}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    path = f"/pushy/channel/{quote(channel, safe='')}/trigger?{urlencode(asked)}"
+    return await api.post(path, body)
+
+
+async def test_a_signed_trigger_reaches_the_channel(api: Api, backend: Backend, prefix: str) -> None:
+    channel = f"{prefix}Hello:1"
+    client = await admitted(api, backend, channel)
+    answer = await trigger(api, channel, "test", b'{"text":"It works"}')
+    assert answer.status == 201
+    assert answer.body["status"]["code"] == "201"
+    assert await client.message() == {"type": "test", "text": "It works", "channel": channel}
+    assert (await trigger(api, channel, "test", b"[1,2]")).status == 201
+    assert await client.message() == {"type": "test", "data": [1, 2], "channel": channel}
+
+
+async def test_a_channel_without_members_is_answered_200(api: Api, prefix: str) -> None:
+    answer = await trigger(api, prefix, "test", b"{}")
+    assert (answer.status, answer.body["status"]["code"]) == (200, "200")
+
+
+async def test_what_is_signed_is_the_text_or_its_data_written_anew(api: Api, prefix: str) -> None:
+    assert (await trigger(api, prefix, "test", b'{ "a": "\xc5\xbe" }')).status == 200
+    assert (await trigger(api, prefix, "test", b'{ "a": "\xc5\xbe" }', signed='{"a":"ž"}')).status == 200
+    assert (await trigger(api, prefix, "test", b"", signed="{}")).status == 200
+
+
+async def test_socket_id_is_left_out(api: Api, backend: Backend, prefix: str) -> None:
+    sender, other = await admitted(api, backend, prefix), await admitted(api, backend, prefix)
+    assert (await trigger(api, prefix, "one", b"{}", socket_id=sender.sid)).status == 201
+    assert (await trigger(api, prefix, "two", b"{}")).status == 201
+    assert [(await other.message())["type"] for _ in range(2)] == ["one", "two"]
+    assert (await sender.message())["type"] == "two"
+
+
+@pytest.mark.parametrize("name", ["event", "timestamp", "auth_key"])
+async def test_a_missing_parameter_is_named(api: Api, name: str) -> None:
+    asked = {"event": "e", "timestamp": "1", "auth_key": "k"}
+    del asked[name]
+    answer = await api.post(f"/pushy/channel/c/trigger?{urlencode(asked)}", b"{}")
+    assert answer.status == 400
+    assert name in answer.body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"timestamp": int(time.time()) - 601}, 403, "501"),
+        ({"timestamp": int(time.time()) + 900}, 403, "501"),
+        ({"timestamp": "soon"}, 403, "501"),
+        ({"timestamp": "9" * 400}, 403, "501"),
+        ({"auth_key": "0" * 64}, 403, "403"),
+        ({"auth_key": "ž"}, 403, "403"),
+    ],
+)
+async def test_a_trigger_that_is_not_signed_now_is_refused_and_counted(
+    api: Api, backend: Backend, prefix: str, query: Any, status: int, code: str
+) -> None:
+    client = await admitted(api, backend, prefix)
+    answer = await trigger(api, prefix, "wrong", b"{}", **query)
+    assert (answer.status, answer.body["error"]["code"]) == (status, code)
+    assert api.metric(f'hornet_api_refusals_total{{code="PUSHY_{code}"}}') == 1
+    assert (await trigger(api, prefix, "right", b"{}")).status == 201
+    assert (await client.message())["type"] == "right"
+
+
+async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:
+    assert (await trigger(api, "c", "e", b"{")).status == 400
+    answer = await trigger(api, "hornet", "disconnect_tokens", b'{"tokens":["a"]}')
+    assert answer.status == 400
+    assert (await trigger(api, "c" * 600, "e", b"{}")).status == 400
+
+
+async def test_without_a_secret_there_is_no_trigger(start_api: StartApi) -> None:
+    assert (await trigger(await start_api(), "c", "e", b"{}")).status == 404

@@ -1,0 +1,52 @@
+"""realizehit's publish, as its API client sends it."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.backend import Backend
+from tests.web.api.conftest import Api, StartApi
+
+
+async def test_a_payload_is_queued_on_the_topic_of_its_pattern(
+    api: Api, backend: Backend, prefix: str
+) -> None:
+    async with backend.redis.pubsub(ignore_subscribe_messages=True) as listening:
+        await listening.subscribe(f"channel:{prefix}|kind:news")
+        answer = await api.post(
+            "/", {"pattern": {"kind": "news", "channel": prefix}, "payload": {"a": None}, "more": 1}
+        )
+        assert (answer.status, answer.text) == (200, "Your payload has been queued for delivery")
+        heard = None
+        while heard is None:
+            heard = await listening.get_message(timeout=5)
+        assert heard["data"] == b'{"a":null}'
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ([], "arguments"),
+        ({}, ".pattern"),
+        ({"pattern": {}, "payload": 1}, ".pattern"),
+        ({"pattern": "a", "payload": 1}, ".pattern"),
+        ({"pattern": {"a": "b"}}, ".payload"),
+        ({"pattern": {"a": []}, "payload": 1}, "pattern"),
+        ({"pattern": {"hornet": "channel"}, "payload": 1}, "reserved"),
+    ],
+)
+async def test_what_is_no_publish_is_answered_400_in_words(api: Api, body: Any, said: str) -> None:
+    answer = await api.post("/", body)
+    assert answer.status == 400
+    assert said in answer.text
+    assert api.metric('hornet_api_refusals_total{code="REALIZEHIT_400"}') == 1
+
+
+async def test_it_is_guarded_as_the_api_is(start_api: StartApi) -> None:
+    key = "0123456789abcdef"
+    api = await start_api(api_keys=(f"a:publish:{key}", "b:read:0123456789abcdeF"))
+    body = {"pattern": {"a": "b"}, "payload": 1}
+    assert (await api.post("/", body)).code == "KEY_MISSING"
+    assert (await api.post("/", body, key="0123456789abcdeF")).code == "RIGHT_MISSING"
+    assert (await api.post("/", body, key=key)).status == 200
+    assert (await api.get("/")).text.startswith("<!doctype html><html lang=en><title>Hornet v")
