@@ -21,7 +21,7 @@ from hornet.broker.listener import Listener
 from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore, parse_notice
 from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
-from hornet.core.presence import Member
+from hornet.core.presence import Member, parse_member
 from hornet.core.presence_view import Snapshot, View
 from hornet.core.sessions import State
 from hornet.engine import Engine
@@ -98,6 +98,22 @@ class Presence:
         listener.on_restored(self._read_all_again)
 
     # Coming and going ----------------------------------------------------------------------------
+
+    def check(self, session: Session, text: str) -> None:
+        """Raises:
+        PeerError: ``BAD_PRESENCE``: the presence data ``text`` describes no member.
+        """
+        parse_member(text, session.user)
+
+    async def enter(self, session: Session, channel: str, text: str) -> dict[str, object]:
+        """As :meth:`join`, by presence data; returns ``{"members"}``, to be added to the client's answer.
+
+        Raises:
+            PeerError: ``BAD_PRESENCE``, or as :meth:`join`.
+            RedisUnavailable: as :meth:`join`.
+        """
+        members = await self.join(session, channel, parse_member(text, session.user))
+        return {"members": as_json(members)}
 
     async def join(self, session: Session, channel: str, member: Member) -> list[Member]:
         """Make a session that is in ``channel`` present as ``member``; returns all members, it included.

@@ -14,9 +14,12 @@ from hornet.config import Config
 from hornet.connector import AsyncConnector
 from hornet.flows.settings import SessionSettings
 from hornet.web.settings import ServerSettings
+from tests.broker.conftest import own_redis, start_redis
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
+
+__all__ = ["own_redis", "running", "start_node", "start_redis"]
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,12 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
     async with AsyncExitStack() as stack:
 
         async def start(auth_timeout_s: float = 10, **sections: Any) -> Running:
-            config = Config(
-                server=ServerSettings(demo=False),
-                redis=RedisSettings(redis=valkey.url),
-                sessions=SessionSettings(auth_timeout_s=auth_timeout_s),
-                **sections,
-            )
+            given: dict[str, Any] = {
+                "server": ServerSettings(demo=False),
+                "redis": RedisSettings(redis=valkey.url),
+                "sessions": SessionSettings(auth_timeout_s=auth_timeout_s),
+            }
+            config = Config(**{**given, **sections})
             app = create_app(config)
             server = TestServer(app)
             await server.start_server()
