@@ -32,6 +32,8 @@ from hornet.config import Config, take_reloadable
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.channels import Channels
+from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
@@ -135,11 +137,13 @@ def create_app(config: Config | None = None) -> web.Application:
     router = Router(metrics)
     router.on("message", admission.on_message, needs_authentication=False)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns)
     presence = Presence(config.channels, PresenceStore(client, nodes.id), listener, signals, metrics)
-    router.on("hornet:presence", presence.on_presence)
     nodes.on_dead(presence.bury)
     nodes.on_lost(presence.restore)
+    channels = Channels(config.channels, admission, subscriptions, presence)
+    Subscribing(router, pattern=patterns, channel=channels)
+    router.on("hornet:presence", presence.on_presence)
+    ClientPublishing(config.channels, client, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from hornet.core.options import option
+from hornet.core.options import option, show_section
 
 DEFAULT_PORT = 6379
 
@@ -40,8 +40,4 @@ class RedisSettings:
     )
 
     def __repr__(self) -> str:
-        shown = (
-            f"{one.name}={'***' if one.metadata['secret'] else repr(getattr(self, one.name))}"
-            for one in fields(self)
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return show_section(self)

@@ -18,3 +18,12 @@ def option(default: Any, *, doc: str, unit: str = "", secret: bool = False, relo
     """
     facts = {"doc": doc, "unit": unit, "secret": secret, "reloads": reloads}
     return dataclasses.field(default=default, metadata=facts)
+
+
+def show_section(section: Any) -> str:
+    """The ``repr`` of a section with secrets; each of them is shown as ``***``."""
+    shown = (
+        f"{one.name}={'***' if one.metadata['secret'] else repr(getattr(section, one.name))}"
+        for one in dataclasses.fields(section)
+    )
+    return f"{type(section).__name__}({', '.join(shown)})"

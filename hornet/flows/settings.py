@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornet.core.options import option
+from hornet.core.options import option, show_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,19 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
+    public_channels: tuple[str, ...] = option(
+        (),
+        doc="Channels that every authenticated session may subscribe to; * in a name stands for any run of "
+        "characters.",
+        unit="names",
+    )
+    channel_secrets: tuple[str, ...] = option(
+        (),
+        doc="Secrets with which backends sign private channels. Several are valid at once, for changing from "
+        "one to the next.",
+        unit="secrets",
+        secret=True,
+    )
     public_patterns: bool = option(
         False, doc="Any authenticated session may subscribe to patterns; else a token must name each."
     )
@@ -32,6 +45,22 @@ class ChannelSettings:
     max_patterns: int = option(
         100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"
     )
+    max_publish_rate: float = option(
+        10.0,
+        doc="Messages per second that a session may publish where its token grants that; twice as many may "
+        "come at once. Each goes to all clients of a channel.",
+        unit="messages/s",
+    )
+    max_publish_bytes: int = option(
+        65_536, doc="Length of a message that a client publishes, as JSON text.", unit="bytes"
+    )
+
+    def __post_init__(self) -> None:
+        if not all(self.channel_secrets):
+            raise ValueError("channel_secrets has an empty one: anyone could sign")
+
+    def __repr__(self) -> str:
+        return show_section(self)
 
 
 @dataclass(frozen=True, slots=True)

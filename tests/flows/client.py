@@ -44,15 +44,15 @@ class Client:
         await self._ws.send_str("42" + json.dumps(event))
 
     async def ask(self, *event: object) -> Any:
-        """What acknowledges the event; events that come before it wait for their turn."""
+        """What acknowledges the event, None if that has no argument; events before it wait for their turn."""
         self._asked += 1
         await self._ws.send_str(f"42{self._asked}{json.dumps(event)}")
         start = f"43{self._asked}["
         while True:
             packet = await self._receive()
             if packet.startswith(start):
-                [answer] = json.loads(packet[len(start) - 1 :])
-                return answer
+                answers = json.loads(packet[len(start) - 1 :])
+                return answers[0] if answers else None
             self._unread.append(packet)
 
     async def show(self, token: str, *channels: str) -> None:
@@ -91,3 +91,11 @@ class Client:
                 await self._ws.send_str("3")
             else:
                 return packet
+
+
+async def refusal(client: Client, event: str, *args: object) -> str:
+    """The code with which an event is refused."""
+    answer = await client.ask(event, *args)
+    assert answer.keys() == {"error"}
+    assert answer["error"].keys() == {"code", "message"}
+    return str(answer["error"]["code"])

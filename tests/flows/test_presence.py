@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from hornet.broker.keys import node_presence_key, presence_key
 from hornet.broker.settings import RedisSettings
+from hornet.connector import AsyncConnector, sign_channel
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.presence import Member
 from hornet.flows.router import RefusedEvent
@@ -234,7 +235,8 @@ async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_i
 
     async def known() -> set[str]:
         async with Redis(port=own_redis.port) as redis:
-            return {key.decode().partition("/")[0] for key in await redis.hkeys(presence_key(prefix)) if key}
+            keys = [key async for key, _ in redis.hscan_iter(presence_key(prefix))]
+            return {key.decode().partition("/")[0] for key in keys if key}
 
     await eventually(known, {one.node.nodes.id, two.node.nodes.id}, 20)
     for running in (one, two):
@@ -262,3 +264,50 @@ async def test_a_join_that_redis_does_not_take_fails_and_leaves_the_others_alone
     again = await join(running, prefix, "ben", client)
     assert again.known == {"ann", "ben"}
     await ann.hear_until("ann", "ben")
+
+
+SECRETS = ChannelSettings(channel_secrets=("secret",), max_members=2)
+
+
+async def subscribe(client: Client, channel: str, presence: dict[str, Any] | None) -> Any:
+    return await client.ask("hornet:subscribe", sign_channel("secret", client.sid, channel, presence))
+
+
+async def test_a_signature_with_presence_data_makes_a_member(start_node: StartNode, prefix: str) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
+    ann, ben = await running.connect(), await running.connect()
+    entered = await subscribe(ann, channel, {"id": "ann", "info": {"name": "Ann"}})
+    info = {"id": "ann", "info": {"name": "Ann"}}
+    assert entered == {"ok": True, "channel": channel, "members": [info]}
+    assert (await subscribe(ben, channel, {"id": 7}))["members"] == [info, {"id": "7"}]
+    assert (await ann.message())["members"] == [{"id": "7"}]
+    assert (await ann.ask("hornet:presence", {"channel": channel}))["members"] == [info, {"id": "7"}]
+    assert (await ann.ask("hornet:unsubscribe", {"channel": channel}))["ok"] is True
+    assert await ben.message() == {"type": "presence-quit", "channel": channel, "members": [info]}
+
+
+async def test_who_comes_without_presence_data_sees_nobody_and_is_not_seen(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
+    unseen, ann = await running.connect(), await running.connect()
+    assert await subscribe(unseen, channel, None) == {"ok": True, "channel": channel}
+    assert (await subscribe(ann, channel, {"id": "ann"}))["members"] == [{"id": "ann"}]
+    assert (await unseen.ask("hornet:presence", {"channel": channel}))["error"]["code"] == "NOT_A_MEMBER"
+    async with AsyncConnector(redis) as backend:
+        await backend.publish(channel, "end")
+    assert (await unseen.message())["type"] == "end"
+    assert (await ann.message())["type"] == "end"
+
+
+async def test_who_can_not_be_a_member_is_not_in_the_channel_either(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
+    for name in ("ann", "ben"):
+        assert "members" in await subscribe(await running.connect(), channel, {"id": name})
+    cleo = await running.connect()
+    assert (await subscribe(cleo, channel, {}))["error"]["code"] == "BAD_PRESENCE"
+    assert (await subscribe(cleo, channel, {"id": "cleo"}))["error"]["code"] == "TOO_MANY_MEMBERS"
+    answer = await cleo.ask("hornet:unsubscribe", {"channel": channel})
+    assert answer["error"]["code"] == "NOT_SUBSCRIBED"

@@ -1,0 +1,83 @@
+"""What a client publishes: less than a backend may say, and under the name of its own user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hornet.core.channels import check_channel
+from hornet.core.errors import PeerError
+from hornet.core.jsontext import dump_json
+
+BAD_MESSAGE = "BAD_MESSAGE"
+
+MAX_TYPE_CHARS = 256
+
+HORNETS_TYPES = frozenset({"presence-add", "presence-quit"})
+"""Messages of these types tell who is present; a client that could publish them could invent members."""
+
+ADDRESSES = ("only", "except")
+"""Fields by which a backend chooses receivers. A client knows no tokens but its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPublish:
+    """One message for one channel; ``exclude_self`` keeps it from the session that published it."""
+
+    channel: str
+    type: str
+    message: Mapping[str, Any]
+    exclude_self: bool = False
+
+    def text(self, sid: str, user: str | None, max_bytes: int) -> str:
+        """The JSON text to publish. ``user`` in it is Hornet's word, never the client's.
+
+        Raises:
+            PeerError: ``BAD_MESSAGE``: longer than ``max_bytes``, or what JSON can't carry.
+        """
+        body: dict[str, Any] = {**self.message, "type": self.type}
+        body.pop("user", None)
+        if user is not None:
+            body["user"] = user
+        if self.exclude_self:
+            body["except"] = sid
+        try:
+            text = dump_json(body)
+            size = len(text.encode())
+        except (ValueError, TypeError):
+            raise _bad("the message is not JSON that can be sent on") from None
+        if size > max_bytes:
+            raise _bad(f"the message is longer than {max_bytes} bytes")
+        return text
+
+
+def parse_client_publish(shown: object) -> ClientPublish:
+    """The argument of ``hornet:publish``: ``{"channel", "type", "message"?, "exclude_self"?}``.
+
+    Raises:
+        PeerError: ``BAD_CHANNEL`` or ``BAD_MESSAGE``; the detail says what is wrong.
+    """
+    if not isinstance(shown, Mapping):
+        raise _bad("the argument is no object with 'channel' and 'type'")
+    channel = check_channel(shown.get("channel"))
+    kind = shown.get("type")
+    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_TYPE_CHARS:
+        raise _bad(f"'type' is no text of 1 to {MAX_TYPE_CHARS} characters")
+    if kind in HORNETS_TYPES:
+        raise _bad(f"type '{kind}' is Hornet's own")
+    message = shown.get("message")
+    if message is None:
+        message = {}
+    if not isinstance(message, Mapping) or not all(isinstance(name, str) for name in message):
+        raise _bad("'message' is no object")
+    if any(name in message for name in ADDRESSES):
+        raise _bad("clients can't choose receivers by 'only' or 'except'")
+    exclude_self = shown.get("exclude_self", False)
+    if not isinstance(exclude_self, bool):
+        raise _bad("'exclude_self' is neither true nor false")
+    return ClientPublish(channel, kind, message, exclude_self)
+
+
+def _bad(detail: str) -> PeerError:
+    return PeerError(BAD_MESSAGE, detail)

@@ -1,0 +1,72 @@
+"""Whatever a client sends as an event: documented codes come out, and the node serves the others on."""
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hornet.flows.settings import ChannelSettings, LimitSettings
+from tests.flows.client import Client
+from tests.flows.conftest import Running, StartNode
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "socketio.md"
+
+ROUNDS = 600
+
+TEXTS = ("", "a", "hornet", "private-a", "*", "%3A", "\ud800", "\x00", "x" * 600, "é" * 300)
+JSON_TEXTS = ('{"id":"7"}', '{"id":', "[]")
+OBJECTS: tuple[Any, ...] = (
+    *({}, {"a": "b"}, {"a": "*"}, {"": ""}, {"a": {"b": "c"}}, {"only": "a"}, {"type": 7}),
+    {str(number): "x" for number in range(40)},
+)
+OTHERS: tuple[Any, ...] = (None, True, False, 0, -1, 7, 1.5, 10**400, [], ["a"], [[]], [None] * 50)
+VALUES: tuple[Any, ...] = (*TEXTS, *JSON_TEXTS, *OBJECTS, *OTHERS)
+FIELDS = ("channel", "pattern", "subset", "token", "signature", "presence", "type", "message", "name", "data")
+OWN_EVENTS = ("hornet:subscribe", "hornet:unsubscribe", "hornet:publish", "hornet:presence", "hornet:command")
+EVENTS = (*OWN_EVENTS, "message", "hornet:x", "")
+
+
+def documented_codes() -> set[str]:
+    return set(re.findall(r"`([A-Z][A-Z_]+)`", REFERENCE.read_text()))
+
+
+def arguments(chance: random.Random, prefix: str) -> list[Any]:
+    values = (*VALUES, f"{prefix}in", f"private-{prefix}", f"{prefix}public")
+    if chance.random() < 0.2:
+        return [chance.choice(values) for _ in range(chance.randrange(3))]
+    fields = chance.sample(FIELDS, chance.randrange(1, 6))
+    return [{field: chance.choice(values) for field in fields}]
+
+
+@pytest.fixture
+async def node(start_node: StartNode, prefix: str) -> Running:
+    channels = ChannelSettings(
+        public_channels=(f"{prefix}public*",), channel_secrets=("secret",), public_patterns=True
+    )
+    return await start_node(channels=channels, limits=LimitSettings(max_event_rate=1e6))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_only_documented_codes_come_out(node: Running, prefix: str, seed: int) -> None:
+    chance = random.Random(seed)
+    witness = await node.connect_with_token(f"{prefix}in")
+    client = await node.connect_with_token(f"{prefix}in", publish=["*"])
+    codes: set[str] = set()
+    for _ in range(ROUNDS):
+        event = chance.choice(EVENTS)
+        answer = await client.ask(event, *arguments(chance, prefix))
+        if answer is not None and "error" in answer:
+            codes.add(answer["error"]["code"])
+    assert codes
+    assert codes <= documented_codes()
+    await _still_served(node, witness, prefix)
+
+
+async def _still_served(node: Running, witness: Client, prefix: str) -> None:
+    sender = await node.connect_with_token(f"{prefix}out", publish=["*"])
+    sent = {"channel": f"{prefix}in", "type": "the end"}
+    assert await sender.ask("hornet:publish", sent) == {"ok": True}
+    while (await witness.message())["type"] != "the end":
+        pass
