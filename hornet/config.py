@@ -23,7 +23,8 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings
+from hornet.flows.authenticators.settings import AuthenticationSettings, BackendSettings
+from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings, UserSettings
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 
@@ -62,6 +63,9 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
+    backend: BackendSettings = field(default_factory=BackendSettings)
+    users: UserSettings = field(default_factory=UserSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -71,6 +75,10 @@ class Config:
     def __post_init__(self) -> None:
         for one in options():
             _check(one, getattr(getattr(self, one.section), one.field))
+        if not self.engine.trusted_proxies:
+            for name in ("user_header", "attribute_headers"):
+                if getattr(self.authentication, name):
+                    raise ValueError(f"{name} needs trusted_proxies: from anyone else headers are ignored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +272,12 @@ _KINDS = {
     tuple[str, ...]: "a list of text",
 }
 
-_MAY_BE_ZERO = {"port": "a free one", "drain_window_s": "all at once", "api_rate": "no limit"}
+_MAY_BE_ZERO = {
+    "port": "a free one",
+    "drain_window_s": "all at once",
+    "api_rate": "no limit",
+    "user_grace_s": "gone at once",
+}
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")

@@ -28,6 +28,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.messages = self._counter("hornet_messages", "Messages heard from backends and accepted")
         self.deliveries = self._counter("hornet_deliveries", "Messages queued for a session")
+        self.notifications = self._counter("hornet_notifications", "Notifications heard and accepted")
         self.dropped = self._counter("hornet_messages_dropped", "Publishes dropped as malformed", "reason")
         self.admitted = self._counter("hornet_admissions", "Valid credentials shown by clients")
         self.client_messages = self._counter("hornet_client_messages", "Messages published by clients")

@@ -19,7 +19,7 @@ from hornet.core.errors import RedisUnavailable
 MAX_BATCH = 256
 """Commands in one round trip; more wait for the next, so that no answer waits for thousands of others."""
 
-PAUSE_S = 0.005
+PAUSE_S = 0.01
 """Time between two round trips while many ask: the fixed cost of one is then shared by more commands. A
 command that comes alone does not wait."""
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from redis.asyncio import RedisCluster
 
@@ -33,7 +33,7 @@ MAX_RETRY_S = 5.0
 
 
 class EventPublisher:
-    """Publishes ``{"token","channel"}`` on ``hornet:events:connect`` and ``:disconnect``.
+    """Publishes ``{"token","channel"}`` on ``hornet:events:connect`` and ``:disconnect``, and other events.
 
     Telling never waits: :meth:`run` sends in the background, several in one round trip. While Redis is
     away events wait; past ``MAX_WAITING`` the oldest are dropped and counted in ``dropped``.
@@ -52,6 +52,14 @@ class EventPublisher:
     def tell_disconnect(self, token: str, channels: Iterable[str]) -> None:
         self._tell(EVENTS_DISCONNECT, token, channels)
 
+    def tell(self, topic: str, body: Mapping[str, object]) -> None:
+        """Publish another event, in its order among all the others.
+
+        Raises:
+            ValueError: the body holds what JSON can't carry.
+        """
+        self._queue(topic, dump_json(body))
+
     async def run(self) -> None:
         """Send what is told, until cancelled."""
         while True:
@@ -66,11 +74,14 @@ class EventPublisher:
                 while self._waiting or self._sending.locked():
                     await self._send_batch()
         except (RedisUnavailable, TimeoutError):
-            log.warning("Stopped with %d connect/disconnect events unsent", len(self._waiting))
+            log.warning("Stopped with %d events unsent", len(self._waiting))
 
     def _tell(self, topic: str, token: str, channels: Iterable[str]) -> None:
         for channel in channels:
-            self._waiting.append((topic, dump_json({"token": token, "channel": channel})))
+            self._queue(topic, dump_json({"token": token, "channel": channel}))
+
+    def _queue(self, topic: str, text: str) -> None:
+        self._waiting.append((topic, text))
         self._drop_oldest()
         self._work.set()
 

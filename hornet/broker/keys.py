@@ -6,6 +6,8 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:token:<token>``    SET      the channels of a one-time token; expires (120 s by default)
 ``{hornet:token:<token>}:grant``
                             string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
+``hornet:user-session:<user>``
+                            string   the session id that proves to be this user; expires if so set
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
 ``hornet:node:<id>:presence``
@@ -15,15 +17,27 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:presence:<channel>``
                             pub/sub  the changes of that HASH, for the nodes
 ``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
+``{hornet:users}``          ZSET     the users that are online; +inf, or when they are gone, in ms
+``{hornet:users}:epoch``    string   when these data began, in ms; another one tells that Redis lost them
+``{hornet:users}:sessions:<user>``
+                            HASH     session id -> JSON ``{"node","address","since"}``
+``{hornet:users}:node:<id>``HASH     session id -> user, of the sessions on that node
+``{hornet:users}:channels:<user>``
+                            SET      the channels to which the backend subscribed the user
+``{hornet:users}:subscribed:<channel>``
+                            SET      the same the other way round: those users
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
+``hornet:user:<user>``      pub/sub  commands about a user, to the nodes where it has a session
 ``hornet:events:connect``   pub/sub  Hornet tells: a client was subscribed to a channel
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
 ``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
 ``hornet:answer:<id>``      pub/sub  they answer the node with that id
 ``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
+``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone
+``hornet:events:session:*`` pub/sub  Hornet tells of each session, if it shall
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
 """
@@ -38,12 +52,26 @@ OWN_PREFIX = "hornet:"
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
 PRESENCE_PREFIX = "hornet:presence:"
+_USER = "hornet:user:"
 
-EVENTS_CONNECT = "hornet:events:connect"
-EVENTS_DISCONNECT = "hornet:events:disconnect"
+EVENTS = "hornet:events:"
+EVENTS_CONNECT = f"{EVENTS}connect"
+EVENTS_DISCONNECT = f"{EVENTS}disconnect"
+EVENTS_USER_ONLINE = f"{EVENTS}user:online"
+EVENTS_USER_SESSION = f"{EVENTS}user:session"
+EVENTS_USER_GONE = f"{EVENTS}user:gone"
+EVENTS_SESSION_OPENED = f"{EVENTS}session:opened"
+EVENTS_SESSION_CLOSED = f"{EVENTS}session:closed"
 NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
+EMITTERS_GLOB = "socket.io#/#*"
+"""Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
+USERS = "{hornet:users}"
+"""One hash tag for all that concerns users: a script that moves a user from one state to the next uses
+several keys, which a Cluster must have in one slot."""
+
+USERS_EPOCH = f"{USERS}:epoch"
 
 
 def token_key(token: str) -> str:
@@ -61,6 +89,10 @@ def grant_key(token: str) -> str:
 def may_have_grant(token: str) -> bool:
     """False for a token with a brace: no connector makes them, and a Cluster would find another slot."""
     return "{" not in token and "}" not in token
+
+
+def user_session_key(user: str) -> str:
+    return f"hornet:user-session:{user}"
 
 
 def claim_key(node: str) -> str:
@@ -89,6 +121,32 @@ def answer_topic(node: str) -> str:
 
 def idempotency_key(digest: str) -> str:
     return f"hornet:idempotency:{digest}"
+
+
+def user_sessions_key(user: str) -> str:
+    return f"{USERS}:sessions:{user}"
+
+
+def node_sessions_key(node: str) -> str:
+    return f"{USERS}:node:{node}"
+
+
+def user_channels_key(user: str) -> str:
+    return f"{USERS}:channels:{user}"
+
+
+def channel_users_key(channel: str) -> str:
+    return f"{USERS}:subscribed:{channel}"
+
+
+def user_topic(user: str) -> str:
+    """The pub/sub channel of commands about ``user``."""
+    return _USER + user
+
+
+def user_of(topic: str) -> str | None:
+    """The inverse of :func:`user_topic`; None for a topic of another kind."""
+    return topic.removeprefix(_USER) if topic.startswith(_USER) else None
 
 
 def channel_topic(channel: str) -> str:

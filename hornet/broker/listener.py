@@ -102,10 +102,10 @@ class Listener:
         self._unsent: deque[tuple[bytes, str, _Confirmed]] = deque()
         self._sent: deque[_Confirmed] = deque()
         self._to_restore = 0
+        self._on_restored: list[Callable[[], None]] = []
         self._attempt = 0
         self._work = asyncio.Event()
         self._connected = asyncio.Event()
-        self._on_restored: list[Callable[[], object]] = []
         self.reconnections = 0
         """How many working connections were lost so far."""
 
@@ -114,12 +114,12 @@ class Listener:
         """True from when a connection has every topic that was wanted at its start, until it is lost."""
         return self._connected.is_set()
 
+    def on_restored(self, told: Callable[[], None]) -> None:
+        """Have ``told`` called whenever a lost connection was replaced. What came between was not heard."""
+        self._on_restored.append(told)
+
     async def wait_connected(self) -> None:
         await self._connected.wait()
-
-    def on_restored(self, act: Callable[[], object]) -> None:
-        """Have ``act`` called whenever all is subscribed again after a loss: what was published is missed."""
-        self._on_restored.append(act)
 
     @property
     def topics(self) -> int:
@@ -233,8 +233,8 @@ class Listener:
                 self.topics,
                 self.patterns,
             )
-            for act in self._on_restored:
-                act()
+            for told in self._on_restored:
+                told()
 
     def _lose_all(self) -> None:
         """With the connection go its subscriptions: none is confirmed until it is on the next one."""

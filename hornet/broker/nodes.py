@@ -76,13 +76,22 @@ class Nodes:
         await self.beat()
 
     async def run(self) -> None:
-        """Leave heartbeats until cancelled."""
-        while True:
-            await asyncio.sleep(self._heartbeat_s)
-            try:
-                await self.beat()
-            except RedisUnavailable as error:
-                log.debug("No heartbeat: %s", error)  # the listener has said so, and tries again
+        """Leave heartbeats until cancelled. Cleaning up goes on beside them: it may take longer than one."""
+        cleaning: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await asyncio.sleep(self._heartbeat_s)
+                try:
+                    silent = await self._live()
+                except RedisUnavailable as error:
+                    log.debug("No heartbeat: %s", error)  # the listener has said so, and tries again
+                    continue
+                if silent and (cleaning is None or cleaning.done()):
+                    cleaning = asyncio.create_task(self._try_clean_up(silent), name="hornet-clean-up")
+        finally:
+            if cleaning is not None:
+                cleaning.cancel()
+                await asyncio.gather(cleaning, return_exceptions=True)
 
     async def beat(self) -> None:
         """One heartbeat, and what it shows to be necessary.
@@ -90,13 +99,17 @@ class Nodes:
         Raises:
             RedisUnavailable: not all of it was done; the next one does it.
         """
+        for node in await self._live():
+            await self._clean_up(node)
+
+    async def _live(self) -> list[str]:
+        """Say that this node lives; the nodes that did not for too long."""
         known, silent = await call(self._client.eval, _BEAT, 1, NODES, self.id, int(self._timeout_s * 1000))
         if self._was_seen and not known:
             log.warning("Redis has no trace of this node (it was taken for dead, or lost data): registering")
             await self._restore_all()
         self._was_seen = True
-        for node in silent:
-            await self._clean_up(node.decode())
+        return [node.decode() for node in silent]
 
     async def living(self) -> list[str]:
         """The ids of the nodes whose heartbeat is recent, this one included, in no order.
@@ -125,6 +138,13 @@ class Nodes:
             # Not seen: the next heartbeat must find the entry missing, and try again.
             await call(self._client.zrem, NODES, self.id)
             raise
+
+    async def _try_clean_up(self, nodes: list[str]) -> None:
+        try:
+            for node in nodes:
+                await self._clean_up(node)
+        except RedisUnavailable as error:
+            log.warning("Could not clean up behind a node, it is tried again: %s", error)
 
     async def _clean_up(self, node: str) -> None:
         if not await call(self._client.set, claim_key(node), self.id, nx=True, ex=CLAIM_S):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from hornet.broker.batches import Batches
+from hornet.broker.calls import Calls
 from hornet.broker.client import Client, call
 from hornet.broker.keys import grant_key, may_have_grant, token_key
 from hornet.core.credentials import Credentials
@@ -45,7 +45,7 @@ class TokenStore:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._batches = Batches(client)
+        self._takes = Calls(client, _TAKE)
 
     async def create(self, token: str, grant: Grant, ttl_s: int) -> None:
         """Make ``token`` give ``grant`` to one client within ``ttl_s``.
@@ -66,10 +66,7 @@ class TokenStore:
                 ``INVALID_TOKEN`` for one that carries what is no grant.
             RedisUnavailable: not known whether the token was consumed.
         """
-        keys = _keys(credentials.token)
-        verdict, *carried = await self._batches.execute(
-            "EVAL", _TAKE, len(keys), *keys, *credentials.channels
-        )
+        verdict, *carried = await self._takes.make(_keys(credentials.token), credentials.channels)
         if verdict != b"TAKEN":
             raise RefusedCredentials(verdict.decode(), "refused by Redis")
         if not carried[0]:

@@ -9,6 +9,8 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError, TimeoutError
 
+from hornet.broker import orders
+from hornet.broker.orders import User
 from hornet.connector import commands
 from hornet.connector.http import is_http
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
@@ -75,10 +77,48 @@ class AsyncConnector:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
         return int(await self.redis.execute_command(*commands.disconnect_command(tokens)))
 
-    async def subscribe(self) -> AsyncIterator[commands.Event]:
+    async def set_user_session(self, user: User, session_id: str, ttl: int | None = None) -> None:
+        """See :meth:`hornet.connector.Connector.set_user_session`."""
+        await self._execute(orders.set_user_session_command(user, session_id, ttl))
+
+    async def remove_user_session(self, user: User) -> bool:
+        """See :meth:`hornet.connector.Connector.remove_user_session`."""
+        return bool(await self._execute(orders.remove_user_session_command(user)))
+
+    async def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
+        """See :meth:`hornet.connector.Connector.notify`."""
+        return sum(
+            [int(await self._execute(command)) for command in orders.notify_commands(users, event, payload)]
+        )
+
+    async def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
+        """See :meth:`hornet.connector.Connector.subscribe_user`."""
+        return int(await self._execute(orders.subscribe_command(user, channels)))
+
+    async def unsubscribe_user(self, user: User, channels: str | Iterable[str] | None = None) -> int:
+        """See :meth:`hornet.connector.Connector.unsubscribe_user`."""
+        if channels is None:
+            channels = await self.user_channels(user)
+        return int(await self._execute(orders.unsubscribe_command(user, channels))) if channels else 0
+
+    async def user_channels(self, user: User) -> list[str]:
+        """See :meth:`hornet.connector.Connector.user_channels`."""
+        return commands.texts(await self._execute(orders.channels_command(user)))
+
+    async def is_online(self, user: User) -> bool:
+        """See :meth:`hornet.connector.Connector.is_online`."""
+        return await self._execute(orders.online_command(user)) is not None
+
+    async def disconnect_user(self, users: User | Iterable[User]) -> int:
+        """See :meth:`hornet.connector.Connector.disconnect_user`."""
+        return sum([int(await self._execute(command)) for command in orders.disconnect_user_commands(users)])
+
+    async def subscribe(
+        self, events: str | Iterable[str] = commands.CLASSIC_EVENTS
+    ) -> AsyncIterator[commands.Event]:
         """See :meth:`hornet.connector.Connector.subscribe`."""
         async with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(*commands.EVENT_TOPICS)
+            await pubsub.subscribe(*commands.event_topics(events))
             while True:
                 try:
                     item = await pubsub.get_message(timeout=commands.POLL_S)
@@ -95,6 +135,9 @@ class AsyncConnector:
                 event = commands.parse_event(item["channel"], item["data"])
                 if event is not None:
                     yield event
+
+    async def _execute(self, command: commands.Command) -> Any:
+        return await self.redis.execute_command(*command)
 
     async def close(self) -> None:
         """Close the connections, unless the client was handed in."""

@@ -8,8 +8,7 @@ from typing import Any
 
 from hornet.broker.keys import (
     CONTROL_TOPIC,
-    EVENTS_CONNECT,
-    EVENTS_DISCONNECT,
+    EVENTS,
     channel_topic,
     grant_key,
     token_key,
@@ -26,7 +25,17 @@ Command = tuple[str, ...]
 Event = tuple[str, dict[str, Any]]
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
-EVENT_TOPICS = {EVENTS_CONNECT: "connect", EVENTS_DISCONNECT: "disconnect"}
+CLASSIC_EVENTS = ("connect", "disconnect")
+EVENT_FIELDS = {
+    "connect": ("token", "channel"),
+    "disconnect": ("token", "channel"),
+    "user:online": ("user", "session", "node"),
+    "user:session": ("user", "session", "node"),
+    "user:gone": ("user",),
+    "session:opened": ("session", "node", "address"),
+    "session:closed": ("session", "node", "reason"),
+}
+"""What Hornet tells backends, and the texts that each of these events has at least."""
 
 POLL_S = 5.0
 """How long one wait for an event lasts. redis-py's ``listen()`` would end a silent subscription with an error
@@ -102,23 +111,39 @@ def disconnect_command(tokens: str | Iterable[str]) -> Command:
     return ("PUBLISH", CONTROL_TOPIC, dump_json({"type": "disconnect_tokens", "tokens": listed}))
 
 
+def event_topics(events: str | Iterable[str]) -> list[str]:
+    """The topics of these events.
+
+    Raises:
+        ValueError: no event, or one that Hornet does not tell.
+    """
+    names = [events] if isinstance(events, str) else list(events)
+    if not names or not EVENT_FIELDS.keys() >= set(names):
+        raise ValueError(f"events are some of {', '.join(EVENT_FIELDS)}")
+    return [EVENTS + name for name in names]
+
+
 def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
-    """("connect" or "disconnect", ``{"token", "channel"}``) from what Hornet publishes.
+    """The name of an event, and what it says, from what Hornet publishes.
 
     Whoever may publish in Redis may publish on these topics too, and one wrong byte there must not end a
     backend's loop: what is no event is logged and None.
     """
     try:
-        name = EVENT_TOPICS[topic.decode() if isinstance(topic, bytes) else topic]
+        name = (topic.decode() if isinstance(topic, bytes) else topic).removeprefix(EVENTS)
+        fields = EVENT_FIELDS[name]
         event = parse_json(payload)
     except (ValueError, KeyError):
         event = None
-    if not isinstance(event, dict) or not all(
-        isinstance(event.get(key), str) for key in ("token", "channel")
-    ):
+    if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in fields):
         log.warning("Skipped what is no event of Hornet's on %r", topic)
         return None
     return name, event
+
+
+def texts(found: Iterable[bytes | str]) -> list[str]:
+    """An answer of Redis as text, sorted; some clients decode it, some do not."""
+    return sorted(one.decode() if isinstance(one, bytes) else one for one in found)
 
 
 def _names(channels: str | Iterable[str]) -> list[str]:

@@ -40,7 +40,7 @@ class HttpConnector(Connector):
         publish: str | Iterable[str] = (),
     ) -> str:
         grant = commands.make_grant(channels, user, info, publish)
-        answer = self._ask(api.token_request(grant, self.ttl if ttl is None else ttl))
+        answer = self._call_api(api.token_request(grant, self.ttl if ttl is None else ttl))
         return str(answer["token"])
 
     def publish(
@@ -50,20 +50,41 @@ class HttpConnector(Connector):
         message: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> int:
-        return api.heard(self._ask(api.publish_request(channels, type, message, options or {})))
+        return api.heard(self._call_api(api.publish_request(channels, type, message, options or {})))
 
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
-        return int(self._ask(api.disconnect_request(tokens))["nodes"])
+        return int(self._call_api(api.disconnect_request(tokens))["nodes"])
 
-    def subscribe(self) -> Iterator[commands.Event]:
+    def notify(self, users: api.User | Iterable[api.User], event: str, payload: Any = None) -> int:
+        return int((self._call_api(api.notify_request(users, event, payload)))["nodes"])
+
+    def subscribe_user(self, user: api.User, channels: str | Iterable[str]) -> int:
+        return int((self._call_api(api.subscribe_request(user, channels)))["changed"])
+
+    def unsubscribe_user(self, user: api.User, channels: str | Iterable[str] | None = None) -> int:
+        return int((self._call_api(api.unsubscribe_request(user, channels)))["changed"])
+
+    def user_channels(self, user: api.User) -> list[str]:
+        return list((self._call_api(api.user_request(user)))["channels"])
+
+    def is_online(self, user: api.User) -> bool:
+        return bool((self._call_api(api.user_request(user)))["online"])
+
+    def disconnect_user(self, users: api.User | Iterable[api.User]) -> int:
+        return int((self._call_api(api.disconnect_user_request(users)))["nodes"])
+
+    def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
+
+    def _execute(self, command: commands.Command) -> Any:
+        raise NotImplementedError(api.NO_USERS)
 
     def close(self) -> None:
         """Close the connections of all threads."""
         while self._open:
             self._open.pop().close()
 
-    def _ask(self, request: api.ApiRequest) -> dict[str, Any]:
+    def _call_api(self, request: api.ApiRequest) -> dict[str, Any]:
         """Raises:
         ApiError: Hornet refused the request.
         ApiUnavailable: it was not reached, or did not answer.
@@ -91,7 +112,7 @@ class HttpConnector(Connector):
 
     def _exchange(self, connection: http.client.HTTPConnection, request: api.ApiRequest) -> tuple[int, bytes]:
         headers = {**self._address.headers, **request.headers}
-        connection.request("POST", self._address.prefix + request.path, request.body, headers)
+        connection.request(request.method, self._address.prefix + request.path, request.body, headers)
         response = connection.getresponse()
         return response.status, response.read()
 

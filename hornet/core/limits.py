@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sized
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from hornet.core.errors import PeerError
@@ -107,6 +108,7 @@ class Addresses:
                 self._peers[name] = peer
 
 
+@lru_cache(maxsize=1024)
 def counted_as(address: str) -> str | None:
     """What an address counts as: itself, its /64 network, or None for one that is not counted."""
     try:

@@ -17,6 +17,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from hornet.core.addresses import UNIX, client_address, parse_networks
+from hornet.core.forwarded import HOPS
 from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS, OverLimit
 from hornet.core.origins import is_allowed
 from hornet.engine.errors import (
@@ -70,6 +71,8 @@ class Endpoint:
         self._server = server
         self._advised: dict[str, float] = {}
         self._trusted = parse_networks(server.settings.trusted_proxies)
+        self._forwarded = server.settings.forwarded_header.lower()
+        self._hops = HOPS[server.settings.forwarded_header]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
@@ -123,7 +126,7 @@ class Endpoint:
         if request.method == "OPTIONS":
             return web.Response(status=204)
         text = request.rel_url.raw_query_string
-        query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
+        query = _parse_query(text)
         transport = query.get("transport", [""])[0]
         if transport not in self._server.settings.transports:
             raise unknown_transport()
@@ -190,7 +193,7 @@ class Endpoint:
         if not self._server.is_accepting:
             return None
         try:
-            query = _parse_query(text) if len(text) > COMMON_QUERY_CHARS else _parse_common_query(text)
+            query = _parse_query(text)
             if query.get("transport") != ["websocket"] or "sid" in query or "j" in query:
                 return None
             protocol, kind = _parse_version(query)
@@ -257,20 +260,26 @@ class Endpoint:
         peer = peername[0] if isinstance(peername, tuple) else UNIX
         if not self._trusted:
             return peer, peer
-        forwarded = headers.get("x-forwarded-for", "")
-        return client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted), peer
+        return client_address(peer, self._hops(headers.get(self._forwarded, "")), self._trusted), peer
 
 
 def _parse_query(text: str) -> Query:
-    """The fields of a query string.
+    """The fields of a query string; those of a common one are shared, and must not be changed.
 
     Raises:
         Refusal: there are more than ``MAX_QUERY_FIELDS``.
     """
+    return _parse_common_query(text) if len(text) <= COMMON_QUERY_CHARS else _parse_any_query(text)
+
+
+def _parse_any_query(text: str) -> Query:
     try:
         return parse_qs(text, True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         raise bad_request("too many query fields") from None
+
+
+_parse_common_query = lru_cache(maxsize=64)(_parse_any_query)
 
 
 def _parse_version(query: Query) -> tuple[int, int]:
@@ -288,9 +297,6 @@ def _parse_version(query: Query) -> tuple[int, int]:
     if query.get("parser") == ["msgpack"]:
         kind |= MSGPACK
     return protocol, kind
-
-
-_parse_common_query = lru_cache(maxsize=64)(_parse_query)
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:

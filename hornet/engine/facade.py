@@ -19,6 +19,7 @@ from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
 from hornet.engine.socketio_server import SocketIoServer
+from hornet.engine.sockets import find_send_each
 from hornet.engine.types import Hooks, Reason
 
 STOP_TIMEOUT_S = 2.0
@@ -38,7 +39,9 @@ class Engine:
         *,
         redis_url: str | None = None,
         redis_options: Mapping[str, object] | None = None,
+        alias: Callable[[str], str] | None = None,
     ) -> None:
+        """``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
         self.settings = settings
         self.counts = Counts()
         self._registry = (
@@ -46,7 +49,10 @@ class Engine:
             if redis_url is None
             else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
         )
-        self._fanout = self._registry.fanout = FanOut(self.counts)
+        self._registry.alias = alias
+        self._fanout = self._registry.fanout = FanOut(
+            self.counts, find_send_each() if settings.compiled else None
+        )
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self._collector = Collector()
@@ -184,6 +190,17 @@ class Engine:
         message.check(session.kind)
         self._fanout.to_session(session, message)
 
+    def emit(self, sids: Collection[str], event: str, *args: object) -> int:
+        """Queue one event for several sessions, behind what they were sent before; returns how many are here.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(0)
+        found = [session for sid in sids if (session := self._table.get(sid)) is not None]
+        return self._fanout.to_sessions(found, message)
+
     def tell(self, sid: str, message: Outgoing) -> None:
         """Queue one message for one session, in the form it wants.
 
@@ -194,6 +211,19 @@ class Engine:
             if self._told is None or self._told[0] is not message:
                 self._told = message, PreparedMessage(message)
             self._fanout.to_session(session, self._told[1])
+
+    def send_room(self, room: str, event: str, *args: object) -> int:
+        """Queue one event for the members of a room, encoded once; returns how many they are.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(0)
+        count = self._fanout.to_room(self._table.room(room), message)
+        self.counts.messages += 1
+        self.counts.deliveries += count
+        return count
 
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()

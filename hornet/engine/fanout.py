@@ -1,4 +1,4 @@
-"""From one message to every recipient's transport: encoded once, joined for each socket, a slice at a time.
+"""From one message to every recipient's socket: encoded once, joined for each socket, a slice at a time.
 
 What is sent within one turn of the event loop is *held*, then becomes for each recipient one write of
 joined frames. Recipients of the same messages share the joined bytes (a ``Plan``). A system call costs
@@ -7,27 +7,34 @@ some 5 µs, and all else here a fraction of one, so joining is what makes a burs
 **Order.** A socket gets its messages in the order of the calls, over all rooms. Messages for a socket
 with older ones on their way wait until those are written.
 
-**Slices.** Recipients that wait to be written to are taken ``SLICE`` at a time, with a turn of the loop
-between, so that pings, polls and other connections go on. What is sent meanwhile is held and joined to
-the next round: under load rounds get longer writes, not more of them. Only a message for few recipients,
-none of whom has anything on its way, passes at once.
+**Slices.** Recipients are written to ``SLICE`` at a time, with a turn of the loop between, so that pings,
+polls and other connections go on. Further messages for the same room get on the round that is under way
+(``rounds``); anything else is held until it is over. So under load writes get longer, not more. Only a
+message for few recipients, none of whom has anything on its way, passes at once.
 
-**Membership** is that of the moment of the call: a room that changes while a message for it is held
-freezes the recipients first.
+**Membership** is that of the moment of the call: a room that changes while a message for it is held, or
+under way, freezes the recipients first.
+
+**Sockets.** A plain socket whose transport has nothing left to write is written to by the compiled loop
+(``sockets``), where there is one; all others, and what such a socket does not take, through the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from hornet.engine.counts import Counts
 from hornet.engine.prepared import Plan, Prepared
 from hornet.engine.rooms import Room
+from hornet.engine.rounds import Round
 from hornet.engine.session import Session
+from hornet.engine.sockets import SendEach
 
 SLICE = 256
-"""Sockets written to in one turn: some 1.5 ms of system calls. Larger slices are no cheaper."""
+"""Sockets written to in one turn: some 2 ms of system calls. Larger slices are no cheaper, and a message that
+comes meanwhile waits for the end of one before it can get on."""
 
 FEW = 16
 """A message for as many recipients may pass a larger fan-out."""
@@ -52,43 +59,46 @@ class Run:
 
     def is_for(self, session: Session) -> bool:
         """Whether the session is among the recipients; asked rarely, so no set is kept for it."""
-        if self.room is None:
-            if not isinstance(self.targets, frozenset):
-                self.targets = frozenset(self.targets)
-            return session in self.targets
-        members = self.room.members
-        return any(members.get(sid) is session for sid in session.sids())
+        if self.room is not None:
+            return self.room.has(session)
+        if not isinstance(self.targets, frozenset):
+            self.targets = frozenset(self.targets)
+        return session in self.targets
 
 
 class FanOut:
     """All that is on its way to the sessions of one node."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counts, send_each: SendEach | None = None) -> None:
         self._counts = counts
+        self._send_each = send_each
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._number = 0
         self._held: list[Run] = []
         self._singles: dict[Session, list[tuple[int, Prepared]]] = {}
+        # What is being written: a round, or, where runs are mixed, each recipient's own plan.
+        self._round: Round | None = None
         self._waiting: dict[Session, Plan] = {}
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is on its way."""
-        return bool(self._held or self._singles or self._waiting)
+        return bool(self._held or self._singles or self._round or self._waiting)
 
     def to_room(self, room: Room, message: Prepared) -> int:
         """Queue a message for all members of a room; returns how many they are."""
         members = room.members
         size = len(members)
-        if size <= FEW and (self._waiting or self._held):
+        if room.round is not None:
+            room.round.add(message)
+        elif room.run is not None:
+            room.run.messages.append((self._next_number(), message))
+        elif size <= FEW and self.is_busy:
             self._few(tuple(members.values()), message)
         elif size:
-            run = room.run
-            if run is None:
-                run = room.run = Run(room, members.values())
-                self._held.append(run)
-            self._hold(run, message)
+            room.run = Run(room, members.values())
+            self._hold(room.run, message)
         return size
 
     def to_sessions(self, sessions: Collection[Session], message: Prepared) -> int:
@@ -96,14 +106,12 @@ class FanOut:
         if len(sessions) <= FEW:
             self._few(sessions, message)
         else:
-            run = Run(None, sessions)
-            self._held.append(run)
-            self._hold(run, message)
+            self._hold(Run(None, sessions), message)
         return len(sessions)
 
     def to_session(self, session: Session, message: Prepared) -> None:
         """Send a message to one session: now, unless something older is on its way to it."""
-        if self._held or self._waiting or self._singles:
+        if self.is_busy:
             self._few((session,), message)
         else:
             session.write_message(message)
@@ -112,30 +120,40 @@ class FanOut:
         """Write at once all that is on its way to one session; for before it is closed."""
         plan = self._waiting.pop(session, None)
         if plan is not None:
-            self._write_to(session, plan)
+            self._write((session,), plan)
+        elif self._round is not None and (owed := self._round.owes(session)):
+            self._write((session,), Plan(owed))
         messages = self._singles.pop(session, [])
         for run in self._held:
             if run.is_for(session):
                 messages = messages + run.messages
         if messages:
             messages.sort(key=lambda entry: entry[0])
-            self._write_to(session, Plan([message for _, message in messages]))
+            self._write((session,), Plan([message for _, message in messages]))
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
 
     def _hold(self, run: Run, message: Prepared) -> None:
-        self._number += 1
-        run.messages.append((self._number, message))
+        if self._round is not None:
+            self._round.freeze()
+        run.messages.append((self._next_number(), message))
+        self._held.append(run)
         self._schedule()
 
     def _few(self, sessions: Collection[Session], message: Prepared) -> None:
         """Join what may be joined within this turn, behind what each session has on its way."""
-        self._number += 1
+        number = self._next_number()
         singles = self._singles
         for session in sessions:
+            if self._round is not None and self._round.may_concern(session):
+                self._round.freeze()
             messages = singles.get(session)
             if messages is None:
-                singles[session] = [(self._number, message)]
+                singles[session] = [(number, message)]
             else:
-                messages.append((self._number, message))
+                messages.append((number, message))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -147,12 +165,15 @@ class FanOut:
 
     def _turn(self) -> None:
         self._scheduled = False
-        if self._waiting:
+        if self._round is not None or self._waiting:
             self._pass_singles()
         elif self._held or self._singles:
-            self._waiting = self._plan()
-        self._write(SLICE)
-        if self._waiting or self._held or self._singles:
+            self._start()
+        if self._round is not None:
+            self._go_round(self._round)
+        elif self._waiting:
+            self._write_waiting()
+        if self.is_busy:
             self._schedule()
 
     def _pass_singles(self) -> None:
@@ -161,61 +182,105 @@ class FanOut:
             return
         blocked: dict[Session, list[tuple[int, Prepared]]] = {}
         for session, messages in self._singles.items():
-            if session in self._waiting or any(run.is_for(session) for run in self._held):
+            if (
+                session in self._waiting
+                or (self._round is not None and self._round.owes(session))
+                or any(run.is_for(session) for run in self._held)
+            ):
                 blocked[session] = messages
             else:
-                self._write_to(session, Plan([message for _, message in messages]))
+                self._write((session,), Plan([message for _, message in messages]))
         self._singles = blocked
 
-    def _plan(self) -> dict[Session, Plan]:
-        """What each recipient of all that is held shall get."""
+    def _start(self) -> None:
+        """Begin to write all that is held."""
         held, self._held = self._held, []
         singles, self._singles = self._singles, {}
         for run in held:
             if run.room is not None:
                 run.room.run = None
         if len(held) == 1 and not singles:
-            return dict.fromkeys(held[0].targets, Plan([message for _, message in held[0].messages]))
+            run = held[0]
+            self._round = Round(run.room, run.targets, [message for _, message in run.messages])
+            return
         runs_of: dict[Session, int] = {}
         for number, run in enumerate(held):
             bit = 1 << number
             for session in run.targets:
                 runs_of[session] = runs_of.get(session, 0) | bit
         plans: dict[int, Plan] = {}
-        waiting: dict[Session, Plan] = {}
         for session, bits in runs_of.items():
             if session in singles:
                 continue
             plan = plans.get(bits)
             if plan is None:
                 plan = plans[bits] = _join(held, bits, [])
-            waiting[session] = plan
+            self._waiting[session] = plan
         for session, messages in singles.items():
-            waiting[session] = _join(held, runs_of.get(session, 0), messages)
-        return waiting
+            self._waiting[session] = _join(held, runs_of.get(session, 0), messages)
 
-    def _write(self, limit: int) -> None:
-        """Write to as many of those who wait. The loop that all the speed is about."""
-        waiting = self._waiting
-        take = waiting.popitem
-        count = size = 0
-        for _ in range(min(limit, len(waiting))):
+    def _go_round(self, turning: Round) -> None:
+        """Write to the next recipients of the round."""
+        left = SLICE
+        while left and not turning.is_over:
+            sessions, plan = turning.take(left)
+            left -= len(sessions)
+            self._write(sessions, plan)
+        if turning.is_over:
+            turning.freeze()
+            self._round = None
+
+    def _write_waiting(self) -> None:
+        """Write to the next of those who have plans of their own, those with the same plan together."""
+        take = self._waiting.popitem
+        sessions_of: dict[Plan, list[Session]] = {}
+        for _ in range(min(SLICE, len(self._waiting))):
             session, plan = take()
+            sessions = sessions_of.get(plan)
+            if sessions is None:
+                sessions_of[plan] = [session]
+            else:
+                sessions.append(session)
+        for plan, sessions in sessions_of.items():
+            self._write(sessions, plan)
+
+    def _write(self, sessions: Sequence[Session], plan: Plan) -> None:
+        """Write the same messages to each. The loop that all the speed is about.
+
+        The compiled loop gets the sockets that have nothing older on its way, by the kind of their sessions.
+        """
+        compiled = self._send_each is not None
+        direct: defaultdict[int, list[Session]] = defaultdict(list)
+        for session in sessions:
             ws = session.ws
             if ws is None:
                 session.enqueue_plan(plan)
+            elif compiled and session.socket >= 0 and not (ws.get_write_buffer_size() or ws.is_closing()):
+                direct[session.kind].append(session)
             else:
                 kind = session.kind
                 data = plan.frames[kind] or plan.make_frames(kind)
                 ws.write(data)
-                count += 1
-                size += len(data)
-        self._counts.writes += count
-        self._counts.bytes_out += size
+                self._counts.writes += 1
+                self._counts.bytes_out += len(data)
+        for kind, those in direct.items():
+            data = plan.frames[kind] or plan.make_frames(kind)
+            if data:  # else none of it could be encoded
+                self._write_directly(those, data)
 
-    def _write_to(self, session: Session, plan: Plan) -> None:
-        self._waiting[session] = plan
-        self._write(1)
+    def _write_directly(self, sessions: list[Session], data: bytes) -> None:
+        """Write past the transports; what a socket does not take, its transport does: bounds, errors and all.
+
+        Their file numbers are good: whatever ends a connection does so in a later turn of the loop, and ends
+        the session's ``ws`` first.
+        """
+        assert self._send_each is not None
+        for index, sent in self._send_each([session.socket for session in sessions], data):
+            ws = sessions[index].ws
+            if ws is not None:
+                ws.write(data[sent:])
+        self._counts.writes += len(sessions)
+        self._counts.bytes_out += len(sessions) * len(data)
 
 
 def _join(held: list[Run], bits: int, singles: list[tuple[int, Prepared]]) -> Plan:

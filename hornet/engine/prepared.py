@@ -95,6 +95,10 @@ class Prepared:
         """
         self.frames(kind)
 
+    def drop(self, kind: int) -> None:
+        """Let the message be nothing for this kind, which it can't be encoded for."""
+        self._frames[kind], self._packets[kind & ~DEFLATED] = b"", []
+
     def _dump_frames(self, kind: int) -> bytes:
         if kind & VERSION_3 and not kind & MSGPACK:
             # Text is the same in both versions: share the frame if there is no binary in it.
@@ -178,6 +182,7 @@ class Plan:
                 message.frames(kind)
             except (ValueError, TypeError, OverflowError, RecursionError):
                 log.exception("A message can't be encoded and is dropped")
+                message.drop(kind)
             else:
                 sound.append(message)
         return sound

@@ -9,22 +9,31 @@ from hornet.engine.session import Session
 
 if TYPE_CHECKING:
     from hornet.engine.fanout import Run
+    from hornet.engine.rounds import Round
 
 
 class Room:
     """The members of one room, by their id."""
 
-    __slots__ = ("members", "run")
+    __slots__ = ("members", "round", "run")
 
     def __init__(self) -> None:
         self.members: dict[str, Session] = {}
         self.run: Run | None = None
         """The fan-out that still has to look at the members; it must be told before they change."""
+        self.round: Round | None = None
+        """The fan-out under way that further messages for these members may join."""
+
+    def has(self, session: Session) -> bool:
+        """Whether the session is a member."""
+        return any(self.members.get(sid) is session for sid in session.sids())
 
     def freeze(self) -> None:
-        """Let the fan-out that waits keep the members of this moment."""
+        """Let the fan-out that waits, or is under way, keep the members of this moment."""
         if self.run is not None:
             self.run.freeze()
+        if self.round is not None:
+            self.round.freeze()
 
 
 _NOBODY = Room()

@@ -17,6 +17,7 @@ from hornet.engine.errors import Malformed
 from hornet.engine.payloads import Packet
 from hornet.engine.prepared import Plan, Prepared, dump_frame
 from hornet.engine.settings import EngineSettings
+from hornet.engine.sockets import NO_SOCKET, plain_socket
 from hornet.engine.states import MOVES, State, Step, is_open
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wheel import Wheel
@@ -85,6 +86,7 @@ class Session:
         "queue",
         "queued_bytes",
         "sid",
+        "socket",
         "state",
         "stored",
         "worker",
@@ -99,6 +101,8 @@ class Session:
         self.state = State.POLLING
         self.ws: asyncio.Transport | None = None
         """The transport that frames are written to; None while polling, upgrading or closing."""
+        self.socket = NO_SOCKET
+        """The file number of the socket below ``ws``, where the fan-out may send past the transport."""
         self.link: WebSocketLink | None = None
         self.queue: list[Packet] = []
         self.queued_bytes = 0
@@ -294,7 +298,7 @@ class Session:
     def open_websocket(self, link: WebSocketLink, transport: asyncio.Transport) -> None:
         """Send over ``transport`` from now on, starting with what is queued."""
         self.state = State.WEBSOCKET
-        self.link, self.ws = link, transport
+        self.link, self.ws, self.socket = link, transport, plain_socket(transport)
         if self.queue:
             transport.write(self.take_frames())
 
@@ -364,7 +368,7 @@ class Session:
     def _end(self, reason: Reason, code: int) -> None:
         link = self.link
         self.move(Step.ENDED)
-        self.ws = None
+        self.ws, self.socket = None, NO_SOCKET
         self.host.wheel.cancel(self)
         self.wake()
         if link is not None:

@@ -59,7 +59,7 @@ class SessionHooks:
             return
         session.move(Step.GONE)
         self._subscriptions.leave_all(session)
-        self._users.depart(session)
         self._admission.end(session)
         log.info("Session %s closed: %s", sid, reason)
         self._signals.session_closed.send(session, reason)
+        self._users.depart(session)

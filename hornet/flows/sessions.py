@@ -18,7 +18,8 @@ class Session:
     """One connected client.
 
     ``tokens`` has the channels that each of its tokens opened; ``channels`` all that it holds, and for
-    whose sake. ``user`` is None for a guest. ``publish`` are the channels it may publish on; ``*`` in one
+    whose sake. ``failures`` are its failed attempts since the last good one, of the ways that count them.
+    ``user`` is None for a guest. ``publish`` are the channels it may publish on; ``*`` in one
     stands for any run of characters.
     """
 
@@ -28,7 +29,7 @@ class Session:
     state: State = State.NEW
     tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
     channels: dict[str, By] = field(default_factory=dict)
-    attempting: str | None = None
+    failures: int = 0
     user: str | None = None
     info: Any = None
     attributes: Mapping[str, str] | None = None
@@ -47,6 +48,8 @@ class Sessions:
         self._by_sid: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
         self._by_user: dict[str, dict[str, Session]] = {}
+        self.with_user = 0
+        """How many sessions have a user."""
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -64,14 +67,22 @@ class Sessions:
         """Forget a session and its tokens; None when it is unknown. Its user is the users' business."""
         session = self._by_sid.pop(sid, None)
         if session is not None:
-            for token in session.tokens:
-                self._by_token.pop(token, None)
+            self._unlist_tokens(session)
         return session
+
+    def forget_tokens(self, session: Session) -> None:
+        """The session has nothing to do any more with the tokens that it showed."""
+        self._unlist_tokens(session)
+        session.tokens.clear()
 
     def grant(self, session: Session, token: str, channels: tuple[str, ...]) -> None:
         """Remember that ``token`` opened ``channels`` for this session. A token is one session's only."""
         session.tokens[token] = channels
         self._by_token[token] = session
+
+    def _unlist_tokens(self, session: Session) -> None:
+        for token in session.tokens:
+            self._by_token.pop(token, None)
 
     def with_tokens(self, tokens: Collection[str]) -> list[Session]:
         """The sessions that were let in by one of ``tokens``, each once."""
@@ -86,17 +97,23 @@ class Sessions:
     def set_user(self, session: Session, user: str | None) -> None:
         """Say who is behind a session; None takes that back."""
         if session.user is not None:
+            self.with_user -= 1
             others = self._by_user[session.user]
             del others[session.sid]
             if not others:
                 del self._by_user[session.user]
         session.user = user
         if user is not None:
+            self.with_user += 1
             self._by_user.setdefault(user, {})[session.sid] = session
 
     def of_user(self, user: str) -> list[Session]:
         """The sessions of a user on this node."""
         return list(self._by_user.get(user, {}).values())
+
+    @property
+    def user_count(self) -> int:
+        return len(self._by_user)
 
     def users(self) -> list[str]:
         """The users with a session on this node."""

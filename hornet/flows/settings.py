@@ -12,6 +12,9 @@ class SessionSettings:
     auth_timeout_s: float = option(
         10.0, doc="How long a client may stay connected without a valid credential.", unit="s"
     )
+    max_attempts: int = option(
+        5, doc="Failed attempts in a row, other than with tokens, after which a session is closed."
+    )
     drain_window_s: float = option(
         5.0,
         doc="After SIGTERM, clients are let go spread over this time, lest all reconnect at once.",
@@ -79,4 +82,25 @@ class LimitSettings:
         "goes on at twice the rate is disconnected. Enough for a pointer that is followed as it moves.",
         unit="events/s",
         reloads=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    user_grace_s: float = option(
+        20.0,
+        doc="A user whose last session ended is gone after this time. A page that is loaded again comes back "
+        "within it, so that is no departure.",
+        unit="s",
+    )
+    user_sessions: int = option(
+        100,
+        doc="How many sessions a user may have, on all nodes together. A browser that restores its tabs "
+        "opens dozens at once.",
+        unit="sessions",
+    )
+    session_events: bool = option(
+        False,
+        doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. Costs two "
+        "publishes for each session.",
     )

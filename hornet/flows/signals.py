@@ -52,8 +52,17 @@ class Signals:
     def __init__(self) -> None:
         self.session_opened: Signal[[Session]] = Signal("session_opened")
         self.session_closed: Signal[[Session, str]] = Signal("session_closed")
-        """With the reason. The session has left its channels already."""
+        """With the reason. The session has left its channels already, but its user is still behind it."""
+        self.logged_out: Signal[[Session]] = Signal("logged_out")
+        """The session proved something once, and is unauthenticated again. The same holds of its channels and
+        its user."""
         self.joined: Signal[[Session, str]] = Signal("joined")
         """The session entered the channel: what is published from now on reaches it."""
         self.left: Signal[[Session, str]] = Signal("left")
         """The session is out of the channel, also because it ended."""
+        self.user_online: Signal[[Session]] = Signal("user_online")
+        """With the session, on this node, by which its user came online in the whole cluster."""
+        self.user_session: Signal[[Session, int]] = Signal("user_session")
+        """A further session, on this node, of a user who has so many now in the whole cluster."""
+        self.user_gone: Signal[[str]] = Signal("user_gone")
+        """The user's grace period is over. Sent on one node of the cluster, whichever found it first."""

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hornet.broker.client import connect
+from hornet.broker.client import Client, connect
 from hornet.broker.keys import NODES
 from hornet.broker.nodes import Nodes
 from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer
+from tests.e2e.waiting import eventually
 
 
 class Cluster:
@@ -121,3 +122,42 @@ async def test_a_node_that_leaves_cleans_up_behind_itself(cluster: Cluster) -> N
     await node.join()
     await node.leave()
     assert cluster.buried == [(node.id, node.id)]
+
+
+async def test_a_long_burial_holds_up_no_heartbeat(own_redis: RedisServer) -> None:
+    client = connect(RedisUrl(own_redis.url), 2.0)
+    living, dead = Nodes(client, heartbeat_s=0.05), Nodes(client, heartbeat_s=0.05)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def bury(_: str) -> None:
+        begun.set()
+        await may_end.wait()
+
+    living.on_dead(bury)
+    await dead.join()
+    await living.join()
+    running = asyncio.create_task(living.run())
+    await begun.wait()
+    before = await heartbeat_of(client, living)
+
+    async def has_beaten_again() -> bool:
+        return await heartbeat_of(client, living) > before
+
+    await eventually(has_beaten_again, True)
+    assert await client.zscore(NODES, dead.id) is not None
+    may_end.set()
+    await eventually(living.living, [living.id])
+
+    async def known() -> int:
+        return int(await client.zcard(NODES))
+
+    await eventually(known, 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await client.aclose()
+
+
+async def heartbeat_of(client: Client, node: Nodes) -> float:
+    heartbeat = await client.zscore(NODES, node.id)
+    assert heartbeat is not None
+    return float(heartbeat)

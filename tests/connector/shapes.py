@@ -9,8 +9,10 @@ from typing import Any, Protocol, TypeVar
 from redis.exceptions import RedisError
 
 from hornet.connector import Connector
+from hornet.connector.commands import CLASSIC_EVENTS
 
 T = TypeVar("T")
+Users = str | int | Iterable[str | int]
 
 
 class Shape(Protocol):
@@ -28,7 +30,23 @@ class Shape(Protocol):
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int: ...
 
-    def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]: ...
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None: ...
+
+    async def remove_user_session(self, user: str | int) -> bool: ...
+
+    async def notify(self, users: Users, event: str, payload: Any = None) -> int: ...
+
+    async def subscribe_user(self, user: str | int, channels: str | Iterable[str]) -> int: ...
+
+    async def unsubscribe_user(self, user: str | int, channels: str | Iterable[str] | None = None) -> int: ...
+
+    async def user_channels(self, user: str | int) -> list[str]: ...
+
+    async def is_online(self, user: str | int) -> bool: ...
+
+    async def disconnect_user(self, users: Users) -> int: ...
+
+    def subscribe(self, events: str | Iterable[str] = ...) -> AsyncIterator[tuple[str, dict[str, Any]]]: ...
 
     async def close(self) -> None: ...
 
@@ -77,10 +95,36 @@ class Threaded:
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         return await in_thread(self._connector.disconnect_tokens, tokens)
 
-    async def subscribe(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        events = self._connector.subscribe()
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None:
+        await in_thread(self._connector.set_user_session, user, session_id, ttl)
+
+    async def remove_user_session(self, user: str | int) -> bool:
+        return await in_thread(self._connector.remove_user_session, user)
+
+    async def notify(self, users: Users, event: str, payload: Any = None) -> int:
+        return await in_thread(self._connector.notify, users, event, payload)
+
+    async def subscribe_user(self, user: str | int, channels: str | Iterable[str]) -> int:
+        return await in_thread(self._connector.subscribe_user, user, channels)
+
+    async def unsubscribe_user(self, user: str | int, channels: str | Iterable[str] | None = None) -> int:
+        return await in_thread(self._connector.unsubscribe_user, user, channels)
+
+    async def user_channels(self, user: str | int) -> list[str]:
+        return await in_thread(self._connector.user_channels, user)
+
+    async def is_online(self, user: str | int) -> bool:
+        return await in_thread(self._connector.is_online, user)
+
+    async def disconnect_user(self, users: Users) -> int:
+        return await in_thread(self._connector.disconnect_user, users)
+
+    async def subscribe(
+        self, events: str | Iterable[str] = CLASSIC_EVENTS
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        told = self._connector.subscribe(events)
         while True:
-            yield await in_thread(next, events)
+            yield await in_thread(next, told)
 
     async def close(self) -> None:
         await in_thread(self._connector.close)

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import random
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar
 
 import aiohttp
@@ -14,21 +15,44 @@ from hornet.engine.counts import Counts
 from hornet.engine.fanout import FEW, SLICE, FanOut
 from hornet.engine.prepared import PreparedMessage
 from hornet.engine.rooms import RoomTable
+from hornet.engine.sockets import MOST, NO_SOCKET, SendEach, find_send_each
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S, until
 
 
 class Recipient:
-    """Stands in for a session on a WebSocket, and for its transport: keeps what is written."""
+    """Stands in for a session on a WebSocket, and for its transport: keeps what is written.
 
-    def __init__(self, sid: str) -> None:
+    Its socket, where it has one, takes nothing, a part or all of what it is sent.
+    """
+
+    def __init__(self, sid: str, socket: int = NO_SOCKET) -> None:
         self.sid, self.kind, self.ws, self.is_open = sid, 0, self, True
+        self.socket = socket
         self.written = b""
         self.writes = 0
+        self.chance = random.Random(sid)
+        self.buffers = False
 
     def write(self, data: bytes) -> None:
         self.written += data
         self.writes += 1
+        self.buffers = self.chance.random() < 0.2
+
+    def send(self, data: bytes) -> int:
+        """What the socket takes when it is written to directly."""
+        assert not self.buffers, "sent ahead of what the transport still has"
+        taken = min(self.chance.choice((0, 1, 10, 1000, 1000)), len(data))
+        self.written += data[:taken]
+        self.writes += taken == len(data)  # else the rest comes through the transport
+        return taken
+
+    def get_write_buffer_size(self) -> int:
+        buffered, self.buffers = self.buffers, False
+        return int(buffered)
+
+    def is_closing(self) -> bool:
+        return False
 
     def write_message(self, message: PreparedMessage) -> None:
         self.write(message.frames(self.kind))
@@ -47,10 +71,44 @@ class Recipient:
 
 
 def table_of(count: int) -> tuple[RoomTable, list[Any]]:
-    table, sessions = RoomTable(), [Recipient(f"s{number}") for number in range(count)]
+    table, sessions = RoomTable(), [Recipient(f"s{number}", number) for number in range(count)]
     for session in sessions:
         table.add(session.sid, session)  # type: ignore[arg-type]  # has all that is asked of a session
     return table, sessions
+
+
+def send_each(recipients: Sequence[Recipient]) -> SendEach:
+    """Stands in for the compiled loop."""
+
+    def send(sockets: list[int], data: bytes) -> list[tuple[int, int]]:
+        assert len(sockets) <= MOST
+        taken = [recipients[number].send(data) for number in sockets]
+        return [(index, size) for index, size in enumerate(taken) if size < len(data)]
+
+    return send
+
+
+WAYS = pytest.mark.parametrize("way", ["transports", "sockets"])
+
+
+def fan_out_to(sessions: Sequence[Any], way: str) -> FanOut:
+    return FanOut(Counts(), send_each(sessions) if way == "sockets" else None)
+
+
+HOW = [
+    pytest.param(False, id="transports"),
+    pytest.param(
+        True,
+        id="sockets",
+        marks=pytest.mark.skipif(find_send_each() is None, reason="the compiled loop was not built"),
+    ),
+]
+
+
+@pytest.fixture(params=HOW)
+async def application(request: pytest.FixtureRequest) -> AsyncIterator[Application]:
+    async with running(EngineSettings(compiled=request.param)) as started:
+        yield started
 
 
 async def settle(fanout: FanOut) -> None:
@@ -61,9 +119,10 @@ def message(text: str) -> PreparedMessage:
     return PreparedMessage(Text(text))
 
 
-async def test_messages_of_one_turn_are_one_write() -> None:
+@WAYS
+async def test_messages_of_one_turn_are_one_write(way: str) -> None:
     table, sessions = table_of(SLICE * 2 + 7)
-    fanout = FanOut(Counts())
+    fanout = fan_out_to(sessions, way)
     for number in range(5):
         fanout.to_room(table.everyone, message(str(number)))
     await settle(fanout)
@@ -72,12 +131,13 @@ async def test_messages_of_one_turn_are_one_write() -> None:
     }
 
 
-async def test_a_socket_gets_messages_of_all_its_rooms_in_the_order_of_the_calls() -> None:
+@WAYS
+async def test_a_socket_gets_messages_of_all_its_rooms_in_the_order_of_the_calls(way: str) -> None:
     table, sessions = table_of(60)
     for number, session in enumerate(sessions):
         for room in ("even", "odd")[number % 2], "third" if number % 3 == 0 else "rest":
             table.enter(session.sid, room)
-    fanout = FanOut(Counts())
+    fanout = fan_out_to(sessions, way)
     expected: dict[str, list[str]] = {session.sid: [] for session in sessions}
 
     def send(text: str, room: str) -> None:
@@ -97,12 +157,67 @@ async def test_a_socket_gets_messages_of_all_its_rooms_in_the_order_of_the_calls
     assert {session.sid: session.texts for session in sessions} == expected
 
 
-async def test_who_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_inside() -> None:
+@WAYS
+@pytest.mark.parametrize("seed", range(15))
+async def test_order_holds_whatever_is_sent_while_rooms_change(
+    way: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornet.engine.fanout.SLICE", 8)
+    monkeypatch.setattr("hornet.engine.fanout.FEW", 2)
+    chance = random.Random(seed)
+    table, sessions = table_of(30)
+    fanout = fan_out_to(sessions, way)
+    expected: dict[str, list[str]] = {session.sid: [] for session in sessions}
+    for number in range(400):
+        one, room, text = chance.choice(sessions), chance.choice("aaaaab"), str(number)
+        match chance.choices(("room", "all", "some", "one", "enter", "leave", "turn"), (9, 3, 1, 1, 4, 1, 9))[
+            0
+        ]:
+            case "room":
+                for sid in table.members(room):
+                    expected[sid].append(text)
+                fanout.to_room(table.room(room), message(text))
+            case "all":
+                for texts in expected.values():
+                    texts.append(text)
+                fanout.to_room(table.everyone, message(text))
+            case "some":
+                some = chance.sample(sessions, chance.choice((1, 2, 10)))
+                for session in some:
+                    expected[session.sid].append(text)
+                fanout.to_sessions(some, message(text))
+            case "one":
+                expected[one.sid].append(text)
+                fanout.to_session(one, message(text))
+            case "enter":
+                table.enter(one.sid, room)
+            case "leave":
+                table.leave(one.sid, room)
+            case "turn":
+                await asyncio.sleep(0)
+    await settle(fanout)
+    assert {session.sid: session.texts for session in sessions} == expected
+
+
+@WAYS
+async def test_a_message_joins_the_round_that_is_under_way(way: str) -> None:
+    table, sessions = table_of(SLICE * 2)
+    fanout = fan_out_to(sessions, way)
+    fanout.to_room(table.everyone, message("1"))
+    await asyncio.sleep(0)
+    fanout.to_room(table.everyone, message("2"))
+    await settle(fanout)
+    assert [session.writes for session in sessions] == [2] * SLICE + [1] * SLICE
+    assert {tuple(session.texts) for session in sessions} == {("1", "2")}
+
+
+@WAYS
+async def test_who_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_inside(way: str) -> None:
     table, sessions = table_of(FEW + 3)
     leaver, comer, *rest = sessions
     for session in (leaver, *rest):
         table.enter(session.sid, "room")
-    fanout = FanOut(Counts())
+    fanout = fan_out_to(sessions, way)
     fanout.to_room(table.room("room"), message("1"))
     table.leave(leaver.sid, "room")
     table.enter(comer.sid, "room")
@@ -111,10 +226,11 @@ async def test_who_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_insid
     assert (leaver.texts, comer.texts, rest[0].texts) == (["1"], ["2"], ["1", "2"])
 
 
-async def test_a_small_room_passes_a_large_fan_out_that_is_on_its_way() -> None:
+@WAYS
+async def test_a_small_room_passes_a_large_fan_out_that_is_on_its_way(way: str) -> None:
     table, sessions = table_of(SLICE * 4)
     outsider = Recipient("outsider")
-    fanout = FanOut(Counts())
+    fanout = fan_out_to(sessions, way)
     for session in sessions:
         table.enter(session.sid, "large")
     table.add(outsider.sid, outsider)  # type: ignore[arg-type]  # has all that is asked of a session
@@ -129,9 +245,10 @@ async def test_a_small_room_passes_a_large_fan_out_that_is_on_its_way() -> None:
     assert {tuple(session.texts) for session in sessions} == {("large",)}
 
 
-async def test_what_is_on_its_way_is_written_before_a_session_closes() -> None:
+@WAYS
+async def test_what_is_on_its_way_is_written_before_a_session_closes(way: str) -> None:
     table, sessions = table_of(SLICE * 2)
-    fanout = FanOut(Counts())
+    fanout = fan_out_to(sessions, way)
     fanout.to_room(table.everyone, message("1"))
     await asyncio.sleep(0)
     waiting = next(session for session in sessions if not session.writes)
@@ -141,11 +258,12 @@ async def test_what_is_on_its_way_is_written_before_a_session_closes() -> None:
     assert waiting.texts == ["1", "2", "3"]
 
 
+@WAYS
 async def test_a_message_that_cannot_be_encoded_takes_no_other_with_it(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     table, sessions = table_of(FEW + 1)
-    fanout = FanOut(Counts())
+    fanout = fan_out_to(sessions, way)
     for text in ("before", float("nan"), "after"):
         fanout.to_room(table.everyone, message(text))  # type: ignore[arg-type]  # on purpose
     await settle(fanout)
@@ -219,11 +337,12 @@ async def test_closing_sends_what_was_queued_first(
     assert received == ['42["bye"]', *([last] if last else [])]
 
 
+@pytest.mark.parametrize("compiled", HOW)
 async def test_a_client_that_stops_reading_is_disconnected_and_costs_no_memory(
-    record_property: Callable[[str, object], None],
+    record_property: Callable[[str, object], None], compiled: bool
 ) -> None:
     """100 MB are published; one client reads nothing, one reads all."""
-    async with running(EngineSettings(send_buffer_bytes=1_048_576)) as application:
+    async with running(EngineSettings(send_buffer_bytes=1_048_576, compiled=compiled)) as application:
         reader, _ = await application.open_websocket()
         slow, slow_sid = await application.open_websocket()
         transport = slow._response.connection.transport  # type: ignore[union-attr]  # there is no public way

@@ -12,6 +12,7 @@ import trustme
 from aiohttp import web
 
 from hornet.engine import Engine, EngineSettings
+from hornet.engine.sockets import NO_SOCKET
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S
 
@@ -63,6 +64,14 @@ async def test_a_websocket_under_tls_carries_long_messages_both_ways(secure: App
     ]
     await ws.close()
     assert await secure.last_gone() == (sid, "transport close")
+
+
+async def test_tls_is_never_written_past(secure: Application) -> None:
+    _, sid = await secure.open_websocket()
+    [session] = secure.engine.sio.manager.sessions.values()
+    assert session.sid == sid
+    assert session.ws is not None
+    assert session.socket == NO_SOCKET
 
 
 async def test_a_session_under_tls_upgrades(secure: Application) -> None:

@@ -8,7 +8,6 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.keys import node_presence_key, presence_key
-from hornet.broker.settings import RedisSettings
 from hornet.connector import AsyncConnector, sign_channel
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.presence import Member
@@ -207,7 +206,7 @@ async def test_a_crowd_that_joins_at_once_costs_each_member_few_messages(
 async def test_changes_that_were_missed_with_a_lost_subscription_are_made_up_for(
     own_redis: RedisServer, start_node: StartNode, prefix: str
 ) -> None:
-    one, two = [await start_node(redis=RedisSettings(redis=own_redis.url)) for _ in range(2)]
+    one, two = [await start_node(redis=own_redis.url) for _ in range(2)]
     ann, ben, cleo = (
         await join(one, prefix, "ann"),
         await join(two, prefix, "ben"),
@@ -226,8 +225,7 @@ async def test_changes_that_were_missed_with_a_lost_subscription_are_made_up_for
 async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_it(
     own_redis: RedisServer, start_node: StartNode, prefix: str
 ) -> None:
-    settings = RedisSettings(redis=own_redis.url, node_heartbeat_s=0.3)
-    one, two = [await start_node(redis=settings) for _ in range(2)]
+    one, two = [await start_node(redis=own_redis.url, node_heartbeat=0.3) for _ in range(2)]
     ann, ben = await join(one, prefix, "ann"), await join(two, prefix, "ben")
     await ann.hear_until("ann", "ben")
     own_redis.kill()
@@ -252,7 +250,7 @@ async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_i
 async def test_a_join_that_redis_does_not_take_fails_and_leaves_the_others_alone(
     own_redis: RedisServer, start_node: StartNode, prefix: str
 ) -> None:
-    running = await start_node(redis=RedisSettings(redis=own_redis.url, redis_timeout_s=0.2))
+    running = await start_node(redis=own_redis.url, redis_timeout=0.2)
     ann = await join(running, prefix, "ann")
     client = await running.connect_with_token(prefix)
     own_redis.pause()

@@ -1,8 +1,10 @@
 """The wheel, built from what git has, does in an empty environment all that a checkout does."""
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -18,10 +20,16 @@ ROOT = Path(__file__).parents[2]
 PIP_DEADLINE_S = 600
 
 
-def call(*words: str | Path, cwd: Path) -> str:
+def call(*words: str | Path, cwd: Path, **env: str) -> str:
     """Run a program that must succeed; return what it printed."""
     done = subprocess.run(
-        words, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_DEADLINE_S
+        words,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PIP_DEADLINE_S,
+        env=os.environ | env,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -39,12 +47,17 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.fixture(scope="module")
-def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[True, False], ids=["compiled", "without a compiler"])
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The wheel, built from the source distribution as a packager does."""
+    compiled: bool = request.param
+    if compiled and shutil.which("cc") is None:
+        pytest.skip("no C compiler")
     folder = tmp_path_factory.mktemp("dist")
-    call(sys.executable, "-m", "build", "--outdir", folder, source, cwd=folder)
+    env = {} if compiled else {"CC": "false"}
+    call(sys.executable, "-m", "build", "--outdir", folder, source, cwd=folder, **env)
     [built] = folder.glob("*.whl")
+    assert built.stem.endswith("-py3-none-any") is not compiled
     return built
 
 
@@ -80,7 +93,17 @@ def test_the_wheel_has_every_module_and_static_file_and_nothing_else(source: Pat
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     ours = {str(path.relative_to(source)) for path in (source / "hornet").rglob("*") if path.is_file()}
     built = {"hornet/web/static/hornet.js", "hornet/web/static/socket.io.js"}
-    assert files == ours | built
+    if not wheel.stem.endswith("-any"):
+        built.add("hornet/engine/_sockets" + sysconfig.get_config_var("EXT_SUFFIX"))
+    assert files == ours - {"hornet/engine/_sockets.c"} | built
+
+
+def test_the_server_of_the_wheel_has_the_compiled_loop_if_the_wheel_has(
+    installed: Path, wheel: Path, tmp_path: Path
+) -> None:
+    asks = "from hornet.engine.sockets import find_send_each; print(find_send_each() is not None)"
+    said = call(installed / "python", "-I", "-c", asks, cwd=tmp_path)
+    assert said.strip() == str(not wheel.stem.endswith("-any"))
 
 
 def test_the_commands_of_the_wheel_answer(installed: Path, tmp_path: Path) -> None:

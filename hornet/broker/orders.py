@@ -1,0 +1,119 @@
+"""What is asked of Hornet about users, as Redis commands. Connectors and nodes send exactly these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hornet.broker.keys import USERS, channel_users_key, user_channels_key, user_session_key, user_topic
+from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
+from hornet.core.grants import parse_user_id
+from hornet.core.user_sessions import is_session_id
+from hornet.core.users import CHANNELS_CHANGED, DISCONNECT, dump_notify
+
+Command = tuple[str, ...]
+User = str | int
+
+# One step, so that both directions agree, and a node that hears of it finds it done.
+_CHANGE = """
+local changed = 0
+for i = 4, #ARGV do
+  changed = changed + redis.call(ARGV[1], KEYS[1], ARGV[i])
+  redis.call(ARGV[1], KEYS[i - 2], ARGV[2])
+end
+if changed > 0 then redis.call('PUBLISH', ARGV[3], 'CHANGED') end
+return changed
+""".replace("CHANGED", CHANNELS_CHANGED)
+
+
+def notify_commands(users: User | Iterable[User], event: str, payload: object) -> list[Command]:
+    """Emit ``event`` to every session of ``users``. Each command answers how many nodes heard it.
+
+    Raises:
+        ValueError: no user, what is none, a reserved event, or a payload that JSON can't carry.
+    """
+    text = dump_notify(event, payload)
+    return [("PUBLISH", user_topic(user), text) for user in _users(users)]
+
+
+def disconnect_user_commands(users: User | Iterable[User]) -> list[Command]:
+    """End the sessions of ``users``. Each command answers how many nodes heard it.
+
+    Raises:
+        ValueError: no user, or what is none.
+    """
+    return [("PUBLISH", user_topic(user), DISCONNECT) for user in _users(users)]
+
+
+def subscribe_command(user: User, channels: str | Iterable[str]) -> Command:
+    """Have all sessions of ``user``, present and future, in ``channels``; answers how many are new.
+
+    Raises:
+        ValueError: what is no user, no channel, or the reserved one.
+    """
+    return _change("SADD", user, channels)
+
+
+def unsubscribe_command(user: User, channels: str | Iterable[str]) -> Command:
+    """Take that back; answers how many of them the user had.
+
+    Raises:
+        ValueError: what is no user or no channel.
+    """
+    return _change("SREM", user, channels)
+
+
+def channels_command(user: User) -> Command:
+    """Answers the channels to which the backend subscribed ``user``."""
+    return ("SMEMBERS", user_channels_key(parse_user_id(user)))
+
+
+def channel_users_command(channel: str) -> Command:
+    """Answers the users that the backend subscribed to ``channel``."""
+    return ("SMEMBERS", channel_users_key(channel))
+
+
+def online_command(user: User) -> Command:
+    """Answers nil for a user who is not online."""
+    return ("ZSCORE", USERS, parse_user_id(user))
+
+
+def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> Command:
+    """Have ``session_id`` prove to be ``user``; the one registered before counts no more.
+
+    Raises:
+        ValueError: no user id, no session id, or a life shorter than a second.
+    """
+    if not is_session_id(session_id):
+        raise ValueError("a session id is text of 1 to 512 characters")
+    if ttl_s is not None and ttl_s < 1:
+        raise ValueError("a session id lives at least one second")
+    expiry = () if ttl_s is None else ("EX", str(ttl_s))
+    return ("SET", user_session_key(parse_user_id(user)), session_id, *expiry)
+
+
+def remove_user_session_command(user: User) -> Command:
+    """Let no session id prove to be ``user`` any more; answers whether one did.
+
+    Raises:
+        ValueError: no user id.
+    """
+    return ("DEL", user_session_key(parse_user_id(user)))
+
+
+def _change(verb: str, user: User, channels: str | Iterable[str]) -> Command:
+    user = parse_user_id(user)
+    names = [channels] if isinstance(channels, str) else list(dict.fromkeys(channels))
+    if not names:
+        raise ValueError("no channel given")
+    for name in names:
+        if not is_channel_name(name) or name == CONTROL_CHANNEL:
+            raise ValueError(f"{name!r} is no channel that a user may have")
+    keys = (user_channels_key(user), *(channel_users_key(name) for name in names))
+    return ("EVAL", _CHANGE, str(len(keys)), *keys, verb, user, user_topic(user), *names)
+
+
+def _users(users: User | Iterable[User]) -> Sequence[str]:
+    listed = [users] if isinstance(users, str | int) else list(users)
+    if not listed:
+        raise ValueError("no user given")
+    return list(dict.fromkeys(parse_user_id(user) for user in listed))

@@ -1,0 +1,216 @@
+"""Which users are online, by which sessions, on which nodes: true in Redis after any node was killed.
+
+A user is in the sorted set of those online, with the score ``+inf`` while there is a session. The last one to
+end leaves there the moment when the user is gone; until then, a new session is no arrival. Whoever finds that
+the moment has come takes the user out and tells of it, in one step, so it is told once.
+
+Each change is one script, which publishes the event that belongs to it: events come in the order of what
+happened, on whichever nodes that was. The time is that of Redis. All keys share a hash tag (see ``keys``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hornet.broker.batches import Batches
+from hornet.broker.client import Client, call
+from hornet.broker.keys import (
+    EVENTS_USER_GONE,
+    EVENTS_USER_ONLINE,
+    EVENTS_USER_SESSION,
+    USERS,
+    USERS_EPOCH,
+    channel_users_key,
+    node_sessions_key,
+    user_channels_key,
+    user_sessions_key,
+)
+
+PAGE = 500
+"""How many users or sessions one command handles at most, so that Redis serves others in between."""
+
+# The epoch is when the present data of Redis began: it changes when Redis loses them.
+# KEYS in all of these: users, sessions of the user, sessions of the node, channels of the user, epoch
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+_REGISTER = """
+local function register(user, node, sid, address)
+  redis.call('HSETNX', KEYS[2], sid, cjson.encode({node = node, address = address, since = now}))
+  redis.call('HSET', KEYS[3], sid, user)
+  redis.call('ZADD', KEYS[1], '+inf', user)
+end
+"""
+
+_ARRIVE = f"""
+{_NOW}
+{_REGISTER}
+local user, node, sid, address, limit, online, further = unpack(ARGV)
+local others = redis.call('HLEN', KEYS[2])
+local is_new = redis.call('HEXISTS', KEYS[2], sid) == 0
+if is_new and others >= tonumber(limit) then return {{0}} end
+local was_online = redis.call('ZSCORE', KEYS[1], user)
+register(user, node, sid, address)
+redis.call('SET', KEYS[5], now, 'NX')
+if is_new and (others > 0 or not was_online) then
+  local event = {{user = user, session = sid, node = node, sessions = others + 1}}
+  redis.call('PUBLISH', was_online and further or online, cjson.encode(event))
+end
+local sessions = redis.call('HLEN', KEYS[2])
+return {{sessions, was_online and 1 or 0, redis.call('GET', KEYS[5]), redis.call('SMEMBERS', KEYS[4])}}
+"""
+
+_DEPART = f"""
+{_NOW}
+local user, sid, grace_ms = unpack(ARGV)
+redis.call('HDEL', KEYS[3], sid)
+if redis.call('HDEL', KEYS[2], sid) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('ZADD', KEYS[1], now + grace_ms, user)
+end
+"""
+
+# A Redis that lost its data has another epoch. Then the channels that the node knows are written back. In the
+# same epoch a user who is not online was told as gone, behind the back of a node that was taken for dead.
+# KEYS from the 6th: the users of each of these channels. ARGV from the 6th: the channels, then the sessions.
+_RESTORE = f"""
+{_NOW}
+{_REGISTER}
+local user, node, known, online, channels = unpack(ARGV, 1, 5)
+redis.call('SET', KEYS[5], now, 'NX')
+local epoch = redis.call('GET', KEYS[5])
+if epoch ~= known then
+  for i = 1, channels do
+    redis.call('SADD', KEYS[4], ARGV[5 + i])
+    redis.call('SADD', KEYS[5 + i], user)
+  end
+end
+local first = 6 + channels
+if epoch == known and ARGV[first] and not redis.call('ZSCORE', KEYS[1], user) then
+  local event = {{user = user, session = ARGV[first], node = node, sessions = 1}}
+  redis.call('PUBLISH', online, cjson.encode(event))
+end
+for i = first, #ARGV, 2 do register(user, node, ARGV[i], ARGV[i + 1]) end
+return {{epoch, redis.call('SMEMBERS', KEYS[4])}}
+"""
+
+# KEYS: users, sessions of this node
+_SWEEP = f"""
+{_NOW}
+local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, user in ipairs(gone) do
+  redis.call('ZREM', KEYS[1], user)
+  redis.call('PUBLISH', ARGV[2], cjson.encode({{user = user}}))
+end
+return {{redis.call('HLEN', KEYS[2]), gone}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The channels of a user as Redis had them last, and in which epoch of its data that was."""
+
+    epoch: str = ""
+    channels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A session counts now. ``sessions`` are all of that user; ``is_first`` when the user was not online."""
+
+    sessions: int
+    is_first: bool
+    known: Known
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """``gone`` are users whose time had come. ``held`` is how many sessions Redis has of this node."""
+
+    gone: tuple[str, ...]
+    held: int
+
+
+class UserStore:
+    """What the node ``node`` writes about users. Each call may be repeated, and does no harm twice.
+
+    Raises, each of them: ``RedisUnavailable``; it is not known whether it was carried out.
+    """
+
+    def __init__(self, client: Client, node: str, *, grace_s: float, max_sessions: int) -> None:
+        self.node = node
+        self._client = client
+        self._batches = Batches(client)
+        self._grace_ms = int(grace_s * 1000)
+        self._max_sessions = max_sessions
+
+    async def arrive(self, user: str, sid: str, address: str) -> Arrival | None:
+        """Count a session of this node as the user's; None when the user has too many already."""
+        sessions, *answer = await self._run(
+            _ARRIVE,
+            _keys(user, self.node),
+            user,
+            self.node,
+            sid,
+            address,
+            self._max_sessions,
+            EVENTS_USER_ONLINE,
+            EVENTS_USER_SESSION,
+        )
+        if not sessions:
+            return None
+        was_online, epoch, channels = answer
+        return Arrival(sessions, not was_online, _known(epoch, channels))
+
+    async def depart(self, user: str, sid: str, node: str | None = None) -> None:
+        """Count it no more. With the user's last one, the grace period begins."""
+        await self._run(_DEPART, _keys(user, node or self.node)[:3], user, sid, self._grace_ms)
+
+    async def read(self, user: str, known: Known) -> Known:
+        """The user's channels now; those that were known, too, where Redis lost its data since."""
+        return await self.restore(user, {}, known)
+
+    async def restore(self, user: str, sessions: Mapping[str, str], known: Known) -> Known:
+        """Have ``sessions`` of this node (id to address) count as the user's, whatever happened to Redis."""
+        channels = sorted(known.channels)
+        epoch, found = await self._run(
+            _RESTORE,
+            (*_keys(user, self.node), *(channel_users_key(channel) for channel in channels)),
+            user,
+            self.node,
+            known.epoch,
+            EVENTS_USER_ONLINE,
+            len(channels),
+            *channels,
+            *(text for pair in sessions.items() for text in pair),
+        )
+        return _known(epoch, found)
+
+    async def sweep(self) -> Sweep:
+        """Take out the users whose grace period is over, ``PAGE`` at most, and tell backends of them."""
+        held, gone = await self._run(_SWEEP, (USERS, node_sessions_key(self.node)), PAGE, EVENTS_USER_GONE)
+        return Sweep(tuple(user.decode() for user in gone), held)
+
+    async def held(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:
+        """The sessions that Redis has of a node, as pages of (id, user)."""
+        cursor = 0
+        while True:
+            cursor, page = await call(self._client.hscan, node_sessions_key(node), cursor, count=PAGE)
+            yield [(sid.decode(), user.decode()) for sid, user in page.items()]
+            if not cursor:
+                return
+
+    async def _run(self, script: str, keys: Collection[str], *args: object) -> list[Any]:
+        answer: list[Any] = await self._batches.execute("EVAL", script, len(keys), *keys, *args)
+        return answer
+
+
+def _keys(user: str, node: str) -> tuple[str, ...]:
+    return USERS, user_sessions_key(user), node_sessions_key(node), user_channels_key(user), USERS_EPOCH
+
+
+def _known(epoch: bytes, channels: Collection[bytes]) -> Known:
+    return Known(epoch.decode(), frozenset(name.decode() for name in channels))

@@ -1,0 +1,40 @@
+"""Users as backends see them: the same from every node."""
+
+import pytest
+
+from tests.flows.conftest import StartNode
+
+
+async def test_every_node_knows_the_users_of_all(start_node: StartNode, prefix: str) -> None:
+    one, other = await start_node(), await start_node()
+    here = await one.connect_with_token(user=prefix)
+    there = await other.connect_with_token(user=prefix)
+    for running in (one, other):
+        directory = running.node.directory
+        assert {(s.session, s.node) for s in await directory.sessions(prefix)} == {
+            (here.sid, one.node.nodes.id),
+            (there.sid, other.node.nodes.id),
+        }
+        assert await directory.is_online(prefix)
+        assert not await directory.is_online(f"{prefix}-nobody")
+        _, users = await directory.online(count=10_000)
+        assert prefix in users
+        assert await directory.count_online() >= 1
+
+
+async def test_a_directory_acts_on_users_of_other_nodes(start_node: StartNode, prefix: str) -> None:
+    one, other = await start_node(), await start_node()
+    client = await other.connect_with_token(user=prefix)
+    assert await one.node.directory.notify([prefix, f"{prefix}-nobody"], "hello", 1) == 1
+    assert await client.event() == ("hello", 1)
+    assert await one.node.directory.disconnect(prefix) == 1
+    assert (await client.message())["error"] == "USER_DISCONNECTED"
+    await client.expect_closed()
+
+
+async def test_a_directory_refuses_what_no_client_could_take(start_node: StartNode, prefix: str) -> None:
+    directory = (await start_node()).node.directory
+    with pytest.raises(ValueError, match="Hornet's own"):
+        await directory.notify(prefix, "hornet:subscribe")
+    with pytest.raises(ValueError, match="no channel"):
+        await directory.subscribe(prefix, "hornet")
