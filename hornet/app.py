@@ -96,7 +96,6 @@ class Node:
     metrics: Metrics
     signals: Signals
     nodes: Nodes
-    patterns: Patterns
     presence: Presence
     users: Users
     directory: Directory
@@ -207,9 +206,7 @@ def create_app(
     directory = Directory(UserLists(client))
     backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
     api_counts = ApiCounts()
-    node = Node(
-        config, url, engine, sessions, listener, metrics, signals, nodes, patterns, presence, users, directory
-    )
+    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, presence, users, directory)
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:
