@@ -96,9 +96,10 @@ class Node:
     metrics: Metrics
     signals: Signals
     nodes: Nodes
-    presence: Presence
     users: Users
     directory: Directory
+    patterns: Patterns
+    presence: Presence
     embedded: EmbeddedValkey | None = None
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
@@ -202,11 +203,25 @@ def create_app(
     cluster = Cluster(asking, sessions, listener, __version__)
     emitters = Emitters(sessions, listener, metrics)
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
-    presence.engine = cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    presence.engine = engine
     directory = Directory(UserLists(client))
     backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
     api_counts = ApiCounts()
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, presence, users, directory)
+    node = Node(
+        config,
+        url,
+        engine,
+        sessions,
+        listener,
+        metrics,
+        signals,
+        nodes,
+        users,
+        directory,
+        patterns,
+        presence,
+    )
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:

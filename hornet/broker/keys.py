@@ -51,8 +51,8 @@ OWN_PREFIX = "hornet:"
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
-PRESENCE_PREFIX = "hornet:presence:"
 _USER = "hornet:user:"
+PRESENCE_PREFIX = "hornet:presence:"
 
 EVENTS = "hornet:events:"
 EVENTS_CONNECT = f"{EVENTS}connect"
