@@ -67,6 +67,7 @@ from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_channels import UserChannels
+from hornet.flows.user_credentials import UserCredentials
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
 from hornet.web.api.counts import ApiCounts
@@ -194,7 +195,13 @@ def create_app(
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
     cluster.engine = emitters.engine = users.engine = notices.engine = engine
     directory = Directory(UserLists(client))
-    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
+    backstage = Backstage(
+        Publishing(Publisher(client)),
+        Ticketing(tokens),
+        cluster,
+        directory,
+        UserCredentials(UserSessionStore(client)),
+    )
     api_counts = ApiCounts()
     node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
     demo = Demo(client, tokens) if config.server.demo else None
