@@ -22,9 +22,10 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, user_of
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.presence import PresenceStore
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
@@ -56,6 +57,7 @@ from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
 from hornet.flows.notices import Notices
 from hornet.flows.patterns import Patterns
+from hornet.flows.presence import Presence
 from hornet.flows.publishing import Publishing
 from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
@@ -97,6 +99,8 @@ class Node:
     nodes: Nodes
     users: Users
     directory: Directory
+    patterns: Patterns
+    presence: Presence
     embedded: EmbeddedValkey | None = None
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
@@ -133,7 +137,9 @@ def create_app(
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        if topic in asking.topics:
+        if topic.startswith(PRESENCE_PREFIX):
+            presence.receive(topic, payload)
+        elif topic in asking.topics:
             asking.receive(topic, payload)
         elif (user := user_of(topic)) is not None:
             notices.receive(user, payload)
@@ -182,7 +188,12 @@ def create_app(
     router = Router(metrics)
     admission.listen(router)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    presence = Presence(config.channels, PresenceStore(client, nodes.id), listener, signals, metrics)
+    nodes.on_dead(presence.bury)
+    nodes.on_lost(presence.restore)
+    channels = Channels(config.channels, admission, subscriptions, presence)
+    Subscribing(router, pattern=patterns, channel=channels)
+    router.on("hornet:presence", presence.on_presence)
     ClientPublishing(config.channels, client, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
@@ -194,6 +205,7 @@ def create_app(
     emitters = Emitters(sessions, listener, metrics)
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
     cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    presence.engine = engine
     directory = Directory(UserLists(client))
     backstage = Backstage(
         Publishing(Publisher(client)),
@@ -203,7 +215,20 @@ def create_app(
         UserCredentials(UserSessionStore(client)),
     )
     api_counts = ApiCounts()
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
+    node = Node(
+        config,
+        url,
+        engine,
+        sessions,
+        listener,
+        metrics,
+        signals,
+        nodes,
+        users,
+        directory,
+        patterns,
+        presence,
+    )
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:
@@ -242,6 +267,7 @@ def create_app(
             await engine.start()
             yield
             await engine.stop()
+            await presence.stop()
             await users.close(LEAVE_S)
             await asking.stop()
             await events.flush(EVENT_FLUSH_S)
