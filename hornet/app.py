@@ -69,6 +69,7 @@ from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_channels import UserChannels
+from hornet.flows.user_credentials import UserCredentials
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
 from hornet.web.api.counts import ApiCounts
@@ -206,7 +207,13 @@ def create_app(
     cluster.engine = emitters.engine = users.engine = notices.engine = engine
     presence.engine = engine
     directory = Directory(UserLists(client))
-    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
+    backstage = Backstage(
+        Publishing(Publisher(client)),
+        Ticketing(tokens),
+        cluster,
+        directory,
+        UserCredentials(UserSessionStore(client)),
+    )
     api_counts = ApiCounts()
     node = Node(
         config,
