@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "broker.settings",
         "engine.settings",
         "flows.settings",
+        "flows.authenticators.settings",
         "web.settings",
         "web.api.settings",
     },
