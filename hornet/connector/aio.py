@@ -77,33 +77,41 @@ class AsyncConnector:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
         return int(await self.redis.execute_command(*commands.disconnect_command(tokens)))
 
+    async def set_user_session(self, user: User, session_id: str, ttl: int | None = None) -> None:
+        """See :meth:`hornet.connector.Connector.set_user_session`."""
+        await self._execute(orders.set_user_session_command(user, session_id, ttl))
+
+    async def remove_user_session(self, user: User) -> bool:
+        """See :meth:`hornet.connector.Connector.remove_user_session`."""
+        return bool(await self._execute(orders.remove_user_session_command(user)))
+
     async def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
         """See :meth:`hornet.connector.Connector.notify`."""
         return sum(
-            [int(await self._ask(command)) for command in orders.notify_commands(users, event, payload)]
+            [int(await self._execute(command)) for command in orders.notify_commands(users, event, payload)]
         )
 
     async def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
         """See :meth:`hornet.connector.Connector.subscribe_user`."""
-        return int(await self._ask(orders.subscribe_command(user, channels)))
+        return int(await self._execute(orders.subscribe_command(user, channels)))
 
     async def unsubscribe_user(self, user: User, channels: str | Iterable[str] | None = None) -> int:
         """See :meth:`hornet.connector.Connector.unsubscribe_user`."""
         if channels is None:
             channels = await self.user_channels(user)
-        return int(await self._ask(orders.unsubscribe_command(user, channels))) if channels else 0
+        return int(await self._execute(orders.unsubscribe_command(user, channels))) if channels else 0
 
     async def user_channels(self, user: User) -> list[str]:
         """See :meth:`hornet.connector.Connector.user_channels`."""
-        return commands.texts(await self._ask(orders.channels_command(user)))
+        return commands.texts(await self._execute(orders.channels_command(user)))
 
     async def is_online(self, user: User) -> bool:
         """See :meth:`hornet.connector.Connector.is_online`."""
-        return await self._ask(orders.online_command(user)) is not None
+        return await self._execute(orders.online_command(user)) is not None
 
     async def disconnect_user(self, users: User | Iterable[User]) -> int:
         """See :meth:`hornet.connector.Connector.disconnect_user`."""
-        return sum([int(await self._ask(command)) for command in orders.disconnect_user_commands(users)])
+        return sum([int(await self._execute(command)) for command in orders.disconnect_user_commands(users)])
 
     async def subscribe(
         self, events: str | Iterable[str] = commands.CLASSIC_EVENTS
@@ -128,7 +136,7 @@ class AsyncConnector:
                 if event is not None:
                     yield event
 
-    async def _ask(self, command: commands.Command) -> Any:
+    async def _execute(self, command: commands.Command) -> Any:
         return await self.redis.execute_command(*command)
 
     async def close(self) -> None:

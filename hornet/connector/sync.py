@@ -98,6 +98,21 @@ class Connector:
         """Close the sessions of ``tokens`` for good; kill unused ones. Returns how many nodes heard."""
         return int(self.redis.execute_command(*commands.disconnect_command(tokens)))
 
+    def set_user_session(self, user: User, session_id: str, ttl: int | None = None) -> None:
+        """Have ``session_id`` prove to be ``user``, for ``ttl`` seconds or until it is removed.
+
+        A user has one: the one registered before counts no more. Take an id that can't be guessed, as that
+        of the user's session in your own application.
+
+        Raises:
+            ValueError: no user id, no session id, or a ``ttl`` below 1.
+        """
+        self._execute(orders.set_user_session_command(user, session_id, ttl))
+
+    def remove_user_session(self, user: User) -> bool:
+        """Take the user's session id back; True if there was one. Clients that it let in stay."""
+        return bool(self._execute(orders.remove_user_session_command(user)))
+
     def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
         """Emit ``event`` with ``payload`` to every session of one or several users, wherever they are.
 
@@ -107,7 +122,7 @@ class Connector:
             ValueError: no user, an event whose name is reserved, or a payload that JSON can't carry; nobody
                 was notified.
         """
-        return sum([int(self._ask(command)) for command in orders.notify_commands(users, event, payload)])
+        return sum([int(self._execute(command)) for command in orders.notify_commands(users, event, payload)])
 
     def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
         """Have all sessions of ``user``, present and future, in ``channels``; returns how many are new.
@@ -115,25 +130,25 @@ class Connector:
         Raises:
             ValueError: what is no user, no channel, or the reserved one.
         """
-        return int(self._ask(orders.subscribe_command(user, channels)))
+        return int(self._execute(orders.subscribe_command(user, channels)))
 
     def unsubscribe_user(self, user: User, channels: str | Iterable[str] | None = None) -> int:
         """Take that back, by default for all channels; returns how many of them the user had."""
         if channels is None:
             channels = self.user_channels(user)
-        return int(self._ask(orders.unsubscribe_command(user, channels))) if channels else 0
+        return int(self._execute(orders.unsubscribe_command(user, channels))) if channels else 0
 
     def user_channels(self, user: User) -> list[str]:
         """The channels to which ``user`` was subscribed by :meth:`subscribe_user`, sorted."""
-        return commands.texts(self._ask(orders.channels_command(user)))
+        return commands.texts(self._execute(orders.channels_command(user)))
 
     def is_online(self, user: User) -> bool:
         """Whether ``user`` has a session, or had one within the grace period."""
-        return self._ask(orders.online_command(user)) is not None
+        return self._execute(orders.online_command(user)) is not None
 
     def disconnect_user(self, users: User | Iterable[User]) -> int:
         """End the sessions of one or several users for good. Returns how many nodes heard, summed."""
-        return sum([int(self._ask(command)) for command in orders.disconnect_user_commands(users)])
+        return sum([int(self._execute(command)) for command in orders.disconnect_user_commands(users)])
 
     def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go.
@@ -164,7 +179,7 @@ class Connector:
                 if event is not None:
                     yield event
 
-    def _ask(self, command: commands.Command) -> Any:
+    def _execute(self, command: commands.Command) -> Any:
         return self.redis.execute_command(*command)
 
     def close(self) -> None:
