@@ -72,6 +72,7 @@ from hornet.flows.user_channels import UserChannels
 from hornet.flows.user_credentials import UserCredentials
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
+from hornet.watching import watch_api, watch_engine, watch_redis, watch_sessions
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
@@ -236,8 +237,10 @@ def create_app(
         hooks.settings = subscriptions.limits = config.limits
 
     node.reloaded.connect(follow)
-    _watch(node, events)
-    _watch_api(metrics, api_counts, asking)
+    watch_sessions(metrics, sessions)
+    watch_engine(metrics, engine)
+    watch_redis(metrics, listener, events)
+    watch_api(metrics, api_counts, asking)
     _look_after(census, nodes, listener)
 
     app = web.Application()
@@ -294,44 +297,10 @@ def _authenticators(config: Config, client: Client) -> list[Authenticator]:
     return [*found, UserSessionAuthenticator(UserSessionStore(client))]
 
 
-def _watch(node: Node, events: EventPublisher) -> None:
-    """Publish what the parts count for themselves."""
-    gauge, totals = node.metrics.watch, node.metrics.watch_totals
-    listener, counts = node.listener, node.engine.counts
-    gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
-    gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
-    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
-    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
-    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
-    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
-    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
-    gauge(
-        "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
-    )
-    gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
-    totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
-    totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
-    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
-    totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
-    totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
-    totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
-    totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
-    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
-    totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
-
-
 def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
     return "" if node.listener.is_connected else "redis unavailable"
-
-
-def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
-    totals = metrics.watch_totals
-    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
-    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
-    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
-    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
 def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
