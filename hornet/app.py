@@ -22,9 +22,10 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, user_of
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.presence import PresenceStore
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
@@ -58,6 +59,7 @@ from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
 from hornet.flows.notices import Notices
 from hornet.flows.patterns import Patterns
+from hornet.flows.presence import Presence
 from hornet.flows.publishing import Publishing
 from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
@@ -69,8 +71,10 @@ from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_channels import UserChannels
+from hornet.flows.user_credentials import UserCredentials
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
+from hornet.watching import watch_api, watch_engine, watch_redis, watch_sessions
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
@@ -98,6 +102,8 @@ class Node:
     nodes: Nodes
     users: Users
     directory: Directory
+    patterns: Patterns
+    presence: Presence
     embedded: EmbeddedValkey | None = None
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
@@ -137,7 +143,9 @@ def create_app(
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        if topic in asking.topics:
+        if topic.startswith(PRESENCE_PREFIX):
+            presence.receive(topic, payload)
+        elif topic in asking.topics:
             asking.receive(topic, payload)
         elif (user := user_of(topic)) is not None:
             notices.receive(user, payload)
@@ -186,7 +194,12 @@ def create_app(
     router = Router(metrics)
     admission.listen(router)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    presence = Presence(config.channels, PresenceStore(client, nodes.id), listener, signals, metrics)
+    nodes.on_dead(presence.bury)
+    nodes.on_lost(presence.restore)
+    channels = Channels(config.channels, admission, subscriptions, presence)
+    Subscribing(router, pattern=patterns, channel=channels)
+    router.on("hornet:presence", presence.on_presence)
     ClientPublishing(config.channels, client, router, signals, metrics)
     declared = collect_commands(commands or {}, config.commands.commands)
     command_flow = Commands(config.commands, declared, router, signals, metrics)
@@ -200,10 +213,30 @@ def create_app(
     emitters = Emitters(sessions, listener, metrics)
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
     cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    presence.engine = engine
     directory = Directory(UserLists(client))
-    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster, directory)
+    backstage = Backstage(
+        Publishing(Publisher(client)),
+        Ticketing(tokens),
+        cluster,
+        directory,
+        UserCredentials(UserSessionStore(client)),
+    )
     api_counts = ApiCounts()
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
+    node = Node(
+        config,
+        url,
+        engine,
+        sessions,
+        listener,
+        metrics,
+        signals,
+        nodes,
+        users,
+        directory,
+        patterns,
+        presence,
+    )
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:
@@ -211,8 +244,10 @@ def create_app(
         hooks.settings = subscriptions.limits = config.limits
 
     node.reloaded.connect(follow)
-    _watch(node, events)
-    _watch_api(metrics, api_counts, asking)
+    watch_sessions(metrics, sessions)
+    watch_engine(metrics, engine)
+    watch_redis(metrics, listener, events)
+    watch_api(metrics, api_counts, asking)
     _look_after(census, nodes, listener)
 
     app = web.Application()
@@ -243,6 +278,7 @@ def create_app(
             yield
             await engine.stop()
             await command_flow.close(LEAVE_S)
+            await presence.stop()
             await users.close(LEAVE_S)
             await asking.stop()
             await events.flush(EVENT_FLUSH_S)
@@ -269,44 +305,10 @@ def _authenticators(config: Config, client: Client) -> list[Authenticator]:
     return [*found, UserSessionAuthenticator(UserSessionStore(client))]
 
 
-def _watch(node: Node, events: EventPublisher) -> None:
-    """Publish what the parts count for themselves."""
-    gauge, totals = node.metrics.watch, node.metrics.watch_totals
-    listener, counts = node.listener, node.engine.counts
-    gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
-    gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
-    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
-    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
-    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
-    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
-    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
-    gauge(
-        "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
-    )
-    gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
-    totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
-    totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
-    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
-    totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
-    totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
-    totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
-    totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
-    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
-    totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
-
-
 def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
     return "" if node.listener.is_connected else "redis unavailable"
-
-
-def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
-    totals = metrics.watch_totals
-    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
-    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
-    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
-    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
 def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:

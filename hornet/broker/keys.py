@@ -10,6 +10,12 @@ The names are a contract with connectors in other languages and may not change.
                             string   the session id that proves to be this user; expires if so set
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
+``hornet:node:<id>:presence``
+                            SET      the channels on which that node has members of presence
+``hornet:presence:<channel>``
+                            HASH     the sessions present on the channel, of all nodes
+``hornet:presence:<channel>``
+                            pub/sub  the changes of that HASH, for the nodes
 ``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``{hornet:users}``          ZSET     the users that are online; +inf, or when they are gone, in ms
 ``{hornet:users}:epoch``    string   when these data began, in ms; another one tells that Redis lost them
@@ -46,6 +52,7 @@ OWN_PREFIX = "hornet:"
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
 _USER = "hornet:user:"
+PRESENCE_PREFIX = "hornet:presence:"
 
 EVENTS = "hornet:events:"
 EVENTS_CONNECT = f"{EVENTS}connect"
@@ -90,6 +97,21 @@ def user_session_key(user: str) -> str:
 
 def claim_key(node: str) -> str:
     return f"hornet:node:{node}:claim"
+
+
+def presence_key(channel: str) -> str:
+    """Where the members of ``channel`` are kept, and the topic on which their changes are told."""
+    return PRESENCE_PREFIX + channel
+
+
+def presence_channel_of(topic: str) -> str:
+    """The inverse of :func:`presence_key`."""
+    return topic.removeprefix(PRESENCE_PREFIX)
+
+
+def node_presence_key(node: str) -> str:
+    """The channels on which a node wrote members."""
+    return f"hornet:node:{node}:presence"
 
 
 def answer_topic(node: str) -> str:

@@ -40,6 +40,11 @@ class ChannelSettings:
     public_patterns: bool = option(
         False, doc="Any authenticated session may subscribe to patterns; else a token must name each."
     )
+    max_members: int = option(
+        1000,
+        doc="Members that one channel may have at a time; each is told of all others.",
+        unit="members",
+    )
     max_patterns: int = option(
         100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"
     )

@@ -14,9 +14,12 @@ from hornet.connector import AsyncConnector
 from hornet.flows.authenticators import Authenticator
 from hornet.flows.command_plugins import Declared
 from hornet.flows.sessions import Session
+from tests.broker.conftest import own_redis, start_redis
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
+
+__all__ = ["own_redis", "running", "start_node", "start_redis"]
 
 
 @dataclass(frozen=True)

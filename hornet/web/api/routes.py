@@ -15,8 +15,10 @@ from hornet.flows.cluster import Cluster
 from hornet.flows.directory import Directory
 from hornet.flows.publishing import Publishing
 from hornet.flows.ticketing import Ticketing
+from hornet.flows.user_credentials import UserCredentials
 from hornet.web.api.cluster import ClusterOperations
 from hornet.web.api.counts import ApiCounts
+from hornet.web.api.credentials import CredentialOperations
 from hornet.web.api.document import openapi
 from hornet.web.api.endpoint import API_VERSION, Endpoint
 from hornet.web.api.guard import Guard
@@ -38,6 +40,7 @@ class Backstage:
     ticketing: Ticketing
     cluster: Cluster
     directory: Directory
+    credentials: UserCredentials
 
 
 def operations(parts: Backstage) -> list[Operation]:
@@ -47,6 +50,7 @@ def operations(parts: Backstage) -> list[Operation]:
         *TokenOperations(parts.ticketing, parts.publishing).operations(),
         *ClusterOperations(parts.cluster).operations(),
         *UserOperations(parts.directory).operations(),
+        *CredentialOperations(parts.credentials).operations(),
     ]
 
 
@@ -79,7 +83,7 @@ def _pushy_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) ->
 def describe() -> dict[str, Any]:
     """The document, for those who only want to read it: nothing has to run."""
     nobody: Any = None
-    return openapi(operations(Backstage(nobody, nobody, nobody, nobody)), API_VERSION)
+    return openapi(operations(Backstage(nobody, nobody, nobody, nobody, nobody)), API_VERSION)
 
 
 def _document_route(known: Sequence[Operation]) -> web.RouteDef:
