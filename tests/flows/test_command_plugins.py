@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Callable
-from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import pytest
 from hornet.core.commands import Command, Context
 from hornet.core.errors import SetupError
 from hornet.flows.command_plugins import collect_commands
+from tests import installed
 from tests.flows.conftest import Running, StartNode
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hornet_example_commands"
 
 CODE = """
 async def good(context, data):
@@ -29,31 +27,21 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts packages where pip would: a module, and its entry points beside it."""
+    """Installs packages that declare commands, for this test."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def put(package: str, code: str, **commands: str) -> None:
-        module = package.replace("-", "_")
-        (tmp_path / f"{module}.py").write_text(code)
-        facts = tmp_path / f"{module}-1.0.dist-info"
-        facts.mkdir()
-        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         lines = [f"{name} = {where}" for name, where in commands.items()]
-        (facts / "entry_points.txt").write_text("\n".join(["[hornet.commands]", *lines, ""]))
+        module = installed.install(tmp_path, package, code, "\n".join(["[hornet.commands]", *lines, ""]))
         monkeypatch.delitem(sys.modules, module, raising=False)
 
     return put
 
 
 @pytest.fixture
-def example(install: Install) -> None:
-    """The example package, with the entry points that its own setup.cfg declares."""
-    setup = ConfigParser()
-    setup.read(EXAMPLE / "setup.cfg")
-    declared = ConfigParser(delimiters=("=",))
-    declared.read_string("[commands]" + setup["options.entry_points"]["hornet.commands"])
-    code = (EXAMPLE / "hornet_example_commands.py").read_text()
-    install(setup["metadata"]["name"], code, **dict(declared["commands"]))
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, installed.install_example(tmp_path), raising=False)
 
 
 async def own(context: Context, data: Any) -> str:
