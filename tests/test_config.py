@@ -17,6 +17,14 @@ from hornet.web.settings import ServerSettings
 
 SECRET = "pass-word"
 
+PARTNERS = {
+    "tls_cert": {"tls_key": "text"},
+    "tls_key": {"tls_cert": "text"},
+    "user_header": {"trusted_proxies": "10.0.0.1"},
+    "attribute_headers": {"trusted_proxies": "10.0.0.1"},
+}
+"""Options that are refused without another one."""
+
 
 def write(folder: Path, text: str, name: str = "hornet.toml") -> Path:
     path = folder / name
@@ -53,6 +61,8 @@ def sample(one: Option) -> Any:
         "origins": ("https://a.example", "http://b.example:8080"),
         "path": "/other/",
         "level": "debug",
+        "X-Forwarded-For or Forwarded": "Forwarded",
+        "URI": "https://a.example/api",
         "format": "json",
         "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")
@@ -78,12 +88,11 @@ def test_every_option_can_be_set_in_each_source(one: Option, tmp_path: Path) -> 
     listed = list(value) if one.is_list else value
     text = ",".join(value) if one.is_list else str(value)
     pairs: dict[str, dict[str, Any]] = {name: {} for name in ("flags", "environment")}
-    partner = {"tls_cert": "tls_key", "tls_key": "tls_cert"}.get(one.name)
-    for name, given in ((one.name, text), (partner, "text")):
-        if name:
-            pairs["flags"][name] = given
-            pairs["environment"]["HORNET_" + name.upper()] = given
-    content = {one.name: listed} | ({partner: "text"} if partner else {})
+    partners = PARTNERS.get(one.name, {})
+    for name, given in {one.name: text, **partners}.items():
+        pairs["flags"][name] = given
+        pairs["environment"]["HORNET_" + name.upper()] = given
+    content = {one.name: listed, **partners}
     toml = write(tmp_path, "\n".join(f"{name} = {json.dumps(given)}" for name, given in content.items()))
     for config in (
         load_config(pairs["flags"], {}),
@@ -269,6 +278,26 @@ def test_every_secret_option_is_shown_as_stars() -> None:
             section = get_type_hints(Config)[one.section]
             value = (f"shop:publish:{SECRET * 2}",) if one.is_list else SECRET
             assert SECRET not in repr(dataclasses.replace(section(), **{one.field: value}))
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"user_header": "X-User"}, "trusted_proxies"),
+        ({"attribute_headers": "X-Device"}, "trusted_proxies"),
+        ({"user_header": "X User", "trusted_proxies": "10.0.0.1"}, "'X User'"),
+        ({"attribute_headers": "a,b:c", "trusted_proxies": "10.0.0.1"}, "'b:c'"),
+        ({"forwarded_header": "X-Real-IP"}, "forwarded_header"),
+        ({"backend_uri": "www.example.com"}, "backend_uri"),
+        ({"backend_uri": "ftp://www.example.com"}, "backend_uri"),
+        ({"backend_uri": "https://www.example.com/?a=b"}, "backend_uri"),
+        ({"backend_uri": "https://name:word@www.example.com"}, "login"),
+        ({"backend_path": "users"}, "backend_path"),
+        ({"max_attempts": "0"}, "max_attempts"),
+    ],
+)
+def test_what_could_never_prove_anything_is_refused(flags: dict[str, str], named: str) -> None:
+    assert named in refusal(flags)
 
 
 def test_a_reload_takes_what_may_change_and_names_what_needs_a_restart() -> None:

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "broker.settings",
         "engine.settings",
         "flows.settings",
+        "flows.authenticators.settings",
         "web.settings",
         "web.api.settings",
     },
@@ -29,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sockets": {"core", "web.settings"},
     "notify": set(),
     "logs": {"config", "flows"},
-    "app": ABOVE | {"_version"},
+    "watching": {"broker", "engine", "flows", "metrics", "web"},
+    "app": ABOVE | {"_version", "watching"},
     "serving": ABOVE | {"_version", "app", "sockets", "notify", "logs"},
     "cli": ABOVE | {"_version", "config_doc", "serving", "sockets"},
 }

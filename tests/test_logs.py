@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
 from hornet.flows.context import session_id
-from hornet.logs import TEXT, JsonFormatter, TextFormatter
+from hornet.logs import TEXT, HttpFaults, JsonFormatter, TextFormatter
 
 
 def record(message: str, *args: object, failed: bool = False) -> logging.LogRecord:
@@ -55,3 +56,14 @@ def test_a_line_break_of_a_client_begins_no_line() -> None:
     line = TextFormatter(TEXT).format(record("Origin %s", "x\r\n2026-01-01 ERROR root: forged"))
     assert "\n" not in line
     assert "\r" not in line
+
+
+def test_a_request_that_breaks_http_is_counted_and_fills_no_log() -> None:
+    counted: list[int] = []
+    faults = HttpFaults(lambda: counted.append(1))
+    broken = record("Error handling request", failed=True)
+    broken.exc_info = (BadHttpMessage, BadHttpMessage("bad"), None)
+    assert not faults.filter(broken)
+    assert counted == [1]
+    assert faults.filter(record("Error handling request", failed=True)), "a bug of ours is logged"
+    assert faults.filter(record("Anything else"))

@@ -6,8 +6,16 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:token:<token>``    SET      the channels of a one-time token; expires (120 s by default)
 ``{hornet:token:<token>}:grant``
                             string   JSON ``{"user","info","publish"}`` of that token; same expiry; optional
+``hornet:user-session:<user>``
+                            string   the session id that proves to be this user; expires if so set
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
 ``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
+``hornet:node:<id>:presence``
+                            SET      the channels on which that node has members of presence
+``hornet:presence:<channel>``
+                            HASH     the sessions present on the channel, of all nodes
+``hornet:presence:<channel>``
+                            pub/sub  the changes of that HASH, for the nodes
 ``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``{hornet:users}``          ZSET     the users that are online, by name: all have the score 0
 ``{hornet:users}:leaving``  ZSET     those of them without a session, by when they will be gone, in ms
@@ -45,6 +53,7 @@ OWN_PREFIX = "hornet:"
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
 _USER = "hornet:user:"
+PRESENCE_PREFIX = "hornet:presence:"
 
 EVENTS = "hornet:events:"
 EVENTS_CONNECT = f"{EVENTS}connect"
@@ -57,6 +66,8 @@ EVENTS_SESSION_CLOSED = f"{EVENTS}session:closed"
 NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
+EMITTERS_GLOB = "socket.io#/#*"
+"""Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
 USERS = "{hornet:users}"
 """One hash tag for all that concerns users: a script that moves a user from one state to the next uses
 several keys, which a Cluster must have in one slot."""
@@ -82,8 +93,27 @@ def may_have_grant(token: str) -> bool:
     return "{" not in token and "}" not in token
 
 
+def user_session_key(user: str) -> str:
+    return f"hornet:user-session:{user}"
+
+
 def claim_key(node: str) -> str:
     return f"hornet:node:{node}:claim"
+
+
+def presence_key(channel: str) -> str:
+    """Where the members of ``channel`` are kept, and the topic on which their changes are told."""
+    return PRESENCE_PREFIX + channel
+
+
+def presence_channel_of(topic: str) -> str:
+    """The inverse of :func:`presence_key`."""
+    return topic.removeprefix(PRESENCE_PREFIX)
+
+
+def node_presence_key(node: str) -> str:
+    """The channels on which a node wrote members."""
+    return f"hornet:node:{node}:presence"
 
 
 def answer_topic(node: str) -> str:

@@ -102,7 +102,7 @@ class Listener:
         self._unsent: deque[tuple[bytes, str, _Confirmed]] = deque()
         self._sent: deque[_Confirmed] = deque()
         self._to_restore = 0
-        self._on_restored: list[Callable[[], None]] = []
+        self._on_restored: list[Callable[[], object]] = []
         self._attempt = 0
         self._work = asyncio.Event()
         self._connected = asyncio.Event()
@@ -114,7 +114,7 @@ class Listener:
         """True from when a connection has every topic that was wanted at its start, until it is lost."""
         return self._connected.is_set()
 
-    def on_restored(self, told: Callable[[], None]) -> None:
+    def on_restored(self, told: Callable[[], object]) -> None:
         """Have ``told`` called whenever a lost connection was replaced. What came between was not heard."""
         self._on_restored.append(told)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hornet.broker.keys import USERS, channel_users_key, user_channels_key, user_topic
+from hornet.broker.keys import USERS, channel_users_key, user_channels_key, user_session_key, user_topic
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.grants import parse_user_id
+from hornet.core.user_sessions import is_session_id
 from hornet.core.users import CHANNELS_CHANGED, DISCONNECT, dump_notify
 
 Command = tuple[str, ...]
@@ -74,6 +75,29 @@ def channel_users_command(channel: str) -> Command:
 def online_command(user: User) -> Command:
     """Answers nil for a user who is not online."""
     return ("ZSCORE", USERS, parse_user_id(user))
+
+
+def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> Command:
+    """Have ``session_id`` prove to be ``user``; the one registered before counts no more.
+
+    Raises:
+        ValueError: no user id, no session id, or a life shorter than a second.
+    """
+    if not is_session_id(session_id):
+        raise ValueError("a session id is text of 1 to 512 characters")
+    if ttl_s is not None and ttl_s < 1:
+        raise ValueError("a session id lives at least one second")
+    expiry = () if ttl_s is None else ("EX", str(ttl_s))
+    return ("SET", user_session_key(parse_user_id(user)), session_id, *expiry)
+
+
+def remove_user_session_command(user: User) -> Command:
+    """Let no session id prove to be ``user`` any more; answers whether one did.
+
+    Raises:
+        ValueError: no user id.
+    """
+    return ("DEL", user_session_key(parse_user_id(user)))
 
 
 def _change(verb: str, user: User, channels: str | Iterable[str]) -> Command:

@@ -77,6 +77,14 @@ class AsyncConnector:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
         return int(await self.redis.execute_command(*commands.disconnect_command(tokens)))
 
+    async def set_user_session(self, user: User, session_id: str, ttl: int | None = None) -> None:
+        """See :meth:`hornet.connector.Connector.set_user_session`."""
+        await self._execute(orders.set_user_session_command(user, session_id, ttl))
+
+    async def remove_user_session(self, user: User) -> bool:
+        """See :meth:`hornet.connector.Connector.remove_user_session`."""
+        return bool(await self._execute(orders.remove_user_session_command(user)))
+
     async def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
         """See :meth:`hornet.connector.Connector.notify`."""
         return sum(

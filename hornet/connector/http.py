@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from hornet.broker import orders
 from hornet.connector import commands
 from hornet.core.errors import DependencyError, HornetError
-from hornet.core.grants import Grant
+from hornet.core.grants import Grant, parse_user_id
 from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH
 
 TIMEOUT_S = 10.0
 """For connecting, and for each answer. Hornet itself waits 5 s for Redis."""
+
+User = str | int
 
 NO_EVENTS = "events of clients come through Redis: use a connector with a Redis URL"
 NO_USERS = "calls about users go through Redis: use a connector with a Redis URL"
@@ -37,11 +40,15 @@ class ApiUnavailable(DependencyError):
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A POST of JSON. To send it twice does no harm: the second time is answered as the first."""
+    """A POST of JSON, or a GET. To send it twice does no harm: what is published has a key of its own."""
 
     path: str
-    body: bytes
+    body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.body is None else "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def token_request(grant: Grant, ttl_s: int) -> ApiRequest:
         body["user"] = grant.user
     if grant.info is not None:
         body["info"] = grant.info
-    return ApiRequest("/api/tokens", dump_json(body).encode())
+    return _post("/api/tokens", body)
 
 
 def publish_request(
@@ -108,14 +115,66 @@ def publish_request(
         if value is not None
     }
     body = {"channels": names, "type": kind, "message": message or {}, **address}
-    return ApiRequest("/api/publish", dump_json(body).encode(), {"Idempotency-Key": secrets.token_hex(16)})
+    return _once(_post("/api/publish", body))
 
 
 def disconnect_request(tokens: str | Iterable[str]) -> ApiRequest:
     """Revoke tokens. Raises as :func:`commands.disconnect_command` does."""
     listed = [tokens] if isinstance(tokens, str) else list(tokens)
     commands.disconnect_command(listed)
-    return ApiRequest("/api/tokens/revoke", dump_json({"tokens": listed}).encode())
+    return _post("/api/tokens/revoke", {"tokens": listed})
+
+
+def notify_request(users: User | Iterable[User], event: str, payload: Any) -> ApiRequest:
+    """Notify users. Raises as :func:`orders.notify_commands` does."""
+    listed = _users(users)
+    orders.notify_commands(listed, event, payload)
+    return _once(_post("/api/publish/users", {"users": listed, "event": event, "payload": payload}))
+
+
+def disconnect_user_request(users: User | Iterable[User]) -> ApiRequest:
+    """End sessions of users. Raises as :func:`orders.disconnect_user_commands` does."""
+    listed = _users(users)
+    orders.disconnect_user_commands(listed)
+    return _post("/api/disconnect/users", {"users": listed})
+
+
+def subscribe_request(user: User, channels: str | Iterable[str]) -> ApiRequest:
+    """Subscribe a user. Raises as :func:`orders.subscribe_command` does."""
+    names = [channels] if isinstance(channels, str) else list(channels)
+    orders.subscribe_command(user, names)
+    return _post(f"{_user_path(user)}/subscribe", {"channels": names})
+
+
+def unsubscribe_request(user: User, channels: str | Iterable[str] | None) -> ApiRequest:
+    """Take channels back, all without any. Raises as :func:`orders.unsubscribe_command` does."""
+    if channels is None:
+        return _post(f"{_user_path(user)}/unsubscribe", {})
+    names = [channels] if isinstance(channels, str) else list(channels)
+    orders.unsubscribe_command(user, names)
+    return _post(f"{_user_path(user)}/unsubscribe", {"channels": names})
+
+
+def user_request(user: User) -> ApiRequest:
+    """Whether a user is online, and the user's channels. Raises ``ValueError`` for what is no user."""
+    return ApiRequest(_user_path(user))
+
+
+def _user_path(user: User) -> str:
+    return f"/api/users/{quote(parse_user_id(user), safe='')}"
+
+
+def _users(users: User | Iterable[User]) -> list[User]:
+    return [users] if isinstance(users, str | int) else list(users)
+
+
+def _once(request: ApiRequest) -> ApiRequest:
+    """The same under a name of its own, so that it is done once however often it is sent."""
+    return replace(request, headers={"Idempotency-Key": secrets.token_hex(16)})
+
+
+def _post(path: str, body: Mapping[str, Any]) -> ApiRequest:
+    return ApiRequest(path, dump_json(body).encode())
 
 
 def parse_answer(status: int, content: bytes) -> dict[str, Any]:

@@ -54,6 +54,24 @@ class AsyncHttpConnector(AsyncConnector):
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         return int((await self._call_api(api.disconnect_request(tokens)))["nodes"])
 
+    async def notify(self, users: api.User | Iterable[api.User], event: str, payload: Any = None) -> int:
+        return int((await self._call_api(api.notify_request(users, event, payload)))["nodes"])
+
+    async def subscribe_user(self, user: api.User, channels: str | Iterable[str]) -> int:
+        return int((await self._call_api(api.subscribe_request(user, channels)))["changed"])
+
+    async def unsubscribe_user(self, user: api.User, channels: str | Iterable[str] | None = None) -> int:
+        return int((await self._call_api(api.unsubscribe_request(user, channels)))["changed"])
+
+    async def user_channels(self, user: api.User) -> list[str]:
+        return list((await self._call_api(api.user_request(user)))["channels"])
+
+    async def is_online(self, user: api.User) -> bool:
+        return bool((await self._call_api(api.user_request(user)))["online"])
+
+    async def disconnect_user(self, users: api.User | Iterable[api.User]) -> int:
+        return int((await self._call_api(api.disconnect_user_request(users)))["nodes"])
+
     def subscribe(
         self, events: str | Iterable[str] = commands.CLASSIC_EVENTS
     ) -> AsyncIterator[commands.Event]:
@@ -88,7 +106,7 @@ class AsyncHttpConnector(AsyncConnector):
             timeout = aiohttp.ClientTimeout(total=api.TIMEOUT_S)
             self._session = aiohttp.ClientSession(headers=self._address.headers, timeout=timeout)
         url = self._address.base + request.path
-        async with self._session.post(
-            url, data=request.body, headers=request.headers, allow_redirects=False
+        async with self._session.request(
+            request.method, url, data=request.body, headers=request.headers, allow_redirects=False
         ) as response:
             return response.status, await response.read()

@@ -55,6 +55,24 @@ class HttpConnector(Connector):
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         return int(self._call_api(api.disconnect_request(tokens))["nodes"])
 
+    def notify(self, users: api.User | Iterable[api.User], event: str, payload: Any = None) -> int:
+        return int((self._call_api(api.notify_request(users, event, payload)))["nodes"])
+
+    def subscribe_user(self, user: api.User, channels: str | Iterable[str]) -> int:
+        return int((self._call_api(api.subscribe_request(user, channels)))["changed"])
+
+    def unsubscribe_user(self, user: api.User, channels: str | Iterable[str] | None = None) -> int:
+        return int((self._call_api(api.unsubscribe_request(user, channels)))["changed"])
+
+    def user_channels(self, user: api.User) -> list[str]:
+        return list((self._call_api(api.user_request(user)))["channels"])
+
+    def is_online(self, user: api.User) -> bool:
+        return bool((self._call_api(api.user_request(user)))["online"])
+
+    def disconnect_user(self, users: api.User | Iterable[api.User]) -> int:
+        return int((self._call_api(api.disconnect_user_request(users)))["nodes"])
+
     def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
 
@@ -94,7 +112,7 @@ class HttpConnector(Connector):
 
     def _exchange(self, connection: http.client.HTTPConnection, request: api.ApiRequest) -> tuple[int, bytes]:
         headers = {**self._address.headers, **request.headers}
-        connection.request("POST", self._address.prefix + request.path, request.body, headers)
+        connection.request(request.method, self._address.prefix + request.path, request.body, headers)
         response = connection.getresponse()
         return response.status, response.read()
 

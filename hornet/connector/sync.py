@@ -98,6 +98,21 @@ class Connector:
         """Close the sessions of ``tokens`` for good; kill unused ones. Returns how many nodes heard."""
         return int(self.redis.execute_command(*commands.disconnect_command(tokens)))
 
+    def set_user_session(self, user: User, session_id: str, ttl: int | None = None) -> None:
+        """Have ``session_id`` prove to be ``user``, for ``ttl`` seconds or until it is removed.
+
+        A user has one: the one registered before counts no more. Take an id that can't be guessed, as that
+        of the user's session in your own application.
+
+        Raises:
+            ValueError: no user id, no session id, or a ``ttl`` below 1.
+        """
+        self._execute(orders.set_user_session_command(user, session_id, ttl))
+
+    def remove_user_session(self, user: User) -> bool:
+        """Take the user's session id back; True if there was one. Clients that it let in stay."""
+        return bool(self._execute(orders.remove_user_session_command(user)))
+
     def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
         """Emit ``event`` with ``payload`` to every session of one or several users, wherever they are.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 UNIX: Literal["unix"] = "unix"
@@ -21,23 +21,24 @@ def parse_networks(values: Sequence[str]) -> tuple[Network, ...]:
     return tuple(UNIX if value == UNIX else ipaddress.ip_network(value, strict=False) for value in values)
 
 
-def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
+def client_address(peer: str, hops: Iterable[str], trusted: Sequence[Network]) -> str:
     """The nearest address that is not a trusted proxy's: ``peer`` itself unless the peer is trusted.
 
-    ``X-Forwarded-For`` is read from its right end, where each proxy appends whom it saw, so a client's own
-    claim further left never counts. A malformed entry ends the walk.
+    ``hops`` are what proxies say they saw, the nearest one's word first (see :mod:`hornet.core.forwarded`),
+    so a client's own claim further on never counts. A malformed entry ends the walk.
     """
     address = peer
-    hops = [hop.strip() for hop in headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-    while hops and _is_in(address, trusted):
+    rest = iter(hops)
+    while is_in(address, trusted):
         try:
-            address = str(ipaddress.ip_address(hops.pop()))
-        except ValueError:
+            address = str(ipaddress.ip_address(next(rest)))
+        except (StopIteration, ValueError):
             break
     return address
 
 
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
+def is_in(address: str, networks: Sequence[Network]) -> bool:
+    """True for an address in one of ``networks``; an IPv4 address may be written in its IPv6 form."""
     if address == UNIX:
         return UNIX in networks
     try:

@@ -13,6 +13,11 @@ WRONG_PARAMETERS = "WRONG_PARAMETERS"
 UNAVAILABLE = "UNAVAILABLE"
 AUTHENTICATION_TIMEOUT = "AUTHENTICATION_TIMEOUT"
 TOKEN_REVOKED = "TOKEN_REVOKED"
+INVALID_ACCESS_TOKEN = "INVALID_ACCESS_TOKEN"
+BACKEND_UNAVAILABLE = "BACKEND_UNAVAILABLE"
+INVALID_SESSION = "INVALID_SESSION"
+INVALID_IDENTITY = "INVALID_IDENTITY"
+TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 TOO_MANY_CHANNELS = limits.TOO_MANY_CHANNELS
 TOO_MANY_EVENTS = limits.TOO_MANY_EVENTS
 OTHER_USER = "OTHER_USER"
@@ -26,6 +31,11 @@ EXPLANATIONS = {
     UNAVAILABLE: "Tokens can't be checked right now, please try again",
     AUTHENTICATION_TIMEOUT: "No valid token was shown in time",
     TOKEN_REVOKED: "The backend disconnected this token",
+    INVALID_ACCESS_TOKEN: "The backend does not accept the access token",
+    BACKEND_UNAVAILABLE: "The backend can't be asked right now, please try again",
+    INVALID_SESSION: "No such user session is registered",
+    INVALID_IDENTITY: "The proxy in front of Hornet names no valid user",
+    TOO_MANY_ATTEMPTS: "Too many failed attempts",
     TOO_MANY_CHANNELS: "A session may not have so many channels",
     TOO_MANY_EVENTS: "Events come too fast, please slow down",
     OTHER_USER: "This connection is another user's, who has to log out first",
@@ -39,14 +49,24 @@ SHUTDOWN = Message(CONTROL_CHANNEL, {"type": "shutdown", "channel": CONTROL_CHAN
 
 
 def error(code: str, detail: str = "") -> Message:
-    """The error message for ``code``; ``detail`` is added to the explanation where it helps its reader."""
-    text = f"{EXPLANATIONS[code]} ({detail})" if detail else EXPLANATIONS[code]
+    """The error message for ``code``; ``detail`` is added to the explanation where it helps its reader.
+
+    For a code that is not Hornet's own, ``detail`` is the explanation.
+    """
+    known = EXPLANATIONS.get(code)
+    text = f"{known} ({detail})" if known and detail else known or detail
     return Message(
         CONTROL_CHANNEL, {"type": "error", "channel": CONTROL_CHANNEL, "error": code, "errorMsg": text}
     )
 
 
+def refused(code: str) -> RefusedCredentials:
+    """The refusal for a code of Hornet's own, with the sentence that explains it."""
+    return RefusedCredentials(code, EXPLANATIONS[code])
+
+
 def refusal(why: RefusedCredentials) -> Message:
     """The answer to a refused attempt. Only malformed credentials are explained in detail: a caller with a
     wrong token learns nothing about what exists."""
-    return error(why.code, why.detail if why.code == WRONG_PARAMETERS else "")
+    is_told = why.code == WRONG_PARAMETERS or why.code not in EXPLANATIONS
+    return error(why.code, why.detail if is_told else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hornet.core.channels import is_channel_name
 from hornet.core.errors import RefusedCredentials
@@ -28,6 +29,16 @@ class Credentials:
 
     token: str
     channels: tuple[str, ...]
+
+
+def read_fields(shown: object) -> Mapping[str, Any]:
+    """The fields of an object, or of the JSON text of one; none for anything else."""
+    if isinstance(shown, str) and shown.lstrip().startswith("{"):
+        try:
+            shown = parse_json(shown)
+        except ValueError:
+            return {}
+    return shown if isinstance(shown, Mapping) else {}
 
 
 def parse_credentials(shown: object) -> Credentials:

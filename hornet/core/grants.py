@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from hornet.core.channels import is_utf8_text
+from hornet.core.channels import CONTROL_CHANNEL, is_channel_name, is_utf8_text
 from hornet.core.jsontext import dump_json, parse_json
 
 MAX_USER_CHARS = 256
@@ -50,6 +50,20 @@ def parse_user_id(value: object) -> str:
     if not is_user_id(text):
         raise ValueError(f"a user id is a string of 1 to {MAX_USER_CHARS} characters, or a whole number")
     return text
+
+
+def check_grant(grant: Grant) -> None:
+    """Raises:
+    ValueError: ``grant`` gives what no grant may: to a user that is none, or a channel that is none or
+        reserved. The message says which.
+    """
+    if grant.user is not None and not is_user_id(grant.user):
+        raise ValueError("its 'user' is no user id")
+    for channel in grant.channels:
+        if not is_channel_name(channel) or channel == CONTROL_CHANNEL:
+            raise ValueError("one of its 'channels' is no channel name, or reserved")
+    if not all(isinstance(name, str) for name in grant.publish):
+        raise ValueError("one of its 'publish' is no text")
 
 
 def parse_grant(payload: bytes) -> Grant:

@@ -20,7 +20,7 @@ from hornet.core.jsontext import dump_json, parse_json
 
 BAD_PRESENCE = "BAD_PRESENCE"
 
-MAX_PRESENCE_BYTES = 4096
+MAX_PRESENCE_BYTES = 1024
 """Of one member's data. Every other member is sent it: a name and a picture's address, not the picture."""
 
 MAX_DEPTH = 32
@@ -62,6 +62,18 @@ def parse_member(text: str | bytes, user: str | None = None) -> Member:
     return Member(member_id, shown.get("info"))
 
 
+def load_member(text: str | bytes) -> Member:
+    """A member that a node wrote down: the JSON of :meth:`Member.as_json`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    shown = parse_json(text)
+    if not isinstance(shown, dict) or not is_user_id(shown.get("id")):
+        raise ValueError("no member")
+    return Member(shown["id"], shown.get("info"))
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What happened since the last batch. Nobody is in both lists."""
@@ -92,6 +104,19 @@ class Roster:
 
     def __contains__(self, session: str) -> bool:
         return session in self._sessions
+
+    @property
+    def members(self) -> int:
+        """How many members there are now."""
+        return len(self._sessions_of)
+
+    def has_member(self, member_id: str) -> bool:
+        return member_id in self._sessions_of
+
+    @property
+    def has_changes(self) -> bool:
+        """True when the next batch may tell something."""
+        return bool(self._changed)
 
     @property
     def told(self) -> list[Member]:

@@ -4,8 +4,8 @@ A session is NEW until its first valid credential. While one attempt is being ch
 session has one attempt at a time, since events of one client are handled in order). A proof that needs no
 waiting leads straight to READY. A refused attempt leads back to NEW, and the client may try again until the
 authentication timeout. READY sessions receive messages; a READY session that shows another token stays READY
-whatever the answer. CLOSED is final, and may arrive in the middle of a check: the answer that comes
-afterwards must then change nothing.
+whatever the answer, until it logs out and is NEW again. CLOSED is final, and may arrive in the middle of a
+check: the answer that comes afterwards must then change nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Step(Enum):
     REFUSED = auto()
     GRANTED = auto()
     TIMED_OUT = auto()
+    LOGGED_OUT = auto()
     GONE = auto()
 
 
@@ -41,6 +42,7 @@ MOVES: dict[tuple[State, Step], State] = {
     (State.READY, Step.REFUSED): State.READY,
     (State.READY, Step.GRANTED): State.READY,
     (State.READY, Step.TIMED_OUT): State.READY,
+    (State.READY, Step.LOGGED_OUT): State.NEW,
     (State.READY, Step.GONE): State.CLOSED,
     (State.CLOSED, Step.REFUSED): State.CLOSED,
     (State.CLOSED, Step.GRANTED): State.CLOSED,

@@ -17,6 +17,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from hornet.core.addresses import UNIX, client_address, parse_networks
+from hornet.core.forwarded import HOPS
 from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS, OverLimit
 from hornet.core.origins import is_allowed
 from hornet.engine.errors import (
@@ -70,6 +71,8 @@ class Endpoint:
         self._server = server
         self._advised: dict[str, float] = {}
         self._trusted = parse_networks(server.settings.trusted_proxies)
+        self._forwarded = server.settings.forwarded_header.lower()
+        self._hops = HOPS[server.settings.forwarded_header]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
@@ -257,8 +260,7 @@ class Endpoint:
         peer = peername[0] if isinstance(peername, tuple) else UNIX
         if not self._trusted:
             return peer, peer
-        forwarded = headers.get("x-forwarded-for", "")
-        return client_address(peer, {"X-Forwarded-For": forwarded}, self._trusted), peer
+        return client_address(peer, self._hops(headers.get(self._forwarded, "")), self._trusted), peer
 
 
 def _parse_query(text: str) -> Query:

@@ -39,7 +39,9 @@ class Engine:
         *,
         redis_url: str | None = None,
         redis_options: Mapping[str, object] | None = None,
+        alias: Callable[[str], str] | None = None,
     ) -> None:
+        """``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
         self.settings = settings
         self.counts = Counts()
         self._registry = (
@@ -47,6 +49,7 @@ class Engine:
             if redis_url is None
             else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
         )
+        self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
             self.counts, find_send_each() if settings.compiled else None
         )
@@ -186,6 +189,17 @@ class Engine:
         message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
         message.check(session.kind)
         self._fanout.to_session(session, message)
+
+    def emit(self, sids: Collection[str], event: str, *args: object) -> int:
+        """Queue one event for several sessions, behind what they were sent before; returns how many are here.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(0)
+        found = [session for sid in sids if (session := self._table.get(sid)) is not None]
+        return self._fanout.to_sessions(found, message)
 
     def tell(self, sid: str, message: Outgoing) -> None:
         """Queue one message for one session, in the form it wants.

@@ -21,7 +21,7 @@ import socketio
 
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import PreparedPacket
-from hornet.engine.rooms import RoomTable
+from hornet.engine.rooms import Room, RoomTable
 from hornet.engine.session import Session
 from hornet.engine.sio_packets import SioPacket, Type
 
@@ -36,6 +36,8 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         self.tables: dict[str, RoomTable] = {"/": RoomTable()}
         self.sessions: dict[str, Session] = {}
         self.fanout: FanOut
+        self.alias: Callable[[str], str] | None = None
+        """The room of the default namespace that somebody means who emits to one that is empty."""
         self._arriving: set[str] = set()
         self._leaving: set[str] = set()
 
@@ -199,11 +201,11 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         skipped = set(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else {skip_sid}
         members: dict[str, Session] = {}
         if len(names) == 1 and callback is None and skipped == {None}:
-            found = table.everyone if names[0] is None else table.room(names[0])
+            found = self._room(table, names[0])
             self.fanout.to_room(found, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace)))
             return
         for name in names:
-            members |= table.everyone.members if name is None else table.room(name).members
+            members |= self._room(table, name).members
         targets = [(sid, session) for sid, session in members.items() if sid not in skipped]
         if callback is None:
             message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace))
@@ -214,6 +216,15 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
             self.fanout.to_session(
                 session, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace, ack))
             )
+
+    def _room(self, table: RoomTable, name: str | None) -> Room:
+        """The room that an emit names; None is everybody."""
+        if name is None:
+            return table.everyone
+        found = table.room(name)
+        if not found.members and self.alias is not None and table is self.tables["/"]:
+            return table.room(self.alias(name))
+        return found
 
     def _generate_ack_id(self, sid: str, callback: Callable[..., Any]) -> int:
         callbacks = self.callbacks.setdefault(sid, {0: itertools.count(1)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hornet.core.forwarded import HOPS
 from hornet.core.options import option
 from hornet.core.origins import SAME_HOST
 
@@ -66,10 +67,20 @@ class EngineSettings:
     )
     trusted_proxies: tuple[str, ...] = option(
         (),
-        doc="Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed; `unix` is whoever "
-        "connects through the Unix socket.",
+        doc="Addresses or CIDR blocks of proxies that are believed about whom they speak for; `unix` is "
+        "whoever connects through the Unix socket.",
         unit="networks",
     )
     compiled: bool = option(
         True, doc="Write to sockets with the compiled loop, where the installation has it; see topics/engine."
     )
+    forwarded_header: str = option(
+        "X-Forwarded-For",
+        doc="The header in which those proxies name the client's address: `X-Forwarded-For` or `Forwarded`. "
+        "The other one is not looked at, since a proxy that does not set it passes on a client's own.",
+        unit="X-Forwarded-For or Forwarded",
+    )
+
+    def __post_init__(self) -> None:
+        if self.forwarded_header not in HOPS:
+            raise ValueError(f"forwarded_header {self.forwarded_header!r} is not {' or '.join(HOPS)}")

@@ -46,7 +46,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     ) -> None:
         super().__init__(
             client_manager=registry,
-            logger=logging.getLogger("hornet.engine.socketio"),
+            logger=_logger(),
             settings=settings,
             counts=counts,
         )
@@ -273,6 +273,23 @@ def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
         check_depth(packet.data, max_depth)
     except ValueError:
         raise Malformed("too_deep", "the data is nested too deeply", 1009) from None
+
+
+def _logger() -> logging.Logger:
+    """Where python-socketio writes. It calls it an error that Redis is away, and tries again by itself."""
+    logger = logging.getLogger("hornet.engine.socketio")
+    if not any(isinstance(one, _NoErrors) for one in logger.filters):
+        logger.addFilter(_NoErrors())
+    return logger
+
+
+class _NoErrors(logging.Filter):
+    """Makes a warning of each error that comes without an exception: nobody has to act."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.ERROR and not record.exc_info:
+            record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+        return True
 
 
 def _dump_connected(sid: str, session: Session) -> Packet:

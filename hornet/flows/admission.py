@@ -1,93 +1,102 @@
-"""How a client gets in: from its credentials to its channels.
+"""How a client gets in: from what it shows to what it may hear.
 
-In this order, so that no message is missed and no token is lost without need: the credentials are parsed,
-the token is consumed in one step in Redis, this node subscribes to the channels it does not hear yet, and
-only then the session enters the rooms and is told ``connected``.
+In this order, so that no message is missed and no token is lost without need: what it shows is taken by the
+first authenticator that knows it, and checked; this node subscribes to the channels it does not hear yet;
+only then the session enters the rooms, and is answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from hornet.broker.events import EventPublisher
-from hornet.broker.tokens import TokenStore
 from hornet.core import answers
-from hornet.core.channels import CONTROL_CHANNEL
-from hornet.core.credentials import (
-    Credentials,
-    parse_credentials,
-    parse_delivery,
-    query_fields,
-    shows_credentials,
-)
+from hornet.core.credentials import Credentials, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
-from hornet.core.grants import Grant
+from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
-from hornet.core.messages import Delivery, Message
+from hornet.core.messages import Delivery
 from hornet.core.sessions import State, Step
-from hornet.engine import Engine
+from hornet.engine import Engine, Handshake
+from hornet.flows.authenticators.protocol import MESSAGE, Answer, Authenticator, Event, Shown, Where
+from hornet.flows.authenticators.tokens import TokenAuthenticator
 from hornet.flows.deadlines import Deadlines
+from hornet.flows.router import Router
 from hornet.flows.sessions import Session, Sessions
 from hornet.flows.settings import SessionSettings
+from hornet.flows.signals import Signals
 from hornet.flows.subscriptions import By, Subscriptions, always
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+LOGOUT = "user:logout"
+
+Attributes = Callable[[Handshake], Mapping[str, str] | None]
+
 
 class Admission:
-    """Lets sessions in and answers them."""
+    """Lets sessions in, answers them, and takes back what they were given."""
 
     def __init__(
         self,
         settings: SessionSettings,
+        authenticators: Sequence[Authenticator],
+        tokens: TokenAuthenticator,
+        attributes_of: Attributes,
         sessions: Sessions,
-        tokens: TokenStore,
         subscriptions: Subscriptions,
         users: Users,
-        events: EventPublisher,
+        signals: Signals,
         metrics: Metrics,
     ) -> None:
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
-        self._sessions = sessions
+        self._max_attempts = settings.max_attempts
+        self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
         self._tokens = tokens
+        self._attributes_of = attributes_of
+        self._sessions = sessions
         self._subscriptions = subscriptions
         self._users = users
-        self._events = events
+        self._signals = signals
         self._metrics = metrics
-        self._checking: set[Session] = set()
+        self._checking: dict[Session, object] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.engine: Engine  # set by the composition root: engine and hooks need each other
 
+    def listen(self, router: Router) -> None:
+        """Take the events by which clients show something, and the one by which they take it back."""
+        router.on(MESSAGE, self._on_message, needs_authentication=False)
+        for event in dict.fromkeys(event for one in self._authenticators for event in one.events):
+            router.on(event, partial(self._on_event, event), needs_authentication=False)
+        router.on(LOGOUT, self._on_logout, needs_authentication=False)
+
     async def begin(self, session: Session) -> None:
-        """Start the authentication timeout; use what ``auth`` or the query shows, if anything."""
+        """Start the authentication timeout; use what the request, ``auth`` or the query shows."""
         self._deadlines.start(session)
-        shown: object = session.handshake.auth
+        handshake = session.handshake
+        session.attributes = self._attributes_of(handshake)
+        await self._offer(session, Shown(Where.REQUEST, handshake))
+        shown: object = handshake.auth
         if not shows_credentials(shown):
-            query = query_fields(session.handshake.query)
-            shown = {**query, **shown} if isinstance(shown, dict) else query
+            query = query_fields(handshake.query)
+            shown = {**query, **shown} if isinstance(shown, Mapping) else query
         try:
             self.engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
-            session.move(Step.ATTEMPTED)
-            self._refuse(session, refused)
+            self._count(refused.code)
+            self._answer(session, answers.refusal(refused))
             return
-        if shows_credentials(shown):
-            await self._attempt(session, shown)
-
-    async def on_message(self, session: Session, args: Sequence[object]) -> None:
-        """Event ``message``, which carries credentials; it is answered by an event of the same name."""
-        await self._attempt(session, args[0] if args else None)
+        await self._offer(session, Shown(Where.AUTH, handshake, shown))
 
     def end(self, session: Session) -> None:
-        """The session is over: tell the backend of its tokens."""
+        """The session is over."""
         self._deadlines.stop(session)
-        for token, channels in session.tokens.items():
-            self._events.tell_disconnect(token, channels)
 
     async def admit(self, session: Session, grant: Grant, *, still: Callable[[], bool] = always) -> bool:
         """Give a session what it proved to be entitled to, whatever proved it; it is READY then.
@@ -97,31 +106,47 @@ class Admission:
 
         Raises:
             RefusedCredentials: it is another user's session, or that user has too many; see ``Users.arrive``.
+            OverLimit: it would hold more channels than it may.
             RedisUnavailable: its user could not be registered.
             Whichever it is, it has nothing of the grant.
         """
-        self._deadlines.stop(session)
+        self._deadlines.stop(session)  # from here on it is not the client who is waited for
         try:
             return await self._admit(session, grant, still)
         finally:
             if session.state in (State.NEW, State.CHECKING):
                 self._deadlines.start(session)
 
+    async def redeem(self, session: Session, credentials: Credentials) -> bool:
+        """Use a token up for the session, which gets all of it but the channels asked for.
+
+        Those are for the caller to act on. False when the session ended meanwhile.
+
+        Raises:
+            RefusedCredentials: the token does not open them; nothing has changed.
+            RedisUnavailable: not known whether it was consumed.
+        """
+        self._checking[session] = credentials
+        try:
+            grant = await self._tokens.check(credentials)
+            if not await self._let_in(session, replace(grant, channels=())):
+                return False
+        finally:
+            self._checking.pop(session, None)
+        self._tokens.accepted(session, credentials)
+        return True
+
     def close(self, session: Session, code: str) -> None:
         """Tell a session why and end it for good; a stock client will not come back by itself."""
-        self._metrics.refused.labels(code).inc()
-        self._tell(session, answers.error(code))
-        task = asyncio.create_task(self.engine.close(session.sid, final=True))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._end_with(session, code, answers.error(code))
 
     def revoke(self, tokens: frozenset[str]) -> None:
         """Close the sessions of ``tokens``, and those that are just showing one of them."""
         for session in self._sessions.with_tokens(tokens):
             self.close(session, answers.TOKEN_REVOKED)
-        for session in self._checking:
-            if session.attempting in tokens:
-                session.attempting = None
+        for session, claim in list(self._checking.items()):
+            if isinstance(claim, Credentials) and claim.token in tokens:
+                del self._checking[session]
 
     async def _admit(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
         arrives = grant.user is not None and session.user is None
@@ -142,70 +167,123 @@ class Admission:
         self._metrics.admitted.inc()
         return True
 
-    async def _attempt(self, session: Session, shown: object) -> None:
-        if session.state is State.CLOSED:
-            return
-        session.move(Step.ATTEMPTED)
+    async def _on_message(self, session: Session, args: Sequence[object]) -> None:
+        """It is answered by an event of the same name; an acknowledgement says nothing more."""
+        await self._on_event(MESSAGE, session, args)
+
+    async def _on_event(self, event: str, session: Session, args: Sequence[object]) -> object:
+        shown = Shown(Where.EVENT, session.handshake, args[0] if args else None, event)
+        answer = await self._offer(session, shown)
+        return answer or _error(answers.refused(answers.WRONG_PARAMETERS))
+
+    async def _on_logout(self, session: Session, args: Sequence[object]) -> object:
+        """The session is as it was when it connected, with the authentication timeout before it."""
+        if session.state is State.READY:
+            session.move(Step.LOGGED_OUT)
+            self._subscriptions.leave_all(session)
+            self._signals.logged_out.send(session)
+            self._users.depart(session)
+            session.publish = ()
+            session.attributes = self._attributes_of(session.handshake)
+            self._deadlines.start(session)
+        return {"ok": True}
+
+    async def _offer(self, session: Session, shown: Shown) -> object:
+        """Let the first authenticator that takes it decide; the answer to the event's acknowledgement."""
+        for authenticator in self._authenticators:
+            if shown.event not in ("", MESSAGE, *authenticator.events):
+                continue
+            if session.state is State.CLOSED:
+                return None
+            try:
+                claim = authenticator.offer(shown)
+            except RefusedCredentials as refused:
+                session.move(Step.ATTEMPTED)
+                return self._refuse(session, authenticator, refused)
+            if claim is not None:
+                session.move(Step.ATTEMPTED)
+                return await self._attempt(session, authenticator, claim)
+        return None
+
+    async def _attempt(self, session: Session, authenticator: Authenticator, claim: Any) -> object:
+        self._checking[session] = claim
         try:
-            credentials = parse_credentials(shown)
-            if CONTROL_CHANNEL in credentials.channels:
-                raise RefusedCredentials(answers.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
-            self._subscriptions.check_room(session, credentials.channels)  # before the token is used up
-            session.attempting = credentials.token
-            self._checking.add(session)
-            grant = await self._tokens.take(credentials)
-            if await self._let_in(session, credentials, grant):
-                self._tell(session, answers.CONNECTED)
+            if isinstance(claim, Credentials):
+                self._subscriptions.check_room(session, claim.channels)  # before the token is used up
+            if not await self._let_in(session, await _check(authenticator, claim)):
+                return _error(answers.refused(answers.TOKEN_REVOKED))
         except RefusedCredentials as refused:
-            self._refuse(session, refused)
+            return self._refuse(session, authenticator, refused)
         except OverLimit as limit:
-            self._refuse(session, RefusedCredentials(limit.code, limit.detail))
+            return self._refuse(session, authenticator, RefusedCredentials(limit.code, limit.detail))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
-            self._refuse(session, RefusedCredentials(answers.UNAVAILABLE, str(error)))
+            return self._refuse(session, authenticator, _unavailable())
         finally:
-            self._checking.discard(session)
+            self._checking.pop(session, None)
+        session.failures = 0
+        self._answer(session, authenticator.accepted(session, claim))
+        return {"ok": True} if session.user is None else {"ok": True, "user": session.user}
 
-    async def redeem(self, session: Session, credentials: Credentials) -> bool:
-        """Use a token up for the session, which gets all of it but the channels asked for.
+    async def _let_in(self, session: Session, grant: Grant) -> bool:
+        """Admit it, unless what it showed was revoked while it was checked: then it is closed."""
+        if await self.admit(session, grant, still=lambda: session in self._checking):
+            return True
+        if session.state is not State.CLOSED:
+            self.close(session, answers.TOKEN_REVOKED)
+        return False
 
-        Those are for the caller to act on. False when the session ended meanwhile.
-
-        Raises:
-            RefusedCredentials: the token does not open them; nothing has changed.
-            RedisUnavailable: not known whether it was consumed.
-        """
-        session.attempting = credentials.token
-        self._checking.add(session)
-        try:
-            grant = await self._tokens.take(credentials)
-            return await self._let_in(session, credentials, replace(grant, channels=()))
-        finally:
-            session.attempting = None
-            self._checking.discard(session)
-
-    async def _let_in(self, session: Session, credentials: Credentials, grant: Grant) -> bool:
-        """The token is consumed: the client gets in, unless it leaves or is revoked meanwhile."""
-        token = credentials.token
-        if not await self.admit(session, grant, still=lambda: session.attempting == token):
-            if session.state is not State.CLOSED:
-                self.close(session, answers.TOKEN_REVOKED)
-            return False
-        session.attempting = None
-        self._sessions.grant(session, token, credentials.channels)
-        self._events.tell_connect(token, credentials.channels)
-        return True
-
-    def _refuse(self, session: Session, refused: RefusedCredentials) -> None:
-        session.attempting = None
-        if session.move(Step.REFUSED) is State.CLOSED:
-            return
-        self._metrics.refused.labels(refused.code).inc()
-        self._tell(session, answers.refusal(refused))
+    def _refuse(self, session: Session, authenticator: Authenticator, why: RefusedCredentials) -> object:
+        if session.move(Step.REFUSED) is not State.CLOSED:
+            self._count(why.code)
+            self._answer(session, authenticator.refused(why))
+            if authenticator.is_limited:
+                session.failures += 1
+                if session.failures >= self._max_attempts:
+                    self._end_with(session, answers.TOO_MANY_ATTEMPTS, authenticator.exhausted())
+        return _error(why)
 
     def _on_auth_timeout(self, session: Session) -> None:
         if session.move(Step.TIMED_OUT) is State.CLOSED:
             self.close(session, answers.AUTHENTICATION_TIMEOUT)
 
-    def _tell(self, session: Session, message: Message) -> None:
-        self.engine.tell(session.sid, message)
+    def _end_with(self, session: Session, code: str, answer: Answer | None) -> None:
+        self._count(code)
+        self._answer(session, answer)
+        session.move(Step.GONE)  # whatever it sent that waits to be handled changes nothing any more
+        task = asyncio.create_task(self.engine.close(session.sid, final=True))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _count(self, code: str) -> None:
+        self._metrics.refused.labels(code).inc()
+
+    def _answer(self, session: Session, answer: Answer | None) -> None:
+        if isinstance(answer, Event):
+            self.engine.send(session.sid, answer.name, answer.argument)
+        elif answer is not None:
+            self.engine.tell(session.sid, answer)
+
+
+async def _check(authenticator: Authenticator, claim: Any) -> Grant:
+    """Raises:
+    RefusedCredentials, RedisUnavailable: as the authenticator says; also for one that fails otherwise, or
+        gives what no grant may: it may be somebody else's code.
+    """
+    try:
+        grant = await authenticator.check(claim)
+        check_grant(grant)
+    except (RefusedCredentials, RedisUnavailable):
+        raise
+    except Exception:
+        log.exception("%s failed", type(authenticator).__name__)
+        raise _unavailable() from None
+    return grant
+
+
+def _unavailable() -> RefusedCredentials:
+    return RefusedCredentials(answers.UNAVAILABLE, "This can't be checked right now, please try again")
+
+
+def _error(why: RefusedCredentials) -> dict[str, object]:
+    return {"error": {"code": why.code, "message": why.detail}}

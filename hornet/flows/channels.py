@@ -41,7 +41,16 @@ class Presence(Protocol):
         ...
 
     async def enter(self, session: Session, channel: str, text: str) -> Mapping[str, object]:
-        """Make the session, which holds the channel, a member; what to add to the answer."""
+        """Make the session, which holds the channel, a member; what to add to the answer.
+
+        Raises:
+            PeerError: it can't be one, for instance ``TOO_MANY_MEMBERS``.
+            RedisUnavailable: it could not be made one.
+        """
+        ...
+
+    def leave(self, session: Session, channel: str) -> None:
+        """The session is no member any more, if it was one."""
         ...
 
 
@@ -73,6 +82,7 @@ class Channels:
         """
         channel = check_channel(shown.get("channel"))
         self._subscriptions.check_room(session, (channel,))
+        had_it = self._is_subscribed(session, channel)
         signature, presence = shown.get("signature"), shown.get("presence")
         if signature is not None:
             self._check_signature(session, channel, signature, presence)
@@ -81,12 +91,17 @@ class Channels:
             raise RefusedEvent(SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
         elif shown.get("token") is not None:
             await self._redeem(session, channel, shown["token"])
-        elif not session.channels.get(channel, By(0)) & By.CLIENT:
+        elif not had_it:
             self._check_open(session, channel)
             await self._let_in(session, channel)
         answer: dict[str, object] = {"ok": True, "channel": channel}
         if isinstance(presence, str) and self._presence is not None:
-            answer.update(await self._presence.enter(session, channel, presence))
+            try:
+                answer.update(await self._presence.enter(session, channel, presence))
+            except BaseException:
+                if not had_it:
+                    self._subscriptions.leave(session, channel, By.CLIENT)
+                raise
         return answer
 
     async def unsubscribe(self, session: Session, shown: Mapping[str, object]) -> Mapping[str, object]:
@@ -98,10 +113,15 @@ class Channels:
             PeerError: ``BAD_CHANNEL`` or ``NOT_SUBSCRIBED``.
         """
         channel = check_channel(shown.get("channel"))
-        if not session.channels.get(channel, By(0)) & By.CLIENT:
+        if not self._is_subscribed(session, channel):
             raise RefusedEvent(NOT_SUBSCRIBED, "The session is not subscribed to this channel")
         is_out = self._subscriptions.leave(session, channel, By.CLIENT)
+        if self._presence is not None:
+            self._presence.leave(session, channel)
         return {"ok": True, "channel": channel, "subscribed": not is_out}
+
+    def _is_subscribed(self, session: Session, channel: str) -> bool:
+        return bool(session.channels.get(channel, By(0)) & By.CLIENT)
 
     def _check_open(self, session: Session, channel: str) -> None:
         kind = kind_of(channel, self._public)

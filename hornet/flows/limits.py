@@ -23,12 +23,13 @@ log = logging.getLogger(__name__)
 class _Pace:
     """How fast one session may go on: ``events`` that pass, and beyond them ``refusals`` that are borne."""
 
-    __slots__ = ("events", "is_told", "refusals")
+    __slots__ = ("events", "is_over", "is_told", "refusals")
 
     def __init__(self, per_s: float, now: float) -> None:
         self.events = Allowance(per_s, now)
         self.refusals = Allowance(per_s, now)
         self.is_told = False
+        self.is_over = False
 
 
 class LimitedHooks:
@@ -72,7 +73,8 @@ class LimitedHooks:
         if not pace.is_told:
             pace.is_told = True
             self.engine.tell(sid, answers.error(TOO_MANY_EVENTS))
-        if not pace.refusals.offer(per_s, now):
+        if not pace.is_over and not pace.refusals.offer(per_s, now):
+            pace.is_over = True  # what it sent before it learns of that is still to come
             log.warning("Session %s is closed: it sends more than twice %g events a second", sid, per_s)
             await self.engine.close(sid, final=True)
         return {"error": {"code": TOO_MANY_EVENTS, "message": answers.EXPLANATIONS[TOO_MANY_EVENTS]}}

@@ -72,7 +72,8 @@ class Patterns:
         self._heard_by: dict[str, PatternIndex] = {}
         self._of_session: dict[Session, dict[str, Pattern]] = {}
         self.engine: Engine  # set by the composition root
-        signals.session_closed.connect(self._on_session_closed)
+        signals.session_closed.connect(lambda session, _: self._leave_all(session))
+        signals.logged_out.connect(self._leave_all)
 
     def __len__(self) -> int:
         """How many different patterns are subscribed to now."""
@@ -190,7 +191,7 @@ class Patterns:
                 return globs
         raise RefusedEvent("TOO_MANY_PATTERNS", "This server listens to as many kinds of patterns as it can")
 
-    def _on_session_closed(self, session: Session, reason: str) -> None:
+    def _leave_all(self, session: Session) -> None:
         for pattern in tuple(self._of_session.get(session, {}).values()):
             self._leave(session, pattern)
 

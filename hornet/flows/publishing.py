@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hornet.broker.keys import CONTROL_TOPIC, channel_topic
+from hornet.broker.orders import notify_commands
 from hornet.broker.publisher import Once, Publication, Published, Publisher
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import InvalidPublish
@@ -75,6 +76,21 @@ class Publishing:
             KeyReused, RedisUnavailable: as :meth:`publish`.
         """
         return await self._send([Publication(parse_publication(pattern), _dump(payload))], once)
+
+    async def notify(
+        self, users: Sequence[str | int], event: str, payload: object, once: Once | None = None
+    ) -> Published:
+        """Emit an event to every session of the users; the counts are in their order, each user once.
+
+        Raises:
+            InvalidPublish: ``INVALID_REQUEST`` for what is no user or no event of a client's; ``TOO_LARGE``.
+            KeyReused, RedisUnavailable: as :meth:`publish`.
+        """
+        try:
+            commands = notify_commands(users, event, payload)
+        except ValueError as error:
+            raise InvalidPublish("INVALID_REQUEST", str(error)) from None
+        return await self._send([Publication(topic, text) for _, topic, text in commands], once)
 
     async def disconnect_tokens(self, tokens: Sequence[str]) -> int:
         """Close the sessions of ``tokens`` on every node, and kill those unused; how many nodes heard it.

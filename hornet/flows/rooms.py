@@ -12,6 +12,11 @@ def room_of(channel: str) -> str:
     return f"channel:{channel}"
 
 
+def presence_room(channel: str) -> str:
+    """The room of the sessions that are members of a channel, and so are told who else is."""
+    return f"presence:{channel}"
+
+
 def pattern_room(text: str) -> str:
     """The room of the sessions that are subscribed to a pattern, by its canonical text."""
     return f"pattern:{text}"

@@ -18,7 +18,8 @@ class Session:
     """One connected client.
 
     ``tokens`` has the channels that each of its tokens opened; ``channels`` all that it holds, and for
-    whose sake. ``user`` is None for a guest. ``publish`` are the channels it may publish on; ``*`` in one
+    whose sake. ``failures`` are its failed attempts since the last good one, of the ways that count them.
+    ``user`` is None for a guest. ``publish`` are the channels it may publish on; ``*`` in one
     stands for any run of characters.
     """
 
@@ -28,7 +29,7 @@ class Session:
     state: State = State.NEW
     tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
     channels: dict[str, By] = field(default_factory=dict)
-    attempting: str | None = None
+    failures: int = 0
     user: str | None = None
     info: Any = None
     attributes: Mapping[str, str] | None = None
@@ -66,14 +67,22 @@ class Sessions:
         """Forget a session and its tokens; None when it is unknown. Its user is the users' business."""
         session = self._by_sid.pop(sid, None)
         if session is not None:
-            for token in session.tokens:
-                self._by_token.pop(token, None)
+            self._unlist_tokens(session)
         return session
+
+    def forget_tokens(self, session: Session) -> None:
+        """The session has nothing to do any more with the tokens that it showed."""
+        self._unlist_tokens(session)
+        session.tokens.clear()
 
     def grant(self, session: Session, token: str, channels: tuple[str, ...]) -> None:
         """Remember that ``token`` opened ``channels`` for this session. A token is one session's only."""
         session.tokens[token] = channels
         self._by_token[token] = session
+
+    def _unlist_tokens(self, session: Session) -> None:
+        for token in session.tokens:
+            self._by_token.pop(token, None)
 
     def with_tokens(self, tokens: Collection[str]) -> list[Session]:
         """The sessions that were let in by one of ``tokens``, each once."""

@@ -12,6 +12,9 @@ class SessionSettings:
     auth_timeout_s: float = option(
         10.0, doc="How long a client may stay connected without a valid credential.", unit="s"
     )
+    max_attempts: int = option(
+        5, doc="Failed attempts in a row, other than with tokens, after which a session is closed."
+    )
     drain_window_s: float = option(
         5.0,
         doc="After SIGTERM, clients are let go spread over this time, lest all reconnect at once.",
@@ -36,6 +39,11 @@ class ChannelSettings:
     )
     public_patterns: bool = option(
         False, doc="Any authenticated session may subscribe to patterns; else a token must name each."
+    )
+    max_members: int = option(
+        1000,
+        doc="Members that one channel may have at a time; each is told of all others.",
+        unit="members",
     )
     max_patterns: int = option(
         100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"

@@ -24,7 +24,7 @@ async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
         engine.tell(session.sid, answers.SHUTDOWN)
     if leaving:
         log.info("Letting %d sessions go over %.1f s", len(leaving), window_s)
-    steps = max(1, int(window_s * STEPS_PER_S))
+    steps = max(1, min(len(leaving), int(window_s * STEPS_PER_S)))
     for step in range(steps):
         for session in leaving[step::steps]:
             await engine.close(session.sid, final=False)

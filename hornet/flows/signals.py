@@ -53,6 +53,9 @@ class Signals:
         self.session_opened: Signal[[Session]] = Signal("session_opened")
         self.session_closed: Signal[[Session, str]] = Signal("session_closed")
         """With the reason. The session has left its channels already, but its user is still behind it."""
+        self.logged_out: Signal[[Session]] = Signal("logged_out")
+        """The session proved something once, and is unauthenticated again. The same holds of its channels and
+        its user."""
         self.joined: Signal[[Session, str]] = Signal("joined")
         """The session entered the channel: what is published from now on reaches it."""
         self.left: Signal[[Session, str]] = Signal("left")

@@ -192,6 +192,8 @@ async def test_after_redis_was_killed_and_restarted_messages_flow_again(
     caplog.set_level(logging.INFO)
     heard = Heard()
     async with listening(own_redis.url, heard) as listener:
+        restored: list[bool] = []
+        listener.on_restored(lambda: restored.append(listener.is_connected))
         await listener.hold(prefix)
         assert listener.is_connected
         own_redis.kill()
@@ -202,6 +204,7 @@ async def test_after_redis_was_killed_and_restarted_messages_flow_again(
             assert await redis.publish(prefix, b"back") == 1
         assert await heard.next() == (prefix, b"back")
         assert listener.reconnections == 1
+        assert restored == [True], "once, and not for the first connection"
     assert "is back, with 1 channels and 0 patterns" in caplog.text
 
 

@@ -30,6 +30,10 @@ class Shape(Protocol):
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int: ...
 
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None: ...
+
+    async def remove_user_session(self, user: str | int) -> bool: ...
+
     async def notify(self, users: Users, event: str, payload: Any = None) -> int: ...
 
     async def subscribe_user(self, user: str | int, channels: str | Iterable[str]) -> int: ...
@@ -90,6 +94,12 @@ class Threaded:
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         return await in_thread(self._connector.disconnect_tokens, tokens)
+
+    async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None:
+        await in_thread(self._connector.set_user_session, user, session_id, ttl)
+
+    async def remove_user_session(self, user: str | int) -> bool:
+        return await in_thread(self._connector.remove_user_session, user)
 
     async def notify(self, users: Users, event: str, payload: Any = None) -> int:
         return await in_thread(self._connector.notify, users, event, payload)

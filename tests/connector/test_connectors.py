@@ -373,3 +373,29 @@ def test_the_java_connectors_options_are_read() -> None:
     message = parse_publish("c", b'{"type":"news","only":"[\\"a\\",\\"b\\"]","except":"[]"}')
     assert message.only == frozenset({"a", "b"})
     assert message.but == frozenset()
+
+
+async def test_a_user_session_replaces_the_one_before_and_is_removed(
+    connector: Shape, redis: Redis, prefix: str
+) -> None:
+    key = f"hornet:user-session:{prefix}"
+    await connector.set_user_session(prefix, "first", 50)
+    assert 48 <= await redis.ttl(key) <= 50
+    await connector.set_user_session(prefix, "sécond")
+    assert await redis.get(key) == "sécond".encode()
+    assert await redis.ttl(key) == -1
+    assert await connector.remove_user_session(prefix) is True
+    assert await connector.remove_user_session(prefix) is False
+
+
+@pytest.mark.parametrize(
+    ("user", "session_id", "ttl"),
+    [("", "a", None), ("x" * 257, "a", None), (True, "a", None), ("u", "", None), ("u", "x" * 513, None),
+     ("u", "\ud800", None), ("u", "a", 0)],
+)  # fmt: skip
+async def test_a_user_session_that_could_never_be_shown_is_refused(
+    connector: Shape, redis: Redis, user: str, session_id: str, ttl: int | None
+) -> None:
+    with pytest.raises(ValueError, match=r"user id|session id"):
+        await connector.set_user_session(user, session_id, ttl)
+    assert not await redis.exists("hornet:user-session:u")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hornet.core.addresses import client_address, parse_networks
+from hornet.core.addresses import client_address, is_in, parse_networks
+from hornet.core.forwarded import forwarded_for
 
 PROXIES = parse_networks(["10.0.0.0/8", "::1"])
 
@@ -23,7 +24,15 @@ PROXIES = parse_networks(["10.0.0.0/8", "::1"])
     ],
 )
 def test_client_address(peer: str, forwarded: str, address: str) -> None:
-    assert client_address(peer, {"X-Forwarded-For": forwarded}, PROXIES) == address
+    assert client_address(peer, forwarded_for(forwarded), PROXIES) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "is_there"),
+    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("::1", True), ("11.0.0.1", False), ("unix", False)],
+)
+def test_an_address_is_in_a_network_or_not(address: str, is_there: bool) -> None:
+    assert is_in(address, PROXIES) is is_there
 
 
 def test_a_malformed_network_is_named() -> None:

@@ -1,7 +1,10 @@
 """Each example does what it says."""
 
 import json
+import time
 from pathlib import Path
+
+import jwt
 
 from tests.conftest import Valkey
 from tests.docs.conftest import Reader
@@ -58,3 +61,35 @@ async def test_publish_sh_reaches_a_client(
     (reader.folder / "message.json").write_text(json.dumps(message))
     assert reader.paste(f'{script} {channel} "$(cat message.json)"').endswith("1")
     assert await client.event() == {**message, "channel": channel}
+
+
+async def test_the_example_with_json_web_tokens_lets_in_whom_the_application_named(
+    clients: NodeClients, backend: Backend, reader: Reader, port: int, prefix: str
+) -> None:
+    key = "a-secret-of-32-characters-or-more"
+    server = reader.start(
+        f".venv/bin/python {EXAMPLES / 'jwt_authenticator.py'}",
+        HORNET_REDIS=reader.redis_url,
+        JWT_KEY=key,
+        PORT=str(port),
+    )
+    server.wait_for_output("Running on", 20)
+    url = f"http://localhost:{port}"
+    now = int(time.time())
+    claims = {"sub": "ana", "name": "Ana", "channels": [f"{prefix}news"], "exp": now + 60}
+    client = await clients.connect(url, auth={"jwt": jwt.encode(claims, key)})
+    assert (await client.event())["type"] == "connected"
+    assert await backend.publish(f"{prefix}news", "headline") == 1
+    assert (await client.event())["type"] == "headline"
+    for wrong, code in (
+        (jwt.encode({**claims, "exp": now - 60}, key), "EXPIRED_JWT"),
+        (jwt.encode(claims, key[::-1]), "INVALID_JWT"),
+        (jwt.encode(claims, "", algorithm="none"), "INVALID_JWT"),
+        (jwt.encode({"sub": "ana"}, key), "INVALID_JWT"),
+        ("nonsense", "INVALID_JWT"),
+    ):
+        client = await clients.connect(url, auth={"jwt": wrong})
+        assert (await client.event())["error"] == code
+    claims["channels"] = ["hornet"]
+    client = await clients.connect(url, auth={"jwt": jwt.encode(claims, key)})
+    assert (await client.event())["error"] == "UNAVAILABLE"

@@ -12,6 +12,7 @@ import pytest
 from tests.docs.markdown import ROOT, Block, all_blocks, anchors, blocks, code_spans, links, page_name, pages
 
 LANGUAGES = {
+    *("caddy", "dockerfile", "ini"),
     *("go", "haproxy", "html", "java", "js", "json", "nginx", "php"),
     *("python", "redis", "ruby", "sh", "text", "toml", "ts"),
 }

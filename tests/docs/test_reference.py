@@ -1,6 +1,7 @@
 """The reference pages say all that the code has."""
 
 import re
+import runpy
 
 from hornet.app import NODE, create_app
 from hornet.config import options
@@ -15,6 +16,12 @@ REFERENCE = ROOT / "docs" / "reference"
 def test_the_configuration_page_is_what_the_code_says() -> None:
     page = (REFERENCE / "configuration.md").read_text(encoding="utf-8")
     assert page == render(), "run: python docs/generate.py"
+
+
+def test_the_api_page_is_what_the_code_says() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["render_api"]()
+    page = (REFERENCE / "api.md").read_text(encoding="utf-8")
+    assert page == made, "run: python docs/generate.py"
 
 
 def test_every_reason_to_drop_a_publish_is_in_the_redis_page() -> None:

@@ -57,3 +57,10 @@ async def test_a_backend_with_its_own_user_does_its_work_and_nothing_else(
     finally:
         server.sweep()
         print(server.output)
+
+
+def test_the_tests_that_the_threat_model_names_exist() -> None:
+    page = ROOT / "docs" / "topics" / "threat-model.md"
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", page.read_text(encoding="utf-8")))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []

@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -156,4 +156,17 @@ async def run_redis(redis: Redis, block: str) -> None:
     """Send a block's commands over one connection, as redis-cli does."""
     async with redis.client() as connection:
         for line in block.splitlines():
-            await connection.execute_command(*shlex.split(line))
+            words = shlex.split(line)
+            if words[0] == "SUBSCRIBE":
+                await _subscribe(redis, words[1:])
+            else:
+                await connection.execute_command(*words)
+
+
+async def _subscribe(redis: Redis, topics: Sequence[str]) -> None:
+    async with redis.pubsub() as subscription:
+        await subscription.subscribe(*topics)
+        for _ in topics:
+            confirmation = await subscription.get_message(timeout=5)
+            assert confirmation is not None
+            assert confirmation["type"] == "subscribe"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -14,16 +15,17 @@ WAIT_S = 5.0
 class Client:
     """Connected on entry. Events wait in order until :meth:`event` takes them."""
 
-    def __init__(self, url: str, auth: object, query: str) -> None:
+    def __init__(self, url: str, auth: object, query: str, headers: Mapping[str, str] | None = None) -> None:
         self._url = f"{url}socket.io/?EIO=4&transport=websocket{query}"
         self._auth = auth
+        self._headers = headers
         self.sid = ""
         self._asked = 0
         self._unread: deque[str] = deque()
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession()
-        self._ws = await self._session.ws_connect(self._url)
+        self._ws = await self._session.ws_connect(self._url, headers=self._headers)
         assert (await self._packet()).startswith("0{")
         await self._ws.send_str("40" + (json.dumps(self._auth) if self._auth is not None else ""))
         connected = await self._packet()
@@ -79,6 +81,13 @@ class Client:
         async with asyncio.timeout(WAIT_S):
             last = await self._ws.receive()
         assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+    async def closed(self) -> None:
+        """Return when the server closed the connection, whatever it sent before."""
+        async with asyncio.timeout(WAIT_S):
+            async for message in self._ws:
+                if message.data == "2":
+                    await self._ws.send_str("3")
 
     async def _packet(self) -> str:
         return self._unread.popleft() if self._unread else await self._receive()

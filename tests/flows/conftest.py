@@ -1,27 +1,30 @@
 """A whole node in the test's own event loop, and clients that speak to it over real WebSockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
 
 from hornet.app import NODE, Node, create_app
-from hornet.broker.settings import RedisSettings
-from hornet.config import Config
+from hornet.config import load_config
 from hornet.connector import AsyncConnector
-from hornet.flows.settings import SessionSettings
-from hornet.web.settings import ServerSettings
+from hornet.flows.authenticators import Authenticator
+from hornet.flows.sessions import Session
+from tests.broker.conftest import own_redis, start_redis
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
+
+__all__ = ["own_redis", "running", "start_node", "start_redis"]
 
 
 @dataclass(frozen=True)
 class Running:
     node: Node
+    stop: Callable[[], Awaitable[None]]
     connect: Callable[..., Awaitable[Client]]
 
     async def connect_with_token(self, *channels: str, **carried: Any) -> Client:
@@ -31,6 +34,12 @@ class Running:
         client = await self.connect(auth={"token": token, "channels": channels})
         assert (await client.message())["type"] == "connected"
         return client
+
+    def session(self, client: Client) -> Session:
+        """The node's side of a client's session."""
+        session = self.node.sessions.get(client.sid)
+        assert session is not None
+        return session
 
     async def create_token(self, *channels: str) -> str:
         async with AsyncConnector(self.node.config.redis.redis) as backend:
@@ -53,22 +62,28 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
     """Starts nodes on the shared Valkey; they and their clients are gone after the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(auth_timeout_s: float = 10, *, redis: str = valkey.url, **sections: Any) -> Running:
-            config = Config(
-                server=ServerSettings(demo=False),
-                redis=RedisSettings(redis=redis),
-                sessions=SessionSettings(auth_timeout_s=auth_timeout_s),
-                **sections,
-            )
-            app = create_app(config)
+        async def start(
+            auth_timeout_s: float = 10,
+            ways: Iterable[Authenticator] = (),
+            *,
+            redis: str = valkey.url,
+            **given: Any,
+        ) -> Running:
+            """``given`` are sections of the configuration, or single options by their names."""
+            sections: dict[str, Any] = {name: value for name, value in given.items() if is_dataclass(value)}
+            options = {name: value for name, value in given.items() if name not in sections}
+            flags = {"demo": False, "redis": redis, "auth_timeout": auth_timeout_s, **options}
+            config = replace(load_config(flags, {}), **sections)
+            app = create_app(config, authenticators=ways)
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)
 
-            async def connect(auth: object = None, query: str = "") -> Client:
-                return await stack.enter_async_context(Client(str(server.make_url("/")), auth, query))
+            async def connect(auth: object = None, query: str = "", **headers: str) -> Client:
+                url = str(server.make_url("/"))
+                return await stack.enter_async_context(Client(url, auth, query, headers))
 
-            return Running(app[NODE], connect)
+            return Running(app[NODE], server.close, connect)
 
         yield start
 

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from hornet.core.limits import BURST_S, TOO_MANY_CHANNELS, TOO_MANY_EVENTS
 from hornet.flows.settings import LimitSettings
 from tests.flows.conftest import Running, StartNode
@@ -63,3 +65,15 @@ def refusals(running: Running) -> int:
     text = running.node.metrics.render().decode()
     line = f'hornet_refusals_total{{code="{TOO_MANY_EVENTS}"}} '
     return int(float(text.split(line)[1].split("\n")[0])) if line in text else 0
+
+
+async def test_a_flood_is_told_and_logged_once(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = await start_node(limits=LimitSettings(max_event_rate=PER_S))
+    flood = await running.connect()
+    for _ in range(50):
+        await flood.emit("nothing")
+    await flood.closed()
+    await running.wait_until_empty()
+    assert len([one for one in caplog.records if "twice" in one.getMessage()]) == 1

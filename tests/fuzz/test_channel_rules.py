@@ -6,8 +6,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hornet.broker.presence import parse_notice
 from hornet.core.channels import CONTROL_CHANNEL, Names, check_channel, kind_of
 from hornet.core.errors import PeerError
+from hornet.core.grants import is_user_id
 from hornet.core.pattern_index import PatternIndex
 from hornet.core.patterns import Pattern, parse_pattern, parse_publication, parse_topic
 from hornet.core.presence import Member, Roster, parse_member
@@ -142,3 +144,16 @@ def glob_matches(glob: str, topic: str) -> bool:
     assert "".join(parts) == glob
     wanted = "".join(".*" if part == "*" else re.escape(part[-1]) for part in parts)
     return re.fullmatch(wanted, topic, re.DOTALL) is not None
+
+
+@given(
+    JSON.map(json.dumps).map(str.encode)
+    | st.binary(max_size=60)
+    | st.lists(JSON, min_size=4, max_size=4).map(json.dumps).map(str.encode)
+)
+def test_a_notice_is_read_or_refused(payload: bytes) -> None:
+    try:
+        notice = parse_notice(payload)
+    except ValueError:
+        return
+    assert all(is_user_id(member.id) for member in notice.put.values())

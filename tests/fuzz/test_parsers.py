@@ -5,10 +5,15 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hornet.core.access_tokens import parse_access_token, parse_profile
+from hornet.core.addresses import client_address, parse_networks
 from hornet.core.control import parse_control
-from hornet.core.credentials import parse_credentials, query_fields
+from hornet.core.credentials import parse_credentials, query_fields, read_fields
 from hornet.core.errors import InvalidPublish, RefusedCredentials
+from hornet.core.forwarded import HOPS
+from hornet.core.grants import check_grant
 from hornet.core.messages import parse_publish
+from hornet.core.user_sessions import parse_user_session
 from hornet.core.users import MAX_EVENT_CHARS, Notify, parse_command
 
 JSON = st.recursive(
@@ -19,6 +24,8 @@ JSON = st.recursive(
     max_leaves=12,
 )
 FIELDS = st.sampled_from(["type", "only", "except", "channel", "token", "channels", "tokens"])
+PROOFS = st.sampled_from(["userId", "hash", "id", "access_token", "accessToken"])
+PROXIES = parse_networks(["0.0.0.0/0", "::/0"])
 OBJECTS = st.dictionaries(FIELDS | st.text(max_size=6), JSON | st.just("disconnect_tokens"), max_size=6)
 PAYLOADS = st.binary(max_size=200) | (OBJECTS | JSON).map(lambda value: json.dumps(value).encode())
 
@@ -57,6 +64,40 @@ def test_credentials_are_well_formed_or_refused(shown: object) -> None:
 def test_a_query_string_never_fails(query: dict[str, list[str]]) -> None:
     fields = query_fields(query)
     assert set(fields) <= {"token", "channels", "delivery"}
+
+
+@given(JSON | st.dictionaries(PROOFS, JSON))
+def test_an_access_token_fits_into_a_header_or_is_refused(shown: object) -> None:
+    try:
+        token = parse_access_token(shown)
+    except RefusedCredentials:
+        return
+    assert token.isascii()
+    assert token.isprintable()
+
+
+@given(st.dictionaries(PROOFS, JSON).map(lambda value: json.dumps(value).encode()) | PAYLOADS)
+def test_a_profile_is_a_grant_or_a_value_error(body: bytes) -> None:
+    try:
+        grant = parse_profile(body, "id", ["*"])
+    except ValueError:
+        return
+    check_grant(grant)
+
+
+@given(JSON | st.dictionaries(PROOFS, JSON) | st.dictionaries(PROOFS, JSON).map(json.dumps))
+def test_a_user_session_can_be_looked_up_or_is_refused(shown: object) -> None:
+    try:
+        claim = parse_user_session(read_fields(shown))
+    except RefusedCredentials:
+        return
+    assert claim.user.encode()
+    assert not claim.matches(b"")
+
+
+@given(st.sampled_from(sorted(HOPS)), st.text('for=by;,"\\[]:. 0123456789abc', max_size=80) | st.text())
+def test_what_proxies_say_never_fails(header: str, text: str) -> None:
+    assert client_address("10.0.0.1", HOPS[header](text), PROXIES)
 
 
 COMMANDS = st.fixed_dictionaries(

@@ -35,6 +35,7 @@ Tokens = Token | Annotated[list[Token], Meta(max_length=MAX_LISTED)]
 SessionId = Annotated[str, Meta(min_length=1, max_length=128, description="The Socket.IO id of a session.")]
 User = Annotated[str, Meta(min_length=1, max_length=MAX_USER_CHARS, description="A user's id.")]
 UserId = User | int
+Users = UserId | Annotated[list[UserId], Meta(min_length=1, max_length=MAX_LISTED)]
 Name = Annotated[str, Meta(max_length=MAX_CHANNEL_CHARS)]
 Prefix = Annotated[str, Meta(max_length=128, description="Only names that begin with this.")]
 """Shorter than a name: it and the longest `after` fit into a request's first line (8190 bytes)."""

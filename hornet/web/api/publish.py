@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
+from hornet.core.users import MAX_EVENT_CHARS
 from hornet.flows.publishing import Outbound, Published, Publishing
-from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Channels, Request, Tokens, listed
+from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Channels, Request, Tokens, Users, listed
 from hornet.web.api.keys import Right
 from hornet.web.api.operation import Call, Nothing, Operation
 from hornet.web.api.problems import Problem
@@ -49,6 +50,14 @@ class PatternMessage(Request, frozen=True, kw_only=True):
     payload: Annotated[Any, Meta(description="Any JSON; clients get it as it is.")]
 
 
+class Notification(Request, frozen=True, kw_only=True):
+    """An event for every session of the users, wherever they are."""
+
+    users: Users
+    event: Annotated[str, Meta(min_length=1, max_length=MAX_EVENT_CHARS, description="Its name.")]
+    payload: Annotated[Any, Meta(description="Any JSON; the event's argument.")] = None
+
+
 class PublishedTo(Answer, frozen=True, kw_only=True):
     """One publish. `nodes` is how many nodes heard it: 0 means that no client is in the channel."""
 
@@ -63,8 +72,8 @@ class PublishedAnswer(Answer, frozen=True, kw_only=True):
     replayed: bool = False
 
 
-class PatternAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
-    """How many nodes heard it. `replayed`: it was published by an earlier request with this key."""
+class HeardAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    """How many nodes heard it; for users, summed. `replayed`: due to an earlier request with this key."""
 
     nodes: int
     replayed: bool = False
@@ -109,9 +118,21 @@ class Publish:
                 Right.PUBLISH,
                 "Publish to a pattern's keys and values",
                 self._publish_to_pattern,
-                PatternAnswer,
+                HeardAnswer,
                 body=PatternMessage,
                 refusals=("BAD_PATTERN", *REFUSALS[1:]),
+                is_idempotent_by_key=True,
+            ),
+            Operation(
+                "notify",
+                "POST",
+                "/api/publish/users",
+                Right.PUBLISH,
+                "Send an event to users",
+                self._notify,
+                HeardAnswer,
+                body=Notification,
+                refusals=REFUSALS[1:],
                 is_idempotent_by_key=True,
             ),
         ]
@@ -122,10 +143,16 @@ class Publish:
     async def _publish_batch(self, call: Call[Nothing, Batch]) -> PublishedAnswer:
         return await self._send(call.body.messages, call)
 
-    async def _publish_to_pattern(self, call: Call[Nothing, PatternMessage]) -> PatternAnswer:
+    async def _publish_to_pattern(self, call: Call[Nothing, PatternMessage]) -> HeardAnswer:
         body = call.body
         published = await self._publishing.publish_to_pattern(body.pattern, body.payload, call.once)
-        return PatternAnswer(nodes=published.nodes[0], replayed=published.replayed)
+        return HeardAnswer(nodes=published.nodes[0], replayed=published.replayed)
+
+    async def _notify(self, call: Call[Nothing, Notification]) -> HeardAnswer:
+        asked = call.body
+        users = asked.users if isinstance(asked.users, list) else [asked.users]
+        published = await self._publishing.notify(users, asked.event, asked.payload, call.once)
+        return HeardAnswer(nodes=sum(published.nodes), replayed=published.replayed)
 
     async def _send(self, messages: Sequence[Message], call: Call[Any, Any]) -> PublishedAnswer:
         outbound = [

@@ -6,15 +6,19 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from hornet.flows.cluster import Cluster
+from hornet.flows.directory import Directory
 from hornet.flows.publishing import Publishing
 from hornet.flows.ticketing import Ticketing
+from hornet.flows.user_credentials import UserCredentials
 from hornet.web.api.cluster import ClusterOperations
 from hornet.web.api.counts import ApiCounts
+from hornet.web.api.credentials import CredentialOperations
 from hornet.web.api.document import openapi
 from hornet.web.api.endpoint import API_VERSION, Endpoint
 from hornet.web.api.guard import Guard
@@ -25,6 +29,7 @@ from hornet.web.api.pushy import PushyTrigger
 from hornet.web.api.realizehit import RealizehitPublish
 from hornet.web.api.settings import ApiSettings
 from hornet.web.api.tokens import TokenOperations
+from hornet.web.api.users import UserOperations
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Backstage:
     publishing: Publishing
     ticketing: Ticketing
     cluster: Cluster
+    directory: Directory
+    credentials: UserCredentials
 
 
 def operations(parts: Backstage) -> list[Operation]:
@@ -42,6 +49,8 @@ def operations(parts: Backstage) -> list[Operation]:
         *Publish(parts.publishing).operations(),
         *TokenOperations(parts.ticketing, parts.publishing).operations(),
         *ClusterOperations(parts.cluster).operations(),
+        *UserOperations(parts.directory).operations(),
+        *CredentialOperations(parts.credentials).operations(),
     ]
 
 
@@ -71,13 +80,15 @@ def _pushy_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) ->
     return [trigger.route()]
 
 
-def document(known: Sequence[Operation]) -> bytes:
-    return msgspec.json.encode(openapi(known, API_VERSION))
+def describe() -> dict[str, Any]:
+    """The document, for those who only want to read it: nothing has to run."""
+    nobody: Any = None
+    return openapi(operations(Backstage(nobody, nobody, nobody, nobody, nobody)), API_VERSION)
 
 
 def _document_route(known: Sequence[Operation]) -> web.RouteDef:
     """The document, which anyone may read: it says nothing of this server but its version."""
-    content = document(known)
+    content = msgspec.json.encode(openapi(known, API_VERSION))
     tag = hashlib.sha256(content).hexdigest()[:16]
 
     async def show(request: web.Request) -> web.Response:

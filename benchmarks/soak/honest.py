@@ -1,0 +1,171 @@
+"""Clients that do all as they should, and count on each message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import aiohttp
+
+from benchmarks.soak.backend import CHANNELS, Backend
+from benchmarks.soak.ledger import Ledger, Listening
+
+GRACE_S = 3.0
+"""How long a client that leaves goes on listening for what was published before."""
+
+ANSWER_S = 20.0
+RETRY_S = 0.3
+SEPARATOR = "\x1e"
+
+
+class Lost(Exception):
+    """The server ended a connection that it should have kept."""
+
+
+class Refused(Exception):
+    """The server let nobody in: Redis was away, or the token went with it."""
+
+
+class Transport(Protocol):
+    async def send(self, packet: str) -> None: ...
+
+    async def receive(self) -> str:
+        """The next Engine.IO packet. Raises Lost."""
+        ...
+
+
+class _WebSocket:
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self._ws = ws
+
+    async def send(self, packet: str) -> None:
+        await self._ws.send_str(packet)
+
+    async def receive(self) -> str:
+        message = await self._ws.receive()
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            raise Lost(f"the WebSocket ended with {message.type.name} {self._ws.close_code}")
+        return str(message.data)
+
+
+class _Polling:
+    def __init__(self, http: aiohttp.ClientSession, url: str, headers: dict[str, str], opened: str) -> None:
+        self._http = http
+        self._url = f"{url}&sid={json.loads(opened[1:])['sid']}"
+        self._headers = headers
+        self._waiting: list[str] = [opened]
+
+    async def send(self, packet: str) -> None:
+        async with self._http.post(self._url, data=packet, headers=self._headers) as response:
+            if response.status != 200:
+                raise Lost(f"a POST was answered {response.status}")
+
+    async def receive(self) -> str:
+        while not self._waiting:
+            async with self._http.get(self._url, headers=self._headers) as response:
+                if response.status != 200:
+                    raise Lost(f"a poll was answered {response.status}: {await response.text()}")
+                self._waiting = (await response.text()).split(SEPARATOR)
+        return self._waiting.pop(0)
+
+
+@asynccontextmanager
+async def _connected(http: aiohttp.ClientSession, url: str, address: str) -> AsyncIterator[Transport]:
+    headers = {"X-Forwarded-For": address}
+    if random.random() < 0.35:
+        polling = f"{url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(polling, headers=headers) as response:
+            opened = await response.text()
+            if response.status != 200:
+                raise Lost(f"a first poll was answered {response.status}: {opened}")
+        yield _Polling(http, polling, headers, opened)  # who stops polling is gone for the server
+    else:
+        async with http.ws_connect(f"{url}/socket.io/?EIO=4&transport=websocket", headers=headers) as ws:
+            yield _WebSocket(ws)
+
+
+class Honest:
+    """One client after the other, each with a stay of its own length."""
+
+    def __init__(
+        self, name: str, http: aiohttp.ClientSession, url: str, backend: Backend, ledger: Ledger
+    ) -> None:
+        self._name = name
+        self._http, self._url = http, url
+        self._backend, self._ledger = backend, ledger
+        self._address = f"198.51.100.{random.randrange(1, 250)}"
+        self._leave = asyncio.Event()
+        self.stays = 0
+
+    async def run(self, longest_s: float) -> None:
+        """Come and go until ``leave``; what goes wrong is a complaint, not an error."""
+        while not self._leave.is_set():
+            try:
+                await self._stay(random.uniform(2, longest_s))
+                self.stays += 1
+            except Refused:
+                await asyncio.sleep(RETRY_S)
+            except (Lost, aiohttp.ClientError, TimeoutError) as error:
+                self._ledger.complaints.append(f"{self._name} lost its connection: {error!r}")
+
+    def leave(self) -> None:
+        """Go, once all that was published before has come."""
+        self._leave.set()
+
+    async def _stay(self, time_s: float) -> None:
+        channels = random.sample(CHANNELS, random.randrange(1, 4))
+        token = await self._backend.token(*channels)
+        async with _connected(self._http, self._url, self._address) as transport:
+            await self._get_in(transport, token, channels)
+            loop = asyncio.get_running_loop()
+            now = loop.time()
+            stay = {channel: Listening(self._name, channel, now) for channel in channels}
+            hearing = asyncio.create_task(self._hear(transport, stay))
+            leaving = asyncio.create_task(self._leave.wait())
+            try:
+                await asyncio.wait({hearing, leaving}, timeout=time_s, return_when=asyncio.FIRST_COMPLETED)
+                for one in stay.values():
+                    one.until = loop.time()
+                await asyncio.wait({hearing}, timeout=GRACE_S)
+                if hearing.done():
+                    hearing.result()
+            finally:
+                leaving.cancel()
+                hearing.cancel()
+                await asyncio.gather(leaving, hearing, return_exceptions=True)
+        for one in stay.values():
+            self._ledger.close(one)
+
+    async def _get_in(self, transport: Transport, token: str, channels: list[str]) -> None:
+        async with asyncio.timeout(ANSWER_S):
+            await self._next(transport, "0")
+            await transport.send("40" + json.dumps({"token": token, "channels": channels}))
+            await self._next(transport, "40")
+            answer = _message(await self._next(transport, "42"))
+        if answer["type"] != "connected":
+            raise Refused(answer.get("error"))
+
+    async def _next(self, transport: Transport, start: str) -> str:
+        while True:
+            packet = await transport.receive()
+            if packet == "2":
+                await transport.send("3")
+            elif packet.startswith(start):
+                return packet
+            elif packet in ("1", "41"):
+                raise Lost("the server closed the session")
+
+    async def _hear(self, transport: Transport, stay: dict[str, Listening]) -> None:
+        while True:
+            message = _message(await self._next(transport, "42"))
+            if message["type"] == "n":
+                stay[message["channel"]].heard.append(message["number"])
+
+
+def _message(packet: str) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(json.loads(packet[2:])[1])
+    return message

@@ -1,0 +1,182 @@
+"""Brings the parts of a run together, and judges what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import statistics
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.soak.backend import Backend
+from benchmarks.soak.honest import Honest
+from benchmarks.soak.hostile import Hostile
+from benchmarks.soak.ledger import Ledger
+from benchmarks.soak.stage import Redis, Server, staged
+
+HOSTILE_CLIENTS = 8
+STEADY_SHARE = 0.3
+"""So many of the honest clients stay as long as the run lasts."""
+
+AWAY_S = (0.2, 3.0)
+QUIET_S = 0.5
+"""The backend is silent for so long before Redis is killed: what Redis still holds then is lost with it."""
+
+SAMPLE_S = 2.0
+GROWTH = 1.10
+GROWTH_KIB = 8_192
+"""Memory may end so much above what it was after the first third: buffers breathe."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, with how many honest clients, and how often Redis is killed."""
+
+    time_s: float
+    clients: int
+    restart_every_s: float
+
+
+@dataclass
+class Verdict:
+    """What was seen, and what of it should not be."""
+
+    facts: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.faults
+
+    @property
+    def text(self) -> str:
+        lines = [*self.facts, *(f"FAULT  {fault}" for fault in self.faults)]
+        return "\n".join([*lines, "passed" if self.passed else "FAILED"])
+
+
+async def soak(plan: Plan) -> Verdict:
+    """Run a server under everything at once for a while; then nothing may be missing."""
+    with (
+        tempfile.TemporaryDirectory(prefix="hornet-soak-") as folder,
+        staged(Path(folder)) as (redis, server),
+    ):
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http:
+            return await _Run(plan, redis, server, http).run()
+
+
+class _Run:
+    def __init__(self, plan: Plan, redis: Redis, server: Server, http: aiohttp.ClientSession) -> None:
+        self._plan, self._redis, self._server, self._http = plan, redis, server, http
+        self._ledger = Ledger()
+        self._backend = Backend(redis.url, self._ledger)
+        self._honest = [
+            Honest(f"client {number}", http, server.url, self._backend, self._ledger)
+            for number in range(plan.clients)
+        ]
+        self._hostile = Hostile(http, server.url, self._backend)
+        self._memory: list[int] = []
+        self._restarts = 0
+
+    async def run(self) -> Verdict:
+        began = time.monotonic()
+        steady = round(self._plan.clients * STEADY_SHARE)
+        staying = [
+            asyncio.create_task(one.run(self._plan.time_s * 2 if number < steady else 20))
+            for number, one in enumerate(self._honest)
+        ]
+        hostile = [asyncio.create_task(self._hostile.run()) for _ in range(HOSTILE_CLIENTS)]
+        beside = [
+            asyncio.create_task(self._backend.run()),
+            asyncio.create_task(self._restart_redis()),
+            asyncio.create_task(self._sample()),
+        ]
+        await asyncio.wait(
+            {*hostile, *beside}, timeout=self._plan.time_s, return_when=asyncio.FIRST_EXCEPTION
+        )
+        ended_early = [task for task in (*hostile, *beside) if task.done()]
+        for one in self._honest:
+            one.leave()
+        await asyncio.wait(staying, timeout=30)
+        for task in (*hostile, *beside, *staying):
+            task.cancel()
+        await asyncio.gather(*hostile, *beside, *staying, return_exceptions=True)
+        await self._backend.close()
+        for task in ended_early:
+            task.result()
+        return await self._judge(time.monotonic() - began)
+
+    async def _restart_redis(self) -> None:
+        while True:
+            await asyncio.sleep(self._plan.restart_every_s)
+            await self._backend.pause()
+            await asyncio.sleep(QUIET_S)
+            await asyncio.to_thread(self._redis.kill)
+            await asyncio.sleep(random.uniform(*AWAY_S))
+            await asyncio.to_thread(self._redis.start)
+            self._backend.go_on()
+            self._restarts += 1
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            self._memory.append(self._server.memory_kib())
+
+    async def _judge(self, took_s: float) -> Verdict:
+        verdict = Verdict()
+        metrics = await self._metrics()
+        code = await asyncio.to_thread(self._server.stop)
+        levels = Counter(line["level"] for line in self._server.lines())
+        verdict.facts += [
+            f"{took_s:.0f} s, Redis killed {self._restarts} times",
+            f"{sum(one.stays for one in self._honest)} stays of honest clients, "
+            f"{self._backend.published} messages published, {self._backend.unheard} that no node heard",
+            f"{self._ledger.owed} deliveries owed, {self._ledger.heard} heard",
+            f"attacks: {dict(sorted(self._hostile.attacks.items()))}",
+            f"log lines: {dict(sorted(levels.items()))}",
+        ]
+        verdict.facts += [f"{name} {value}" for name, value in sorted(metrics.items()) if _is_telling(name)]
+        self._judge_memory(verdict)
+        verdict.faults += self._ledger.complaints[:20]
+        if len(self._ledger.complaints) > 20:
+            verdict.faults.append(f"and {len(self._ledger.complaints) - 20} more")
+        if not self._ledger.owed:
+            verdict.faults.append("no message was owed to anybody")
+        if code != 0:
+            verdict.faults.append(f"the server ended with {code}")
+        for line in self._server.lines():
+            if line["level"] == "error" or "exception" in line or "Traceback" in line["message"]:
+                verdict.faults.append(f"logged: {line['message'][:200]} {line.get('exception', '')[-300:]}")
+        for name in ("hornet_unhandled_errors_total", "hornet_task_restarts_total"):
+            if any(value for key, value in metrics.items() if key.startswith(name)):
+                verdict.faults.append(f"{name} is above 0")
+        return verdict
+
+    def _judge_memory(self, verdict: Verdict) -> None:
+        third = len(self._memory) // 3
+        if third < 3:
+            return
+        early = statistics.median(self._memory[third : 2 * third])
+        late = statistics.median(self._memory[-third:])
+        verdict.facts.append(
+            f"memory: {early / 1024:.1f} MiB in the middle third, {late / 1024:.1f} in the last"
+        )
+        if late > early * GROWTH + GROWTH_KIB:
+            verdict.faults.append("memory grows")
+
+    async def _metrics(self) -> dict[str, float]:
+        async with self._http.get(f"{self._server.url}/metrics") as response:
+            text = await response.text()
+        found = re.findall(r"^(hornet_\w+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in found}
+
+
+def _is_telling(name: str) -> bool:
+    told = ("connections_refused", "refusals_total", "malformed", "slow_readers", "redis_reconnections")
+    return any(part in name for part in told) and "_created" not in name

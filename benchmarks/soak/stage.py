@@ -1,0 +1,117 @@
+"""The processes of a run: a Valkey that is killed again and again, and one server that must not mind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.processes import free_port, running, wait_for_port
+from benchmarks.valkey import valkey_command
+
+STOP_S = 20.0
+
+SHORT_TIMES = (
+    *("--redis-timeout", "1", "--redis-heartbeat", "1", "--handshake-timeout", "2", "--auth-timeout", "5"),
+    *("--connect-timeout", "5", "--ping-interval", "5", "--ping-timeout", "5", "--drain-window", "1"),
+)
+"""What takes its time in production, quickly: so that minutes see as much as hours."""
+
+
+class Redis:
+    """A Valkey on one port, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._stack = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        command = valkey_command(self.port, str(self._folder))
+        self._process = self._stack.enter_context(running(command, _cores(), stderr=subprocess.DEVNULL))
+        wait_for_port(self.port, self._process)
+
+    def kill(self) -> None:
+        """Take it away without a word."""
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+
+class Server:
+    """``hornet-server``, whose log goes into a file of JSON lines."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self._process = process
+        self._log = log
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def memory_kib(self) -> int:
+        """What it holds now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        found = re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    def stop(self) -> int:
+        """Tell it to stop; its exit code, or one that says that it did not."""
+        self._process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(STOP_S)
+        return -1
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it logged. A line that is no JSON is one as well: nothing else should be written there."""
+        for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                fields = json.loads(line)
+            except ValueError:
+                fields = {"level": "error", "message": f"not JSON: {line}"}
+            yield fields
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[tuple[Redis, Server]]:
+    """Both, for the length of the block."""
+    data = folder / "valkey"
+    data.mkdir()
+    redis = Redis(data)
+    port = free_port()
+    log = folder / "server.log"
+    command = [
+        sys.executable,
+        "-m",
+        "hornet",
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+        "--redis",
+        redis.url,
+    ]
+    command += ["--log-format", "json", "--trusted-proxies", "127.0.0.1", *SHORT_TIMES]
+    try:
+        with log.open("wb") as out, _server(command, out) as process:
+            wait_for_port(port, process)
+            yield redis, Server(process, port, log)
+    finally:
+        redis.kill()
+
+
+def _server(command: list[str], log: IO[bytes]) -> Any:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HORNET_")}
+    return running(command, _cores(), env=environment, stderr=log)
+
+
+def _cores() -> set[int]:
+    return os.sched_getaffinity(0)

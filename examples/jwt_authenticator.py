@@ -1,0 +1,60 @@
+"""A Hornet that lets clients in with JSON Web Tokens: your application makes them, Hornet checks them itself.
+
+Needs PyJWT (``pip install pyjwt``). Start it with the key that your application signs with:
+
+    JWT_KEY=a-secret-of-32-characters-or-more .venv/bin/python examples/jwt_authenticator.py
+
+A page then connects with such a token:
+
+    const socket = io("http://localhost:8187", { auth: { jwt: "eyJhbGciOi..." } });
+
+Of its claims, ``sub`` is the user, ``channels`` a list of channels, and ``name`` what others may see. It must
+have ``sub`` and ``exp``.
+"""
+
+import os
+
+import jwt
+from aiohttp import web
+
+from hornet import create_app
+from hornet.config import load_config
+from hornet.flows.authenticators import Authenticator, Grant, RefusedCredentials, Shown
+
+ALGORITHM = "HS256"
+
+
+class JwtAuthenticator(Authenticator):
+    """Takes ``{"jwt": "..."}``, in ``auth`` or as event ``message``."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def offer(self, shown: Shown) -> object | None:
+        return shown.fields.get("jwt")
+
+    async def check(self, claim: str) -> Grant:
+        required = {"require": ["exp", "sub"]}
+        try:
+            claims = jwt.decode(claim, self._key, algorithms=[ALGORITHM], options=required)
+        except jwt.ExpiredSignatureError:
+            raise RefusedCredentials("EXPIRED_JWT", "The token has expired") from None
+        except jwt.InvalidTokenError:
+            raise RefusedCredentials("INVALID_JWT", "The token is not valid") from None
+        return Grant(
+            user=claims["sub"],
+            info={"name": claims.get("name")},
+            channels=tuple(claims.get("channels", ())),
+        )
+
+
+def from_environment() -> JwtAuthenticator:
+    """What an entry point names, where this is part of an installed package."""
+    return JwtAuthenticator(os.environ["JWT_KEY"])
+
+
+if __name__ == "__main__":
+    redis = os.environ.get("HORNET_REDIS", "")
+    config = load_config({"redis": redis, "demo": False}, environment={})
+    app = create_app(config, authenticators=[from_environment()])
+    web.run_app(app, port=int(os.environ.get("PORT", "8187")))

@@ -1,0 +1,160 @@
+"""Who is present on a channel, kept in Redis so that every node knows and a node's death undoes it.
+
+``hornet:presence:<channel>`` is a HASH: a field ``<node>/<session>`` for each session that is present, with
+its member as JSON, and the empty field with ``<epoch>:<version>``. Each change is one script, which also
+publishes it as a notice on the topic of the same name. ``hornet:node:<id>:presence`` has the channels on
+which a node wrote, for whoever cleans up behind it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping
+
+from hornet.broker.client import Client, call
+from hornet.broker.keys import node_presence_key, presence_key
+from hornet.core.jsontext import dump_json, parse_json
+from hornet.core.presence import Member, load_member
+from hornet.core.presence_view import Notice, Snapshot
+
+SESSIONS_PER_SCRIPT = 500
+"""Redis serves nobody else during a script; this many take it about a millisecond."""
+
+# ``put`` and ``gone`` have what really changed. An empty channel leaves no key, so its next version is the
+# first of another epoch.
+_PUBLISH_CHANGE = """
+if #put == 0 and #gone == 0 then return false end
+local state = redis.call('HGET', KEYS[1], '')
+local epoch, version = ARGV[1], 0
+if state then
+  epoch, version = state:match('^(.*):(%d+)$')
+end
+version = version + 1
+if redis.call('HLEN', KEYS[1]) == (state and 1 or 0) then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('HSET', KEYS[1], '', string.format('%s:%d', epoch, version))
+end
+local notice = cjson.encode({epoch, string.format('%d', version), put, gone})
+redis.call('PUBLISH', KEYS[1], notice)
+return notice
+"""
+
+_CHANGE = (
+    """
+local put, gone = {}, {}
+local last = 2 + 2 * ARGV[2]
+for i = 3, last, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) ~= ARGV[i + 1] then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    put[#put + 1] = ARGV[i]
+    put[#put + 1] = ARGV[i + 1]
+  end
+end
+for i = last + 1, #ARGV do
+  if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then gone[#gone + 1] = ARGV[i] end
+end
+"""
+    + _PUBLISH_CHANGE
+)
+
+_SWEEP = (
+    """
+local put, gone = {}, {}
+for _, session in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if session:sub(1, #ARGV[2]) == ARGV[2] then
+    redis.call('HDEL', KEYS[1], session)
+    gone[#gone + 1] = session
+  end
+end
+"""
+    + _PUBLISH_CHANGE
+)
+
+
+class PresenceStore:
+    """The members of all channels in Redis, and this node's own part of them."""
+
+    def __init__(self, client: Client, node: str) -> None:
+        self._client = client
+        self._node = node
+
+    def session_key(self, sid: str) -> str:
+        """How a session of this node is named among those of all nodes."""
+        return f"{self._node}/{sid}"
+
+    async def register(self, channel: str) -> None:
+        """To be done before the node's first change there: whoever buries this node then finds them.
+
+        Raises:
+            RedisUnavailable: not known whether it is done.
+        """
+        await call(self._client.sadd, node_presence_key(self._node), channel)
+
+    async def unregister(self, channel: str) -> None:
+        """To be done when nobody of this node is present there any more. Raises as :meth:`register` does."""
+        await call(self._client.srem, node_presence_key(self._node), channel)
+
+    async def change(self, channel: str, put: Mapping[str, Member], gone: Collection[str]) -> Notice | None:
+        """Make sessions present and others absent, and tell all nodes; None when it was all so already.
+
+        At most ``SESSIONS_PER_SCRIPT`` together.
+
+        Raises:
+            RedisUnavailable: not known whether it is done; doing it again is harmless.
+        """
+        members = [text for key, member in put.items() for text in (key, dump_json(member.as_json()))]
+        epoch = secrets.token_hex(4)
+        answer = await call(
+            self._client.eval, _CHANGE, 1, presence_key(channel), epoch, len(put), *members, *gone
+        )
+        return None if answer is None else parse_notice(answer)
+
+    async def read(self, channel: str) -> Snapshot:
+        """Everybody who is present.
+
+        Raises:
+            RedisUnavailable: it can't be known.
+        """
+        found = await call(self._client.hgetall, presence_key(channel))
+        epoch, _, version = found.pop(b"", b":0").decode().rpartition(":")
+        return Snapshot(epoch, int(version), {key.decode(): load_member(text) for key, text in found.items()})
+
+    async def bury(self, node: str) -> None:
+        """Take everybody out whom a node made present. Doing it again is harmless.
+
+        Raises:
+            RedisUnavailable: not all is done; it is to be done again.
+        """
+        key = node_presence_key(node)
+        for channel in await call(self._client.smembers, key):
+            await call(
+                self._client.eval, _SWEEP, 1, presence_key(channel.decode()), secrets.token_hex(4), f"{node}/"
+            )
+            await call(self._client.srem, key, channel)
+
+
+def parse_notice(payload: bytes) -> Notice:
+    """What a script published: ``[epoch, version, [session, member, ...], [session, ...]]``.
+
+    Raises:
+        ValueError: it is none of those.
+    """
+    body = parse_json(payload)
+    if not isinstance(body, list) or len(body) != 4:
+        raise ValueError("no list of four")
+    epoch, version, put, gone = body
+    if not isinstance(epoch, str) or not isinstance(version, str) or not version.isdecimal():
+        raise ValueError("no epoch and version")
+    texts = _texts(put)
+    pairs = zip(texts[::2], texts[1::2], strict=True)
+    return Notice(epoch, int(version), {key: load_member(text) for key, text in pairs}, tuple(_texts(gone)))
+
+
+def _texts(value: object) -> list[str]:
+    """A list as Lua writes it: one without entries comes as an empty object."""
+    if value == {}:
+        return []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("no list of texts")
+    return value

@@ -1,0 +1,53 @@
+"""A user's session in the backend, whose id proves to be that user."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeGuard
+
+from hornet.core.channels import is_utf8_text
+from hornet.core.errors import RefusedCredentials
+from hornet.core.grants import parse_user_id
+
+MAX_SESSION_ID_CHARS = 512
+"""Frameworks make ids of 26 to 128 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserSession:
+    """``user``, and the ``session_id`` that the client has for it."""
+
+    user: str
+    session_id: str = field(repr=False)
+
+    def matches(self, registered: bytes) -> bool:
+        """True for the id that the backend registered; the time it takes tells nothing about it."""
+        return hmac.compare_digest(self.session_id.encode(), registered)
+
+
+def is_session_id(value: object) -> TypeGuard[str]:
+    """True for a non-empty string, not absurdly long, that UTF-8 can carry."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_SESSION_ID_CHARS and is_utf8_text(value)
+
+
+def shows_user_session(fields: Mapping[str, object]) -> bool:
+    """True for an object with ``userId`` and ``hash``, and without the ``token`` of another way."""
+    return "userId" in fields and "hash" in fields and "token" not in fields
+
+
+def parse_user_session(fields: Mapping[str, object]) -> UserSession:
+    """Read ``userId`` and ``hash``.
+
+    Raises:
+        RefusedCredentials: ``WRONG_PARAMETERS`` when one is missing or malformed.
+    """
+    try:
+        user = parse_user_id(fields.get("userId"))
+    except ValueError:
+        raise RefusedCredentials("WRONG_PARAMETERS", "'userId' is no user id") from None
+    session_id = fields.get("hash")
+    if not is_session_id(session_id):
+        raise RefusedCredentials("WRONG_PARAMETERS", "'hash' is no session id")
+    return UserSession(user, session_id)

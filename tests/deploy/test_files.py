@@ -1,0 +1,63 @@
+"""The files of ``deploy/`` are well-formed, as far as that can be seen without what they are for."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hornet.cli import main
+from hornet.config import options
+from tests.docs.markdown import ROOT, blocks
+
+DEPLOY = ROOT / "deploy"
+
+
+def test_the_configuration_is_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HORNET_REDIS", raising=False)
+    assert main(("check-config", "--config", str(DEPLOY / "hornet.toml"))) == 0
+    assert "demo = False" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("name", ["hornet.service", "hornet.socket"])
+def test_systemd_understands_the_unit(name: str, tmp_path: Path) -> None:
+    program = tmp_path / "hornet-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for unit in ("hornet.service", "hornet.socket"):
+        text = (DEPLOY / unit).read_text().replace("/usr/local/bin/hornet-server", str(program))
+        (tmp_path / unit).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about = [line for line in done.stderr.splitlines() if "hornet" in line]
+    assert about == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "hornet.service"])
+def test_the_variables_of_a_file_are_options(name: str) -> None:
+    named = set(re.findall(r"HORNET_[A-Z_]+", (DEPLOY / name).read_text()))
+    assert named
+    assert named <= {one.variable for one in options()}
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "name"),
+    [
+        ("proxy.md", "nginx", "nginx.conf"),
+        ("proxy.md", "haproxy", "haproxy.cfg"),
+        ("proxy.md", "caddy", "Caddyfile"),
+        ("deploy.md", "ini", "hornet.service"),
+        ("deploy.md", "dockerfile", "Dockerfile"),
+    ],
+)
+def test_pages_show_the_files_as_they_are(page: str, language: str, name: str) -> None:
+    [shown] = [block.text for block in blocks(ROOT / "docs" / "howto" / page, language)]
+    assert shown.strip() in (DEPLOY / name).read_text()

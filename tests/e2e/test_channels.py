@@ -1,0 +1,88 @@
+"""Channels and publishing by events, with stock clients of every version, across two nodes."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from hornet.connector import AsyncConnector, sign_channel
+from tests.conftest import Valkey
+from tests.e2e.node_client import LATEST, VERSIONS, NodeClient, NodeClients
+from tests.e2e.server import ServerProcess
+
+SECRET = "a secret of the backend"
+
+
+@pytest.fixture(scope="module")
+def nodes(valkey: Valkey) -> Iterator[list[ServerProcess]]:
+    """Two nodes on one Redis that let clients into private channels, and into public ones."""
+    options = (
+        "--port",
+        "0",
+        "--redis",
+        valkey.url,
+        "--channel-secrets",
+        SECRET,
+        "--public-channels",
+        "*-public",
+    )
+    started = [ServerProcess(*options) for _ in range(2)]
+    assert all(node.url for node in started)
+    yield started
+    for node in started:
+        node.sweep()
+
+
+@pytest.fixture
+async def connector(valkey: Valkey) -> AsyncIterator[AsyncConnector]:
+    async with AsyncConnector(valkey.url) as connector:
+        yield connector
+
+
+async def subscribe(client: NodeClient, channel: str) -> None:
+    """Do what a page does: have the backend sign for the id that the client sees."""
+    shown = sign_channel(SECRET, (await client.state())["id"], channel)
+    assert await client.call("hornet:subscribe", shown) == [{"ok": True, "channel": channel}]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_private_channel_with_a_client_of_each_version(
+    clients: NodeClients, nodes: list[ServerProcess], connector: AsyncConnector, prefix: str, version: str
+) -> None:
+    channel = f"private-{prefix}orders"
+    here = await clients.connect(nodes[0].url, version=version)
+    there = await clients.connect(nodes[1].url, version=LATEST)
+    for client in (here, there):
+        await subscribe(client, channel)
+    assert await connector.publish(channel, "order", {"number": 7}) == 2
+    for client in (here, there):
+        assert await client.event() == {"type": "order", "number": 7, "channel": channel}
+    [answer] = await here.call("hornet:unsubscribe", {"channel": channel})
+    assert answer == {"ok": True, "channel": channel, "subscribed": False}
+    assert await connector.publish(channel, "order", {"number": 8}) == 1
+    [refused] = await here.call("hornet:subscribe", {"channel": channel})
+    assert refused["error"]["code"] == "SIGNATURE_REQUIRED"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_a_client_publishes_reaches_all_nodes_once(
+    clients: NodeClients, nodes: list[ServerProcess], connector: AsyncConnector, prefix: str, version: str
+) -> None:
+    channel = f"{prefix}chat-public"
+    opened = []
+    for node, number in ((nodes[0], version), (nodes[0], LATEST), (nodes[1], LATEST)):
+        client = await clients.connect(node.url, version=number)
+        token = await connector.create_access_token(user="ana", publish=[channel])
+        await client.emit("message", {"token": token, "channels": []})
+        assert (await client.event())["type"] == "connected"
+        assert await client.call("hornet:subscribe", {"channel": channel}) == [
+            {"ok": True, "channel": channel}
+        ]
+        opened.append(client)
+    said = {"channel": channel, "type": "said", "message": {"text": "ahoj"}}
+    assert await opened[0].call("hornet:publish", {**said, "exclude_self": True}) == [{"ok": True}]
+    assert await opened[0].call("hornet:publish", {**said, "type": "last"}) == [{"ok": True}]
+    body = {"text": "ahoj", "user": "ana", "channel": channel}
+    assert await opened[0].event() == {"type": "last", **body}
+    for client in opened[1:]:
+        assert await client.event() == {"type": "said", **body}
+        assert await client.event() == {"type": "last", **body}

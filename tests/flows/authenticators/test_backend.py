@@ -1,0 +1,219 @@
+"""The backend is asked whose an access token is, and may answer whatever it likes."""
+
+import asyncio
+
+import pytest
+
+from hornet.connector import AsyncConnector
+from tests.conftest import Valkey
+from tests.e2e.server import free_port
+from tests.flows.authenticators.user_api import UserApi
+from tests.flows.client import Client
+from tests.flows.conftest import Running, StartNode
+
+YES = ("user:authenticated", {"success": True})
+NO = ("user:authenticated", {"success": False})
+CLOSED = ("socket:closed", {"reason": "Maximum authentication attempts reached"})
+
+
+async def authenticate(client: Client, shown: object) -> object:
+    """Emit ``user:authenticate`` and return the acknowledgement's argument."""
+    return await client.ask("user:authenticate", shown)
+
+
+@pytest.mark.parametrize("shown", ["user-7", {"access_token": "user-7"}, {"accessToken": "user-7"}])
+async def test_the_backend_says_whose_the_token_is(asking: Running, api: UserApi, shown: object) -> None:
+    client = await asking.connect()
+    assert await authenticate(client, shown) == {"ok": True, "user": "7"}
+    assert await client.event() == YES
+    assert asking.session(client).user == "7"
+    assert api.asked == ["user-7"]
+
+
+async def test_the_token_may_be_shown_in_auth(asking: Running) -> None:
+    client = await asking.connect(auth={"accessToken": "user-7"})
+    assert await client.event() == YES
+    assert asking.session(client).user == "7"
+
+
+async def test_nothing_of_the_answer_is_seen_by_others_unless_it_is_named(
+    asking: Running, start_node: StartNode, api: UserApi
+) -> None:
+    for running, info in (
+        (asking, None),
+        (await start_node(backend_uri=api.uri, backend_info="name"), {"name": "Ana"}),
+    ):
+        client = await running.connect()
+        await authenticate(client, "user-7")
+        assert running.session(client).info == info
+
+
+async def test_path_and_field_can_be_set(start_node: StartNode, api: UserApi) -> None:
+    running = await start_node(
+        backend_uri=api.uri.removesuffix("/api"), backend_path="/api/users/me", backend_user_field="name"
+    )
+    assert await authenticate(await running.connect(), "user-7") == {"ok": True, "user": "Ana"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        ("status-401", "INVALID_ACCESS_TOKEN"),
+        ("status-403", "INVALID_ACCESS_TOKEN"),
+        ("status-404", "INVALID_ACCESS_TOKEN"),
+        ("status-429", "BACKEND_UNAVAILABLE"),
+        ("status-500", "BACKEND_UNAVAILABLE"),
+        ("status-304", "BACKEND_UNAVAILABLE"),
+        ("redirect", "BACKEND_UNAVAILABLE"),
+        ("dies", "BACKEND_UNAVAILABLE"),
+        ("endless", "BACKEND_UNAVAILABLE"),
+        ("garbage", "BACKEND_UNAVAILABLE"),
+        ("gzip", "BACKEND_UNAVAILABLE"),
+        ("nobody", "BACKEND_UNAVAILABLE"),
+        ("not a token", "WRONG_PARAMETERS"),
+        ("line\r\nX-Admin: 1", "WRONG_PARAMETERS"),
+        ({"token": "user-7"}, "WRONG_PARAMETERS"),
+        (None, "WRONG_PARAMETERS"),
+    ],
+)
+async def test_a_failed_attempt_is_told_and_the_next_one_may_succeed(
+    asking: Running, api: UserApi, shown: object, code: str
+) -> None:
+    client = await asking.connect()
+    answer = await authenticate(client, shown)
+    assert isinstance(answer, dict)
+    assert answer["error"]["code"] == code
+    assert await client.event() == NO
+    assert asking.session(client).user is None
+    assert not api.was_followed
+    assert await authenticate(client, "user-7") == {"ok": True, "user": "7"}
+
+
+async def test_a_slow_backend_fails_only_that_attempt(start_node: StartNode, api: UserApi) -> None:
+    running = await start_node(backend_uri=api.uri, backend_timeout=0.2)
+    client = await running.connect()
+    answer = await authenticate(client, "slow-1")
+    assert isinstance(answer, dict)
+    assert answer["error"]["code"] == "BACKEND_UNAVAILABLE"
+    assert await authenticate(client, "user-7") == {"ok": True, "user": "7"}
+
+
+async def test_a_slow_attempt_delays_nobody_else(asking: Running, api: UserApi, valkey: Valkey) -> None:
+    slow, quick = await asking.connect(), await asking.connect()
+    member = await asking.connect_with_token("news")
+    await slow.emit("user:authenticate", "slow-1")
+    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    assert await authenticate(quick, "user-7") == {"ok": True, "user": "7"}
+    async with AsyncConnector(valkey.url) as backend:
+        assert await backend.publish("news", "headline") == 1
+    assert (await member.message())["type"] == "headline"
+    api.release.set()
+    assert await slow.event() == YES
+
+
+async def test_a_dead_backend_fails_the_attempt(start_node: StartNode) -> None:
+    running = await start_node(backend_uri=f"http://127.0.0.1:{free_port()}")
+    client = await running.connect()
+    await client.emit("user:authenticate", "user-7")
+    assert await client.event() == NO
+
+
+async def test_attempts_of_one_socket_are_made_one_after_the_other(asking: Running, api: UserApi) -> None:
+    client, other = await asking.connect(), await asking.connect()
+    await client.emit("user:authenticate", "slow-1")
+    await client.emit("user:authenticate", "status-401")
+    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await authenticate(other, "user-7")
+    assert api.asked == ["slow-1", "user-7"]
+    api.release.set()
+    assert [await client.event(), await client.event()] == [YES, NO]
+
+
+async def test_attempts_beyond_the_connections_wait_for_their_turn(
+    start_node: StartNode, api: UserApi
+) -> None:
+    running = await start_node(backend_uri=api.uri, backend_connections=1)
+    first, second = await running.connect(), await running.connect()
+    await first.emit("user:authenticate", "slow-1")
+    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await second.emit("user:authenticate", "user-7")
+    api.release.set()
+    assert [await first.event(), await second.event()] == [YES, YES]
+    assert api.asked == ["slow-1", "user-7"]
+
+
+async def test_too_many_failures_close_the_socket_for_good(start_node: StartNode, api: UserApi) -> None:
+    running = await start_node(backend_uri=api.uri, max_attempts=3)
+    client = await running.connect()
+    for _ in range(6):  # those behind the third are not asked
+        await client.emit("user:authenticate", "status-401")
+    assert [await client.event() for _ in range(4)] == [NO, NO, NO, CLOSED]
+    await client.expect_closed()
+    await running.wait_until_empty()
+    assert len(api.asked) == 3
+
+
+async def test_a_success_makes_up_for_failures(start_node: StartNode, api: UserApi) -> None:
+    running = await start_node(backend_uri=api.uri, max_attempts=2)
+    client = await running.connect()
+    for shown, answer in (("status-401", NO), ("user-7", YES)) * 3:
+        await client.emit("user:authenticate", shown)
+        assert await client.event() == answer
+
+
+async def test_one_users_cookies_are_not_sent_with_anothers_token(asking: Running, api: UserApi) -> None:
+    for user in ("user-1", "user-2"):
+        await authenticate(await asking.connect(), user)
+    assert len(api.headers) == 2
+    assert all("cookie" not in headers for headers in api.headers)
+
+
+async def test_a_client_that_leaves_while_it_is_checked_leaves_nothing_behind(
+    asking: Running, api: UserApi
+) -> None:
+    client = await asking.connect()
+    await client.emit("user:authenticate", "slow-1")
+    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await client.leave()
+    api.release.set()
+    await asking.wait_until_empty()
+
+    assert asking.node.sessions.users() == []
+
+
+async def test_without_a_backend_the_event_is_unknown(running: Running) -> None:
+    client = await running.connect()
+    answer = await authenticate(client, "user-7")
+    assert isinstance(answer, dict)
+    assert answer["error"]["code"] == "UNKNOWN_EVENT"
+
+
+async def test_a_node_stops_while_the_backend_is_slow(asking: Running, api: UserApi) -> None:
+    client = await asking.connect()
+    await client.emit("user:authenticate", "slow-1")
+    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await asyncio.wait_for(asking.stop(), 20)
+    assert not api.release.is_set()
+
+
+async def test_another_users_token_is_refused_until_the_first_logs_out(asking: Running) -> None:
+    client = await asking.connect()
+    await authenticate(client, "user-7")
+    assert await client.event() == YES
+    answer = await authenticate(client, "user-8")
+    assert isinstance(answer, dict)
+    assert answer["error"]["code"] == "OTHER_USER"
+    assert await client.event() == NO
+    await client.ask("user:logout")
+    assert await authenticate(client, "user-8") == {"ok": True, "user": "8"}
+
+
+async def test_an_outage_is_logged_without_the_token_and_not_for_each_attempt(
+    asking: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await asking.connect()
+    for _ in range(3):
+        await authenticate(client, "garbage-secret")
+    said = [one.getMessage() for one in caplog.records if "can't be asked" in one.getMessage()]
+    assert len(said) == 1
+    assert "garbage-secret" not in caplog.text

@@ -1,0 +1,311 @@
+"""Who is present: what each member hears, on several nodes, through losses and crowds."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from hornet.broker.keys import node_presence_key, presence_key
+from hornet.connector import AsyncConnector, sign_channel
+from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.core.presence import Member
+from hornet.flows.router import RefusedEvent
+from hornet.flows.settings import ChannelSettings
+from tests.broker.servers import RedisServer
+from tests.e2e.waiting import eventually
+from tests.flows.client import Client
+from tests.flows.conftest import Running, StartNode
+
+
+@dataclass
+class Present:
+    """A client that is a member: what it knows by what it was told, and in how many messages."""
+
+    running: Running
+    channel: str
+    client: Client
+    known: set[str] = field(default_factory=set)
+    messages: int = 0
+
+    async def hear(self) -> dict[str, Any]:
+        """Follow one change; it must be one that makes sense."""
+        message = await self.client.message()
+        self.messages += 1
+        ids = [member["id"] for member in message["members"]]
+        assert message["channel"] == self.channel
+        assert len(ids) == len(set(ids))
+        if message["type"] == "presence-add":
+            assert not self.known & set(ids), "told twice"
+            self.known |= set(ids)
+        else:
+            assert message["type"] == "presence-quit"
+            assert self.known >= set(ids), "told of somebody who was not there"
+            self.known -= set(ids)
+        return message
+
+    async def hear_until(self, *ids: str) -> None:
+        """Follow changes until exactly these members are present."""
+        while self.known != set(ids):
+            await self.hear()
+
+
+async def join(running: Running, channel: str, member: Member | str, client: Client | None = None) -> Present:
+    """A client in ``channel`` that is made a member of it."""
+    client = client or await running.connect_with_token(channel)
+    session = running.node.sessions.get(client.sid)
+    assert session is not None
+    member = Member(member) if isinstance(member, str) else member
+    told = await running.node.presence.join(session, channel, member)
+    return Present(running, channel, client, {one.id for one in told})
+
+
+@pytest.fixture
+async def other(start_node: StartNode) -> Running:
+    """A second node."""
+    return await start_node()
+
+
+async def test_a_newcomer_is_told_all_members_and_they_are_told_of_it(running: Running, prefix: str) -> None:
+    ann = await join(running, prefix, Member("ann", {"name": "Ann"}))
+    assert ann.known == {"ann"}
+    ben = await join(running, prefix, "ben")
+    assert ben.known == {"ann", "ben"}
+    assert await ann.hear() == {"type": "presence-add", "channel": prefix, "members": [{"id": "ben"}]}
+    await ann.client.leave()
+    assert await ben.hear() == {
+        "type": "presence-quit", "channel": prefix, "members": [{"id": "ann", "info": {"name": "Ann"}}],
+    }  # fmt: skip
+
+
+async def test_members_of_every_node_know_each_other(running: Running, other: Running, prefix: str) -> None:
+    ann = await join(running, prefix, "ann")
+    ben = await join(other, prefix, "ben")
+    assert ben.known == {"ann", "ben"}
+    await ann.hear_until("ann", "ben")
+    await ben.client.leave()
+    await ann.hear_until("ann")
+
+
+async def test_a_user_with_sessions_on_several_nodes_is_one_member(
+    running: Running, other: Running, prefix: str
+) -> None:
+    watcher = await join(running, prefix, "watcher")
+    here, there = await join(running, prefix, "ann"), await join(other, prefix, "ann")
+    assert there.known == {"ann", "watcher"}
+    await watcher.hear_until("ann", "watcher")
+    await here.client.leave()
+    await join(other, prefix, "end")
+    await watcher.hear_until("ann", "watcher", "end")
+    await there.client.leave()
+    await watcher.hear_until("watcher", "end")
+
+
+async def test_who_leaves_the_channel_or_the_presence_is_gone_and_hears_no_more(
+    running: Running, prefix: str
+) -> None:
+    watcher, ann, ben = [await join(running, prefix, name) for name in ("watcher", "ann", "ben")]
+    await watcher.hear_until("watcher", "ann", "ben")
+    session = running.node.sessions.get(ann.client.sid)
+    assert session is not None
+    running.node.presence.leave(session, prefix)
+    await watcher.hear_until("watcher", "ben")
+    assert prefix in session.channels, "it still is in the channel"
+    assert running.node.presence.members(session, prefix) is None
+    session = running.node.sessions.get(ben.client.sid)
+    assert session is not None
+    running.node.signals.left.send(session, prefix)
+    await watcher.hear_until("watcher")
+
+
+async def test_a_member_may_ask_for_the_members_and_nobody_else(running: Running, prefix: str) -> None:
+    ann = await join(running, prefix, Member("ann", 1))
+    outsider = await running.connect_with_token(prefix)
+    assert await ann.client.ask("hornet:presence", {"channel": prefix}) == {
+        "ok": True, "channel": prefix, "members": [{"id": "ann", "info": 1}],
+    }  # fmt: skip
+
+    async def code(*args: object) -> object:
+        return (await outsider.ask("hornet:presence", *args))["error"]["code"]
+
+    assert await code({"channel": prefix}) == "NOT_A_MEMBER"
+    assert await code({"channel": f"{prefix}unknown"}) == "NOT_A_MEMBER"
+    for wrong in ((), (None,), ("a",), ({},), ({"channel": 7},)):
+        assert await code(*wrong) == "WRONG_PARAMETERS"
+    assert await running.node.presence.read_members(prefix) == [Member("ann", 1)]
+
+
+async def test_presence_data_makes_a_member_with_the_user_as_its_id(running: Running, prefix: str) -> None:
+    client = await running.connect_with_token(prefix, user="ann")
+    session = running.node.sessions.get(client.sid)
+    assert session is not None
+    presence = running.node.presence
+    for wrong in ("", "[]", '{"id":""}'):
+        with pytest.raises(PeerError, match="BAD_PRESENCE"):
+            presence.check(session, wrong)
+    presence.check(session, '{"info":1}')
+    assert await presence.enter(session, prefix, '{"info":1}') == {"members": [{"id": "ann", "info": 1}]}
+
+
+async def test_when_all_are_gone_nothing_is_left_in_redis_or_on_the_node(
+    running: Running, redis: Redis, prefix: str
+) -> None:
+    for present in [await join(running, prefix, name) for name in ("ann", "ben")]:
+        await present.client.leave()
+
+    async def traces() -> list[int]:
+        keys = (presence_key(prefix), node_presence_key(running.node.nodes.id))
+        [(_, listeners)] = await redis.pubsub_numsub(presence_key(prefix))
+        return [await redis.exists(*keys), int(listeners)]
+
+    await eventually(traces, [0, 0])
+    again = await join(running, prefix, "ann")
+    assert again.known == {"ann"}
+
+
+async def test_joining_again_is_answered_and_told_nobody(running: Running, prefix: str) -> None:
+    watcher, ann = [await join(running, prefix, name) for name in ("watcher", "ann")]
+    assert (await join(running, prefix, "ann", ann.client)).known == {"watcher", "ann"}
+    end = await join(running, prefix, "end")
+    await watcher.hear_until("watcher", "ann", "end")
+    assert end.known == {"watcher", "ann", "end"}
+
+
+async def test_a_channel_has_so_many_members_and_no_more(start_node: StartNode, prefix: str) -> None:
+    running = await start_node(channels=ChannelSettings(max_members=2))
+    for name in ("ann", "ben", "ann"):
+        await join(running, prefix, name)
+    with pytest.raises(RefusedEvent, match="TOO_MANY_MEMBERS"):
+        await join(running, prefix, "cleo")
+    assert {member.id for member in await running.node.presence.read_members(prefix)} == {"ann", "ben"}
+
+
+async def test_a_crowd_that_joins_at_once_costs_each_member_few_messages(
+    running: Running, other: Running, prefix: str
+) -> None:
+    """1,000 sessions of 1,000 members on two nodes; one by one they would be told half a million times."""
+    watchers = [await join(running, prefix, "watcher 1"), await join(other, prefix, "watcher 2")]
+    names = [f"member {number}" for number in range(998)]
+    connected: list[tuple[Running, Client]] = []
+    for number in range(len(names)):
+        node = (running, other)[number % 2]
+        connected.append((node, await node.connect_with_token(prefix)))
+    crowd = await asyncio.gather(
+        *(join(node, prefix, name, client) for (node, client), name in zip(connected, names, strict=True))
+    )
+    everybody = {"watcher 1", "watcher 2", *names}
+    for present in (*watchers, *crowd):
+        await present.hear_until(*everybody)
+    told = sum(present.messages for present in (*watchers, *crowd))
+    print(f"{told} messages told {len(everybody)} members of each other")
+    assert max(present.messages for present in (*watchers, *crowd)) < 50
+    assert told < 20_000
+
+
+async def test_changes_that_were_missed_with_a_lost_subscription_are_made_up_for(
+    own_redis: RedisServer, start_node: StartNode, prefix: str
+) -> None:
+    one, two = [await start_node(redis=own_redis.url) for _ in range(2)]
+    ann, ben, cleo = (
+        await join(one, prefix, "ann"),
+        await join(two, prefix, "ben"),
+        await join(two, prefix, "cleo"),
+    )
+    await ann.hear_until("ann", "ben", "cleo")
+    async with Redis(port=own_redis.port) as redis:
+        await redis.client_kill_filter(_type="pubsub")
+        await ben.client.leave()
+        dan = await join(two, prefix, "dan")
+    await ann.hear_until("ann", "cleo", "dan")
+    await dan.hear_until("ann", "cleo", "dan")
+    await cleo.hear_until("ann", "cleo", "dan")
+
+
+async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_it(
+    own_redis: RedisServer, start_node: StartNode, prefix: str
+) -> None:
+    one, two = [await start_node(redis=own_redis.url, node_heartbeat=0.3) for _ in range(2)]
+    ann, ben = await join(one, prefix, "ann"), await join(two, prefix, "ben")
+    await ann.hear_until("ann", "ben")
+    own_redis.kill()
+    own_redis.start()
+
+    async def known() -> set[str]:
+        async with Redis(port=own_redis.port) as redis:
+            keys = [key async for key, _ in redis.hscan_iter(presence_key(prefix))]
+            return {key.decode().partition("/")[0] for key in keys if key}
+
+    await eventually(known, {one.node.nodes.id, two.node.nodes.id}, 20)
+    for running in (one, two):
+        await running.node.listener.wait_connected()
+    end = await join(two, prefix, "end")
+    assert end.known == {"ann", "ben", "end"}
+    await ann.hear_until("ann", "ben", "end")
+    await ben.hear_until("ann", "ben", "end")
+    assert ann.messages == 2
+    assert ben.messages == 1
+
+
+async def test_a_join_that_redis_does_not_take_fails_and_leaves_the_others_alone(
+    own_redis: RedisServer, start_node: StartNode, prefix: str
+) -> None:
+    running = await start_node(redis=own_redis.url, redis_timeout=0.2)
+    ann = await join(running, prefix, "ann")
+    client = await running.connect_with_token(prefix)
+    own_redis.pause()
+    try:
+        with pytest.raises(RedisUnavailable):
+            await join(running, prefix, "ben", client)
+    finally:
+        own_redis.resume()
+    again = await join(running, prefix, "ben", client)
+    assert again.known == {"ann", "ben"}
+    await ann.hear_until("ann", "ben")
+
+
+SECRETS = ChannelSettings(channel_secrets=("secret",), max_members=2)
+
+
+async def subscribe(client: Client, channel: str, presence: dict[str, Any] | None) -> Any:
+    return await client.ask("hornet:subscribe", sign_channel("secret", client.sid, channel, presence))
+
+
+async def test_a_signature_with_presence_data_makes_a_member(start_node: StartNode, prefix: str) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
+    ann, ben = await running.connect(), await running.connect()
+    entered = await subscribe(ann, channel, {"id": "ann", "info": {"name": "Ann"}})
+    info = {"id": "ann", "info": {"name": "Ann"}}
+    assert entered == {"ok": True, "channel": channel, "members": [info]}
+    assert (await subscribe(ben, channel, {"id": 7}))["members"] == [info, {"id": "7"}]
+    assert (await ann.message())["members"] == [{"id": "7"}]
+    assert (await ann.ask("hornet:presence", {"channel": channel}))["members"] == [info, {"id": "7"}]
+    assert (await ann.ask("hornet:unsubscribe", {"channel": channel}))["ok"] is True
+    assert await ben.message() == {"type": "presence-quit", "channel": channel, "members": [info]}
+
+
+async def test_who_comes_without_presence_data_sees_nobody_and_is_not_seen(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
+    unseen, ann = await running.connect(), await running.connect()
+    assert await subscribe(unseen, channel, None) == {"ok": True, "channel": channel}
+    assert (await subscribe(ann, channel, {"id": "ann"}))["members"] == [{"id": "ann"}]
+    assert (await unseen.ask("hornet:presence", {"channel": channel}))["error"]["code"] == "NOT_A_MEMBER"
+    async with AsyncConnector(redis) as backend:
+        await backend.publish(channel, "end")
+    assert (await unseen.message())["type"] == "end"
+    assert (await ann.message())["type"] == "end"
+
+
+async def test_who_can_not_be_a_member_is_not_in_the_channel_either(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
+    for name in ("ann", "ben"):
+        assert "members" in await subscribe(await running.connect(), channel, {"id": name})
+    cleo = await running.connect()
+    assert (await subscribe(cleo, channel, {}))["error"]["code"] == "BAD_PRESENCE"
+    assert (await subscribe(cleo, channel, {"id": "cleo"}))["error"]["code"] == "TOO_MANY_MEMBERS"
+    answer = await cleo.ask("hornet:unsubscribe", {"channel": channel})
+    assert answer["error"]["code"] == "NOT_SUBSCRIBED"

@@ -1,0 +1,51 @@
+"""A node that is told to stop lets its clients move, and takes no new ones meanwhile."""
+
+import asyncio
+import signal
+
+from tests.broker.servers import RedisServer
+from tests.e2e.waiting import eventually
+from tests.flows.client import Client
+from tests.resilience.conftest import CHANNEL, Watch
+
+
+async def test_while_it_stops_it_is_not_ready_and_lets_nobody_new_in(
+    own_redis: RedisServer, watch: Watch
+) -> None:
+    watched = await watch(own_redis.url, "--drain-window", "60")
+    clients = [await watched.connect(await watched.token()) for _ in range(3)]
+    assert await watched.readiness() == (200, "ready")  # and this connection stays open
+    watched.server.process.send_signal(signal.SIGTERM)
+    await eventually(watched.readiness, (503, "stopping"))
+    async with watched.http.get(f"{watched.server.url}/socket.io/?EIO=4&transport=polling") as response:
+        assert response.status == 503
+        assert (await response.json())["reason"] == "STOPPING"
+    for client in clients:
+        assert await client.event() == ("hermes:shutdown", {})
+        assert (await client.message())["type"] == "shutdown"
+    assert await watched.metric('hornet_connections_refused_total{reason="STOPPING"}') == 1
+    watched.server.process.send_signal(signal.SIGTERM)  # the rest of the minute is not waited for
+
+
+async def test_clients_leave_one_after_the_other_and_meet_again_on_the_next_node(
+    own_redis: RedisServer, watch: Watch
+) -> None:
+    old = await watch(own_redis.url, "--drain-window", "1")
+    new = await watch(own_redis.url)
+    clients = [await old.connect(await old.token()) for _ in range(10)]
+    old.server.process.send_signal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+    gone: list[float] = []
+
+    async def follow(client: Client) -> Client:
+        await client.closed()
+        gone.append(loop.time())
+        return await new.connect(await new.token())
+
+    moved = await asyncio.gather(*map(follow, clients))
+    assert max(gone) - min(gone) > 0.5, "they were let go all at once"
+    assert await asyncio.to_thread(old.server.wait) == 0
+    assert await new.metric("hornet_sessions") == len(moved)
+    assert await new.publish("hello") == 1
+    for client in moved:
+        assert (await client.message())["channel"] == CHANNEL
