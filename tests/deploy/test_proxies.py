@@ -79,7 +79,7 @@ async def test_pages_are_judged_by_the_name_that_the_browser_used(front: Front) 
 
 
 async def test_what_is_for_the_inside_is_closed(front: Front) -> None:
-    for path in ("/metrics", "/health/ready", "/health/live"):
+    for path in ("/metrics", "/api", "/api/publish", "/health/ready", "/health/live"):
         assert await ask(front.url + path) == 404
 
 

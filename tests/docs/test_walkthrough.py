@@ -66,7 +66,7 @@ def test_readme_and_quickstart_start_hornet_in_the_same_way() -> None:
 
 
 def test_readme_and_quickstart_publish_the_same_first_message() -> None:
-    assert [block_of("sh", holding="publish")] == [
+    assert [block_of("sh", holding="hornet publish")] == [
         block.text for block in blocks(QUICKSTART, "sh") if "hornet publish" in block.text
     ]
 
