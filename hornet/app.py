@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -47,6 +47,8 @@ from hornet.flows.census import Census
 from hornet.flows.channels import Channels
 from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.cluster import Cluster
+from hornet.flows.command_plugins import Declared, collect_commands
+from hornet.flows.commands import Commands
 from hornet.flows.control import Control
 from hornet.flows.demo import Demo
 from hornet.flows.directory import Directory
@@ -119,15 +121,18 @@ NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
 
 
 def create_app(
-    config: Config | None = None, *, authenticators: Iterable[Authenticator] = ()
+    config: Config | None = None,
+    *,
+    authenticators: Iterable[Authenticator] = (),
+    commands: Mapping[str, Declared] | None = None,
 ) -> web.Application:
     """The whole server as an application to run, mount or extend. Starting it connects to Redis.
 
     ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
-    cleaned up.
+    cleaned up. ``commands`` are what clients may call, by name, beside those of installed packages.
 
     Raises:
-        SetupError: here for a malformed setting, at start-up for a Redis that can't be used.
+        SetupError: here for a malformed setting or command, at start-up for a Redis that can't be used.
     """
     config = config or Config()
     url = parse_url(config.redis.redis) if config.redis.redis else local_url(config.redis.embedded_port)
@@ -196,6 +201,8 @@ def create_app(
     Subscribing(router, pattern=patterns, channel=channels)
     router.on("hornet:presence", presence.on_presence)
     ClientPublishing(config.channels, client, router, signals, metrics)
+    declared = collect_commands(commands or {}, config.commands.commands)
+    command_flow = Commands(config.commands, declared, router, signals, metrics)
     hooks = LimitedHooks(
         SessionHooks(sessions, admission, router, subscriptions, users, signals, metrics),
         config.limits,
@@ -270,6 +277,7 @@ def create_app(
             await engine.start()
             yield
             await engine.stop()
+            await command_flow.close(LEAVE_S)
             await presence.stop()
             await users.close(LEAVE_S)
             await asking.stop()

@@ -24,7 +24,13 @@ from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
 from hornet.flows.authenticators.settings import AuthenticationSettings, BackendSettings
-from hornet.flows.settings import ChannelSettings, LimitSettings, SessionSettings, UserSettings
+from hornet.flows.settings import (
+    ChannelSettings,
+    CommandSettings,
+    LimitSettings,
+    SessionSettings,
+    UserSettings,
+)
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 
@@ -67,6 +73,7 @@ class Config:
     backend: BackendSettings = field(default_factory=BackendSettings)
     users: UserSettings = field(default_factory=UserSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
+    commands: CommandSettings = field(default_factory=CommandSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     api: ApiSettings = field(default_factory=ApiSettings)

@@ -14,6 +14,7 @@ TITLES = {
     "backend": "Backend",
     "users": "Users",
     "channels": "Channels",
+    "commands": "Commands",
     "limits": "Limits of a session",
     "engine": "Socket.IO",
     "api": "HTTP API",

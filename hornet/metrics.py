@@ -32,6 +32,7 @@ class Metrics:
         self.dropped = self._counter("hornet_messages_dropped", "Publishes dropped as malformed", "reason")
         self.admitted = self._counter("hornet_admissions", "Valid credentials shown by clients")
         self.client_messages = self._counter("hornet_client_messages", "Messages published by clients")
+        self.commands = self._counter("hornet_commands", "Commands of plug-ins", "command", "outcome")
         self.refused = self._counter("hornet_refusals", "Refused attempts and closed sessions", "code")
         self.sessions_opened = self._counter("hornet_sessions_opened", "Socket.IO sessions opened")
         self.restarts = self._counter(

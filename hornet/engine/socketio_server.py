@@ -7,6 +7,7 @@ are overridden.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -33,6 +34,8 @@ from hornet.engine.sio_packets import (
     parse_packet,
 )
 from hornet.engine.types import Handshake, Hooks, Reason
+
+log = logging.getLogger(__name__)
 
 
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock class has no types
@@ -196,9 +199,30 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     async def _event(self, session: Session, sid: str, packet: SioPacket) -> None:
         event, *args = packet.data
         result = await self._hooks.on_event(sid, event, args)
-        if packet.id is not None:
+        if isinstance(result, asyncio.Future):
+            result.add_done_callback(lambda done: self._acknowledge_late(session, sid, packet.id, done))
+        else:
+            self._acknowledge(session, packet.id, result)
+
+    def _acknowledge(self, session: Session, number: int | None, result: object) -> None:
+        """Answer an event, if the client asked for that by a number."""
+        if number is not None:
             answer = list(result) if isinstance(result, tuple) else [] if result is None else [result]
-            self._fanout.to_session(session, PreparedPacket(SioPacket(Type.ACK, answer, id=packet.id)))
+            self._fanout.to_session(session, PreparedPacket(SioPacket(Type.ACK, answer, id=number)))
+
+    def _acknowledge_late(
+        self, session: Session, sid: str, number: int | None, done: asyncio.Future[object]
+    ) -> None:
+        """Answer an event whose handling went on beside the others; one that failed gets no answer."""
+        if done.cancelled():
+            return
+        try:
+            result = done.result()
+            if session.sid == sid and session.is_open:
+                self._acknowledge(session, number, result)
+        except Exception:  # a plug-in or hook may raise anything, and answer what can't be sent
+            self._counts.hook_errors += 1
+            log.exception("A handler failed")
 
     async def _depart(self, session: Session, sid: str, reason: Reason) -> None:
         """The end of an id in the default namespace; it is in its rooms until the hook returns."""

@@ -51,7 +51,8 @@ class Hooks(Protocol):
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
         """The client emitted an event; what this returns answers its acknowledgement, if it asked for one.
 
-        None answers with no argument, a tuple with several.
+        None answers with no argument, a tuple with several. A future (or task) answers when it is done; the
+        session's next events don't wait for that.
         """
         ...
 

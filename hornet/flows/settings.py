@@ -86,6 +86,27 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandSettings:
+    commands: tuple[str, ...] = option(
+        ("*",),
+        doc="Commands of installed plug-ins that clients may call, by their names in the entry point group "
+        "`hornet.commands`; * in a name stands for any run of characters. Empty for none.",
+        unit="names",
+    )
+    command_timeout_s: float = option(
+        10.0, doc="How long a command may take; then it is cancelled and its caller told.", unit="s"
+    )
+    max_commands: int = option(
+        8, doc="Commands of one session that may run at the same time.", unit="commands"
+    )
+    max_command_rate: float = option(
+        10.0,
+        doc="Commands per second that a session may call; twice as many may come at once.",
+        unit="commands/s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class UserSettings:
     user_grace_s: float = option(
         20.0,

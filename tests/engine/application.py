@@ -34,6 +34,8 @@ class Application(Caller):
     """Hooks that keep what they are told, and answer events by name."""
 
     engine: Engine = field(init=False)
+    later: dict[str, asyncio.Future[object]] = field(default_factory=dict)
+    """What answers the events ``later``, by their argument."""
 
     @property
     def sio(self) -> socketio.AsyncServer:
@@ -53,6 +55,9 @@ class Application(Caller):
                 self.engine.send(sid, "echo", *args)
             case "fail":
                 raise RuntimeError("a bug in a hook")
+            case "later":
+                later = self.later[str(args[0])] = asyncio.get_running_loop().create_future()
+                return later
         return tuple(args)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:

@@ -67,6 +67,42 @@ async def test_a_hook_that_raises_harms_nobody(application: Application) -> None
     assert application.engine.counts.hook_errors == 1
 
 
+async def test_an_event_that_is_answered_later_holds_up_no_other(application: Application) -> None:
+    ws, _ = await application.open_websocket()
+    await ws.send_str('421["later","a"]')
+    await ws.send_str('422["later","b"]')
+    await ws.send_str('423["meanwhile"]')
+    assert await ws.receive_str() == "433[]"
+    application.later["b"].set_result({"second": 2})
+    assert await ws.receive_str() == '432[{"second":2}]'
+    application.later["a"].set_result(("first", 1))
+    assert await ws.receive_str() == '431["first",1]'
+
+
+async def test_an_answer_that_fails_or_comes_too_late_harms_nobody(application: Application) -> None:
+    ws, _ = await application.open_websocket()
+    await ws.send_str('42["later","is not asked for"]')
+    for number, name in enumerate(["fails", "can't be sent", "is cancelled"]):
+        await ws.send_str(f'42{number}["later","{name}"]')
+    other, _ = await application.open_websocket()
+    await other.send_str('425["later","comes too late"]')
+    await other.send_str('426["after"]')
+    assert await other.receive_str() == "436[]"
+    await ws.send_str('427["after"]')
+    assert await ws.receive_str() == "437[]"
+
+    application.later["fails"].set_exception(RuntimeError("a bug in a hook"))
+    application.later["can't be sent"].set_result(object())
+    application.later["is cancelled"].cancel()
+    application.later["is not asked for"].set_result(1)
+    await other.close()
+    await application.gone.get()
+    application.later["comes too late"].set_result(1)
+    await ws.send_str('428["after"]')
+    assert await ws.receive_str() == "438[]"
+    assert application.engine.counts.hook_errors == 2
+
+
 @pytest.mark.parametrize(
     ("body", "reason"), [("4x", "parse error"), ("2", "parse error"), ("1", "transport close")]
 )

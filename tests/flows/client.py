@@ -47,15 +47,22 @@ class Client:
 
     async def ask(self, *event: object) -> Any:
         """What acknowledges the event, None if that has no argument; events before it wait for their turn."""
+        return await self.answer(await self.begin(*event))
+
+    async def begin(self, *event: object) -> int:
+        """Ask without waiting; :meth:`answer` takes the number that this returns."""
         self._asked += 1
         await self._ws.send_str(f"42{self._asked}{json.dumps(event)}")
-        start = f"43{self._asked}["
-        while True:
-            packet = await self._receive()
-            if packet.startswith(start):
-                answers = json.loads(packet[len(start) - 1 :])
-                return answers[0] if answers else None
-            self._unread.append(packet)
+        return self._asked
+
+    async def answer(self, number: int) -> Any:
+        """What acknowledges the event of that number, as :meth:`ask` has it."""
+        start = f"43{number}["
+        while not (found := [packet for packet in self._unread if packet.startswith(start)]):
+            self._unread.append(await self._receive())
+        self._unread.remove(found[0])
+        answers = json.loads(found[0][len(start) - 1 :])
+        return answers[0] if answers else None
 
     async def show(self, token: str, *channels: str) -> None:
         """Send credentials the classic way."""

@@ -1,6 +1,6 @@
 """A whole node in the test's own event loop, and clients that speak to it over real WebSockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ from hornet.app import NODE, Node, create_app
 from hornet.config import load_config
 from hornet.connector import AsyncConnector
 from hornet.flows.authenticators import Authenticator
+from hornet.flows.command_plugins import Declared
 from hornet.flows.sessions import Session
 from tests.broker.conftest import own_redis, start_redis
 from tests.conftest import Valkey
@@ -67,6 +68,7 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
             ways: Iterable[Authenticator] = (),
             *,
             redis: str = valkey.url,
+            own_commands: Mapping[str, Declared] | None = None,
             **given: Any,
         ) -> Running:
             """``given`` are sections of the configuration, or single options by their names."""
@@ -74,7 +76,7 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
             options = {name: value for name, value in given.items() if name not in sections}
             flags = {"demo": False, "redis": redis, "auth_timeout": auth_timeout_s, **options}
             config = replace(load_config(flags, {}), **sections)
-            app = create_app(config, authenticators=ways)
+            app = create_app(config, authenticators=ways, commands=own_commands)
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)

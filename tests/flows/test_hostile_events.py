@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hornet.flows.settings import ChannelSettings, LimitSettings
+from hornet.core.commands import Command, Context
+from hornet.flows.settings import ChannelSettings, CommandSettings, LimitSettings
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 
@@ -40,12 +41,21 @@ def arguments(chance: random.Random, prefix: str) -> list[Any]:
     return [{field: chance.choice(values) for field in fields}]
 
 
+async def echo(context: Context, data: Any) -> Any:
+    return data
+
+
 @pytest.fixture
 async def node(start_node: StartNode, prefix: str) -> Running:
     channels = ChannelSettings(
         public_channels=(f"{prefix}public*",), channel_secrets=("secret",), public_patterns=True
     )
-    return await start_node(channels=channels, limits=LimitSettings(max_event_rate=1e6))
+    return await start_node(
+        channels=channels,
+        limits=LimitSettings(max_event_rate=1e6),
+        commands=CommandSettings(max_command_rate=1e6),
+        own_commands={"a": echo, "*": Command(echo, int)},
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

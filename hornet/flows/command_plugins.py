@@ -1,0 +1,73 @@
+"""Commands from where they are declared: entry points of installed packages, and the application's own."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from hornet.core.channels import Names
+from hornet.core.commands import MAX_NAME_CHARS, Command, is_command_name
+from hornet.core.errors import SetupError
+
+log = logging.getLogger(__name__)
+
+GROUP = "hornet.commands"
+
+Declared = Command[Any] | Callable[..., Any]
+"""A command, or an ``async def`` function: one that takes any data, of any session that is in."""
+
+
+def collect_commands(given: Mapping[str, Declared], wanted: Iterable[str]) -> dict[str, Command[Any]]:
+    """The commands ``given``, and of the installed ones those that ``wanted`` names; ``*`` in it is any text.
+
+    Raises:
+        SetupError: two have one name, one can't be loaded or is no command, or a name has none.
+    """
+    found = {name: _check(name, one, "create_app's argument") for name, one in given.items()}
+    sources = dict.fromkeys(found, "create_app's argument")
+    for entry_point in _installed(tuple(wanted)):
+        name, source = entry_point.name, _source(entry_point)
+        if name in found:
+            raise SetupError(f"The command {name!r} comes from {sources[name]} and from {source}.")
+        found[name], sources[name] = _check(name, _load(entry_point), source), source
+    for name, source in sources.items():
+        log.info("Clients may call the command %r of %s", name, source)
+    return found
+
+
+def _installed(wanted: tuple[str, ...]) -> list[EntryPoint]:
+    installed = entry_points(group=GROUP)
+    for name in wanted:
+        if "*" not in name and name not in installed.names:
+            known = ", ".join(sorted(installed.names)) or "none"
+            raise SetupError(f"No command {name!r} is installed (there is: {known}).")
+    names = Names(wanted)
+    return sorted((one for one in installed if one.name in names), key=lambda one: one.name)
+
+
+def _load(entry_point: EntryPoint) -> Any:
+    try:
+        return entry_point.load()
+    except Exception as error:
+        raise SetupError(
+            f"The command {entry_point.name!r} of {_source(entry_point)} can't be loaded: {error}."
+        ) from error
+
+
+def _check(name: str, declared: Any, source: str) -> Command[Any]:
+    if not is_command_name(name):
+        raise SetupError(
+            f"The command {name!r} of {source} has no valid name: 1 to {MAX_NAME_CHARS} visible characters."
+        )
+    if isinstance(declared, Command):
+        return declared
+    if inspect.iscoroutinefunction(declared):
+        return Command(declared)
+    raise SetupError(f"The command {name!r} of {source} is neither a Command nor an 'async def' function.")
+
+
+def _source(entry_point: EntryPoint) -> str:
+    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown package"
