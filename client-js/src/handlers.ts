@@ -2,13 +2,17 @@ import type { Message } from "./messages.js";
 
 export type Handler<M extends { type: string; channel: string } = Message> = (message: M) => unknown;
 
+/** In place of a type: each of them. */
+const EVERY_TYPE = "*";
+
 type AnyHandler = Handler<any>; // a page may narrow the message type of each handler as it likes
 
 /**
  * Who listens to which type of which channel.
  *
- * Every handler of a message is called, in the order of registration, whatever the others do: one
- * that throws is reported, and one that adds or removes handlers changes only the next message.
+ * Every handler of a message is called, those of its type in the order of registration and then those of every
+ * type, whatever the others do: one that throws is reported, and one that adds or removes handlers changes only
+ * the next message.
  */
 export class Handlers {
   private readonly byChannel = new Map<string, Map<string, AnyHandler[]>>();
@@ -33,10 +37,13 @@ export class Handlers {
     if (byType.size === 0) this.byChannel.delete(channel);
   }
 
-  /** Calls the handlers of this message; never throws. */
-  raise(message: Message): void {
-    // add() and remove() make new lists, so this one holds still while we walk it.
-    for (const handler of this.byChannel.get(message.channel)?.get(message.type) ?? []) {
+  /** Calls the handlers of this message, which are those of its channel unless others are named; never throws. */
+  raise(message: Message, channel = message.channel): void {
+    const byType = this.byChannel.get(channel);
+    const ofType = byType?.get(message.type) ?? [];
+    const ofEvery = message.type === EVERY_TYPE ? [] : byType?.get(EVERY_TYPE) ?? [];
+    // add() and remove() make new lists, so these hold still while we walk them.
+    for (const handler of [...ofType, ...ofEvery]) {
       try {
         handler(message);
       } catch (error) {

@@ -1,4 +1,15 @@
 export { Hornet } from "./hornet.js";
+export { HornetError } from "./requests.js";
 export type { Handler } from "./handlers.js";
-export type { ConnectedMessage, DisconnectMessage, ErrorCode, ErrorMessage, Message } from "./messages.js";
-export type { HornetOptions, IoOptions, Token } from "./options.js";
+export type {
+  ConnectedMessage,
+  DisconnectMessage,
+  ErrorCode,
+  ErrorMessage,
+  Message,
+  SubscribedMessage,
+} from "./messages.js";
+export type { Authorization, Authorize, HornetOptions, IoOptions, Token } from "./options.js";
+export type { PatternSubscription } from "./patterns.js";
+export type { RequestErrorCode } from "./requests.js";
+export type { Member, Subscribed, SubscribeOptions } from "./subscriptions.js";

@@ -1,3 +1,5 @@
+import type { Member } from "./subscriptions.js";
+
 /** A message as the server sends it: the object a backend published, with its `channel` added. */
 export interface Message {
   readonly type: string;
@@ -20,6 +22,7 @@ export type ErrorCode =
   | "AUTHENTICATION_TIMEOUT"
   | "TOKEN_REVOKED"
   | "TOKEN_UNAVAILABLE"
+  | "AUTHORIZATION_UNAVAILABLE"
   | (string & {});
 
 /** Something went wrong: said by the server, or (`TOKEN_UNAVAILABLE`) by this client. */
@@ -28,8 +31,22 @@ export interface ErrorMessage extends Message {
   readonly channel: "hornet";
   readonly error: ErrorCode;
   readonly errorMsg: string;
-  /** With `TOKEN_UNAVAILABLE`: what the token function threw. */
+  /** With `TOKEN_UNAVAILABLE` and `AUTHORIZATION_UNAVAILABLE`: what the page's function threw. */
   readonly cause?: unknown;
+  /** The channel, or the text of the pattern, that could not be subscribed to again after a reconnection. */
+  readonly subscription?: string;
+  /** With `subscription`: whether this client goes on trying. */
+  readonly retrying?: boolean;
+}
+
+/** A subscription was made, at first or again after a reconnection. Raised by this client. */
+export interface SubscribedMessage extends Message {
+  readonly type: "subscribed";
+  readonly channel: "hornet";
+  /** The channel, or the text of the pattern. */
+  readonly subscription: string;
+  /** The members of the channel, where presence data was signed. */
+  readonly members?: readonly Member[];
 }
 
 /** The socket is gone. Raised by this client, never sent by the server. */

@@ -3,6 +3,16 @@ import type { ManagerOptions, SocketOptions } from "socket.io-client";
 /** A one-time token, or a function that fetches a new one before each connection attempt. */
 export type Token = string | (() => string | Promise<string>);
 
+/** What a backend made for one channel and one connection. */
+export interface Authorization {
+  readonly signature: string;
+  /** The presence data as the text that was signed. */
+  readonly presence?: string | null | undefined;
+}
+
+/** Gets the signature for a private channel from the page's backend. Called anew on each connection. */
+export type Authorize = (channel: string, connectionId: string) => Authorization | Promise<Authorization>;
+
 /** Socket.IO client options that Hornet does not set itself: `transports`, `path`, `withCredentials`... */
 export type IoOptions = Omit<
   Partial<ManagerOptions & SocketOptions>,
@@ -24,6 +34,8 @@ export interface HornetOptions {
   /** The same, as the singular. `channels` wins if both are given. */
   channel?: string | readonly string[] | undefined;
   token?: Token | undefined;
+  /** Used by `subscribe` for channels whose names begin with `private-`. */
+  authorize?: Authorize | undefined;
   /** Wait before the first reconnection, in ms. Default 1000. */
   reconnectionDelay?: number | undefined;
   /** The longest wait between reconnections, in ms. Default 30000. */
@@ -35,6 +47,7 @@ export interface Settings {
   readonly uri: string | undefined;
   readonly channels: string[];
   readonly token: Token | undefined;
+  readonly authorize: Authorize | undefined;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
   readonly io: IoOptions;
@@ -48,6 +61,7 @@ export function readOptions(options: HornetOptions): Settings {
     uri: options.uri,
     channels: asList(options.channels ?? options.channel ?? []),
     token: options.token,
+    authorize: options.authorize,
     firstDelayMs,
     maxDelayMs,
     io: options.io ?? {},

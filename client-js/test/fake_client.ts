@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, type TestContext } from "node:test";
-import { Hornet, type HornetOptions } from "../src/index.js";
+import { Hornet, HornetError, type HornetOptions } from "../src/index.js";
 import { sockets, type FakeSocket } from "./fake_socket.js";
 
 export const CHANNELS = ["news", "sport"];
@@ -32,6 +32,34 @@ export function onlySocket(): FakeSocket {
   return sockets[0]!;
 }
 
+/** A client that shows nothing: signatures of its backend let it in. `asked` are the calls of its `authorize`. */
+export function setUpGuest(t: TestContext, options: Partial<HornetOptions> = {}) {
+  const asked: [string, string][] = [];
+  const authorize = async (channel: string, id: string) => {
+    asked.push([channel, id]);
+    return { signature: `${channel} for ${id}` };
+  };
+  return { ...setUp(t, { channels: undefined, token: undefined, authorize, ...options }), asked };
+}
+
+/** Opens the socket of a guest. */
+export function open(hornet: Hornet): FakeSocket {
+  hornet.connect();
+  const socket = onlySocket();
+  socket.open();
+  return socket;
+}
+
+/** What a promise was rejected with, by its code. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => assert.fail("not rejected"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof HornetError, String(error));
+  return error.code;
+}
+
 /** Connects for good: socket open, credentials accepted. */
 export function establish(hornet: Hornet): FakeSocket {
   hornet.connect();
@@ -41,7 +69,7 @@ export function establish(hornet: Hornet): FakeSocket {
   return socket;
 }
 
-/** Lets the promises of a token function settle. */
+/** Lets the promises of the page's functions settle. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }

@@ -2,12 +2,25 @@
 
 type Listener = (argument: any) => void;
 
+/** A request that the client sent and that the test, as the server, may answer. */
+export interface FakeRequest {
+  readonly event: string;
+  readonly fields: Record<string, unknown>;
+  answer(answer: object): void;
+  refuse(code: string): void;
+}
+
 export class FakeSocket {
   connected = false;
+  /** Another one for each connection. */
+  id: string | undefined;
+  /** Requests that wait for the test to take them. */
+  readonly requests: FakeRequest[] = [];
   /** Calls of connect() so far. */
   connects = 0;
   /** Everything sent, as sent. */
   readonly sent: string[] = [];
+  private opened = 0;
   private readonly listeners = new Map<string, Listener[]>();
 
   constructor(
@@ -19,9 +32,23 @@ export class FakeSocket {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
   }
 
-  emit(event: string, text: string): void {
-    if (event !== "message" || !this.connected) throw new Error(`not a message on an open socket: ${event}`);
-    this.sent.push(text);
+  emit(event: string, argument: any, acknowledge?: (answer: object) => void): void {
+    if (!this.connected) throw new Error(`sent on a socket that is not open: ${event}`);
+    if (event === "message") return void this.sent.push(argument);
+    const answer = acknowledge!;
+    this.requests.push({
+      event,
+      fields: JSON.parse(JSON.stringify(argument)),
+      answer: (fields) => answer({ ok: true, ...fields }),
+      refuse: (code) => answer({ error: { code, message: `${code} for a test` } }),
+    });
+  }
+
+  /** The oldest request that was not taken yet. */
+  take(event: string): FakeRequest {
+    const request = this.requests.shift();
+    if (request?.event !== event) throw new Error(`expected ${event}, but the client sent ${request?.event}`);
+    return request;
   }
 
   connect(): void {
@@ -34,6 +61,7 @@ export class FakeSocket {
 
   open(): void {
     this.connected = true;
+    this.id = `connection ${(this.opened += 1)}`;
     this.fire("connect", undefined);
   }
 
@@ -56,6 +84,7 @@ export class FakeSocket {
 
   close(reason: string): void {
     this.connected = false;
+    this.id = undefined;
     this.fire("disconnect", reason);
   }
 

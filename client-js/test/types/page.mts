@@ -1,5 +1,13 @@
 // The examples of the reference, checked against the published declarations as an ES module sees them.
-import { Hornet, type ErrorMessage, type Message, type Token } from "hornet-client";
+import {
+  Hornet,
+  HornetError,
+  type Authorize,
+  type ErrorMessage,
+  type Member,
+  type Message,
+  type Token,
+} from "hornet-client";
 
 interface NewsItem extends Message {
   readonly title: string;
@@ -32,6 +40,33 @@ hornet.un("news", "item", (item: NewsItem) => item.title);
 new Hornet({ channel: "news" });
 new Hornet("https://push.example.com", ["news"], "token");
 
+const authorize: Authorize = async (channel, connectionId) => {
+  const answer = await fetch("/private", { method: "POST", body: JSON.stringify({ channel, connectionId }) });
+  return answer.json();
+};
+const guest = new Hornet({ uri: "https://push.example.com", authorize });
+const here: readonly Member[] | undefined = (await guest.subscribe("private-room")).members;
+const canonical: string | undefined = (await guest.subscribe({ pattern: { kind: "news", channel: "*" } })).pattern;
+await guest.subscribe({ pattern: { kind: "news", year: 2025 }, subset: true }, { token: fetchToken });
+guest
+  .on<NewsItem>({ pattern: { kind: "news", channel: "*" } }, "*", (item) => item.title)
+  .on("hornet", "subscribed", ({ subscription, members }) => `${subscription}: ${members?.length}`);
+const sum: number = await guest.command<number>("add", { a: 1, b: 2 });
+const anything: unknown = await guest.command("add");
+await guest.publish("private-room", "typing");
+await guest.publish("private-room", "line", { text: "hi" }, { excludeSelf: true });
+const member: Member | undefined = (await guest.presence("private-room"))[0];
+const { subscribed } = await guest.unsubscribe("private-room");
+const id: string | undefined = guest.id;
+const code: string = new HornetError("FORBIDDEN", "no").code;
+[here, canonical, sum, anything, member, subscribed, id, code].forEach(String);
+
+// @ts-expect-error what a command answers is unknown until it is named
+const text: string = await guest.command("add");
+// @ts-expect-error the value of a key is text or a number
+guest.subscribe({ pattern: { kind: null } });
+// @ts-expect-error an authorization has a signature
+new Hornet({ authorize: () => ({ presence: "{}" }) });
 // @ts-expect-error a token is text
 hornet.token = 7;
 // @ts-expect-error fields of a message are unknown until a type is named
