@@ -203,7 +203,8 @@ def test_the_command_does_not_load_the_server() -> None:
 # hornet-server: what it is told
 
 
-def test_help_names_every_option_with_its_default() -> None:
+def test_help_names_every_option_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # no word is cut in two
     text = re.sub(r"\s+", " ", server_parser().format_help())
     for one in options():
         start = text.index("show this help")

@@ -17,7 +17,8 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:presence:<channel>``
                             pub/sub  the changes of that HASH, for the nodes
 ``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
-``{hornet:users}``          ZSET     the users that are online; +inf, or when they are gone, in ms
+``{hornet:users}``          ZSET     the users that are online, by name: all have the score 0
+``{hornet:users}:leaving``  ZSET     those of them without a session, by when they will be gone, in ms
 ``{hornet:users}:epoch``    string   when these data began, in ms; another one tells that Redis lost them
 ``{hornet:users}:sessions:<user>``
                             HASH     session id -> JSON ``{"node","address","since"}``
@@ -71,6 +72,7 @@ USERS = "{hornet:users}"
 """One hash tag for all that concerns users: a script that moves a user from one state to the next uses
 several keys, which a Cluster must have in one slot."""
 
+USERS_LEAVING = f"{USERS}:leaving"
 USERS_EPOCH = f"{USERS}:epoch"
 
 

@@ -10,8 +10,6 @@ from hornet.broker.keys import USERS, user_sessions_key
 from hornet.broker.orders import Command
 from hornet.core.jsontext import parse_json
 
-COUNT = 100
-
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
@@ -32,13 +30,11 @@ class UserLists:
     async def count_online(self) -> int:
         return int(await call(self._client.zcard, USERS))
 
-    async def online(self, cursor: int = 0, count: int = COUNT) -> tuple[int, list[str]]:
-        """About ``count`` of those online, and the cursor for more; 0 at the end.
-
-        A user who is online all the while is told at least once, others perhaps.
-        """
-        cursor, page = await call(self._client.zscan, USERS, cursor, count=count)
-        return int(cursor), [user.decode() for user, _ in page]
+    async def online(self, after: str, limit: int) -> list[str]:
+        """The first ``limit`` of those online whose ids sort after ``after``, in that order."""
+        start = f"({after}" if after else "-"
+        page = await call(self._client.zrangebylex, USERS, start, "+", 0, limit)
+        return [user.decode() for user in page]
 
     async def sessions(self, user: str) -> list[UserSession]:
         """All sessions of a user, the oldest first."""

@@ -1,8 +1,8 @@
 """Which users are online, by which sessions, on which nodes: true in Redis after any node was killed.
 
-A user is in the sorted set of those online, with the score ``+inf`` while there is a session. The last one to
-end leaves there the moment when the user is gone; until then, a new session is no arrival. Whoever finds that
-the moment has come takes the user out and tells of it, in one step, so it is told once.
+A user who comes is online. When the last session ends the user is leaving as well, with the moment when it
+will be gone; a session that comes before then is no arrival. Whichever node finds that the moment has come
+takes the user out and tells of it, in one step, so it is told once.
 
 Each change is one script, which publishes the event that belongs to it: events come in the order of what
 happened, on whichever nodes that was. The time is that of Redis. All keys share a hash tag (see ``keys``).
@@ -22,6 +22,7 @@ from hornet.broker.keys import (
     EVENTS_USER_SESSION,
     USERS,
     USERS_EPOCH,
+    USERS_LEAVING,
     channel_users_key,
     node_sessions_key,
     user_channels_key,
@@ -32,7 +33,7 @@ PAGE = 500
 """How many users or sessions one command handles at most, so that Redis serves others in between."""
 
 # The epoch is when the present data of Redis began: it changes when Redis loses them.
-# KEYS in all of these: users, sessions of the user, sessions of the node, channels of the user, epoch
+# KEYS in all of these: users, leaving users, sessions of the user, of the node, channels of the user, epoch
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -40,9 +41,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 _REGISTER = """
 local function register(user, node, sid, address)
-  redis.call('HSETNX', KEYS[2], sid, cjson.encode({node = node, address = address, since = now}))
-  redis.call('HSET', KEYS[3], sid, user)
-  redis.call('ZADD', KEYS[1], '+inf', user)
+  redis.call('ZADD', KEYS[1], 0, user)
+  redis.call('ZREM', KEYS[2], user)
+  redis.call('HSETNX', KEYS[3], sid, cjson.encode({node = node, address = address, since = now}))
+  redis.call('HSET', KEYS[4], sid, user)
 end
 """
 
@@ -50,42 +52,42 @@ _ARRIVE = f"""
 {_NOW}
 {_REGISTER}
 local user, node, sid, address, limit, online, further = unpack(ARGV)
-local others = redis.call('HLEN', KEYS[2])
-local is_new = redis.call('HEXISTS', KEYS[2], sid) == 0
+local others = redis.call('HLEN', KEYS[3])
+local is_new = redis.call('HEXISTS', KEYS[3], sid) == 0
 if is_new and others >= tonumber(limit) then return {{0}} end
 local was_online = redis.call('ZSCORE', KEYS[1], user)
 register(user, node, sid, address)
-redis.call('SET', KEYS[5], now, 'NX')
+redis.call('SET', KEYS[6], now, 'NX')
 if is_new and (others > 0 or not was_online) then
   local event = {{user = user, session = sid, node = node, sessions = others + 1}}
   redis.call('PUBLISH', was_online and further or online, cjson.encode(event))
 end
-local sessions = redis.call('HLEN', KEYS[2])
-return {{sessions, was_online and 1 or 0, redis.call('GET', KEYS[5]), redis.call('SMEMBERS', KEYS[4])}}
+local sessions = redis.call('HLEN', KEYS[3])
+return {{sessions, was_online and 1 or 0, redis.call('GET', KEYS[6]), redis.call('SMEMBERS', KEYS[5])}}
 """
 
 _DEPART = f"""
 {_NOW}
 local user, sid, grace_ms = unpack(ARGV)
-redis.call('HDEL', KEYS[3], sid)
-if redis.call('HDEL', KEYS[2], sid) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
-  redis.call('ZADD', KEYS[1], now + grace_ms, user)
+redis.call('HDEL', KEYS[4], sid)
+if redis.call('HDEL', KEYS[3], sid) == 1 and redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('ZADD', KEYS[2], now + grace_ms, user)
 end
 """
 
 # A Redis that lost its data has another epoch. Then the channels that the node knows are written back. In the
 # same epoch a user who is not online was told as gone, behind the back of a node that was taken for dead.
-# KEYS from the 6th: the users of each of these channels. ARGV from the 6th: the channels, then the sessions.
+# KEYS from the 7th: the users of each of these channels. ARGV from the 6th: the channels, then the sessions.
 _RESTORE = f"""
 {_NOW}
 {_REGISTER}
 local user, node, known, online, channels = unpack(ARGV, 1, 5)
-redis.call('SET', KEYS[5], now, 'NX')
-local epoch = redis.call('GET', KEYS[5])
+redis.call('SET', KEYS[6], now, 'NX')
+local epoch = redis.call('GET', KEYS[6])
 if epoch ~= known then
   for i = 1, channels do
-    redis.call('SADD', KEYS[4], ARGV[5 + i])
-    redis.call('SADD', KEYS[5 + i], user)
+    redis.call('SADD', KEYS[5], ARGV[5 + i])
+    redis.call('SADD', KEYS[6 + i], user)
   end
 end
 local first = 6 + channels
@@ -94,18 +96,19 @@ if epoch == known and ARGV[first] and not redis.call('ZSCORE', KEYS[1], user) th
   redis.call('PUBLISH', online, cjson.encode(event))
 end
 for i = first, #ARGV, 2 do register(user, node, ARGV[i], ARGV[i + 1]) end
-return {{epoch, redis.call('SMEMBERS', KEYS[4])}}
+return {{epoch, redis.call('SMEMBERS', KEYS[5])}}
 """
 
-# KEYS: users, sessions of this node
+# KEYS: users, leaving users, sessions of this node
 _SWEEP = f"""
 {_NOW}
-local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, user in ipairs(gone) do
+  redis.call('ZREM', KEYS[2], user)
   redis.call('ZREM', KEYS[1], user)
   redis.call('PUBLISH', ARGV[2], cjson.encode({{user = user}}))
 end
-return {{redis.call('HLEN', KEYS[2]), gone}}
+return {{redis.call('HLEN', KEYS[3]), gone}}
 """
 
 
@@ -167,7 +170,7 @@ class UserStore:
 
     async def depart(self, user: str, sid: str, node: str | None = None) -> None:
         """Count it no more. With the user's last one, the grace period begins."""
-        await self._run(_DEPART, _keys(user, node or self.node)[:3], user, sid, self._grace_ms)
+        await self._run(_DEPART, _keys(user, node or self.node)[:4], user, sid, self._grace_ms)
 
     async def read(self, user: str, known: Known) -> Known:
         """The user's channels now; those that were known, too, where Redis lost its data since."""
@@ -191,7 +194,8 @@ class UserStore:
 
     async def sweep(self) -> Sweep:
         """Take out the users whose grace period is over, ``PAGE`` at most, and tell backends of them."""
-        held, gone = await self._run(_SWEEP, (USERS, node_sessions_key(self.node)), PAGE, EVENTS_USER_GONE)
+        keys = (USERS, USERS_LEAVING, node_sessions_key(self.node))
+        held, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE)
         return Sweep(tuple(user.decode() for user in gone), held)
 
     async def held(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:
@@ -209,7 +213,14 @@ class UserStore:
 
 
 def _keys(user: str, node: str) -> tuple[str, ...]:
-    return USERS, user_sessions_key(user), node_sessions_key(node), user_channels_key(user), USERS_EPOCH
+    return (
+        USERS,
+        USERS_LEAVING,
+        user_sessions_key(user),
+        node_sessions_key(node),
+        user_channels_key(user),
+        USERS_EPOCH,
+    )
 
 
 def _known(epoch: bytes, channels: Collection[bytes]) -> Known:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from hornet.broker import orders
 from hornet.broker.orders import Command, User
-from hornet.broker.user_lists import COUNT, UserLists, UserSession
+from hornet.broker.user_lists import UserLists, UserSession
 
 
 class Directory:
@@ -25,9 +25,9 @@ class Directory:
         """How many users are online. One whose last session ended is, until the grace period is over."""
         return await self._lists.count_online()
 
-    async def online(self, cursor: int = 0, count: int = COUNT) -> tuple[int, list[str]]:
-        """About ``count`` of those online, in no order, and the cursor for more; 0 at the end."""
-        return await self._lists.online(cursor, count)
+    async def online(self, *, after: str = "", limit: int = 100) -> list[str]:
+        """A page of those online, sorted by id; the next page is what comes ``after`` its last."""
+        return await self._lists.online(after, limit)
 
     async def is_online(self, user: User) -> bool:
         return await self._lists.ask(orders.online_command(user)) is not None

@@ -40,7 +40,7 @@ class Answer:
         """The ``code`` of an error body, whose form is checked."""
         assert self.content_type.startswith("application/json"), (self.status, self.body)
         error = json.loads(self.body)
-        assert error.keys() == {"code", "message"}, error
+        assert error.keys() - {"reason"} == {"code", "message"}, error
         assert isinstance(error["code"], int)
         assert isinstance(error["message"], str)
         assert error["message"]

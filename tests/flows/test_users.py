@@ -285,8 +285,12 @@ async def test_a_malformed_command_is_dropped_counted_and_logged(
     assert prefix not in caplog.text
 
 
-async def test_plug_ins_are_told_in_process(start_node: StartNode, prefix: str) -> None:
-    one, other = [await start_node(users=UserSettings(user_grace_s=0.1)) for _ in range(2)]
+async def test_plug_ins_are_told_in_process(
+    own_redis: RedisServer, start_node: StartNode, prefix: str
+) -> None:
+    # A Redis of their own: any node may be the one that finds a user gone, and tells its own plug-ins.
+    settings = UserSettings(user_grace_s=0.1)
+    one, other = [await start_node(redis=own_redis.url, users=settings) for _ in range(2)]
     log: list[tuple[Any, ...]] = []
     gone = asyncio.Event()
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hornet.flows.directory import Directory
 from hornet.web.api.fields import (
+    After,
     Answer,
     ChannelName,
     Channels,
@@ -23,7 +24,6 @@ from hornet.web.api.operation import Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
 DEFAULT_LIMIT = 100
-Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$", description="The `next` of the answer before.")]
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Told(Answer, frozen=True, kw_only=True):
 
 
 class UserListing(Request, frozen=True, kw_only=True):
-    cursor: Cursor = "0"
+    after: After = ""
     limit: Limit = DEFAULT_LIMIT
 
 
@@ -54,12 +54,12 @@ class OneChannelOfUsers(Request, frozen=True, kw_only=True):
 
 
 class UsersAnswer(Answer, frozen=True, kw_only=True, omit_defaults=False):
-    """Some of the users that are online, in no order, and how many there are in all."""
+    """A page of the users that are online, sorted by id, and how many there are in all."""
 
     users: list[str]
     online: int
     next: Annotated[
-        str | UnsetType, Meta(description="Ask with this as `cursor` for more; absent at the end.")
+        str | UnsetType, Meta(description="Ask with this as `after` for more; absent at the end.")
     ] = UNSET
 
 
@@ -142,9 +142,10 @@ class UserOperations:
         ]  # fmt: skip
 
     async def _list(self, call: Call[UserListing, Nothing]) -> UsersAnswer:
-        cursor, users = await self._directory.online(int(call.params.cursor), call.params.limit)
+        asked = call.params
+        users = await self._directory.online(after=asked.after, limit=asked.limit)
         online = await self._directory.count_online()
-        return UsersAnswer(users=users, online=online, next=str(cursor) if cursor else UNSET)
+        return UsersAnswer(users=users, online=online, next=users[-1] if len(users) == asked.limit else UNSET)
 
     async def _get(self, call: Call[OneUser, Nothing]) -> UserAnswer:
         user = call.params.user

@@ -73,8 +73,8 @@ async def test_a_missing_parameter_is_named(api: Api, name: str) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
-        ({"timestamp": int(time.time()) - 601}, 403, "501"),
-        ({"timestamp": int(time.time()) + 900}, 403, "501"),
+        ({"timestamp": -601}, 403, "501"),
+        ({"timestamp": 660}, 403, "501"),
         ({"timestamp": "soon"}, 403, "501"),
         ({"timestamp": "9" * 400}, 403, "501"),
         ({"auth_key": "0" * 64}, 403, "403"),
@@ -85,6 +85,8 @@ async def test_a_trigger_that_is_not_signed_now_is_refused_and_counted(
     api: Api, backend: Backend, prefix: str, query: Any, status: int, code: str
 ) -> None:
     client = await admitted(api, backend, prefix)
+    if isinstance(query.get("timestamp"), int):  # seconds from now
+        query = {"timestamp": int(time.time()) + query["timestamp"]}
     answer = await trigger(api, prefix, "wrong", b"{}", **query)
     assert (answer.status, answer.body["error"]["code"]) == (status, code)
     assert api.metric(f'hornet_api_refusals_total{{code="PUSHY_{code}"}}') == 1
