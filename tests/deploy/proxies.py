@@ -68,6 +68,7 @@ def running(name: str, nodes: list[int]) -> Iterator[int]:
             os.chown(path, NOBODY, NOBODY)
     process = subprocess.Popen(
         command,
+        cwd=folder,  # HAProxy goes back to where it started, which must be open to that user
         user=NOBODY if os.geteuid() == 0 else None,
         env={"PATH": os.environ["PATH"], "HOME": str(folder)},
         stdin=subprocess.DEVNULL,
