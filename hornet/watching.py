@@ -41,6 +41,12 @@ def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) ->
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
     )
     gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
+    metrics.watch_totals(
+        "hornet_subscriptions_refused",
+        "Subscriptions that the ACL of Redis refused",
+        "",
+        lambda: {"": listener.refusals},
+    )
 
 
 def watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:

@@ -17,8 +17,8 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisClusterException
 
+from hornet.broker.failures import FAILURES, unavailable
 from hornet.broker.url import RedisUrl, manager_url, parse_url
 from hornet.core.errors import RedisUnavailable, SetupError
 
@@ -31,12 +31,6 @@ Client = Redis | RedisCluster
 MAX_COMMANDS = 64
 """Commands under way at once; more wait for their turn. When all clients reconnect at the same moment, each
 command would else open a connection of its own, and redis-py from 8.0 on refuses the 101st."""
-
-FAILURES: tuple[type[Exception], ...] = (
-    *{one for one in vars(redis.exceptions).values() if isinstance(one, type) and issubclass(one, Exception)},
-    OSError,
-)
-"""What may come out of a redis-py call. ``RedisError`` is not enough: ``RedisClusterException`` is none."""
 
 
 class _Server(Redis):
@@ -136,15 +130,13 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
     """Await one redis-py call.
 
     Raises:
-        RedisUnavailable: whatever kept the command from its answer, in a few words.
+        RedisUnavailable: whatever kept the command from its answer, in a few words; RefusedByRedis where that
+            is an ACL.
     """
     try:
         return await heed(command(*args, **options))
     except FAILURES as error:
-        reason = error.__cause__ if isinstance(error, RedisClusterException) and error.__cause__ else error
-        if isinstance(reason, AuthenticationError | AuthorizationError):
-            raise RedisUnavailable(f"it refuses the login ({explain(reason)})") from error
-        raise RedisUnavailable(explain(error)) from error
+        raise unavailable(error) from error
 
 
 async def heed(awaitable: Awaitable[T]) -> T:
@@ -175,12 +167,6 @@ async def publish_all(client: Client, publishes: Sequence[tuple[str, str]]) -> N
     for topic, body in publishes:
         pipeline.publish(topic, body)
     await call(pipeline.execute)
-
-
-def explain(error: BaseException) -> str:
-    """A few words about a failed connection, fit for one log line."""
-    text = str(error).rstrip(".") or type(error).__name__
-    return text.splitlines()[0]
 
 
 def _connect_server(url: RedisUrl, options: dict[str, Any]) -> Redis:

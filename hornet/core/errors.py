@@ -42,5 +42,9 @@ class RedisUnavailable(DependencyError):
     """Redis could not be reached, or did not answer in time."""
 
 
+class RefusedByRedis(RedisUnavailable):
+    """The ACL of Redis does not permit it; trying again helps once somebody has changed that."""
+
+
 class SetupError(HornetError):
     """Hornet can't start as configured; the message is one sentence that says why and what to change."""

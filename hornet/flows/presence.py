@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.listener import Listener
 from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore, parse_notice
-from hornet.core.errors import HornetError, RedisUnavailable
+from hornet.core.errors import HornetError, RedisUnavailable, RefusedByRedis
 from hornet.core.messages import Message
 from hornet.core.presence import Member, parse_member
 from hornet.core.presence_view import Snapshot, View
@@ -237,7 +237,11 @@ class Presence:
 
     async def _work(self, found: _Channel) -> None:
         """Do what there is to do, in batches, until nothing is left."""
-        await found.heard
+        try:
+            await found.heard
+        except RefusedByRedis as refused:
+            self._give_up(found, refused)
+            return
         while found.has_work:
             try:
                 if found.view.is_stale:
@@ -251,14 +255,23 @@ class Presence:
             self._tell(found)
             await asyncio.sleep(BATCH_S)
 
+    def _give_up(self, found: _Channel, why: RefusedByRedis) -> None:
+        """This node may not hear of the channel's members, so nobody of it becomes one."""
+        del self._channels[found.name]
+        self._listener.release(presence_key(found.name))
+        for key in tuple(found.newcomers):
+            self._dismiss(found, key, why)
+
     def _on_worked(self, found: _Channel, task: asyncio.Task[None]) -> None:
         found.worker = None
+        if self._channels.get(found.name) is not found:
+            return
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("The presence of %r failed", found.name, exc_info=error)
             self._dismiss_all(found, RedisUnavailable("presence failed"))
         elif found.has_work and not task.cancelled():
             self._start(found)
-        elif not found.mine and self._channels.get(found.name) is found:
+        elif not found.mine:
             del self._channels[found.name]
             self._listener.release(presence_key(found.name))
             if found.settling is not None:

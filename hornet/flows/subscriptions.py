@@ -59,14 +59,15 @@ class Subscriptions:
 
         Raises:
             OverLimit: the client wants more than a session may have; nothing has changed.
+            RefusedByRedis: this node may not listen on one of them; nothing has changed.
         """
         if by is By.CLIENT:
             self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
         confirmations = [self._listener.hold(topic) for topic in topics]
         try:
-            if unconfirmed := [one for one in confirmations if not one.done()]:
-                await asyncio.gather(*unconfirmed)
+            if waits := [one for one in confirmations if not one.done() or one.exception()]:
+                await asyncio.gather(*waits)
         except BaseException:
             self._release(topics)
             raise

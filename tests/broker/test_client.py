@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 from hornet.broker.client import (
-    FAILURES,
     MAX_COMMANDS,
     call,
     check_reachable,
@@ -25,6 +24,7 @@ from hornet.broker.client import (
     publish_all,
 )
 from hornet.broker.events import EventPublisher
+from hornet.broker.failures import FAILURES
 from hornet.broker.keys import EVENTS_CONNECT, channel_topic
 from hornet.broker.tokens import TokenStore
 from hornet.broker.url import RedisUrl, manager_url, parse_url
