@@ -22,11 +22,12 @@ from hornet.broker.client import (
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, user_of
+from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, own_topics, user_of
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.presence import PresenceStore
 from hornet.broker.publisher import Publisher
+from hornet.broker.rights import check_rights
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.tokens import TokenStore
 from hornet.broker.user_lists import UserLists
@@ -34,7 +35,7 @@ from hornet.broker.user_sessions import UserSessionStore
 from hornet.broker.users import UserStore
 from hornet.config import Config, take_reloadable
 from hornet.core.addresses import parse_networks
-from hornet.core.errors import RedisUnavailable
+from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
 from hornet.engine import Engine
 from hornet.flows.admission import Admission
 from hornet.flows.authenticators import Authenticator
@@ -261,6 +262,7 @@ def create_app(
 
     async def run_node(_: web.Application) -> AsyncIterator[None]:
         await _open_redis(node)
+        await check_rights(url, timeout_s, topics=own_topics(nodes.id), emitters=config.api.emitters)
         tasks = [
             asyncio.create_task(supervise("listener", listener.run, metrics), name="hornet-listener"),
             asyncio.create_task(supervise("events", events.run, metrics), name="hornet-events"),
@@ -308,7 +310,10 @@ def _authenticators(config: Config, client: Client) -> list[Authenticator]:
 def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
-    return "" if node.listener.is_connected else "redis unavailable"
+    if not node.listener.is_connected:
+        return "redis unavailable"
+    own = {*own_topics(node.nodes.id), EMITTERS_GLOB}
+    return "redis refuses subscriptions" if own.intersection(node.listener.refused) else ""
 
 
 def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
@@ -325,6 +330,8 @@ def _look_after(census: Census, nodes: Nodes, listener: Listener) -> None:
 async def _join(nodes: Nodes) -> None:
     try:
         await nodes.join()
+    except RefusedByRedis as refused:
+        raise SetupError(f"Redis does not let Hornet's user do what a node has to: {refused}.") from None
     except RedisUnavailable as error:
         log.warning("Other nodes don't know of this one yet: %s", error)
 
