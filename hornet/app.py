@@ -271,10 +271,13 @@ def create_app(
             asyncio.create_task(supervise("census", census.run, metrics), name="hornet-census"),
         ]
         try:
-            await listener.hold(CONTROL_TOPIC)
-            await asking.start()
-            if config.api.emitters:
-                await emitters.start()
+            try:
+                await listener.hold(CONTROL_TOPIC)
+                await asking.start()
+                if config.api.emitters:
+                    await emitters.start()
+            except RedisUnavailable as error:
+                raise SetupError(f"Redis at {url} went away while Hornet started: {error}.") from None
             await _join(nodes)
             await engine.start()
             yield

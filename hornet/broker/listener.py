@@ -21,9 +21,10 @@ loss, tells nobody, and confirms nothing to the caller.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
@@ -31,6 +32,7 @@ from redis.exceptions import NoPermissionError
 
 from hornet.broker.client import heed
 from hornet.broker.failures import FAILURES, explain
+from hornet.broker.patience import Patience
 from hornet.broker.refusals import Refusals
 from hornet.broker.subscribing import Command, Commands, Hold, Wanted
 
@@ -41,9 +43,6 @@ MAX_BACKOFF_S = 5.0
 
 MESSAGES_PER_TURN = 64
 """How many messages are handled before the loop may run something else."""
-
-ASK_AGAIN_S = 10.0
-"""How often what was refused is asked for again while somebody still wants it: an ACL may change."""
 
 _CONFIRMATIONS = (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe")
 
@@ -85,9 +84,8 @@ class Listener:
         self._serving = False
         self._commands = Commands()
         self._to_restore: set[Hold] = set()
-        self._refusals = Refusals()
-        self._refused: dict[Hold, tuple[Wanted, str]] = {}
-        self._ask_again: asyncio.TimerHandle | None = None
+        self._refusals = Refusals(self._enqueue)
+        self._patience = Patience(self._holds)
         self._telling: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
         self._attempt = 0
@@ -124,7 +122,7 @@ class Listener:
     @property
     def refused(self) -> tuple[str, ...]:
         """The topics and globs that are held now, but that Redis does not permit to this node."""
-        return tuple(name for _, name in self._refused.values())
+        return self._refusals.names
 
     @property
     def refusals(self) -> int:
@@ -132,12 +130,13 @@ class Listener:
         return self._refusals.count
 
     def hold(self, topic: str) -> asyncio.Future[None]:
-        """Want ``topic`` from now on; await the result to know that Redis sends it, however long that takes.
+        """Want ``topic`` from now on; await the result to know that Redis sends it.
 
         Each call is a holder and is owed one :meth:`release`, also when the waiting failed or was ended.
 
         Raises:
             ValueError: ``topic`` has no UTF-8; nothing is held.
+            RedisUnavailable: from the result: Redis is away for ``PATIENCE_S``. It goes on to be wanted.
             RefusedByRedis: from the result: the ACL of Redis does not permit it. It is asked for again while
                 it is held.
         """
@@ -163,6 +162,7 @@ class Listener:
         if hold is None:
             name.encode()
             hold = wanted.held[name] = Hold(asyncio.get_running_loop().create_future())
+            self._patience.check(hold)
             self._enqueue(wanted, name, hold)
         hold.holders += 1
         return asyncio.shield(hold.confirmed)
@@ -172,11 +172,18 @@ class Listener:
         hold.holders -= 1
         if not hold.holders:
             del wanted.held[name]
-            self._refused.pop(hold, None)
+            self._refusals.forget(hold)
             self._enqueue(wanted, name, None)
 
     async def run(self) -> None:
         """Listen until cancelled, through any number of lost connections."""
+        self._patience.begin()
+        try:
+            await self._run()
+        finally:
+            self._patience.end()
+
+    async def _run(self) -> None:
         while True:
             try:
                 await self._serve_connection()
@@ -223,12 +230,14 @@ class Listener:
         for wanted in (self._topics, self._globs):
             for name, hold in wanted.held.items():
                 self._to_restore.add(hold)
+                hold.renew()
                 self._enqueue(wanted, name, hold)
         if not self._to_restore:
             self._restored()
 
     def _restored(self) -> None:
         self._attempt = 0
+        self._patience.end()
         self._connected.set()
         if self.reconnections:
             log.info(
@@ -256,13 +265,13 @@ class Listener:
         self._connected.clear()
         self._commands.clear()
         self._to_restore.clear()
-        if self._ask_again is not None:
-            self._ask_again.cancel()
-            self._ask_again = None
-        loop = asyncio.get_running_loop()
-        for hold in (*self._topics.held.values(), *self._globs.held.values()):
-            if hold.confirmed.done():
-                hold.confirmed = loop.create_future()
+        self._refusals.pause()
+        for hold in self._holds():
+            hold.renew()
+        self._patience.begin()
+
+    def _holds(self) -> Iterator[Hold]:
+        return itertools.chain(self._topics.held.values(), self._globs.held.values())
 
     def _enqueue(self, wanted: Wanted, name: str, hold: Hold | None) -> None:
         if self._serving:  # else the next connection asks for whatever is wanted then
@@ -323,14 +332,12 @@ class Listener:
         name, hold = self._commands.confirm()
         if hold is None:
             return
-        if self._refused.pop(hold, None) is not None and self.is_connected:
+        if self._refusals.granted(name, hold) and self.is_connected:
             self._regained()
-        self._refusals.granted(name)
         self._confirm(hold)
 
     def _confirm(self, hold: Hold) -> None:
-        if not hold.confirmed.done():
-            hold.confirmed.set_result(None)
+        hold.confirm()
         self._settle(hold)
 
     def _on_refusal(self, reason: str) -> None:
@@ -349,22 +356,8 @@ class Listener:
             return
         for name, hold in still:
             if hold is not None:
-                self._refuse(wanted, name, hold, reason)
-
-    def _refuse(self, wanted: Wanted, name: str, hold: Hold, reason: str) -> None:
-        hold.confirmed.set_exception(self._refusals.refuse(wanted.subscribe, name, reason))
-        hold.confirmed.exception()  # it is known: nobody has to wait for it
-        self._refused[hold] = (wanted, name)
-        self._settle(hold)
-        if self._ask_again is None:
-            self._ask_again = asyncio.get_running_loop().call_later(ASK_AGAIN_S, self._ask_for_refused)
-
-    def _ask_for_refused(self) -> None:
-        self._ask_again = None
-        for hold, (wanted, name) in self._refused.items():
-            if hold.confirmed.done():
-                hold.confirmed = asyncio.get_running_loop().create_future()
-                self._enqueue(wanted, name, hold)
+                self._refusals.refuse(wanted, name, hold, reason)
+                self._settle(hold)
 
     def _settle(self, hold: Hold) -> None:
         """Redis has answered about it. The connection counts as restored when it has about all of them."""

@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from hornet.core.errors import HornetError
+
 NAMES_PER_COMMAND = 1000
 """Redis refuses a command of more than 1,048,576 words, and serves nobody else during a long one."""
 
@@ -19,6 +21,21 @@ class Hold:
 
     confirmed: asyncio.Future[None]
     holders: int = 0
+
+    def renew(self) -> None:
+        """Nothing is known about it any more."""
+        if self.confirmed.done():
+            self.confirmed = asyncio.get_running_loop().create_future()
+
+    def confirm(self) -> None:
+        self.renew()
+        self.confirmed.set_result(None)
+
+    def fail(self, why: HornetError) -> None:
+        """Those who wait for it are told why, and those who will ask for it until it is renewed."""
+        self.renew()
+        self.confirmed.set_exception(why)
+        self.confirmed.exception()  # it is known: nobody has to wait for it
 
 
 @dataclass(eq=False, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.listener import Listener
 from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore, parse_notice
-from hornet.core.errors import HornetError, RedisUnavailable, RefusedByRedis
+from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
 from hornet.core.presence import Member, parse_member
 from hornet.core.presence_view import Snapshot, View
@@ -239,8 +239,8 @@ class Presence:
         """Do what there is to do, in batches, until nothing is left."""
         try:
             await found.heard
-        except RefusedByRedis as refused:
-            self._give_up(found, refused)
+        except RedisUnavailable as error:
+            self._give_up(found, error)
             return
         while found.has_work:
             try:
@@ -255,8 +255,8 @@ class Presence:
             self._tell(found)
             await asyncio.sleep(BATCH_S)
 
-    def _give_up(self, found: _Channel, why: RefusedByRedis) -> None:
-        """This node may not hear of the channel's members, so nobody of it becomes one."""
+    def _give_up(self, found: _Channel, why: RedisUnavailable) -> None:
+        """This node can't hear of the channel's members, so nobody of it becomes one."""
         del self._channels[found.name]
         self._listener.release(presence_key(found.name))
         for key in tuple(found.newcomers):

@@ -52,13 +52,14 @@ class Subscriptions:
         *,
         still: Callable[[], bool] = always,
     ) -> bool:
-        """Subscribe the session to each of ``channels``; waits for Redis, however long that takes.
+        """Subscribe the session to each of ``channels``; waits until Redis has confirmed it.
 
         False when the session ended meanwhile, or when ``still()`` says at the end that it is not wanted
         any more: then nothing has changed.
 
         Raises:
             OverLimit: the client wants more than a session may have; nothing has changed.
+            RedisUnavailable: Redis has been away for too long; nothing has changed.
             RefusedByRedis: this node may not listen on one of them; nothing has changed.
         """
         if by is By.CLIENT:

@@ -54,6 +54,9 @@ class UserChannels:
         """Put a session into the channels that Redis named in ``known``, asked since :meth:`begin`.
 
         Waits until they are heard. A list that has changed meanwhile is followed in any case.
+
+        Raises:
+            RedisUnavailable: Redis has been away for too long.
         """
         here = self._users.get(user)
         if here is None:
@@ -98,11 +101,11 @@ class UserChannels:
                 seen = here.changes
                 try:
                     here.known = await self._store.read(user, here.known)
+                    await self._move(user, here, self._sessions.of_user(user))
                 except RedisUnavailable as error:
-                    log.debug("The channels of a user can't be read now: %s", error)
+                    log.debug("The channels of a user can't be followed now: %s", error)
                     await asyncio.sleep(RETRY_S)
                     continue
-                await self._move(user, here, self._sessions.of_user(user))
                 if seen == here.changes:
                     return
         finally:

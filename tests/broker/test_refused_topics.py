@@ -18,7 +18,7 @@ RULES = ("allkeys", "resetchannels", "&ok:*", "&glob:*", "+@all")
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hornet.broker.listener.ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr("hornet.broker.refusals.ASK_AGAIN_S", 0.05)
 
 
 async def refused_by(listener: Listener) -> set[str]:
