@@ -23,11 +23,20 @@ MAX_AT_ONCE = 250
 """Redis serves nobody else while a script runs: this one takes a fraction of a millisecond."""
 
 # Publishing and remembering it are one step, so whoever asks again, even at the same moment, gets the answer.
+# A Redis that takes no writes (it is full, or a replica) says so at the first one, ahead of publishing.
 _PUBLISH_ONCE = """
 local kept = redis.call('GET', KEYS[1])
 if kept then return {1, kept} end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 local heard = {}
-for i = 3, #ARGV, 2 do heard[#heard + 1] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
+for i = 3, #ARGV, 2 do
+  local nodes = redis.pcall('PUBLISH', ARGV[i], ARGV[i + 1])
+  if type(nodes) == 'table' then
+    redis.call('DEL', KEYS[1])
+    return nodes
+  end
+  heard[#heard + 1] = nodes
+end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. table.concat(heard, ' '), 'EX', ARGV[2])
 return {0, ARGV[1] .. ' ' .. table.concat(heard, ' ')}
 """
