@@ -88,6 +88,14 @@ class Watched:
             assert (await client.message())["type"] == "connected"
         return client
 
+    async def enter(self, auth: object = None) -> Client:
+        """A client that says what it will."""
+        return await self._stack.enter_async_context(Client(f"{self.server.url}/", auth, ""))
+
+    async def get(self, path: str) -> Any:
+        async with self.http.get(self.server.url + path) as response:
+            return await response.json()
+
     async def stop(self) -> None:
         """It ends as it should, and nothing went wrong that Hornet did not expect."""
         await self._stack.aclose()
