@@ -75,7 +75,7 @@ from hornet.flows.user_channels import UserChannels
 from hornet.flows.user_credentials import UserCredentials
 from hornet.flows.users import Users
 from hornet.metrics import Metrics
-from hornet.watching import watch_api, watch_engine, watch_redis, watch_sessions
+from hornet.watching import watch_api, watch_embedded, watch_engine, watch_redis, watch_sessions
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.routes import Backstage, api_routes
 from hornet.web.home import home_routes
@@ -248,6 +248,7 @@ def create_app(
     watch_sessions(metrics, sessions)
     watch_engine(metrics, engine)
     watch_redis(metrics, listener, events)
+    watch_embedded(metrics, lambda: node.embedded)
     watch_api(metrics, api_counts, asking)
     _look_after(census, nodes, listener)
 
@@ -270,6 +271,9 @@ def create_app(
             asyncio.create_task(supervise("lag", lambda: measure_lag(metrics), metrics), name="hornet-lag"),
             asyncio.create_task(supervise("census", census.run, metrics), name="hornet-census"),
         ]
+        if node.embedded is not None:
+            keep = supervise("embedded", node.embedded.keep, metrics)
+            tasks.append(asyncio.create_task(keep, name="hornet-embedded"))
         try:
             try:
                 await listener.hold(CONTROL_TOPIC)

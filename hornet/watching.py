@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hornet.broker.asking import Asking
+from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.events import EventPublisher
 from hornet.broker.listener import Listener
 from hornet.engine import Engine
@@ -46,6 +49,16 @@ def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) ->
         "Subscriptions that the ACL of Redis refused",
         "",
         lambda: {"": listener.refusals},
+    )
+
+
+def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
+    def restarts() -> dict[str, int]:
+        valkey = embedded()
+        return {"": 0 if valkey is None else valkey.restarts}
+
+    metrics.watch_totals(
+        "hornet_embedded_restarts", "Times the embedded Valkey was started again", "", restarts
     )
 
 
