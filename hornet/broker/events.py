@@ -8,9 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from redis.asyncio import RedisCluster
-
-from hornet.broker.client import Client, call, publish_all
+from hornet.broker.client import PUBLISH, Client, ClusterClient, call
 from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import dump_json
@@ -21,9 +19,6 @@ MAX_WAITING = 100_000
 """Events kept while Redis is away, about 20 MB; older ones go first, and are counted."""
 
 BATCH = 500
-# One command for a whole batch: packing and answering each PUBLISH costs redis-py three times as much.
-_PUBLISH = "for i = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end"
-
 PAUSE_S = 0.01
 """Time between two round trips while clients come and go: what one costs is then shared by more events. After
 a quiet moment an event is sent at once."""
@@ -120,7 +115,7 @@ class EventPublisher:
                 raise
 
     async def _publish(self, batch: list[tuple[str, str]]) -> None:
-        if isinstance(self._client, RedisCluster):
-            await publish_all(self._client, batch)
+        if isinstance(self._client, ClusterClient):
+            await call(self._client.publish_through, EVENTS_CONNECT, batch)
         else:
-            await call(self._client.eval, _PUBLISH, 0, *itertools.chain.from_iterable(batch))
+            await call(self._client.eval, PUBLISH, 0, *itertools.chain.from_iterable(batch))

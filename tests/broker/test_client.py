@@ -21,11 +21,11 @@ from hornet.broker.client import (
     check_reachable,
     connect,
     connect_subscriber,
-    publish_all,
 )
 from hornet.broker.events import EventPublisher
 from hornet.broker.failures import FAILURES
 from hornet.broker.keys import EVENTS_CONNECT, channel_topic
+from hornet.broker.publisher import Publication, Publisher
 from hornet.broker.tokens import TokenStore
 from hornet.broker.url import RedisUrl, manager_url, parse_url
 from hornet.core.credentials import Credentials
@@ -158,7 +158,7 @@ async def test_tokens_messages_and_events_work_in_every_shape(
 
                 await asyncio.gather(*map(listener.hold, (channel_topic("a"), EVENTS_CONNECT, "socketio")))
                 await call(client.publish, channel_topic("a"), "1")
-                await publish_all(client, [(channel_topic("a"), "2"), (channel_topic("a"), "3")])
+                await Publisher(client).publish([Publication(channel_topic("a"), text) for text in "23"])
                 for expected in (b"1", b"2", b"3"):
                     assert await heard.next() == (channel_topic("a"), expected)
 
