@@ -14,15 +14,23 @@ from hornet.broker.asking import Asking
 from hornet.broker.client import (
     Client,
     RedisUrl,
+    call,
     check_reachable,
     connect,
     connect_subscriber,
-    manager_url,
     parse_url,
 )
 from hornet.broker.embedded import EmbeddedValkey, find_or_start, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import CONTROL_TOPIC, EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, own_topics, user_of
+from hornet.broker.keys import (
+    CONTROL_TOPIC,
+    EMITTERS_GLOB,
+    MANAGER_TOPIC,
+    OWN_PREFIX,
+    PRESENCE_PREFIX,
+    own_topics,
+    user_of,
+)
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.presence import PresenceStore
@@ -143,9 +151,14 @@ def create_app(
     tokens, events = TokenStore(client), EventPublisher(client)
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
 
+    async def tell_others(text: str) -> None:
+        await call(client.publish, MANAGER_TOPIC, text)
+
     def receive(topic: str, payload: bytes) -> None:
         if topic.startswith(PRESENCE_PREFIX):
             presence.receive(topic, payload)
+        elif topic == MANAGER_TOPIC:
+            engine.hear(payload)
         elif topic in asking.topics:
             asking.receive(topic, payload)
         elif (user := user_of(topic)) is not None:
@@ -209,7 +222,7 @@ def create_app(
         config.limits,
         metrics,
     )
-    engine = Engine(config.engine, hooks, redis_url=manager_url(url), alias=room_of)
+    engine = Engine(config.engine, hooks, publish=tell_others, alias=room_of)
     cluster = Cluster(asking, sessions, listener, __version__)
     emitters = Emitters(sessions, listener, metrics)
     admission.engine = fanout.engine = subscriptions.engine = patterns.engine = hooks.engine = engine
@@ -277,6 +290,7 @@ def create_app(
         try:
             try:
                 await listener.hold(CONTROL_TOPIC)
+                await listener.hold(MANAGER_TOPIC)
                 await asking.start()
                 if config.api.emitters:
                     await emitters.start()

@@ -20,10 +20,10 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from hornet.broker.failures import FAILURES, unavailable
-from hornet.broker.url import RedisUrl, manager_url, parse_url
+from hornet.broker.url import RedisUrl, parse_url
 from hornet.core.errors import RedisUnavailable, SetupError
 
-__all__ = ["RedisUrl", "manager_url", "parse_url"]
+__all__ = ["RedisUrl", "parse_url"]
 
 T = TypeVar("T")
 

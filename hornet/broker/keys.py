@@ -81,7 +81,7 @@ USERS_EPOCH = f"{USERS}:epoch"
 
 def own_topics(node: str) -> tuple[str, ...]:
     """What the node with that id listens on as long as it runs."""
-    return CONTROL_TOPIC, ASK_TOPIC, answer_topic(node)
+    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node)
 
 
 def token_key(token: str) -> str:

@@ -10,20 +10,20 @@ from redis.exceptions import NoPermissionError
 
 from hornet.broker.client import RedisUrl, connect_subscriber, heed
 from hornet.broker.failures import FAILURES, explain
-from hornet.broker.keys import EMITTERS_GLOB, MANAGER_TOPIC
+from hornet.broker.keys import EMITTERS_GLOB
 from hornet.broker.refusals import rule_for
 from hornet.core.errors import SetupError
 
 
 async def check_rights(url: RedisUrl, timeout_s: float, *, emitters: bool, topics: Iterable[str]) -> None:
-    """Subscribe for a moment to ``topics``, and to what python-socketio processes and emitters publish on.
+    """Subscribe for a moment to ``topics``, and to what emitters publish on.
 
     Where Redis goes away meanwhile, nothing is found to be missing.
 
     Raises:
         SetupError: it may not listen on some of them; one sentence, with all the rules that are missing.
     """
-    asked = [(b"SUBSCRIBE", name) for name in (*topics, MANAGER_TOPIC)]
+    asked = [(b"SUBSCRIBE", name) for name in topics]
     if emitters:
         asked.append((b"PSUBSCRIBE", EMITTERS_GLOB))
     missing = await _missing(url, timeout_s, asked)

@@ -50,41 +50,50 @@ class Strait:
         self.delay_s = self.trickle_s = 0.0
         self._flows.set()
 
+    def abandon(self) -> None:
+        """Nothing goes on, for good, on the connections there are, and nobody is told; new ones flow."""
+        self.stall()
+        self._flows = asyncio.Event()
+        self.flow()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._carry(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        flows = self._flows
         back, forth = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._copy(reader, forth))
-                ways.create_task(self._copy(back, writer))
+                ways.create_task(self._copy(reader, forth, flows))
+                ways.create_task(self._copy(back, writer, flows))
         finally:
             for one in (forth, writer):
                 one.close()
                 with suppress(ConnectionError):
                     await one.wait_closed()
 
-    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
         """Taking in goes on while what was taken in waits for its time."""
         loop = asyncio.get_running_loop()
         on_the_way: Due = asyncio.Queue()
         async with asyncio.TaskGroup() as both:
-            both.create_task(self._put_out(on_the_way, sink))
+            both.create_task(self._put_out(on_the_way, sink, flows))
             with suppress(ConnectionError):
                 while data := await source.read(CHUNK_BYTES):
                     on_the_way.put_nowait((loop.time() + self.delay_s, data))
             on_the_way.put_nowait((loop.time() + self.delay_s, b""))
 
-    async def _put_out(self, on_the_way: Due, sink: asyncio.StreamWriter) -> None:
+    async def _put_out(self, on_the_way: Due, sink: asyncio.StreamWriter, flows: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         with suppress(OSError):  # its other end has gone
             while True:
                 due, data = await on_the_way.get()
                 await asyncio.sleep(max(0.0, due - loop.time()))
-                await self._flows.wait()
+                await flows.wait()
                 if not data:
                     sink.write_eof()
                     return
@@ -95,4 +104,4 @@ class Strait:
                     data = data[size:]
                     if data and self.trickle_s:
                         await asyncio.sleep(self.trickle_s)
-                        await self._flows.wait()
+                        await flows.wait()

@@ -1,9 +1,11 @@
 """Redis is slow: below the timeout all works, beyond it what can't be done is told at once."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
 from hornet.core import answers
 from tests.broker.servers import RedisServer
@@ -145,4 +147,21 @@ async def test_a_client_that_needs_no_token_is_answered_in_a_long_stall_too(
     await watched.becomes_ready()
     assert (await client.ask("hornet:subscribe", {"channel": "open-1"}))["ok"]
     assert await watched.publish(END) == 1
+    assert await heard_until_end(client) == []
+
+
+async def test_connections_that_are_dead_without_a_word_are_all_replaced(
+    own_redis: RedisServer, strait: Strait, watch: Watch
+) -> None:
+    """As when a firewall forgets them. Other python-socketio processes are heard again as well."""
+    watched = await watch(strait.url, backend=own_redis.url)
+    client = await watched.connect(await watched.token())
+    strait.abandon()
+    await watched.becomes_unready()
+    await watched.becomes_ready()
+    async with Redis(port=own_redis.port) as redis:
+        emit = {"method": "emit", "event": "hello", "data": 1, "namespace": "/", "room": client.sid}
+        await redis.publish("socketio", json.dumps({**emit, "host_id": "another", "skip_sid": None}))
+    assert await client.event() == ("hello", 1)
+    assert await watched.post(END) == 200
     assert await heard_until_end(client) == []
