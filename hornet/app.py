@@ -331,7 +331,7 @@ def _authenticators(config: Config, client: Client) -> list[Authenticator]:
 def _why_not_ready(node: Node) -> str:
     if not node.engine.is_accepting:
         return "stopping"
-    if not node.listener.is_connected:
+    if not (node.listener.is_connected and node.nodes.is_answered):
         return "redis unavailable"
     own = {*own_topics(node.nodes.id), EMITTERS_GLOB}
     return "redis refuses subscriptions" if own.intersection(node.listener.refused) else ""

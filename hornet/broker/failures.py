@@ -18,7 +18,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from hornet.core.errors import RedisUnavailable, RefusedByRedis
+from hornet.core.errors import RedisFull, RedisUnavailable, RefusedByRedis
 
 FAILURES: tuple[type[Exception], ...] = (
     *{one for one in vars(redis.exceptions).values() if isinstance(one, type) and issubclass(one, Exception)},
@@ -30,7 +30,6 @@ _MEANINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]
     ((AuthenticationError, AuthorizationError), "it refuses the login"),
     (BusyLoadingError, "it still loads its data"),
     (ReadOnlyError, "it is a replica, and takes no writes"),
-    (OutOfMemoryError, "it is full"),
     ((ClusterDownError, MasterDownError), "a part of it is down"),
     (TryAgainError, "it moves keys between its nodes"),
     (ClusterError, "its cluster can't be used"),
@@ -53,9 +52,11 @@ def explain(error: BaseException) -> str:
 
 
 def unavailable(error: Exception) -> RedisUnavailable:
-    """The error of ours for one of ``FAILURES``: a :class:`RefusedByRedis` where an ACL is the reason."""
+    """The error of ours for one of ``FAILURES``: of another class where what to do is another."""
     reason = error.__cause__ if isinstance(error, RedisClusterException) and error.__cause__ else error
     said = explain(reason)
+    if isinstance(reason, OutOfMemoryError):
+        return RedisFull(f"it is full ({said})")
     if isinstance(reason, NoPermissionError):
         return RefusedByRedis(f"it does not permit that ({said})")
     for kinds, meaning in _MEANINGS:

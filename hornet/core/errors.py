@@ -42,6 +42,10 @@ class RedisUnavailable(DependencyError):
     """Redis could not be reached, or did not answer in time."""
 
 
+class RedisFull(RedisUnavailable):
+    """It has no memory left for that; what needs none goes on: deleting, and publishing."""
+
+
 class RefusedByRedis(RedisUnavailable):
     """The ACL of Redis does not permit it; trying again helps once somebody has changed that."""
 
