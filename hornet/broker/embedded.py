@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError
 
 from hornet.broker import guard
+from hornet.broker.backoff import backoff_s
 from hornet.broker.client import RedisUrl, call, connect
 from hornet.core.errors import RedisUnavailable, SetupError
 
@@ -35,8 +35,6 @@ LOOK_S = 0.1
 
 STABLE_S = 30.0
 """One that ran so long ended for another reason than the one before."""
-
-MAX_BACKOFF_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +77,7 @@ class EmbeddedValkey:
             if not self.has_ended:
                 continue
             attempt = 0 if time.monotonic() - began > STABLE_S else attempt + 1
-            wait_s = min(MAX_BACKOFF_S, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
+            wait_s = backoff_s(attempt, LOOK_S)
             reason = self._signal() or self.why_it_ended()
             log.warning("The embedded Valkey ended (%s); starting it again in %.1f s", reason, wait_s)
             await asyncio.sleep(wait_s)

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 
+from hornet.broker.backoff import backoff_s
 from hornet.broker.client import PUBLISH, Client, ClusterClient, call
 from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
 from hornet.core.errors import RedisUnavailable
@@ -24,7 +25,6 @@ PAUSE_S = 0.01
 a quiet moment an event is sent at once."""
 
 RETRY_S = 0.5
-MAX_RETRY_S = 5.0
 
 
 class EventPublisher:
@@ -86,7 +86,7 @@ class EventPublisher:
             self.dropped += 1
 
     async def _send_waiting(self) -> None:
-        retry_s = RETRY_S
+        failures = 0
         while self._waiting:
             try:
                 await self._send_batch()
@@ -94,10 +94,10 @@ class EventPublisher:
                 log.warning(
                     "Can't tell backends about clients (%s); %d events wait", error, len(self._waiting)
                 )
-                await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, MAX_RETRY_S)
+                await asyncio.sleep(backoff_s(failures, RETRY_S))
+                failures += 1
             else:
-                retry_s = RETRY_S
+                failures = 0
                 await asyncio.sleep(PAUSE_S)
 
     async def _send_batch(self) -> None:

@@ -23,13 +23,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import random
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from hornet.broker.backoff import backoff_s
 from hornet.broker.client import heed
 from hornet.broker.failures import FAILURES, explain
 from hornet.broker.patience import Patience
@@ -38,8 +38,8 @@ from hornet.broker.subscribing import Command, Commands, Hold, Wanted
 
 log = logging.getLogger(__name__)
 
-MAX_BACKOFF_S = 5.0
-"""Longest wait between attempts; Redis is usually on the same network, so a long wait only adds downtime."""
+FIRST_WAIT_S = 0.1
+"""Before the connection is tried again for the first time."""
 
 MESSAGES_PER_TURN = 64
 """How many messages are handled before the loop may run something else."""
@@ -190,7 +190,7 @@ class Listener:
                 reason = "no answer to a heartbeat"
             except FAILURES as error:
                 reason = explain(error)
-            wait_s = min(MAX_BACKOFF_S, 0.1 * 2 ** min(self._attempt, 10)) * random.uniform(0.5, 1.0)
+            wait_s = backoff_s(self._attempt, FIRST_WAIT_S)
             self._attempt += 1
             log.warning("No subscription connection to Redis (%s); trying again in %.1f s", reason, wait_s)
             await asyncio.sleep(wait_s)
