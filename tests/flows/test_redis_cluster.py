@@ -1,5 +1,6 @@
 """Two nodes on a real Redis Cluster of three masters: all that works on one server."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from hornet.connector import sign_channel
 from tests.broker.conftest import StartRedis
+from tests.broker.servers import RedisServer
 from tests.broker.test_client import cluster_of
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
@@ -31,6 +33,10 @@ class Pair:
             assert response.status < 400, answer
             return answer
 
+    async def status(self, method: str, path: str, body: object) -> int:
+        async with self._http.request(method, self.nodes[0].url + path, json=body) as response:
+            return response.status
+
     async def enter(self, node: int, *channels: str, **carried: Any) -> Client:
         """A client of that node, let in by a token that the other one made."""
         made = await self.ask("POST", "/api/tokens", {"channels": channels, **carried}, 1 - node)
@@ -41,9 +47,27 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(start_redis: StartRedis, start_node: StartNode) -> AsyncIterator[Pair]:
-    async with cluster_of(3)(start_redis) as url, aiohttp.ClientSession() as http:
-        options = {"channel_secrets": SECRET, "public_patterns": True, "user_grace": 0.5}
+def servers() -> list[RedisServer]:
+    """The servers of the cluster, once there is one."""
+    return []
+
+
+@pytest.fixture
+async def pair(
+    servers: list[RedisServer], start_redis: StartRedis, start_node: StartNode
+) -> AsyncIterator[Pair]:
+    def start(*options: str, port: int | None = None) -> RedisServer:
+        servers.append(server := start_redis(*options, port=port))
+        return server
+
+    async with cluster_of(3)(start) as url, aiohttp.ClientSession() as http:
+        options = {
+            "channel_secrets": SECRET,
+            "public_patterns": True,
+            "user_grace": 0.5,
+            "redis_timeout": 1.0,
+            "redis_heartbeat": 1.0,
+        }
         nodes = [await start_node(redis=url, **options) for _ in range(2)]
         yield Pair(nodes, http)
         for node in nodes:
@@ -182,3 +206,35 @@ async def test_a_node_that_dies_takes_its_members_and_users_with_it(pair: Pair) 
     for bury in survivor.nodes._bury:
         await bury(dead.nodes.id)
     assert (await first.message())["type"] == "presence-quit"
+
+
+async def test_a_server_that_dies_and_comes_back(pair: Pair, servers: list[RedisServer]) -> None:
+    """The first one has the subscriptions of both nodes, too: those go to another."""
+    channels = [f"channel{number}" for number in range(12)]  # in all parts of the cluster
+    clients = [await pair.enter(node, *channels) for node in range(2)]
+    for server in servers:
+        server.kill()
+
+        async def published(kind: str) -> set[int]:
+            """With which status each channel answered."""
+            statuses = set()
+            for channel in channels:
+                body = {"channels": [channel], "type": kind}
+                statuses.add(await pair.status("POST", "/api/publish", body))
+            return statuses
+
+        assert 503 in await published("lost")
+        server.start()
+
+        async def is_ready() -> set[str]:
+            return {(await node.get("/health/ready"))["status"] for node in pair.nodes}
+
+        await eventually(lambda: published("early"), {200}, 30)
+        await eventually(is_ready, {"ready"}, 30)
+    for channel in channels:
+        assert await pair.status("POST", "/api/publish", {"channels": [channel], "type": "end"}) == 200
+    for client in clients:
+        heard = Counter[str]()
+        while heard["end"] < len(channels):
+            heard[(await client.message())["type"]] += 1
+        assert heard["end"] == len(channels)
