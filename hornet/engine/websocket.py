@@ -148,7 +148,7 @@ class WebSocketLink(asyncio.Protocol):
         elif session is None:
             return
         elif opcode == PING:
-            self._transport.write(frame(PONG, cast("bytes", payload)))
+            self._pong(session, frame(PONG, cast("bytes", payload)))
         elif self.phase is not Phase.ACTIVE:
             self._take_probe(session, payload)
         elif isinstance(payload, str):
@@ -161,6 +161,12 @@ class WebSocketLink(asyncio.Protocol):
             if session.handshake.protocol == 3:
                 payload = parse_binary_packet3(payload)
             session.receive(payload, self._loop.time())
+
+    def _pong(self, session: Session, pong: bytes) -> None:
+        if self.phase is Phase.ACTIVE:
+            session.put(pong)
+        else:
+            self._transport.write(pong)
 
     def _take_probe(self, session: Session, payload: str | bytes) -> None:
         if self.phase is Phase.OPENED and payload == "2probe" and session.state is State.POLLING:
