@@ -16,6 +16,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), check_circular=False)
 
 
+_OPENING = ("{", "[")
+
+
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text.
 
@@ -23,8 +26,14 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: not JSON, not UTF-8, ``NaN`` or ``Infinity`` (Python's parser takes them, no browser
             does), a number beyond what Python converts, or nesting deeper than the parser's stack.
     """
+    if not isinstance(text, str):
+        text = text.decode("utf-8")
     try:
-        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
+        if text[:1] in _OPENING:  # no white space ahead of it: half of what decode() costs goes there
+            value, end = _DECODER.raw_decode(text)
+            if end == len(text):
+                return value
+        return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

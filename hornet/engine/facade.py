@@ -131,8 +131,8 @@ class Engine:
     def set_delivery(self, sid: str, delivery: Delivery) -> None:
         """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
         session = self._table.get(sid)
-        if session is not None:
-            session.take_form(session.kind & ~BY_EVENT | (BY_EVENT if delivery is Delivery.EVENT else 0))
+        if session is not None and bool(session.kind & BY_EVENT) is not (delivery is Delivery.EVENT):
+            session.take_form(session.kind ^ BY_EVENT)
 
     async def close(self, sid: str, *, final: bool) -> None:
         """Close a session, after what was sent to it before.

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from hornet.core import answers
-from hornet.core.credentials import Credentials, parse_delivery, query_fields, shows_credentials
+from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
@@ -85,7 +85,7 @@ class Admission:
         shown: object = handshake.auth
         if not shows_credentials(shown):
             query = query_fields(handshake.query)
-            shown = {**query, **shown} if isinstance(shown, Mapping) else query
+            shown = {**query, **shown} if is_object(shown) else query
         try:
             self.engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
