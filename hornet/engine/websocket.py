@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
 from enum import IntEnum
@@ -266,7 +267,7 @@ def check_websocket_request(headers: Mapping[str, str]) -> bytes:
     ):
         raise bad_request("not a WebSocket request")
     try:
-        if len(base64.b64decode(key, validate=True)) != 16:
+        if len(binascii.a2b_base64(key, strict_mode=True)) != 16:
             raise ValueError
     except ValueError:
         raise bad_request("a wrong Sec-WebSocket-Key") from None
