@@ -1,7 +1,7 @@
 /* One call writes the same bytes to many sockets.
  *
  * Optional: hornet/engine/sockets.py goes without it. It knows nothing of transports, sessions or order: the
- * gate says which sockets have nothing older on its way, and the caller does the rest with all others.
+ * tickets say which sockets have nothing older on its way, and the caller does the rest with all others.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -20,10 +20,10 @@
 typedef unsigned long long ticket; /* 'Q' of Python's array */
 
 PyDoc_STRVAR(send_each_doc,
-"send_each(sockets, tickets, gate, start, stop, data, /)\n--\n\n"
+"send_each(sockets, tickets, valid, start, stop, data, /)\n--\n\n"
 "Send ``data`` to each socket from ``start`` to ``stop``, without waiting for any of them.\n\n"
 "``sockets`` are file numbers (an array of type 'i'), with a ticket for each (type 'Q'). One is tried\n"
-"only if it is not negative and its ticket is not 0 and what stands at its number in ``gate`` (type 'Q').\n"
+"only if it is not negative and its ticket is not 0 and what stands at its number in ``valid`` (type 'Q').\n"
 "The numbers that this lets through must be of open stream sockets until this returns.\n\n"
 "Returns a list of (index, sent) of those that did not take all of it: how many bytes they took,\n"
 "0 where there was an error, -1 where it was not tried.\n\n"
@@ -46,16 +46,16 @@ get_array(PyObject *object, Py_ssize_t itemsize, Py_buffer *view)
 
 /* Fills ``sent``, returns how many did not take all. Touches no object, so it needs no lock. */
 static Py_ssize_t
-send_all(const int *sockets, const ticket *tickets, Py_ssize_t count, const Py_buffer *gate,
+send_all(const int *sockets, const ticket *tickets, Py_ssize_t count, const Py_buffer *valid,
          const Py_buffer *data, ssize_t *sent)
 {
-    const ticket *open = gate->buf;
-    const Py_ssize_t numbers = gate->len / (Py_ssize_t)sizeof(ticket);
+    const ticket *passing = valid->buf;
+    const Py_ssize_t numbers = valid->len / (Py_ssize_t)sizeof(ticket);
     Py_ssize_t short_of_all = 0;
 
     for (Py_ssize_t i = 0; i < count; i++) {
         const int number = sockets[i];
-        if (number < 0 || number >= numbers || !tickets[i] || open[number] != tickets[i]) {
+        if (number < 0 || number >= numbers || !tickets[i] || passing[number] != tickets[i]) {
             sent[i] = NOT_TRIED;
             short_of_all++;
             continue;
@@ -90,23 +90,23 @@ list_rest(const ssize_t *sent, Py_ssize_t start, Py_ssize_t short_of_all, Py_ssi
 static PyObject *
 send_each(PyObject *module, PyObject *args)
 {
-    PyObject *numbers, *passes, *doors, *rest = NULL;
-    Py_buffer sockets, tickets, gate, data;
+    PyObject *numbers, *shown, *known, *rest = NULL;
+    Py_buffer sockets, tickets, valid, data;
     Py_ssize_t start, stop, short_of_all;
     ssize_t sent[MOST];
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "OOOnny*:send_each", &numbers, &passes, &doors, &start, &stop, &data)) {
+    if (!PyArg_ParseTuple(args, "OOOnny*:send_each", &numbers, &shown, &known, &start, &stop, &data)) {
         return NULL;
     }
     if (get_array(numbers, sizeof(int), &sockets) < 0) {
         goto no_sockets;
     }
-    if (get_array(passes, sizeof(ticket), &tickets) < 0) {
+    if (get_array(shown, sizeof(ticket), &tickets) < 0) {
         goto no_tickets;
     }
-    if (get_array(doors, sizeof(ticket), &gate) < 0) {
-        goto no_gate;
+    if (get_array(known, sizeof(ticket), &valid) < 0) {
+        goto no_valid;
     }
     if (start < 0 || stop < start || stop > sockets.len / (Py_ssize_t)sizeof(int)
         || stop > tickets.len / (Py_ssize_t)sizeof(ticket)) {
@@ -118,12 +118,12 @@ send_each(PyObject *module, PyObject *args)
     else {
         Py_BEGIN_ALLOW_THREADS
         short_of_all = send_all((const int *)sockets.buf + start, (const ticket *)tickets.buf + start,
-                                stop - start, &gate, &data, sent);
+                                stop - start, &valid, &data, sent);
         Py_END_ALLOW_THREADS
         rest = list_rest(sent, start, short_of_all, data.len);
     }
-    PyBuffer_Release(&gate);
-no_gate:
+    PyBuffer_Release(&valid);
+no_valid:
     PyBuffer_Release(&tickets);
 no_tickets:
     PyBuffer_Release(&sockets);

@@ -19,7 +19,7 @@ from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
 from hornet.engine.socketio_server import SocketIoServer
-from hornet.engine.sockets import Gate, find_send_each
+from hornet.engine.sockets import Tickets, find_send_each
 from hornet.engine.types import Hooks, Reason
 
 STOP_TIMEOUT_S = 2.0
@@ -51,9 +51,9 @@ class Engine:
         )
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
-            self.counts, gate := Gate(), find_send_each() if settings.compiled else None
+            self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
         )
-        self._server = SocketIoServer(settings, self.counts, gate, self._registry, self._fanout, hooks)
+        self._server = SocketIoServer(settings, self.counts, tickets, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self._collector = Collector()
         self._told: tuple[Outgoing, PreparedMessage] | None = None

@@ -31,7 +31,7 @@ from hornet.engine.prepared import Plan, Prepared
 from hornet.engine.rooms import Room
 from hornet.engine.rounds import Round
 from hornet.engine.session import Session
-from hornet.engine.sockets import NOT_TRIED, Gate, SendEach
+from hornet.engine.sockets import NOT_TRIED, SendEach, Tickets
 
 SLICE = 256
 """Sockets written to in one turn: some 2 ms of system calls. Larger slices are no cheaper, and a message that
@@ -70,9 +70,9 @@ class Run:
 class FanOut:
     """All that is on its way to the sessions of one node."""
 
-    def __init__(self, counts: Counts, gate: Gate, send_each: SendEach | None = None) -> None:
+    def __init__(self, counts: Counts, tickets: Tickets, send_each: SendEach | None = None) -> None:
         self._counts = counts
-        self._gate = gate
+        self._tickets = tickets
         self._send_each = send_each
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
@@ -261,7 +261,7 @@ class FanOut:
             if not frames:  # none of it could be encoded
                 continue
             rest = self._send_each(
-                recipients.sockets, recipients.tickets, self._gate.tickets, first, last, frames
+                recipients.sockets, recipients.tickets, self._tickets.valid, first, last, frames
             )
             done = last - first - len(rest)
             self._counts.writes += done
@@ -276,7 +276,7 @@ class FanOut:
             session = recipients.sessions[index]
             if sent == NOT_TRIED and session.is_clear:
                 recipients.is_stale |= session.ticket != recipients.tickets[index]
-                self._gate.open(session.socket, session.ticket)
+                self._tickets.validate(session.socket, session.ticket)
                 again.append(session)
             else:
                 self._write_through(session, plan, max(0, sent))

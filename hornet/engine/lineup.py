@@ -1,7 +1,7 @@
 """Sessions in a row, as the fan-out writes to them: those of one kind side by side, with their sockets.
 
 A row is made once for a room and kept while its members stay the same, however many messages they get. It
-may be out of date about a session: the gate (``sockets``) lets nobody past who has changed since.
+may be out of date about a session: the ticket of one that has changed since is worthless.
 """
 
 from __future__ import annotations

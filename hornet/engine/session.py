@@ -17,7 +17,7 @@ from hornet.engine.errors import Malformed
 from hornet.engine.payloads import Packet
 from hornet.engine.prepared import Plan, Prepared, dump_frame
 from hornet.engine.settings import EngineSettings
-from hornet.engine.sockets import NO_SOCKET, NO_TICKET, Gate, plain_socket
+from hornet.engine.sockets import NO_SOCKET, NO_TICKET, Tickets, plain_socket
 from hornet.engine.states import MOVES, State, Step, is_open
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wheel import Wheel
@@ -45,7 +45,7 @@ class Host(Protocol):
     settings: EngineSettings
     counts: Counts
     wheel: Wheel
-    gate: Gate
+    tickets: Tickets
     closing: set[WebSocketLink]
     """WebSockets on their way out: most of them wait for the client's Close frame."""
 
@@ -106,7 +106,7 @@ class Session:
         self.socket = NO_SOCKET
         """The file number of the socket below ``ws``, where the fan-out may send past the transport."""
         self.ticket = NO_TICKET
-        """What the fan-out shows at the gate to do so: a new one whenever ``kind`` or ``socket`` changes."""
+        """What entitles the fan-out to do so: a new one whenever ``kind`` or ``socket`` changes."""
         self.link: WebSocketLink | None = None
         self.queue: list[Packet] = []
         self.queued_bytes = 0
@@ -154,7 +154,7 @@ class Session:
     def take_form(self, kind: int) -> None:
         """Be of another kind from now on."""
         self.kind = kind
-        self.ticket = self.host.gate.admit(self.socket)
+        self.ticket = self.host.tickets.issue(self.socket)
 
     def connected(self) -> None:
         """The client connected to a namespace: the connect timeout is off."""
@@ -242,7 +242,7 @@ class Session:
     def put(self, frames: bytes) -> None:
         """Write frames through the WebSocket's transport, which there must be."""
         assert self.ws is not None
-        self.host.gate.shut(self.socket)
+        self.host.tickets.withdraw(self.socket)
         self.ws.write(frames)
 
     @property
@@ -325,7 +325,7 @@ class Session:
         """Send over ``transport`` from now on, starting with what is queued."""
         self.state = State.WEBSOCKET
         self.link, self.ws, self.socket = link, transport, plain_socket(transport)
-        self.ticket = self.host.gate.admit(self.socket)
+        self.ticket = self.host.tickets.issue(self.socket)
         if self.queue:
             self.put(self.take_frames())
 
@@ -395,7 +395,7 @@ class Session:
     def _end(self, reason: Reason, code: int) -> None:
         link = self.link
         self.move(Step.ENDED)
-        self.host.gate.shut(self.socket)
+        self.host.tickets.withdraw(self.socket)
         self.ws, self.socket, self.ticket = None, NO_SOCKET, NO_TICKET
         self.host.wheel.cancel(self)
         self.wake()

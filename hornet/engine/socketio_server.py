@@ -33,7 +33,7 @@ from hornet.engine.sio_packets import (
     parse_msgpack_text,
     parse_packet,
 )
-from hornet.engine.sockets import Gate
+from hornet.engine.sockets import Tickets
 from hornet.engine.types import Handshake, Hooks, Reason
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self,
         settings: EngineSettings,
         counts: Counts,
-        gate: Gate,
+        tickets: Tickets,
         registry: LocalRegistry,
         fanout: FanOut,
         hooks: Hooks,
@@ -59,7 +59,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             logger=_logger(),
             settings=settings,
             counts=counts,
-            gate=gate,
+            tickets=tickets,
         )
         self.eio.above = self
         self.environ = _Environs(registry.sessions)

@@ -15,7 +15,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.fanout import FEW, SLICE, FanOut
 from hornet.engine.prepared import PreparedMessage
 from hornet.engine.rooms import RoomTable
-from hornet.engine.sockets import MOST, NO_SOCKET, NO_TICKET, NOT_TRIED, Gate, SendEach, find_send_each
+from hornet.engine.sockets import MOST, NO_SOCKET, NO_TICKET, NOT_TRIED, SendEach, Tickets, find_send_each
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S, until
 
@@ -29,7 +29,7 @@ class Recipient:
     def __init__(self, sid: str, socket: int = NO_SOCKET) -> None:
         self.sid, self.kind, self.ws, self.is_open = sid, 0, self, True
         self.socket, self.ticket = socket, NO_TICKET
-        self.gate = Gate()
+        self.issued = Tickets()
         self.written = b""
         self.writes = 0
         self.chance = random.Random(sid)
@@ -49,7 +49,7 @@ class Recipient:
         return taken
 
     def put(self, data: bytes) -> None:
-        self.gate.shut(self.socket)
+        self.issued.withdraw(self.socket)
         self.write(data)
 
     @property
@@ -84,13 +84,13 @@ def send_each(recipients: Sequence[Recipient]) -> SendEach:
     """Stands in for the compiled loop."""
 
     def send(
-        sockets: Any, tickets: Any, gate: Any, start: int, stop: int, data: bytes
+        sockets: Any, tickets: Any, valid: Any, start: int, stop: int, data: bytes
     ) -> list[tuple[int, int]]:
         assert stop - start <= MOST
         rest = []
         for index in range(start, stop):
             number = sockets[index]
-            passes = number != NO_SOCKET and gate[number] == tickets[index] != NO_TICKET
+            passes = number != NO_SOCKET and valid[number] == tickets[index] != NO_TICKET
             sent = recipients[number].send(data) if passes else NOT_TRIED
             if sent < len(data):
                 rest.append((index, sent))
@@ -103,10 +103,10 @@ WAYS = pytest.mark.parametrize("way", ["transports", "sockets"])
 
 
 def fan_out_to(sessions: Sequence[Any], way: str) -> FanOut:
-    gate = Gate()
+    issued = Tickets()
     for session in sessions:
-        session.gate, session.ticket = gate, gate.admit(session.socket)
-    return FanOut(Counts(), gate, send_each(sessions) if way == "sockets" else None)
+        session.issued, session.ticket = issued, issued.issue(session.socket)
+    return FanOut(Counts(), issued, send_each(sessions) if way == "sockets" else None)
 
 
 HOW = [

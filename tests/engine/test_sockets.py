@@ -18,8 +18,8 @@ from hornet.engine.sockets import (
     NO_SOCKET,
     NO_TICKET,
     NOT_TRIED,
-    Gate,
     SendEach,
+    Tickets,
     find_send_each,
     plain_socket,
 )
@@ -61,13 +61,13 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 def lined_up(sockets: list[socket.socket]) -> tuple[Any, Any, Any, int, int]:
-    """The arguments of ``send_each`` for all of them, with open gates."""
-    gate = Gate()
+    """The arguments of ``send_each`` for all of them, with valid tickets."""
+    issued = Tickets()
     numbers = array("i", [one.fileno() for one in sockets])
-    tickets = array("Q", [gate.admit(number) for number in numbers])
+    tickets = array("Q", [issued.issue(number) for number in numbers])
     for number, ticket in zip(numbers, tickets, strict=True):
-        gate.open(number, ticket)
-    return numbers, tickets, gate.tickets, 0, len(numbers)
+        issued.validate(number, ticket)
+    return numbers, tickets, issued.valid, 0, len(numbers)
 
 
 def test_every_socket_gets_the_bytes(send_each: SendEach, pairs: Any) -> None:
@@ -78,10 +78,10 @@ def test_every_socket_gets_the_bytes(send_each: SendEach, pairs: Any) -> None:
 
 def test_only_those_from_start_to_stop_are_written_to(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(5)
-    numbers, tickets, gate, _, _ = lined_up(ours)
-    assert send_each(numbers, tickets, gate, 1, 3, b"hello") == []
-    assert send_each(numbers, tickets, gate, 3, 3, b"none") == []
-    assert send_each(numbers, tickets, gate, 0, 5, b"all") == []
+    numbers, tickets, valid, _, _ = lined_up(ours)
+    assert send_each(numbers, tickets, valid, 1, 3, b"hello") == []
+    assert send_each(numbers, tickets, valid, 3, 3, b"none") == []
+    assert send_each(numbers, tickets, valid, 0, 5, b"all") == []
     assert [peer.recv(100) for peer in peers] == [b"all", b"helloall", b"helloall", b"all", b"all"]
 
 
@@ -103,18 +103,16 @@ def test_an_error_of_a_socket_is_nothing_sent_and_holds_up_no_other(send_each: S
     assert [peers[at].recv(100) for at in (0, 2)] == [b"hello"] * 2
 
 
-def test_a_socket_is_not_tried_unless_its_gate_is_open_for_the_ticket(
-    send_each: SendEach, pairs: Any
-) -> None:
+def test_a_socket_is_not_tried_unless_its_ticket_is_valid(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(4)
     numbers, tickets, _, start, stop = lined_up(ours)
-    gate = Gate()
-    fresh = [gate.admit(number) for number in numbers]
-    gate.open(numbers[0], fresh[0])  # the one that passes: they are given out in the same order
-    gate.open(numbers[2], fresh[2] + 10)  # of another session that has the socket now
-    tickets[3], gate.tickets[numbers[3]] = NO_TICKET, NO_TICKET
+    issued = Tickets()
+    fresh = [issued.issue(number) for number in numbers]
+    issued.validate(numbers[0], fresh[0])  # the one that passes: they are given out in the same order
+    issued.validate(numbers[2], fresh[2] + 10)  # of another session that has the socket now
+    tickets[3], issued.valid[numbers[3]] = NO_TICKET, NO_TICKET
     assert tickets[0] == fresh[0]
-    assert send_each(numbers, tickets, gate.tickets, start, stop, b"hello") == [
+    assert send_each(numbers, tickets, issued.valid, start, stop, b"hello") == [
         (1, NOT_TRIED),
         (2, NOT_TRIED),
         (3, NOT_TRIED),
@@ -122,7 +120,7 @@ def test_a_socket_is_not_tried_unless_its_gate_is_open_for_the_ticket(
     assert peers[0].recv(100) == b"hello"
 
 
-def test_a_number_that_no_gate_knows_is_not_tried(send_each: SendEach) -> None:
+def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach) -> None:
     numbers, tickets = array("i", [-1, 5, 2**31 - 1]), array("Q", [1, 1, 1])
     assert send_each(numbers, tickets, array("Q", [0, 1]), 0, 3, b"hello") == [
         (0, NOT_TRIED),
@@ -152,36 +150,36 @@ def test_what_are_no_sockets_with_tickets_is_refused(
         send_each(sockets, tickets, array("Q"), start, stop, data)
 
 
-class TestGate:
-    def test_a_ticket_passes_once_the_gate_is_open_and_until_it_is_shut(self) -> None:
-        gate = Gate()
-        ticket = gate.admit(5)
-        assert gate.tickets[5] == NO_TICKET
-        gate.open(5, ticket)
-        assert gate.tickets[5] == ticket
-        gate.shut(5)
-        assert gate.tickets[5] == NO_TICKET
+class TestTickets:
+    def test_a_ticket_is_valid_from_when_it_is_validated_until_it_is_withdrawn(self) -> None:
+        issued = Tickets()
+        ticket = issued.issue(5)
+        assert issued.valid[5] == NO_TICKET
+        issued.validate(5, ticket)
+        assert issued.valid[5] == ticket
+        issued.withdraw(5)
+        assert issued.valid[5] == NO_TICKET
 
     def test_a_new_ticket_for_a_socket_makes_the_old_one_worthless(self) -> None:
-        gate = Gate()
-        before = gate.admit(5)
-        gate.open(5, before)
-        after = gate.admit(5)
-        assert gate.tickets[5] == NO_TICKET
-        gate.open(5, after)
-        assert gate.tickets[5] != before
+        issued = Tickets()
+        before = issued.issue(5)
+        issued.validate(5, before)
+        after = issued.issue(5)
+        assert issued.valid[5] == NO_TICKET
+        issued.validate(5, after)
+        assert issued.valid[5] != before
 
-    def test_there_is_no_gate_where_there_is_no_socket(self) -> None:
-        gate = Gate()
-        assert gate.admit(NO_SOCKET) == NO_TICKET
-        gate.shut(NO_SOCKET)
+    def test_there_is_no_ticket_where_there_is_no_socket(self) -> None:
+        issued = Tickets()
+        assert issued.issue(NO_SOCKET) == NO_TICKET
+        issued.withdraw(NO_SOCKET)
 
     def test_it_grows_with_the_numbers_of_the_sockets(self) -> None:
-        gate = Gate()
-        tickets = [gate.admit(number) for number in (3, 0, 1000, 70_000)]
-        gate.open(70_000, tickets[-1])
+        issued = Tickets()
+        tickets = [issued.issue(number) for number in (3, 0, 1000, 70_000)]
+        issued.validate(70_000, tickets[-1])
         assert len(set(tickets)) == 4
-        assert gate.tickets[70_000] == tickets[-1]
+        assert issued.valid[70_000] == tickets[-1]
 
 
 def test_a_slice_of_the_fan_out_is_one_call() -> None:
@@ -191,10 +189,10 @@ def test_a_slice_of_the_fan_out_is_one_call() -> None:
 class Connection:
     """A session as the fan-out sees it, on a real transport."""
 
-    def __init__(self, number: int, transport: asyncio.Transport, gate: Gate) -> None:
-        self.sid, self.kind, self.ws, self.gate = str(number), 0, transport, gate
+    def __init__(self, number: int, transport: asyncio.Transport, issued: Tickets) -> None:
+        self.sid, self.kind, self.ws, self.issued = str(number), 0, transport, issued
         self.socket = plain_socket(transport)
-        self.ticket = gate.admit(self.socket)
+        self.ticket = issued.issue(self.socket)
 
     def sids(self) -> list[str]:
         return [self.sid]
@@ -204,7 +202,7 @@ class Connection:
         return not self.ws.get_write_buffer_size() and not self.ws.is_closing()
 
     def put(self, frames: bytes) -> None:
-        self.gate.shut(self.socket)
+        self.issued.withdraw(self.socket)
         self.ws.write(frames)
 
     def write_message(self, message: PreparedMessage) -> None:
@@ -218,16 +216,16 @@ def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
 
     async def scenario() -> None:
         ours, peers = pairs(20)
-        loop, table, gate = asyncio.get_running_loop(), RoomTable(), Gate()
+        loop, table, issued = asyncio.get_running_loop(), RoomTable(), Tickets()
         sessions: list[Any] = []
         for number, one in enumerate(ours):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             one.setblocking(False)
             transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, one.dup())
-            sessions.append(Connection(number, transport, gate))
+            sessions.append(Connection(number, transport, issued))
             assert sessions[-1].socket == transport.get_extra_info("socket").fileno()
             table.add(str(number), sessions[-1])
-        fanout = FanOut(Counts(), gate, send_each)
+        fanout = FanOut(Counts(), issued, send_each)
         expected: dict[str, list[bytes]] = {session.sid: [] for session in sessions}
         received = {session.sid: b"" for session in sessions}
 
@@ -272,15 +270,15 @@ def test_a_peer_that_is_gone_ends_its_own_connection_only(run: Run, send_each: S
 
     async def scenario() -> None:
         ours, peers = pairs(3)
-        loop, table, gate, ended = asyncio.get_running_loop(), RoomTable(), Gate(), []
+        loop, table, issued, ended = asyncio.get_running_loop(), RoomTable(), Tickets(), []
         for number, one in enumerate(ours):
             one.setblocking(False)
             transport, protocol = await loop.connect_accepted_socket(Ended, one.dup())
             transport.pause_reading()  # or it would hear of the end without writing
-            table.add(str(number), Connection(number, transport, gate))  # type: ignore[arg-type]  # has all it takes
+            table.add(str(number), Connection(number, transport, issued))  # type: ignore[arg-type]  # has all it takes
             ended.append(protocol)
         peers[1].close()
-        fanout = FanOut(Counts(), gate, send_each)
+        fanout = FanOut(Counts(), issued, send_each)
         fanout.to_room(table.everyone, PreparedMessage(Text("hello")))
         async with asyncio.timeout(10):
             await ended[1].lost.wait()
