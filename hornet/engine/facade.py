@@ -19,7 +19,7 @@ from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
 from hornet.engine.socketio_server import SocketIoServer
-from hornet.engine.sockets import find_send_each
+from hornet.engine.sockets import Tickets, find_send_each
 from hornet.engine.types import Hooks, Reason
 
 STOP_TIMEOUT_S = 2.0
@@ -47,9 +47,9 @@ class Engine:
         self._registry = LocalRegistry() if publish is None else PubSubRegistry(publish)
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
-            self.counts, find_send_each() if settings.compiled else None
+            self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
         )
-        self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
+        self._server = SocketIoServer(settings, self.counts, tickets, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self._collector = Collector()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
@@ -132,8 +132,8 @@ class Engine:
     def set_delivery(self, sid: str, delivery: Delivery) -> None:
         """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
         session = self._table.get(sid)
-        if session is not None:
-            session.kind = session.kind & ~BY_EVENT | (BY_EVENT if delivery is Delivery.EVENT else 0)
+        if session is not None and bool(session.kind & BY_EVENT) is not (delivery is Delivery.EVENT):
+            session.take_form(session.kind ^ BY_EVENT)
 
     async def close(self, sid: str, *, final: bool) -> None:
         """Close a session, after what was sent to it before.

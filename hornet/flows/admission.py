@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from hornet.core import answers
-from hornet.core.credentials import Credentials, parse_delivery, query_fields, shows_credentials
+from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
@@ -58,6 +58,12 @@ class Admission:
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
         self._max_attempts = settings.max_attempts
         self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
+        self._events = tuple(dict.fromkeys(event for one in self._authenticators for event in one.events))
+        self._who_takes = {
+            event: tuple(one for one in self._authenticators if event in ("", MESSAGE, *one.events))
+            for event in ("", MESSAGE, *self._events)
+        }
+        """Whom what is shown by an event is offered to; "" is for what comes without one."""
         self._tokens = tokens
         self._attributes_of = attributes_of
         self._sessions = sessions
@@ -72,7 +78,7 @@ class Admission:
     def listen(self, router: Router) -> None:
         """Take the events by which clients show something, and the one by which they take it back."""
         router.on(MESSAGE, self._on_message, needs_authentication=False)
-        for event in dict.fromkeys(event for one in self._authenticators for event in one.events):
+        for event in self._events:
             router.on(event, partial(self._on_event, event), needs_authentication=False)
         router.on(LOGOUT, self._on_logout, needs_authentication=False)
 
@@ -85,7 +91,7 @@ class Admission:
         shown: object = handshake.auth
         if not shows_credentials(shown):
             query = query_fields(handshake.query)
-            shown = {**query, **shown} if isinstance(shown, Mapping) else query
+            shown = {**query, **shown} if is_object(shown) else query
         try:
             self.engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
@@ -190,9 +196,7 @@ class Admission:
 
     async def _offer(self, session: Session, shown: Shown) -> object:
         """Let the first authenticator that takes it decide; the answer to the event's acknowledgement."""
-        for authenticator in self._authenticators:
-            if shown.event not in ("", MESSAGE, *authenticator.events):
-                continue
+        for authenticator in self._who_takes[shown.event]:
             if session.state is State.CLOSED:
                 return None
             try:

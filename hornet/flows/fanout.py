@@ -45,6 +45,6 @@ class Fanout:
         """Queue a message for those members of a room whom its ``only`` and ``except`` name."""
         self._metrics.messages.inc()
         only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
-        skip = self._sessions.sids_with_tokens(message.but)
+        skip = self._sessions.sids_with_tokens(message.but) if message.but else ()
         count = self.engine.fan_out(room, message, only=only, skip=skip)
         self._metrics.deliveries.inc(count)

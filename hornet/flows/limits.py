@@ -27,7 +27,7 @@ class _Pace:
 
     def __init__(self, per_s: float, now: float) -> None:
         self.events = Allowance(per_s, now)
-        self.refusals = Allowance(per_s, now)
+        self.refusals: Allowance | None = None
         self.is_told = False
         self.is_over = False
 
@@ -73,6 +73,8 @@ class LimitedHooks:
         if not pace.is_told:
             pace.is_told = True
             self.engine.tell(sid, answers.error(TOO_MANY_EVENTS))
+        if pace.refusals is None:
+            pace.refusals = Allowance(per_s, now)
         if not pace.is_over and not pace.refusals.offer(per_s, now):
             pace.is_over = True  # what it sent before it learns of that is still to come
             log.warning("Session %s is closed: it sends more than twice %g events a second", sid, per_s)

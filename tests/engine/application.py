@@ -38,6 +38,11 @@ class Application(Caller):
     engine: Engine = field(init=False)
     later: dict[str, asyncio.Future[object]] = field(default_factory=dict)
     """What answers the events ``later``, by their argument."""
+    departures: asyncio.Event = field(default_factory=asyncio.Event)
+    """Handled while it is set, as it is at the start."""
+
+    def __post_init__(self) -> None:
+        self.departures.set()
 
     @property
     def sio(self) -> socketio.AsyncServer:
@@ -63,6 +68,7 @@ class Application(Caller):
         return tuple(args)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
+        await self.departures.wait()
         self.gone.put_nowait((sid, reason))
 
 
