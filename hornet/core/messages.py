@@ -7,7 +7,7 @@ before delivery, since they name other clients' tokens; ``channel`` is added.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -58,8 +58,8 @@ class Message:
     body: dict[str, Any]
     only: frozenset[str] | None = None
     but: frozenset[str] = NOBODY
-    text: str = ""
-    """The JSON of ``body``, once somebody asked for it."""
+    text: str = field(default="", init=False)
+    """The JSON of ``body``, once somebody asked for it. Not in a copy with another body."""
 
     def message_text(self) -> str:
         if not self.text:

@@ -1,6 +1,7 @@
 """What is a publish, what is none, and what a client gets of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -98,3 +99,9 @@ def test_a_type_that_clients_reserve_comes_as_event_message(kind: str) -> None:
     name, argument = parse_publish("news", json.dumps({"type": kind}).encode()).event()
     assert name == "message"
     assert argument == {"type": kind, "channel": "news"}
+
+
+def test_a_copy_with_another_body_has_the_text_of_that() -> None:
+    message = parse_publish("news", b'{"type":"x"}')
+    copy = replace(message, body={**message.body, "pattern": "a:*"})
+    assert json.loads(copy.message_text()) == {"type": "x", "channel": "news", "pattern": "a:*"}
