@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from hornet.core import answers
 from tests.broker.servers import RedisServer
+from tests.flows import client as flows_client
 from tests.resilience.conftest import CHANNEL, END, Watch, Watched, heard_until_end
 from tests.resilience.strait import Strait
 
@@ -16,6 +17,11 @@ TIMEOUT_S = 0.5
 """Of the fixture's servers, where a test does not say otherwise."""
 
 PATIENT = ("--redis-timeout", "2", "--redis-heartbeat", "2", "--node-heartbeat", "2")
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows_client, "WAIT_S", 20.0)
 
 
 @pytest.fixture
