@@ -83,17 +83,18 @@ class Presence:
     def __init__(
         self,
         settings: ChannelSettings,
+        engine: Engine,
         store: PresenceStore,
         listener: Listener,
         signals: Signals,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
+        self._engine = engine
         self._store = store
         self._listener = listener
         self._metrics = metrics
         self._channels: dict[str, _Channel] = {}
-        self.engine: Engine  # set by the composition root
         signals.left.connect(self.leave)
         listener.on_restored(self._read_all_again)
 
@@ -149,14 +150,14 @@ class Presence:
             return
         del found.mine[key]
         found.unwritten[key] = None
-        self.engine.leave(session.sid, presence_room(channel))
+        self._engine.leave(session.sid, presence_room(channel))
         self._dismiss(found, key, _left())
         self._start(found)
 
     def members(self, session: Session, channel: str) -> list[Member] | None:
         """The members as this session was told of them; None if it is none itself."""
         found = self._channels.get(channel)
-        if found is None or session.sid not in self.engine.members(presence_room(channel)):
+        if found is None or session.sid not in self._engine.members(presence_room(channel)):
             return None
         return found.view.roster.told
 
@@ -325,13 +326,13 @@ class Presence:
             for start in range(0, len(members), MEMBERS_PER_MESSAGE):
                 some = as_json(members[start : start + MEMBERS_PER_MESSAGE])
                 body = {"type": kind, "channel": found.name, "members": some}
-                self.engine.fan_out(room, Message(found.name, body))
+                self._engine.fan_out(room, Message(found.name, body))
         told = found.view.roster.told
         for key in [key for key in found.newcomers if key in found.view.roster]:
             newcomer = found.newcomers.pop(key)
             if newcomer.session.state is State.CLOSED or newcomer.members.done():
                 continue
-            self.engine.enter(newcomer.session.sid, room)
+            self._engine.enter(newcomer.session.sid, room)
             newcomer.members.set_result(told)
 
     def _dismiss(self, found: _Channel, key: str, why: HornetError) -> None:
