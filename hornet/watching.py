@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hornet.broker.asking import Asking
+from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.events import EventPublisher
 from hornet.broker.listener import Listener
 from hornet.engine import Engine
@@ -41,6 +44,22 @@ def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) ->
         "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
     )
     gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
+    metrics.watch_totals(
+        "hornet_subscriptions_refused",
+        "Subscriptions that the ACL of Redis refused",
+        "",
+        lambda: {"": listener.refusals},
+    )
+
+
+def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
+    def restarts() -> dict[str, int]:
+        valkey = embedded()
+        return {"": 0 if valkey is None else valkey.restarts}
+
+    metrics.watch_totals(
+        "hornet_embedded_restarts", "Times the embedded Valkey was started again", "", restarts
+    )
 
 
 def watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:

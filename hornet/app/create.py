@@ -17,6 +17,7 @@ from hornet.config import Config
 from hornet.flows.authenticators import Authenticator
 from hornet.flows.command_plugins import Declared
 from hornet.flows.directory import Directory
+from hornet.watching import watch_embedded
 
 
 def create_app(
@@ -56,6 +57,7 @@ def create_app(
         entry.limits.settings = entry.subscriptions.limits = config.limits
 
     node.reloaded.connect(follow)
+    watch_embedded(ground.metrics, lambda: node.embedded)
 
     app = web.Application()
     app[NODE] = node

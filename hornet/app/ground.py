@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.broker.asking import Asking
-from hornet.broker.client import Client, RedisUrl, connect, connect_subscriber, manager_url, parse_url
+from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
 from hornet.broker.embedded import local_url
 from hornet.broker.events import EventPublisher
+from hornet.broker.keys import MANAGER_TOPIC
 from hornet.broker.listener import Listener
 from hornet.broker.nodes import Nodes
 from hornet.broker.tokens import TokenStore
@@ -64,8 +65,12 @@ def lay_ground(config: Config) -> Ground:
     for topic in asking.topics:
         topics.on(topic, asking.receive)
 
+    async def tell_others(text: str) -> None:
+        await call(client.publish, MANAGER_TOPIC, text)
+
     entrance = Entrance()
-    engine = Engine(config.engine, entrance, redis_url=manager_url(url), alias=room_of)
+    engine = Engine(config.engine, entrance, publish=tell_others, alias=room_of)
+    topics.on(MANAGER_TOPIC, lambda _, payload: engine.hear(payload))
     sessions, signals, metrics = Sessions(), Signals(), Metrics()
     watch_sessions(metrics, sessions)
     watch_engine(metrics, engine)

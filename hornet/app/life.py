@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from hornet.app.entry import Entry
 from hornet.app.ground import Ground
@@ -12,9 +12,10 @@ from hornet.app.hearing import Hearing
 from hornet.app.node import Node
 from hornet.broker.client import check_reachable
 from hornet.broker.embedded import find_or_start
-from hornet.broker.keys import CONTROL_TOPIC
+from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
 from hornet.broker.nodes import Nodes
-from hornet.core.errors import RedisUnavailable
+from hornet.broker.rights import check_rights
+from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
 from hornet.flows.lag import measure_lag
 from hornet.flows.supervision import supervise
 
@@ -31,7 +32,10 @@ async def live(node: Node, ground: Ground, entry: Entry, hearing: Hearing) -> As
         SetupError: there is no Redis that can be used.
     """
     await _open_redis(node)
-    tasks = _start_background(ground, entry)
+    redis, api = ground.config.redis, ground.config.api
+    own = own_topics(ground.nodes.id)
+    await check_rights(ground.url, redis.redis_timeout_s, topics=own, emitters=api.emitters)
+    tasks = _start_background(node, ground, entry)
     try:
         await _start(ground, hearing)
         yield
@@ -60,27 +64,34 @@ async def _open_redis(node: Node) -> None:
         )
 
 
-def _start_background(ground: Ground, entry: Entry) -> list[asyncio.Task[None]]:
+def _start_background(node: Node, ground: Ground, entry: Entry) -> list[asyncio.Task[None]]:
     """What goes on as long as the node lives; it is begun again when it fails."""
     metrics = ground.metrics
+    jobs: dict[str, Callable[[], Awaitable[None]]] = {
+        "listener": ground.listener.run,
+        "events": ground.events.run,
+        "nodes": ground.nodes.run,
+        "lag": lambda: measure_lag(metrics),
+        "census": entry.census.run,
+    }
+    if node.embedded is not None:
+        jobs["embedded"] = node.embedded.keep
     return [
         asyncio.create_task(supervise(name, run, metrics), name=f"hornet-{name}")
-        for name, run in (
-            ("listener", ground.listener.run),
-            ("events", ground.events.run),
-            ("nodes", ground.nodes.run),
-            ("lag", lambda: measure_lag(metrics)),
-            ("census", entry.census.run),
-        )
+        for name, run in jobs.items()
     ]
 
 
 async def _start(ground: Ground, hearing: Hearing) -> None:
     """The engine comes last: by then the node hears all that concerns it, and the others know of it."""
-    await ground.listener.hold(CONTROL_TOPIC)
-    await ground.asking.start()
-    if ground.config.api.emitters:
-        await hearing.emitters.start()
+    try:
+        await ground.listener.hold(CONTROL_TOPIC)
+        await ground.listener.hold(MANAGER_TOPIC)
+        await ground.asking.start()
+        if ground.config.api.emitters:
+            await hearing.emitters.start()
+    except RedisUnavailable as error:
+        raise SetupError(f"Redis at {ground.url} went away while Hornet started: {error}.") from None
     await _join(ground.nodes)
     await ground.engine.start()
 
@@ -99,6 +110,8 @@ async def _stop(ground: Ground, entry: Entry, hearing: Hearing) -> None:
 async def _join(nodes: Nodes) -> None:
     try:
         await nodes.join()
+    except RefusedByRedis as refused:
+        raise SetupError(f"Redis does not let Hornet's user do what a node has to: {refused}.") from None
     except RedisUnavailable as error:
         log.warning("Other nodes don't know of this one yet: %s", error)
 

@@ -8,6 +8,7 @@ from hornet._version import __version__
 from hornet.app.ground import Ground
 from hornet.app.node import Node
 from hornet.broker.client import RedisUrl
+from hornet.broker.keys import EMITTERS_GLOB, own_topics
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.user_sessions import UserSessionStore
@@ -51,7 +52,10 @@ def add_routes(app: web.Application, ground: Ground, node: Node) -> None:
 def _why_not_ready(ground: Ground) -> str:
     if not ground.engine.is_accepting:
         return "stopping"
-    return "" if ground.listener.is_connected else "redis unavailable"
+    if not (ground.listener.is_connected and ground.nodes.is_answered):
+        return "redis unavailable"
+    own = {*own_topics(ground.nodes.id), EMITTERS_GLOB}
+    return "redis refuses subscriptions" if own.intersection(ground.listener.refused) else ""
 
 
 def _shown_url(settings: RedisSettings, url: RedisUrl) -> str:

@@ -7,9 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from redis.asyncio import RedisCluster
-
-from hornet.broker.client import Client, call, publish_all
+from hornet.broker.backoff import backoff_s
+from hornet.broker.client import Client, ClusterClient, call
 from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import dump_json
@@ -29,7 +28,6 @@ PAUSE_S = 0.01
 a quiet moment an event is sent at once."""
 
 RETRY_S = 0.5
-MAX_RETRY_S = 5.0
 
 
 class EventPublisher:
@@ -92,7 +90,7 @@ class EventPublisher:
             self.dropped += 1
 
     async def _send_waiting(self) -> None:
-        retry_s = RETRY_S
+        failures = 0
         while self._waiting:
             try:
                 await self._send_batch()
@@ -100,10 +98,10 @@ class EventPublisher:
                 log.warning(
                     "Can't tell backends about clients (%s); %d events wait", error, len(self._waiting)
                 )
-                await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, MAX_RETRY_S)
+                await asyncio.sleep(backoff_s(failures, RETRY_S))
+                failures += 1
             else:
-                retry_s = RETRY_S
+                failures = 0
                 await asyncio.sleep(PAUSE_S)
 
     async def _send_batch(self) -> None:
@@ -121,7 +119,7 @@ class EventPublisher:
                 raise
 
     async def _publish(self, batch: list[tuple[str, str]]) -> None:
-        if isinstance(self._client, RedisCluster):
-            await publish_all(self._client, batch)
+        if isinstance(self._client, ClusterClient):
+            await call(self._client.publish_through, EVENTS_CONNECT, batch)
         else:
             await call(self._client.eval, _PUBLISH, 0, dump_json(batch))

@@ -68,12 +68,20 @@ ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
 EMITTERS_GLOB = "socket.io#/#*"
 """Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
+MANAGER_TOPIC = "socketio"
+"""python-socketio's own name for it."""
+
 USERS = "{hornet:users}"
 """One hash tag for all that concerns users: a script that moves a user from one state to the next uses
 several keys, which a Cluster must have in one slot."""
 
 USERS_LEAVING = f"{USERS}:leaving"
 USERS_EPOCH = f"{USERS}:epoch"
+
+
+def own_topics(node: str) -> tuple[str, ...]:
+    """What the node with that id listens on as long as it runs."""
+    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node)
 
 
 def token_key(token: str) -> str:

@@ -14,7 +14,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.doorway import Doorway
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
-from hornet.engine.registry import LocalRegistry, RedisRegistry
+from hornet.engine.registry import LocalRegistry, Publish, RedisRegistry
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
@@ -37,18 +37,14 @@ class Engine:
         settings: EngineSettings,
         hooks: Hooks,
         *,
-        redis_url: str | None = None,
-        redis_options: Mapping[str, object] | None = None,
+        publish: Publish | None = None,
         alias: Callable[[str], str] | None = None,
     ) -> None:
-        """``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
+        """``publish`` tells other python-socketio processes; what they tell is for :meth:`hear`.
+        ``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
         self.settings = settings
         self.counts = Counts()
-        self._registry = (
-            LocalRegistry()
-            if redis_url is None
-            else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
-        )
+        self._registry = LocalRegistry() if publish is None else RedisRegistry(publish)
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
             self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
@@ -87,6 +83,11 @@ class Engine:
         self._collector.start()
         self._server.manager_initialized = True
         self._registry.initialize()
+
+    def hear(self, payload: bytes) -> None:
+        """Do what another python-socketio process told, in the background; nothing without ``publish``."""
+        if isinstance(self._registry, RedisRegistry):
+            self._registry.hear(payload)
 
     def configure(self, settings: EngineSettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""

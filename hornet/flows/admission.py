@@ -16,7 +16,7 @@ from typing import Any
 
 from hornet.core import answers
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
-from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
@@ -221,6 +221,9 @@ class Admission:
             return self._refuse(session, authenticator, refused)
         except OverLimit as limit:
             return self._refuse(session, authenticator, RefusedCredentials(limit.code, limit.detail))
+        except RefusedByRedis as error:
+            log.debug("Session %s could not be let in: %s", session.sid, error)
+            return self._refuse(session, authenticator, answers.refused(answers.REFUSED_BY_REDIS))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             return self._refuse(session, authenticator, _unavailable())

@@ -53,7 +53,7 @@ class PresenceChannel:
     """One channel on which a session of this node is present. Sessions go by their keys in the store.
 
     ``heard`` is done when this node hears what the others write. ``on_over`` is called when nobody of this
-    node is present any more and all is written.
+    node is present any more and all is written, or when this node can't hear.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class PresenceChannel:
         self._newcomers: dict[str, _Newcomer] = {}
         self._is_registered = False
         self._settling: asyncio.TimerHandle | None = None
+        self._is_over = False
 
     @property
     def told(self) -> list[Member]:
@@ -144,7 +145,11 @@ class PresenceChannel:
 
     async def _work(self) -> None:
         """Do what there is to do, in batches, until nothing is left."""
-        await self._heard
+        try:
+            await self._heard
+        except RedisUnavailable as error:
+            self._give_up(error)
+            return
         while self._has_work:
             try:
                 if self._view.is_stale:
@@ -158,8 +163,17 @@ class PresenceChannel:
             self._tell()
             await asyncio.sleep(BATCH_S)
 
+    def _give_up(self, why: RedisUnavailable) -> None:
+        """This node can't hear of the channel's members, so nobody of it becomes one."""
+        self._is_over = True
+        self._on_over(self)
+        for key in tuple(self._newcomers):
+            self._dismiss(key, why)
+
     def _on_worked(self, task: asyncio.Task[None]) -> None:
         self.worker = None
+        if self._is_over:
+            return
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("The presence of %r failed", self.name, exc_info=error)
             self._dismiss_all(RedisUnavailable("presence failed"))

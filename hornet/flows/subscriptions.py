@@ -52,21 +52,23 @@ class Subscriptions:
         *,
         still: Callable[[], bool] = always,
     ) -> bool:
-        """Subscribe the session to each of ``channels``; waits for Redis, however long that takes.
+        """Subscribe the session to each of ``channels``; waits until Redis has confirmed it.
 
         False when the session ended meanwhile, or when ``still()`` says at the end that it is not wanted
         any more: then nothing has changed.
 
         Raises:
             OverLimit: the client wants more than a session may have; nothing has changed.
+            RedisUnavailable: Redis has been away for too long; nothing has changed.
+            RefusedByRedis: this node may not listen on one of them; nothing has changed.
         """
         if by is By.CLIENT:
             self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
         confirmations = [self._listener.hold(topic) for topic in topics]
         try:
-            if unconfirmed := [one for one in confirmations if not one.done()]:
-                await asyncio.gather(*unconfirmed)
+            if waits := [one for one in confirmations if not one.done() or one.exception()]:
+                await asyncio.gather(*waits)
         except BaseException:
             self._release(topics)
             raise

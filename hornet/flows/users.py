@@ -82,7 +82,12 @@ class Users:
         if arrival is None or session.user != user:  # it ended meanwhile
             return
         self._tell(session, arrival)
-        await self._channels.arrived(session, user, arrival.known, began)
+        try:
+            await self._channels.arrived(session, user, arrival.known, began)
+        except BaseException:
+            if session.user == user:
+                self.depart(session)
+            raise
 
     def depart(self, session: Session) -> None:
         """The session ended, or its user logged out of it; Redis follows in the background."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 import socketio
 from aiohttp import web
+from redis.asyncio import Redis
 
 from hornet.engine import Engine, EngineSettings, Handshake
+from hornet.engine.registry import Publish
 from tests.engine.caller import Caller, serving
 
 
@@ -80,7 +82,37 @@ async def running(
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
     application = Application()
-    application.engine = Engine(settings or EngineSettings(), application, redis_url=redis_url)
+    async with AsyncExitStack() as stack:
+        publish = (
+            None if redis_url is None else await stack.enter_async_context(sharing(application, redis_url))
+        )
+        application.engine = Engine(settings or EngineSettings(), application, publish=publish)
+        yield await stack.enter_async_context(_served(application, ssl_context, doorway=doorway))
+
+
+@asynccontextmanager
+async def sharing(application: Application, redis_url: str) -> AsyncIterator[Publish]:
+    """What other processes tell on this Redis is told to the engine; gives the way to tell them."""
+    async with Redis.from_url(redis_url) as redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        await pubsub.subscribe("socketio")
+
+        async def listen() -> None:
+            async for message in pubsub.listen():
+                application.engine.hear(message["data"])
+
+        async def publish(text: str) -> None:
+            await redis.publish("socketio", text)
+
+        listening = asyncio.create_task(listen())
+        yield publish
+        listening.cancel()
+        await asyncio.wait((listening,))
+
+
+@asynccontextmanager
+async def _served(
+    application: Application, ssl_context: ssl.SSLContext | None, *, doorway: bool
+) -> AsyncIterator[Application]:
     app = web.Application()
     application.engine.attach(app)
     await application.engine.start()

@@ -5,6 +5,7 @@ import inspect
 import pytest
 import socketio
 from aiohttp import web_protocol
+from socketio.async_pubsub_manager import AsyncPubSubManager
 
 OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     socketio.AsyncServer: {
@@ -36,7 +37,7 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
         "_generate_ack_id": ["sid", "callback"],
         "emit": ["event", "data", "namespace", "room", "skip_sid", "callback", "to", "kwargs"],
     },
-    socketio.AsyncRedisManager: {"_redis_connect": []},
+    AsyncPubSubManager: {"_publish": ["data"], "_listen": []},
     web_protocol.RequestHandler: {
         "set_parser": ["parser", "data_received_cb"],
         "connection_lost": ["exc"],
@@ -57,4 +58,4 @@ def test_the_pub_sub_manager_reaches_ours_through_super() -> None:
 
     order = RedisRegistry.__mro__
     assert order.index(LocalRegistry) < order.index(socketio.AsyncManager)
-    assert order.index(LocalRegistry) > order.index(socketio.AsyncRedisManager)
+    assert order.index(LocalRegistry) > order.index(AsyncPubSubManager)
