@@ -52,7 +52,7 @@ OWN_PREFIX = "hornet:"
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
-_USER = "hornet:user:"
+USER_PREFIX = "hornet:user:"
 PRESENCE_PREFIX = "hornet:presence:"
 
 EVENTS = "hornet:events:"
@@ -151,12 +151,12 @@ def channel_users_key(channel: str) -> str:
 
 def user_topic(user: str) -> str:
     """The pub/sub channel of commands about ``user``."""
-    return _USER + user
+    return USER_PREFIX + user
 
 
-def user_of(topic: str) -> str | None:
-    """The inverse of :func:`user_topic`; None for a topic of another kind."""
-    return topic.removeprefix(_USER) if topic.startswith(_USER) else None
+def user_of(topic: str) -> str:
+    """The inverse of :func:`user_topic`."""
+    return topic.removeprefix(USER_PREFIX)
 
 
 def channel_topic(channel: str) -> str:

@@ -14,7 +14,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.doorway import Doorway
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
-from hornet.engine.registry import LocalRegistry, Publish, PubSubRegistry
+from hornet.engine.registry import LocalRegistry, Publish, RedisRegistry
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
@@ -44,7 +44,7 @@ class Engine:
         ``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
         self.settings = settings
         self.counts = Counts()
-        self._registry = LocalRegistry() if publish is None else PubSubRegistry(publish)
+        self._registry = LocalRegistry() if publish is None else RedisRegistry(publish)
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
             self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
@@ -86,7 +86,7 @@ class Engine:
 
     def hear(self, payload: bytes) -> None:
         """Do what another python-socketio process told, in the background; nothing without ``publish``."""
-        if isinstance(self._registry, PubSubRegistry):
+        if isinstance(self._registry, RedisRegistry):
             self._registry.hear(payload)
 
     def configure(self, settings: EngineSettings) -> None:

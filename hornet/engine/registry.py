@@ -3,8 +3,8 @@
 The stock manager keeps a table of rooms only, so that a departure and "which rooms is this session in"
 walk all rooms of the namespace; and it makes a task for each recipient of an emit. Here both ways are
 looked up, and an emit is one fan-out. What crosses nodes (emit, disconnect, enter and leave from any
-python-socketio process, on channel ``socketio``) is the stock ``AsyncPubSubManager``'s, unchanged: it
-calls the methods below for this node.
+python-socketio process, on channel ``socketio``) is the stock ``AsyncRedisManager``'s: it calls the methods
+below for this node. Only its connections are not used; Hornet has its own.
 
 ``tests/engine/test_seams.py`` pins the members that are overridden.
 """
@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any
 
 import socketio
-from socketio.async_pubsub_manager import AsyncPubSubManager
 
 from hornet.core.errors import DependencyError
 from hornet.engine.fanout import FanOut
@@ -238,16 +237,13 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         return ack
 
 
-class PubSubRegistry(AsyncPubSubManager, LocalRegistry):  # type: ignore[misc]  # the stock class has no types
+class RedisRegistry(socketio.AsyncRedisManager, LocalRegistry):  # type: ignore[misc]  # the stock class has no types
     """The same, and told by other python-socketio processes on the same Redis, and telling them.
 
     In the order of bases, ``super()`` of the stock pub/sub class is ``LocalRegistry``: what it hears is
-    done here. The stock ``AsyncRedisManager`` has a connection of its own, which it takes up to a minute to
-    replace and never probes, and it sends a PUBLISH twice that may have been carried out. So hearing and
-    telling are for whoever made this.
+    done here. The stock manager's own connection is never probed, and takes up to a minute to be replaced;
+    and a PUBLISH that may have been carried out is sent twice. So how to hear and tell is for who made this.
     """
-
-    name = "pub/sub"
 
     def __init__(self, publish: Publish) -> None:
         super().__init__()

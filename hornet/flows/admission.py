@@ -46,6 +46,7 @@ class Admission:
     def __init__(
         self,
         settings: SessionSettings,
+        engine: Engine,
         authenticators: Sequence[Authenticator],
         tokens: TokenAuthenticator,
         attributes_of: Attributes,
@@ -55,6 +56,7 @@ class Admission:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
+        self._engine = engine
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
         self._max_attempts = settings.max_attempts
         self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
@@ -73,7 +75,6 @@ class Admission:
         self._metrics = metrics
         self._checking: dict[Session, object] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self.engine: Engine  # set by the composition root: engine and hooks need each other
 
     def listen(self, router: Router) -> None:
         """Take the events by which clients show something, and the one by which they take it back."""
@@ -93,7 +94,7 @@ class Admission:
             query = query_fields(handshake.query)
             shown = {**query, **shown} if is_object(shown) else query
         try:
-            self.engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
+            self._engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
             self._count(refused.code)
             self._answer(session, answers.refusal(refused))
@@ -258,7 +259,7 @@ class Admission:
         self._count(code)
         self._answer(session, answer)
         session.move(Step.GONE)  # whatever it sent that waits to be handled changes nothing any more
-        task = asyncio.create_task(self.engine.close(session.sid, final=True))
+        task = asyncio.create_task(self._engine.close(session.sid, final=True))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -267,9 +268,9 @@ class Admission:
 
     def _answer(self, session: Session, answer: Answer | None) -> None:
         if isinstance(answer, Event):
-            self.engine.send(session.sid, answer.name, answer.argument)
+            self._engine.send(session.sid, answer.name, answer.argument)
         elif answer is not None:
-            self.engine.tell(session.sid, answer)
+            self._engine.tell(session.sid, answer)
 
 
 async def _check(authenticator: Authenticator, claim: Any) -> Grant:

@@ -37,12 +37,12 @@ def always() -> bool:
 class Subscriptions:
     """Puts sessions of this node into channels, and takes them out."""
 
-    def __init__(self, listener: Listener, signals: Signals, limits: LimitSettings | None = None) -> None:
+    def __init__(self, engine: Engine, listener: Listener, signals: Signals, limits: LimitSettings) -> None:
+        self._engine = engine
         self._listener = listener
         self._signals = signals
-        self.limits = limits or LimitSettings()
+        self.limits = limits
         """May be replaced at any time."""
-        self.engine: Engine  # set by the composition root
 
     async def join(
         self,
@@ -96,7 +96,7 @@ class Subscriptions:
             session.channels[channel] = reasons
             return False
         del session.channels[channel]
-        self.engine.leave(session.sid, room_of(channel))
+        self._engine.leave(session.sid, room_of(channel))
         self._listener.release(channel_topic(channel))
         self._signals.left.send(session, channel)
         return True
@@ -112,7 +112,7 @@ class Subscriptions:
             self._listener.release(topic)  # it holds it already
             return
         session.channels[channel] = by
-        self.engine.enter(session.sid, room_of(channel))
+        self._engine.enter(session.sid, room_of(channel))
         self._signals.joined.send(session, channel)
 
     def _release(self, topics: Collection[str]) -> None:

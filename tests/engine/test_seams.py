@@ -54,8 +54,8 @@ def test_a_member_we_override_is_as_it_was(owner: type, name: str, parameters: l
 
 
 def test_the_pub_sub_manager_reaches_ours_through_super() -> None:
-    from hornet.engine.registry import LocalRegistry, PubSubRegistry
+    from hornet.engine.registry import LocalRegistry, RedisRegistry
 
-    order = PubSubRegistry.__mro__
+    order = RedisRegistry.__mro__
     assert order.index(LocalRegistry) < order.index(socketio.AsyncManager)
     assert order.index(LocalRegistry) > order.index(AsyncPubSubManager)
