@@ -6,6 +6,7 @@ A limit here is about one address or one session, so that who asks for too much 
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Sized
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,6 +46,10 @@ class Allowance:
             return False
         self._left -= 1
         return True
+
+    def wait_s(self, per_s: float) -> int:
+        """After how many whole seconds there is one again, as of the last time that was asked for one."""
+        return max(0, math.ceil((1 - self._left) / per_s - 1e-9))
 
     def is_full(self, per_s: float, now: float) -> bool:
         """Whether the peer was quiet for so long that nothing needs to be remembered of it."""

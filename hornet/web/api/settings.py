@@ -19,7 +19,10 @@ class ApiSettings:
         secret=True,
     )
     api_rate: int = option(
-        1000, doc="Requests a second that each key may make on one node; 0 is without limit.", unit="1/s"
+        1000,
+        doc="Requests a second that each key may make on one node; twice as many may come at once. 0 is "
+        "without limit.",
+        unit="1/s",
     )
     api_max_body_bytes: int = option(1_000_000, doc="Largest body of a request to the API.", unit="bytes")
     idempotency_window_s: float = option(
