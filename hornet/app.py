@@ -61,6 +61,7 @@ from hornet.flows.notices import Notices
 from hornet.flows.patterns import Patterns
 from hornet.flows.presence import Presence
 from hornet.flows.publishing import Publishing
+from hornet.flows.reloading import Outcome, Reloading
 from hornet.flows.rooms import room_of
 from hornet.flows.router import Router
 from hornet.flows.session_events import SessionEvents
@@ -76,7 +77,7 @@ from hornet.flows.users import Users
 from hornet.metrics import Metrics
 from hornet.watching import watch_api, watch_engine, watch_redis, watch_sessions
 from hornet.web.api.counts import ApiCounts
-from hornet.web.api.routes import Backstage, api_routes
+from hornet.web.api.routes import Api, Backstage
 from hornet.web.home import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
@@ -104,17 +105,19 @@ class Node:
     directory: Directory
     patterns: Patterns
     presence: Presence
+    reloading: Reloading[Config]
     embedded: EmbeddedValkey | None = None
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
 
-    def reload(self, wanted: Config) -> None:
+    def reload(self, wanted: Config) -> Outcome:
         """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
         self.config, changed, need_restart = take_reloadable(self.config, wanted)
         self.reloaded.send(self.config)
         log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")
         if need_restart:
             log.warning("Only a restart can change: %s", ", ".join(need_restart))
+        return Outcome(tuple(changed), tuple(need_restart))
 
 
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)
@@ -200,7 +203,7 @@ def create_app(
     channels = Channels(config.channels, admission, subscriptions, presence)
     Subscribing(router, pattern=patterns, channel=channels)
     router.on("hornet:presence", presence.on_presence)
-    ClientPublishing(config.channels, client, router, signals, metrics)
+    client_publishing = ClientPublishing(config.channels, client, router, signals, metrics)
     declared = collect_commands(commands or {}, config.commands.commands)
     command_flow = Commands(config.commands, declared, router, signals, metrics)
     hooks = LimitedHooks(
@@ -215,14 +218,17 @@ def create_app(
     cluster.engine = emitters.engine = users.engine = notices.engine = engine
     presence.engine = engine
     directory = Directory(UserLists(client))
+    reloading: Reloading[Config] = Reloading(lambda wanted: node.reload(wanted))
     backstage = Backstage(
         Publishing(Publisher(client)),
         Ticketing(tokens),
         cluster,
         directory,
         UserCredentials(UserSessionStore(client)),
+        reloading,
     )
     api_counts = ApiCounts()
+    api = Api(config.api, backstage, api_counts)
     node = Node(
         config,
         url,
@@ -236,12 +242,19 @@ def create_app(
         directory,
         patterns,
         presence,
+        reloading,
     )
     demo = Demo(client, tokens) if config.server.demo else None
 
     def follow(config: Config) -> None:
         engine.configure(config.engine)
         hooks.settings = subscriptions.limits = config.limits
+        api.configure(config.api)
+        channels.configure(config.channels)
+        patterns.settings = presence.settings = client_publishing.settings = config.channels
+        command_flow.settings = config.commands
+        admission.max_attempts = config.sessions.max_attempts
+        store.max_sessions = config.users.user_sessions
 
     node.reloaded.connect(follow)
     watch_sessions(metrics, sessions)
@@ -257,7 +270,8 @@ def create_app(
     )
     engine.attach(app)
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
-    app.add_routes(api_routes(config.api, backstage, api_counts))
+    if config.api.api:
+        app.add_routes(api.routes())
 
     async def run_node(_: web.Application) -> AsyncIterator[None]:
         await _open_redis(node)

@@ -41,7 +41,8 @@ Load = Callable[[], Config]
 def run_server(config: Config, load: Load | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then let clients go, and return 0. A second signal hurries it.
 
-    On SIGHUP what ``load`` returns holds from then on, as far as it can change while the server runs.
+    On SIGHUP, and when the API is asked to, what ``load`` returns holds from then on, as far as it can change
+    while the server runs.
 
     Raises:
         SetupError: the port, the certificate or Redis can't be used.
@@ -62,6 +63,7 @@ async def _serve(config: Config, load: Load) -> None:
     app = create_app(config)
     node = app[NODE]
     node.reloaded.connect(lambda config: set_level(config.log))
+    node.reloading.load = load
     _count_unhandled(node)
     http_faults = HttpFaults(lambda: node.engine.counts.malformed.update(("bad_http",)))
     logging.getLogger("aiohttp.server").addFilter(http_faults)
@@ -73,7 +75,7 @@ async def _serve(config: Config, load: Load) -> None:
             shutdown_timeout=CLOSE_S,
             keepalive_timeout=KEEPALIVE_S,
         )
-        reload = supervise("reload", lambda: _keep_reloading(node, load, hang_up, notifier), node.metrics)
+        reload = supervise("reload", lambda: _keep_reloading(node, hang_up, notifier), node.metrics)
         beside = [asyncio.create_task(reload, name="hornet-reload")]
         try:
             if not await _unless_stopped(runner.setup(), stop):
@@ -115,14 +117,14 @@ async def _accept(
     ]
 
 
-async def _keep_reloading(node: Node, load: Load, hang_up: asyncio.Event, notifier: Notifier) -> None:
+async def _keep_reloading(node: Node, hang_up: asyncio.Event, notifier: Notifier) -> None:
     """Read the configuration again whenever it is asked for. One that is wrong changes nothing."""
     while True:
         await hang_up.wait()
         hang_up.clear()
         notifier.tell_reloading()
         try:
-            node.reload(load())
+            await node.reloading.run()
         except SetupError as error:
             log.error("The configuration stays as it was: %s", error)
         notifier.tell(READY)

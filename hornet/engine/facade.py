@@ -90,7 +90,8 @@ class Engine:
 
     def configure(self, settings: EngineSettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
-        self.settings = self._server.eio.settings = settings
+        self.settings = settings
+        self._server.eio.configure(settings)
 
     @property
     def is_accepting(self) -> bool:

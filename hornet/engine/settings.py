@@ -19,12 +19,13 @@ class EngineSettings:
     connect_timeout_s: float = option(45.0, doc="Time a client has to connect to a namespace.", unit="s")
     upgrade_timeout_s: float = option(10.0, doc="Time an upgrade to WebSocket may take.", unit="s")
     max_payload_bytes: int = option(
-        1_000_000, doc="Largest message or POST body taken from a client.", unit="bytes"
+        1_000_000, doc="Largest message or POST body taken from a client.", unit="bytes", reloads=True
     )
     send_buffer_bytes: int = option(
         1_048_576,
         doc="Unsent data held for one session; a client that reads slower is disconnected.",
         unit="bytes",
+        reloads=True,
     )
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
     transports: tuple[str, ...] = option(("polling", "websocket"), doc="Transports that clients may use.")
@@ -44,6 +45,7 @@ class EngineSettings:
         10.0,
         doc="Time a new connection has to send its first request.",
         unit="s",
+        reloads=True,
     )
     max_sessions_per_address: int = option(
         1000,

@@ -88,7 +88,8 @@ class Presence:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """May be replaced at any time."""
         self._store = store
         self._listener = listener
         self._metrics = metrics
@@ -303,7 +304,7 @@ class Presence:
             found.is_registered = False
 
     def _refuse_too_many(self, found: _Channel) -> None:
-        most, added = self._settings.max_members, set[str]()
+        most, added = self.settings.max_members, set[str]()
         roster = found.view.roster
         for key in [key for key in found.newcomers if key in found.unwritten]:
             member_id = found.mine[key].id

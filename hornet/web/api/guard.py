@@ -27,10 +27,16 @@ class Guard:
     """Lets a request in, or raises the problem that says why not. Every refusal is counted by the caller."""
 
     def __init__(self, settings: ApiSettings, counts: ApiCounts) -> None:
-        self._keys: Keys = parse_keys(settings.api_keys)
-        self._per_s = settings.api_rate
+        self._keys: Keys
+        self._per_s: int
         self._allowances: dict[str, Allowance] = {}
         self._counts = counts
+        self.configure(settings)
+
+    def configure(self, settings: ApiSettings) -> None:
+        """Let in by these settings from now on: a key that is not among them is no key any more."""
+        self._keys = parse_keys(settings.api_keys)
+        self._per_s = settings.api_rate
 
     def check(self, request: web.Request, right: Right) -> str:
         """The name of who asks.
