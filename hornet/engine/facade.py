@@ -11,8 +11,8 @@ from aiohttp import web
 from hornet.core.messages import Delivery, Outgoing
 from hornet.engine.collector import Collector
 from hornet.engine.counts import Counts
-from hornet.engine.doorway import Doorway
 from hornet.engine.fanout import FanOut
+from hornet.engine.gate import Gate, GatedDoorway
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
 from hornet.engine.registry import LocalRegistry, RedisRegistry
 from hornet.engine.session import Session
@@ -55,6 +55,7 @@ class Engine:
         )
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
+        self.gate = Gate(settings, self.counts)
         self._collector = Collector()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
@@ -77,10 +78,14 @@ class Engine:
     def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
 
+        It also bounds how many connections there are, in all and of each address (``hornet.engine.gate``).
         The engine works without it, at a higher price for each connection. Not for an application that
         decides in a middleware who may connect: what opens here has met none.
         """
-        return lambda: Doorway(self._server.eio, http)
+        gate = self.gate
+        if isinstance(http, web.Server):
+            gate.watch(http)
+        return lambda: GatedDoorway(self._server.eio, http, gate)
 
     async def start(self) -> None:
         """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
@@ -92,6 +97,7 @@ class Engine:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
         self.settings = settings
         self._server.eio.configure(settings)
+        self.gate.configure(settings)
 
     @property
     def is_accepting(self) -> bool:

@@ -47,6 +47,22 @@ class EngineSettings:
         unit="s",
         reloads=True,
     )
+    max_connections: int = option(
+        0,
+        doc="Connections of all clients together, counted as the files that the process has open; those to "
+        "Redis and to backends are some of them. 0 is what the system allows (`ulimit -Hn`), less 200 that "
+        "are kept for the server itself; no higher number counts.",
+        unit="connections",
+        reloads=True,
+    )
+    max_connections_per_address: int = option(
+        2000,
+        doc="Connections of one client address that carry no WebSocket session: polls, other requests, and "
+        "those that ask for nothing. Twice the sessions, since a client that polls has a poll and a POST "
+        "under way. Trusted proxies and this machine are not counted.",
+        unit="connections",
+        reloads=True,
+    )
     max_sessions_per_address: int = option(
         1000,
         doc="Sessions that one client address may have; an office or a mobile network shares one. "

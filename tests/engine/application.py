@@ -71,6 +71,7 @@ async def running(
     ssl_context: ssl.SSLContext | None = None,
     *,
     doorway: bool = False,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
     application = Application()
@@ -79,7 +80,7 @@ async def running(
     application.engine.attach(app)
     await application.engine.start()
     async with (
-        serving(app, ssl_context, application.engine if doorway else None) as origin,
+        serving(app, ssl_context, application.engine if doorway else None, host) as origin,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http,
     ):
         application.url = origin + application.engine.settings.path

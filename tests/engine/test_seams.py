@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import socketio
-from aiohttp import web_protocol
+from aiohttp import web_protocol, web_server
 
 OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     socketio.AsyncServer: {
@@ -37,6 +37,10 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
         "emit": ["event", "data", "namespace", "room", "skip_sid", "callback", "to", "kwargs"],
     },
     socketio.AsyncRedisManager: {"_redis_connect": []},
+    web_server.Server: {
+        "connection_made": ["handler", "transport"],
+        "connection_lost": ["handler", "exc"],
+    },
     web_protocol.RequestHandler: {
         "set_parser": ["parser", "data_received_cb"],
         "connection_lost": ["exc"],
