@@ -15,6 +15,7 @@ from hornet.engine.fanout import FanOut
 from hornet.engine.gate import Gate, GatedDoorway
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
 from hornet.engine.registry import LocalRegistry, RedisRegistry
+from hornet.engine.requests import Requests
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
@@ -56,6 +57,7 @@ class Engine:
         self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self.gate = Gate(settings, self.counts)
+        self._requests = Requests(settings, self.counts)
         self._collector = Collector()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
@@ -67,11 +69,12 @@ class Engine:
     # Life ----------------------------------------------------------------------------------------
 
     def attach(self, app: web.Application) -> None:
-        """Answer the Socket.IO path of an application.
+        """Answer the Socket.IO path of an application, and bound how many requests an address may make of it.
 
         When the application stops, sessions are closed before it waits for the requests under way: polls
         are some of them.
         """
+        self._requests.attach(app)
         self._server.eio.attach(app, self.settings.path)
         app.on_shutdown.append(self._let_go)
 
@@ -98,6 +101,7 @@ class Engine:
         self.settings = settings
         self._server.eio.configure(settings)
         self.gate.configure(settings)
+        self._requests.settings = settings
 
     @property
     def is_accepting(self) -> bool:

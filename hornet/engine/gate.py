@@ -11,7 +11,6 @@ number tells how many files are open, whatever they are: sessions, Redis, backen
 from __future__ import annotations
 
 import asyncio
-import logging
 import resource
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
@@ -21,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from hornet.core.addresses import UNIX, is_in, parse_networks
 from hornet.core.limits import counted_as
+from hornet.engine.advice import Advisor
 from hornet.engine.counts import Counts
 from hornet.engine.doorway import Doorway
 from hornet.engine.settings import EngineSettings
@@ -30,17 +30,8 @@ if TYPE_CHECKING:
 
     from hornet.engine.engineio_server import EngineIoServer
 
-log = logging.getLogger(__name__)
-
 SERVER_FULL = "SERVER_FULL"
 ADDRESS_FULL = "ADDRESS_FULL"
-
-ADVICE = {
-    SERVER_FULL: "All connections are taken: see max_connections, and the limit of open files.",
-    ADDRESS_FULL: "If that is a proxy, name it in trusted_proxies; else see max_connections_per_address.",
-}
-ADVICE_EVERY_S = 10.0
-"""Each advice is logged no more often than this: who is refused may try as often as it likes."""
 
 STATUS = {SERVER_FULL: b"503 Service Unavailable", ADDRESS_FULL: b"429 Too Many Requests"}
 
@@ -54,7 +45,7 @@ class Gate:
 
     def __init__(self, settings: EngineSettings, counts: Counts) -> None:
         self._counts = counts
-        self._advised: dict[str, float] = {}
+        self._advisor = Advisor()
         self._of_address: dict[str, int] = {}
         self._of_handler: dict[RequestHandler, str] = {}
         self._trusted = parse_networks(settings.trusted_proxies)
@@ -120,14 +111,8 @@ class Gate:
 
     def _refuse(self, code: str, transport: asyncio.BaseTransport) -> str:
         self._counts.refused[code] += 1
-        now = asyncio.get_running_loop().time()
-        if now >= self._advised.get(code, now):
-            self._advised[code] = now + ADVICE_EVERY_S
-            peer = transport.get_extra_info("peername")
-            log.warning(
-                "Refused a connection from %s: %s. %s",
-                peer[0] if isinstance(peer, tuple) else UNIX, code, ADVICE[code],
-            )  # fmt: skip
+        peer = transport.get_extra_info("peername")
+        self._advisor.tell(code, peer[0] if isinstance(peer, tuple) else UNIX)
         return code
 
 

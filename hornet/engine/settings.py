@@ -19,7 +19,10 @@ class EngineSettings:
     connect_timeout_s: float = option(45.0, doc="Time a client has to connect to a namespace.", unit="s")
     upgrade_timeout_s: float = option(10.0, doc="Time an upgrade to WebSocket may take.", unit="s")
     max_payload_bytes: int = option(
-        1_000_000, doc="Largest message or POST body taken from a client.", unit="bytes", reloads=True
+        1_000_000,
+        doc="Largest message or POST body taken from a client; the Node server's.",
+        unit="bytes",
+        reloads=True,
     )
     send_buffer_bytes: int = option(
         1_048_576,
@@ -74,6 +77,13 @@ class EngineSettings:
         100.0,
         doc="New sessions per second of one client address; twice as many may come at once.",
         unit="sessions/s",
+        reloads=True,
+    )
+    max_request_rate: float = option(
+        2000.0,
+        doc="HTTP requests per second of one client address, whatever they ask for but a WebSocket; twice as "
+        "many may come at once. Twice the sessions that an address may have, since each may poll and post.",
+        unit="requests/s",
         reloads=True,
     )
     allowed_origins: tuple[str, ...] = option(
