@@ -109,7 +109,7 @@ async def take_post(session: Session, request: web.Request, query: Query) -> web
         session.host.counts.malformed[fault.code] += 1
         session.drop(Reason.PARSE_ERROR)
         raise bad_request(fault.detail, STATUS.get(fault.code, 400)) from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, OSError):  # broken by the client, or the connection is gone
         session.drop(Reason.TRANSPORT_ERROR)
         raise bad_request("the body was cut") from None
     finally:
@@ -123,7 +123,9 @@ async def _take_body(session: Session, request: web.Request, query: Query) -> No
     body = await _read_body(request, settings.max_payload_bytes, longest_s)
     session.host.counts.bytes_in += len(body)
     now = asyncio.get_running_loop().time()
-    packets = parse_body(session.handshake.protocol, body, request.content_type, jsonp="j" in query)
+    # aiohttp takes a body without a type for binary; the Node server takes it for text.
+    content_type = request.content_type if "Content-Type" in request.headers else ""
+    packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
     for number, packet in enumerate(packets, 1):
         if not session.is_open:
             break

@@ -247,7 +247,7 @@ class Acceptance:
 
 
 def check_websocket_request(headers: Mapping[str, str]) -> bytes:
-    """The key of a request that opens a WebSocket (RFC 6455, section 4.2.1).
+    """The key of a request that opens a WebSocket (RFC 6455, section 4.2.1). It has no body.
 
     Raises:
         Refusal: it does not.
@@ -257,6 +257,8 @@ def check_websocket_request(headers: Mapping[str, str]) -> bytes:
         headers.get("upgrade", "").lower() != "websocket"
         or "upgrade" not in headers.get("connection", "").lower()
         or headers.get("sec-websocket-version") != "13"
+        or headers.get("content-length", "0") != "0"
+        or "transfer-encoding" in headers
     ):
         raise bad_request("not a WebSocket request")
     try:
