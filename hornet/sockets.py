@@ -43,7 +43,10 @@ def listening(
     inherited = take_inherited(environment)
     if inherited:
         with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(contextlib.closing(one)) for one in inherited]
+            for one in inherited:
+                stack.enter_context(contextlib.closing(one))
+                limit_sending(one, settings.send_timeout_s)
+            yield inherited
     elif settings.unix_socket:
         path = Path(settings.unix_socket)
         with contextlib.closing(bind_unix(path)) as bound:
@@ -53,7 +56,19 @@ def listening(
                 path.unlink(missing_ok=True)
     else:
         with contextlib.closing(bind_port(settings)) as bound:
+            limit_sending(bound, settings.send_timeout_s)
             yield [bound]
+
+
+def limit_sending(bound: socket.socket, timeout_s: float) -> None:
+    """Have the kernel end connections that take nothing of what is sent to them for so long.
+
+    Connections inherit it from the socket that they are accepted on. Neither event loop nor aiohttp has a
+    timeout for writing: whoever asks for much and reads nothing could keep it waiting for ever.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # RFC 5482; Linux has it
+    if option is not None and bound.family != socket.AF_UNIX:
+        bound.setsockopt(socket.IPPROTO_TCP, option, max(1, round(timeout_s * 1000)))
 
 
 def take_inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
