@@ -39,12 +39,12 @@ class Allowance:
         self._left = per_s * BURST_S
         self._at = now
 
-    def offer(self, per_s: float, now: float) -> bool:
-        """Take one, if there is one. Time that goes backwards gives nothing."""
+    def offer(self, per_s: float, now: float, count: int = 1) -> bool:
+        """Take ``count``, if there are so many. Time that goes backwards gives nothing."""
         self._fill(per_s, now)
-        if self._left < 1:
+        if self._left < count:
             return False
-        self._left -= 1
+        self._left -= count
         return True
 
     def wait_s(self, per_s: float) -> int:

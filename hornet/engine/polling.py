@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from hornet.engine.errors import Malformed, bad_request
+from hornet.core.limits import Allowance
+from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.payloads import (
     Packet,
     dump_binary3,
@@ -24,7 +25,7 @@ from hornet.engine.session import INBOX_HIGH, Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
 
-STATUS = {"too_big": 413, "too_slow": 408}
+STATUS = {"too_big": 413, "too_slow": 408, "too_many_packets": 429}
 """HTTP's own codes for a body that can't be taken, where it has one."""
 
 Query = Mapping[str, Sequence[str]]
@@ -126,6 +127,10 @@ async def _take_body(session: Session, request: web.Request, query: Query) -> No
     # aiohttp takes a body without a type for binary; the Node server takes it for text.
     content_type = request.content_type if "Content-Type" in request.headers else ""
     packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
+    if session.posted is None:
+        session.posted = Allowance(settings.max_packet_rate, now)
+    if not session.posted.offer(settings.max_packet_rate, now, len(packets)):
+        raise too_many_packets()
     for number, packet in enumerate(packets, 1):
         if not session.is_open:
             break

@@ -38,6 +38,13 @@ class EngineSettings:
         unit="attachments",
         reloads=True,
     )
+    max_packet_rate: float = option(
+        500.0,
+        doc="Packets per second of one session, whatever they are: events, attachments, acknowledgements, "
+        "pongs; twice as many may come at once. Ten times the events: each may have attachments.",
+        unit="packets/s",
+        reloads=True,
+    )
     max_json_depth: int = option(
         64,
         doc="How deep lists and objects may be nested in what a client sends.",

@@ -181,6 +181,16 @@ async def test_brackets_in_a_text_are_no_depth() -> None:
         assert application.events == [("echo", ["[{" * 1000])]
 
 
+async def test_packets_beyond_the_rate_end_the_session_whatever_they_are() -> None:
+    async with running(EngineSettings(max_packet_rate=5.0)) as application:
+        ws, _ = await application.open_websocket()
+        for _ in range(8):  # and the one that connected it
+            await ws.send_str("6")
+        await ws.send_str('42["echo"]')
+        await until(lambda: application.events)
+        assert await fault_of(application, *["6"] * 20) == {"too_many_packets": 1}
+
+
 # Slow clients
 
 
