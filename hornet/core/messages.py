@@ -7,7 +7,7 @@ before delivery, since they name other clients' tokens; ``channel`` is added.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -58,13 +58,13 @@ class Message:
     body: dict[str, Any]
     only: frozenset[str] | None = None
     but: frozenset[str] = NOBODY
-    text: str = ""
-    """The JSON of ``body``, once somebody asked for it."""
+    _text: str = field(default="", init=False)
+    """The JSON of ``body``, once somebody asked for it; another body has another."""
 
     def message_text(self) -> str:
-        if not self.text:
-            self.text = dump_json(self.body)
-        return self.text
+        if not self._text:
+            self._text = dump_json(self.body)
+        return self._text
 
     def event(self) -> tuple[str, object]:
         """Named by ``type``; a type that clients reserve for themselves comes as event ``message``."""
