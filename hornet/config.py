@@ -283,6 +283,7 @@ _MAY_BE_ZERO = {
     "port": "a free one",
     "drain_window_s": "all at once",
     "api_rate": "no limit",
+    "max_connections": "what the system allows",
     "user_grace_s": "gone at once",
 }
 """The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""

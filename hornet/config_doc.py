@@ -56,8 +56,9 @@ files, a pair of flags on the command line, and in the environment one of `1`, `
 `hornet check-config` takes the same options, file and environment, says what is wrong with them or what they
 change, and starts nothing. `hornet config-doc` prints this page.
 
-On SIGHUP a server reads the file again. Options marked *reloads* take effect at once, and no connection is
-lost. For the others the log says that they need a restart. A file that is wrong changes nothing.
+On SIGHUP, or when [the API](../howto/http-api.md#read-the-configuration-again) is asked to, a server reads
+the file again. Options marked *reloads* take effect at once, and no connection is lost. For the others the
+log says that they need a restart. A file that is wrong changes nothing.
 """
 
 

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from aiohttp import ClientConnectionResetError
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 from hornet.config import LogSettings
 from hornet.flows.context import session_id
@@ -34,10 +36,10 @@ def set_level(settings: LogSettings) -> None:
 
 
 class HttpFaults(logging.Filter):
-    """Keeps requests that break HTTP out of the log, and has them counted.
+    """Keeps requests that break HTTP out of the log, and has them counted; those that are cut, too.
 
-    aiohttp writes an ERROR with a traceback and the client's bytes for each of them: whoever wants could fill
-    the log, and what is in a header may be secret.
+    aiohttp writes an ERROR with a traceback, and the client's bytes, for each of them: whoever wants could
+    fill the log, and what is in a header may be secret.
     """
 
     def __init__(self, count: Callable[[], object]) -> None:
@@ -46,7 +48,9 @@ class HttpFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, HttpProcessingError):
+        if isinstance(error, ClientConnectionResetError):
+            return False  # the client left before it was answered
+        if not isinstance(error, HttpProcessingError | RequestPayloadError):
             return True
         self._count()
         return False

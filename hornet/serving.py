@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import math
 import os
 import signal
 import socket
@@ -17,11 +19,12 @@ from hornet._version import __version__
 from hornet.app import NODE, Node, create_app
 from hornet.config import Config
 from hornet.core.errors import SetupError
+from hornet.engine.gate import SERVER_FULL
 from hornet.flows.shutdown import drain
 from hornet.flows.supervision import supervise
 from hornet.logs import HttpFaults, set_level, set_up
 from hornet.notify import READY, STOPPING, Notifier
-from hornet.sockets import BACKLOG, listening, tls_context
+from hornet.sockets import BACKLOG, listening, raise_file_limit, tls_context
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,17 @@ KEEPALIVE_S = 75.0
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
+NO_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+NO_FILE_EVERY_S = 10.0
+"""How often the log says that no connection can be taken."""
+
 AGAIN_S = 2.0
 """A start that is given up has this long to clear away what it began before it is told again."""
+
+ACCEPT_AT_ONCE = 1
+"""asyncio takes its backlog for the number of connections to accept before it looks at anything else. When
+no file is left, it reports each of so many failures, and sets a timer for each, from which more come: tens
+of thousands of log lines a second, and no end when files are free again. With one, it waits a second."""
 
 Load = Callable[[], Config]
 
@@ -41,12 +53,14 @@ Load = Callable[[], Config]
 def run_server(config: Config, load: Load | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then let clients go, and return 0. A second signal hurries it.
 
-    On SIGHUP what ``load`` returns holds from then on, as far as it can change while the server runs.
+    On SIGHUP, and when the API is asked to, what ``load`` returns holds from then on, as far as it can change
+    while the server runs.
 
     Raises:
         SetupError: the port, the certificate or Redis can't be used.
     """
     set_up(config.log)
+    raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(config, load or (lambda: config)))
     for number in STOPS:
@@ -62,6 +76,7 @@ async def _serve(config: Config, load: Load) -> None:
     app = create_app(config)
     node = app[NODE]
     node.reloaded.connect(lambda config: set_level(config.log))
+    node.reloading.load = load
     _count_unhandled(node)
     http_faults = HttpFaults(lambda: node.engine.counts.malformed.update(("bad_http",)))
     logging.getLogger("aiohttp.server").addFilter(http_faults)
@@ -73,7 +88,7 @@ async def _serve(config: Config, load: Load) -> None:
             shutdown_timeout=CLOSE_S,
             keepalive_timeout=KEEPALIVE_S,
         )
-        reload = supervise("reload", lambda: _keep_reloading(node, load, hang_up, notifier), node.metrics)
+        reload = supervise("reload", lambda: _keep_reloading(node, hang_up, notifier), node.metrics)
         beside = [asyncio.create_task(reload, name="hornet-reload")]
         try:
             if not await _unless_stopped(runner.setup(), stop):
@@ -105,24 +120,30 @@ async def _accept(
 ) -> list[asyncio.Server]:
     """Take connections from now on. New WebSockets go straight to the engine, all else to the application."""
     assert runner.server is not None
-    factory = app[NODE].engine.doorway(runner.server)
-    loop = asyncio.get_running_loop()
-    return [
-        await loop.create_server(
-            factory, sock=one, ssl=None if one.family == socket.AF_UNIX else tls, backlog=BACKLOG
+    engine = app[NODE].engine
+    factory = engine.doorway(runner.server)
+    servers = []
+    for one in sockets:
+        ssl_options: dict[str, Any] = {}
+        if tls is not None and one.family != socket.AF_UNIX:
+            ssl_options = {"ssl": tls, "ssl_handshake_timeout": engine.settings.handshake_timeout_s}
+        servers.append(
+            await asyncio.get_running_loop().create_server(
+                factory, sock=one, backlog=ACCEPT_AT_ONCE, **ssl_options
+            )
         )
-        for one in sockets
-    ]
+        one.listen(BACKLOG)
+    return servers
 
 
-async def _keep_reloading(node: Node, load: Load, hang_up: asyncio.Event, notifier: Notifier) -> None:
+async def _keep_reloading(node: Node, hang_up: asyncio.Event, notifier: Notifier) -> None:
     """Read the configuration again whenever it is asked for. One that is wrong changes nothing."""
     while True:
         await hang_up.wait()
         hang_up.clear()
         notifier.tell_reloading()
         try:
-            node.reload(load())
+            await node.reloading.run()
         except SetupError as error:
             log.error("The configuration stays as it was: %s", error)
         notifier.tell(READY)
@@ -184,9 +205,25 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
 
 
 def _count_unhandled(node: Node) -> None:
-    """Count what no task handled, and log it as ever: it is a bug of ours, and nobody may overlook it."""
+    """Count what no task handled, and log it as ever: it is a bug of ours, and nobody may overlook it.
+
+    But for the one thing that is none: asyncio could not accept a connection, since no file is left. It tries
+    again a second later. (uvloop closes such a connection, and says nothing.)
+    """
+
+    told_at = -math.inf
 
     def count(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told_at
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in NO_FILE and "socket" in context:
+            node.engine.counts.refused[SERVER_FULL] += 1
+            if loop.time() >= told_at + NO_FILE_EVERY_S:
+                told_at = loop.time()
+                log.error(
+                    "No new connection can be taken: %s. Raise the limit of open files.", error.strerror
+                )
+            return
         if context.get("exception") is not None:
             node.metrics.unhandled.inc()
         loop.default_exception_handler(context)

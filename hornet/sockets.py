@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import socket
 import ssl
 import stat
@@ -17,6 +18,9 @@ from hornet.web.settings import ServerSettings
 
 BACKLOG = 4096
 """Connections the kernel may hold while the loop is busy: after a restart, all clients come at once."""
+
+MOST_FILES = 1_048_576
+"""Where the limit of open files is "unlimited": Linux's own maximum (``fs.nr_open``)."""
 
 FIRST_FD = 3
 """The first of the sockets that systemd hands over (``sd_listen_fds(3)``)."""
@@ -39,7 +43,10 @@ def listening(
     inherited = take_inherited(environment)
     if inherited:
         with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(contextlib.closing(one)) for one in inherited]
+            for one in inherited:
+                stack.enter_context(contextlib.closing(one))
+                limit_sending(one, settings.send_timeout_s)
+            yield inherited
     elif settings.unix_socket:
         path = Path(settings.unix_socket)
         with contextlib.closing(bind_unix(path)) as bound:
@@ -49,7 +56,19 @@ def listening(
                 path.unlink(missing_ok=True)
     else:
         with contextlib.closing(bind_port(settings)) as bound:
+            limit_sending(bound, settings.send_timeout_s)
             yield [bound]
+
+
+def limit_sending(bound: socket.socket, timeout_s: float) -> None:
+    """Have the kernel end connections that take nothing of what is sent to them for so long.
+
+    Connections inherit it from the socket that they are accepted on. Neither event loop nor aiohttp has a
+    timeout for writing: whoever asks for much and reads nothing could keep it waiting for ever.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # RFC 5482; Linux has it
+    if option is not None and bound.family != socket.AF_UNIX:
+        bound.setsockopt(socket.IPPROTO_TCP, option, max(1, round(timeout_s * 1000)))
 
 
 def take_inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
@@ -140,6 +159,19 @@ def _why_not(settings: ServerSettings, error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"The address {settings.host} is not one of this machine's; choose another with --host."
     return f"Can't listen on {settings.host} port {settings.port}: {error.strerror}."
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as its hard limit allows, if it may: each client is one.
+
+    The soft limit is often 1024, for the sake of programs that use ``select``.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own below "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:

@@ -40,16 +40,11 @@ def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) ->
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
-    gauge(
-        "hornet_redis_reconnections", "Subscription connections lost so far", lambda: listener.reconnections
-    )
-    gauge("hornet_events_dropped", "Events for backends given up", lambda: events.dropped)
-    metrics.watch_totals(
-        "hornet_subscriptions_refused",
-        "Subscriptions that the ACL of Redis refused",
-        "",
-        lambda: {"": listener.refusals},
-    )
+    lost, dropped = "Subscription connections lost", "Events for backends given up"
+    refused = "Subscriptions that the ACL of Redis refused"
+    metrics.watch_totals("hornet_redis_reconnections", lost, "", lambda: {"": listener.reconnections})
+    metrics.watch_totals("hornet_events_dropped", dropped, "", lambda: {"": events.dropped})
+    metrics.watch_totals("hornet_subscriptions_refused", refused, "", lambda: {"": listener.refusals})
 
 
 def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:

@@ -1,5 +1,6 @@
 """A certificate authority of a test's own."""
 
+import ssl
 from pathlib import Path
 
 import trustme
@@ -23,6 +24,12 @@ class Certificates:
         for number, blob in enumerate(issued.cert_chain_pems):
             blob.write_to_path(self.cert, append=number > 0)
         issued.private_key_pem.write_to_path(self.key)
+
+    def client_context(self) -> ssl.SSLContext:
+        """What a client connects with that trusts the authority."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        return context
 
     def write(self, name: str, content: bytes) -> str:
         path = self.folder / name

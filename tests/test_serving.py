@@ -74,8 +74,7 @@ async def test_tls_is_served_and_who_speaks_plain_http_to_it_does_no_harm(
     try:
         found = await asyncio.to_thread(server.wait_for_output, r"https://localhost:(\d+)", 20)
         port = found.group(1)
-        context = ssl.create_default_context()
-        certificates.authority.configure_trust(context)
+        context = certificates.client_context()
         assert await get_status(f"https://localhost:{port}/health/ready", context) == 200
         with pytest.raises(aiohttp.ClientError):
             await get_status(f"http://localhost:{port}/health/ready")

@@ -54,7 +54,8 @@ def create_app(
 
     def follow(config: Config) -> None:
         ground.engine.configure(config.engine)
-        entry.limits.settings = entry.subscriptions.limits = config.limits
+        entry.follow(config)
+        hearing.follow(config)
 
     node.reloaded.connect(follow)
     watch_embedded(ground.metrics, lambda: node.embedded)

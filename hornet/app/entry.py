@@ -33,12 +33,19 @@ class Entry:
 
     ways: list[Authenticator]
     subscriptions: Subscriptions
+    user_store: UserStore
     user_channels: UserChannels
     users: Users
     census: Census
     admission: Admission
     router: Router
     limits: LimitedHooks
+
+    def follow(self, config: Config) -> None:
+        """Follow ``config`` from now on."""
+        self.limits.settings = self.subscriptions.limits = config.limits
+        self.admission.max_attempts = config.sessions.max_attempts
+        self.user_store.max_sessions = config.users.user_sessions
 
 
 def open_entry(ground: Ground, own_ways: Iterable[Authenticator]) -> Entry:
@@ -78,7 +85,7 @@ def open_entry(ground: Ground, own_ways: Iterable[Authenticator]) -> Entry:
     hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, ground.metrics)
     limits = LimitedHooks(hooks, engine, config.limits, ground.metrics)
     ground.entrance.lead_to(limits)
-    return Entry(ways, subscriptions, user_channels, users, census, admission, router, limits)
+    return Entry(ways, subscriptions, store, user_channels, users, census, admission, router, limits)
 
 
 def _configured_ways(config: Config, user_sessions: UserSessionStore) -> list[Authenticator]:

@@ -9,6 +9,7 @@ from hornet.app.entry import Entry
 from hornet.app.ground import Ground
 from hornet.broker.keys import EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, USER_PREFIX
 from hornet.broker.presence import PresenceStore
+from hornet.config import Config
 from hornet.flows.channels import Channels
 from hornet.flows.client_publishing import ClientPublishing
 from hornet.flows.command_plugins import Declared, collect_commands
@@ -26,10 +27,19 @@ from hornet.flows.subscribing import Subscribing
 class Hearing:
     """The flows that others have to do with, beyond the topics and events that lead to them."""
 
+    channels: Channels
     patterns: Patterns
     presence: Presence
+    client_publishing: ClientPublishing
     emitters: Emitters
     commands: Commands
+
+    def follow(self, config: Config) -> None:
+        """Follow ``config`` from now on."""
+        self.channels.configure(config.channels)
+        self.patterns.settings = self.presence.settings = config.channels
+        self.client_publishing.settings = config.channels
+        self.commands.settings = config.commands
 
 
 def begin_hearing(ground: Ground, entry: Entry, own_commands: Mapping[str, Declared]) -> Hearing:
@@ -62,7 +72,7 @@ def begin_hearing(ground: Ground, entry: Entry, own_commands: Mapping[str, Decla
     channels = Channels(config.channels, admission, entry.subscriptions, presence)
     Subscribing(router, pattern=patterns, channel=channels)
     router.on("hornet:presence", presence.on_presence)
-    ClientPublishing(config.channels, ground.client, router, signals, metrics)
+    client_publishing = ClientPublishing(config.channels, ground.client, router, signals, metrics)
     declared = collect_commands(own_commands, config.commands.commands)
     commands = Commands(config.commands, declared, router, signals, metrics)
-    return Hearing(patterns, presence, emitters, commands)
+    return Hearing(channels, patterns, presence, client_publishing, emitters, commands)

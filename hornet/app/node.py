@@ -16,6 +16,7 @@ from hornet.engine import Engine
 from hornet.flows.directory import Directory
 from hornet.flows.patterns import Patterns
 from hornet.flows.presence import Presence
+from hornet.flows.reloading import Outcome, Reloading
 from hornet.flows.sessions import Sessions
 from hornet.flows.signals import Signal, Signals
 from hornet.flows.users import Users
@@ -44,13 +45,20 @@ class Node:
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
 
-    def reload(self, wanted: Config) -> None:
+    reloading: Reloading[Config] = field(init=False)
+    """For whoever wants it to read its configuration again."""
+
+    def __post_init__(self) -> None:
+        self.reloading = Reloading(self.reload)
+
+    def reload(self, wanted: Config) -> Outcome:
         """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
         self.config, changed, need_restart = take_reloadable(self.config, wanted)
         self.reloaded.send(self.config)
         log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")
         if need_restart:
             log.warning("Only a restart can change: %s", ", ".join(need_restart))
+        return Outcome(tuple(changed), tuple(need_restart))
 
 
 NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)

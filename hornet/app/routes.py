@@ -19,7 +19,7 @@ from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_credentials import UserCredentials
 from hornet.watching import watch_api
 from hornet.web.api.counts import ApiCounts
-from hornet.web.api.routes import Backstage, api_routes
+from hornet.web.api.routes import Api, Backstage
 from hornet.web.home import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
@@ -37,7 +37,10 @@ def add_routes(app: web.Application, ground: Ground, node: Node) -> None:
         Cluster(ground.engine, ground.asking, ground.sessions, ground.listener, __version__),
         node.directory,
         UserCredentials(UserSessionStore(ground.client)),
+        node.reloading,
     )
+    api = Api(config.api, backstage, counts)
+    node.reloaded.connect(lambda config: api.configure(config.api))
     demo = Demo(ground.client, ground.tokens) if config.server.demo else None
     app[STATE] = WebState(
         __version__,
@@ -46,7 +49,8 @@ def add_routes(app: web.Application, ground: Ground, node: Node) -> None:
         ground.metrics.render,
     )
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
-    app.add_routes(api_routes(config.api, backstage, counts))
+    if config.api.api:
+        app.add_routes(api.routes())
 
 
 def _why_not_ready(ground: Ground) -> str:

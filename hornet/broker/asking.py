@@ -115,9 +115,8 @@ class Asking:
                 self._pending[number].add(node, said)
         except (ValueError, TypeError, KeyError) as error:
             self.dropped += 1
-            log.warning(
-                "Dropped %d bytes on %r, which are no question or answer (%r)", len(payload), topic, error
-            )
+            why = type(error).__name__  # not its text, which may quote what came
+            log.warning("Dropped %d bytes on %r, no question or answer: %s", len(payload), topic, why)
 
     def _start_answer(self, asker: str, number: str, answerer: Answerer, data: dict[str, Any]) -> None:
         task = asyncio.create_task(self._answer(asker, number, answerer, data))

@@ -148,7 +148,8 @@ class UserStore:
         self._client = client
         self._batches = Batches(client)
         self._grace_ms = int(grace_s * 1000)
-        self._max_sessions = max_sessions
+        self.max_sessions = max_sessions
+        """May be replaced at any time."""
 
     async def arrive(self, user: str, sid: str, address: str) -> Arrival | None:
         """Count a session of this node as the user's; None when the user has too many already."""
@@ -159,7 +160,7 @@ class UserStore:
             self.node,
             sid,
             address,
-            self._max_sessions,
+            self.max_sessions,
             EVENTS_USER_ONLINE,
             EVENTS_USER_SESSION,
         )

@@ -6,6 +6,7 @@ A limit here is about one address or one session, so that who asks for too much 
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Sized
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,13 +39,17 @@ class Allowance:
         self._left = per_s * BURST_S
         self._at = now
 
-    def offer(self, per_s: float, now: float) -> bool:
-        """Take one, if there is one. Time that goes backwards gives nothing."""
+    def offer(self, per_s: float, now: float, count: int = 1) -> bool:
+        """Take ``count``, if there are so many. Time that goes backwards gives nothing."""
         self._fill(per_s, now)
-        if self._left < 1:
+        if self._left < count:
             return False
-        self._left -= 1
+        self._left -= count
         return True
+
+    def wait_s(self, per_s: float) -> int:
+        """After how many whole seconds there is one again, as of the last time that was asked for one."""
+        return max(0, math.ceil((1 - self._left) / per_s - 1e-9))
 
     def is_full(self, per_s: float, now: float) -> bool:
         """Whether the peer was quiet for so long that nothing needs to be remembered of it."""

@@ -58,13 +58,13 @@ class Message:
     body: dict[str, Any]
     only: frozenset[str] | None = None
     but: frozenset[str] = NOBODY
-    text: str = field(default="", init=False)
-    """The JSON of ``body``, once somebody asked for it. Not in a copy with another body."""
+    _text: str = field(default="", init=False)
+    """The JSON of ``body``, once somebody asked for it; another body has another."""
 
     def message_text(self) -> str:
-        if not self.text:
-            self.text = dump_json(self.body)
-        return self.text
+        if not self._text:
+            self._text = dump_json(self.body)
+        return self._text
 
     def event(self) -> tuple[str, object]:
         """Named by ``type``; a type that clients reserve for themselves comes as event ``message``."""

@@ -121,7 +121,7 @@ class Endpoint:
             response.headers["Access-Control-Max-Age"] = "600"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        if not self._may_connect(request.headers):
+        if not self._may_connect(request.headers) or len(request.headers.getall("Origin", ())) > 1:
             raise foreign_page()
         if request.method == "OPTIONS":
             return web.Response(status=204)

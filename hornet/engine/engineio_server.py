@@ -72,6 +72,11 @@ class EngineIoServer:
         self._tasks: set[asyncio.Task[Any]] = set()
         can_upgrade = {"polling", "websocket"} <= set(settings.transports)
         self._upgrades = {"polling": '["websocket"]' if can_upgrade else "[]", "websocket": "[]"}
+        self.configure(settings)
+
+    def configure(self, settings: EngineSettings) -> None:
+        """Follow ``settings`` from now on, and tell the clients to come."""
+        self.settings = settings
         self._timings = (
             f'"pingInterval":{round(settings.ping_interval_s * 1000)},'
             f'"pingTimeout":{round(settings.ping_timeout_s * 1000)},'

@@ -20,6 +20,11 @@ class Malformed(PeerError):
         self.close_code = close_code
 
 
+def too_many_packets() -> Malformed:
+    """More packets than a session may send; 1008 is a policy's violation."""
+    return Malformed("too_many_packets", "too many packets", 1008)
+
+
 class Refusal(PeerError):
     """An HTTP request that is answered with an Engine.IO error.
 

@@ -11,10 +11,11 @@ from aiohttp import web
 from hornet.core.messages import Delivery, Outgoing
 from hornet.engine.collector import Collector
 from hornet.engine.counts import Counts
-from hornet.engine.doorway import Doorway
 from hornet.engine.fanout import FanOut
+from hornet.engine.gate import Gate, GatedDoorway
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
 from hornet.engine.registry import LocalRegistry, Publish, RedisRegistry
+from hornet.engine.requests import Requests
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
@@ -51,6 +52,8 @@ class Engine:
         )
         self._server = SocketIoServer(settings, self.counts, tickets, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
+        self.gate = Gate(settings, self.counts)
+        self._requests = Requests(settings, self.counts)
         self._collector = Collector()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
@@ -62,21 +65,26 @@ class Engine:
     # Life ----------------------------------------------------------------------------------------
 
     def attach(self, app: web.Application) -> None:
-        """Answer the Socket.IO path of an application.
+        """Answer the Socket.IO path of an application, and bound how many requests an address may make of it.
 
         When the application stops, sessions are closed before it waits for the requests under way: polls
         are some of them.
         """
+        self._requests.attach(app)
         self._server.eio.attach(app, self.settings.path)
         app.on_shutdown.append(self._let_go)
 
     def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
 
+        It also bounds how many connections there are, in all and of each address (``hornet.engine.gate``).
         The engine works without it, at a higher price for each connection. Not for an application that
         decides in a middleware who may connect: what opens here has met none.
         """
-        return lambda: Doorway(self._server.eio, http)
+        gate = self.gate
+        if isinstance(http, web.Server):
+            gate.watch(http)
+        return lambda: GatedDoorway(self._server.eio, http, gate)
 
     async def start(self) -> None:
         """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
@@ -91,7 +99,10 @@ class Engine:
 
     def configure(self, settings: EngineSettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
-        self.settings = self._server.eio.settings = settings
+        self.settings = settings
+        self._server.eio.configure(settings)
+        self.gate.configure(settings)
+        self._requests.settings = settings
 
     @property
     def is_accepting(self) -> bool:

@@ -6,9 +6,10 @@ built once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from hornet.engine.errors import Malformed
+from hornet.engine.errors import Malformed, too_many_packets
 
 Inflate = Callable[[bytes, int], bytes]
 """Undoes compression: the payload, and how large it may become."""
@@ -48,13 +49,25 @@ class FrameParser:
     """Turns what a client sends, cut anywhere, into ``(opcode, payload)`` of messages and control frames.
 
     A text message comes as ``str``, all else as ``bytes``. No message is longer than ``max_bytes``, and
-    no more than that and one read is ever held.
+    no more than that and one read is ever held. Of frames, whatever they are, no more than ``left`` are read.
     """
 
-    __slots__ = ("_chunks", "_held", "_inflate", "_message", "_need", "_opcode", "_squeezed", "max_bytes")
+    __slots__ = (
+        "_chunks",
+        "_held",
+        "_inflate",
+        "_message",
+        "_need",
+        "_opcode",
+        "_squeezed",
+        "left",
+        "max_bytes",
+    )
 
     def __init__(self, max_bytes: int, inflate: Inflate | None = None) -> None:
         self.max_bytes = max_bytes
+        self.left = math.inf
+        """May be set before each read."""
         self._inflate = inflate
         # Bytes of an unfinished frame, how many they are and how many it takes to go on: joined once,
         # not at every read, so that a client which sends single bytes costs no more than its bytes.
@@ -106,6 +119,9 @@ class FrameParser:
                 self._chunks, self._held = [data[at:]], size - at
                 self._need = (start if size < start else end) - at
                 break
+            self.left -= 1
+            if self.left < 0:
+                raise too_many_packets()
             message = self._take(first, unmask(data[start + 4 : end], data[start : start + 4]))
             at = end
             if message is not None:

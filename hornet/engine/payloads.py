@@ -15,9 +15,12 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from urllib.parse import unquote_plus
 
-from hornet.engine.errors import Malformed
+from hornet.engine.errors import Malformed, too_many_packets
 
 Packet = str | bytes
+
+MAX_PACKETS = 10_000
+"""More in one body are refused before they are read: they are beyond what a session may send."""
 
 SEPARATOR = "\x1e"
 
@@ -55,6 +58,8 @@ def parse_payload4(body: bytes) -> list[Packet]:
         Malformed: not UTF-8, an empty packet, or base64 that is not.
     """
     packets: list[Packet] = []
+    if body.count(SEPARATOR.encode()) >= MAX_PACKETS:
+        raise too_many_packets()
     for text in _text(body).split(SEPARATOR):
         if not text:
             raise Malformed("empty_packet", "a packet is empty")
@@ -116,6 +121,8 @@ def parse_text3(body: bytes) -> list[Packet]:
         if end > len(text) or units == 0:
             raise Malformed("bad_length", "a packet's length does not fit")
         packets.append(parse_text_packet3(text[at:end]))
+        if len(packets) > MAX_PACKETS:
+            raise too_many_packets()
         at = end
     if not packets:
         raise Malformed("empty_packet", "the body has no packet")
@@ -176,6 +183,8 @@ def parse_binary3(body: bytes) -> list[Packet]:
         if not length or len(data) < length:
             raise Malformed("bad_length", "a packet's length does not fit")
         packets.append(_text(data) if kind == 0 else parse_binary_packet3(data))
+        if len(packets) > MAX_PACKETS:
+            raise too_many_packets()
         at = end + 1 + length
     if not packets:
         raise Malformed("empty_packet", "the body has no packet")

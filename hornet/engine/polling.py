@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from hornet.engine.errors import Malformed, bad_request
+from hornet.core.limits import Allowance
+from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.payloads import (
     Packet,
     dump_binary3,
@@ -24,7 +25,7 @@ from hornet.engine.session import INBOX_HIGH, Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
 
-STATUS = {"too_big": 413, "too_slow": 408}
+STATUS = {"too_big": 413, "too_slow": 408, "too_many_packets": 429}
 """HTTP's own codes for a body that can't be taken, where it has one."""
 
 Query = Mapping[str, Sequence[str]]
@@ -109,7 +110,7 @@ async def take_post(session: Session, request: web.Request, query: Query) -> web
         session.host.counts.malformed[fault.code] += 1
         session.drop(Reason.PARSE_ERROR)
         raise bad_request(fault.detail, STATUS.get(fault.code, 400)) from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, OSError):  # broken by the client, or the connection is gone
         session.drop(Reason.TRANSPORT_ERROR)
         raise bad_request("the body was cut") from None
     finally:
@@ -123,7 +124,13 @@ async def _take_body(session: Session, request: web.Request, query: Query) -> No
     body = await _read_body(request, settings.max_payload_bytes, longest_s)
     session.host.counts.bytes_in += len(body)
     now = asyncio.get_running_loop().time()
-    packets = parse_body(session.handshake.protocol, body, request.content_type, jsonp="j" in query)
+    # aiohttp takes a body without a type for binary; the Node server takes it for text.
+    content_type = request.content_type if "Content-Type" in request.headers else ""
+    packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
+    if session.posted is None:
+        session.posted = Allowance(settings.max_packet_rate, now)
+    if not session.posted.offer(settings.max_packet_rate, now, len(packets)):
+        raise too_many_packets()
     for number, packet in enumerate(packets, 1):
         if not session.is_open:
             break

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hornet.core.limits import Allowance
 from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
 from hornet.engine.payloads import Packet
@@ -83,6 +84,7 @@ class Session:
         "others",
         "partial",
         "poll",
+        "posted",
         "posting",
         "queue",
         "queued_bytes",
@@ -112,6 +114,8 @@ class Session:
         self.queued_bytes = 0
         self.poll: asyncio.Future[None] | None = None
         self.posting = False
+        self.posted: Allowance | None = None
+        """How many more packets may come by POST; None before the first."""
         self.sid: str | None = None
         """The id in the default namespace."""
         self.others: dict[str, str] | None = None

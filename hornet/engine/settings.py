@@ -19,12 +19,16 @@ class EngineSettings:
     connect_timeout_s: float = option(45.0, doc="Time a client has to connect to a namespace.", unit="s")
     upgrade_timeout_s: float = option(10.0, doc="Time an upgrade to WebSocket may take.", unit="s")
     max_payload_bytes: int = option(
-        1_000_000, doc="Largest message or POST body taken from a client.", unit="bytes"
+        1_000_000,
+        doc="Largest message or POST body taken from a client; the Node server's.",
+        unit="bytes",
+        reloads=True,
     )
     send_buffer_bytes: int = option(
         1_048_576,
         doc="Unsent data held for one session; a client that reads slower is disconnected.",
         unit="bytes",
+        reloads=True,
     )
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
     transports: tuple[str, ...] = option(("polling", "websocket"), doc="Transports that clients may use.")
@@ -32,6 +36,13 @@ class EngineSettings:
         10,
         doc="Binary attachments that one event of a client may have (the Node server's limit).",
         unit="attachments",
+        reloads=True,
+    )
+    max_packet_rate: float = option(
+        500.0,
+        doc="Packets per second of one session, whatever they are: events, attachments, acknowledgements, "
+        "pongs; twice as many may come at once. Ten times the events: each may have attachments.",
+        unit="packets/s",
         reloads=True,
     )
     max_json_depth: int = option(
@@ -44,6 +55,23 @@ class EngineSettings:
         10.0,
         doc="Time a new connection has to send its first request.",
         unit="s",
+        reloads=True,
+    )
+    max_connections: int = option(
+        0,
+        doc="Connections of all clients together, counted as the files that the process has open; those to "
+        "Redis and to backends are some of them. 0 is what the system allows (`ulimit -Hn`), less 200 that "
+        "are kept for the server itself; no higher number counts.",
+        unit="connections",
+        reloads=True,
+    )
+    max_connections_per_address: int = option(
+        2000,
+        doc="Connections of one client address that carry no WebSocket session: polls, other requests, and "
+        "those that ask for nothing. Twice the sessions, since a client that polls has a poll and a POST "
+        "under way. Trusted proxies and this machine are not counted.",
+        unit="connections",
+        reloads=True,
     )
     max_sessions_per_address: int = option(
         1000,
@@ -56,6 +84,13 @@ class EngineSettings:
         100.0,
         doc="New sessions per second of one client address; twice as many may come at once.",
         unit="sessions/s",
+        reloads=True,
+    )
+    max_request_rate: float = option(
+        2000.0,
+        doc="HTTP requests per second of one client address, whatever they ask for but a WebSocket; twice as "
+        "many may come at once. Twice the sessions that an address may have, since each may poll and post.",
+        unit="requests/s",
         reloads=True,
     )
     allowed_origins: tuple[str, ...] = option(

@@ -15,14 +15,17 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from hornet.core.limits import BURST_S
 from hornet.engine import compression
-from hornet.engine.errors import Malformed, bad_request
+from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
 from hornet.engine.payloads import parse_binary_packet3, parse_text_packet3
 from hornet.engine.prepared import DEFLATED, dump_frame
 from hornet.engine.session import Host, Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
+
+TOO_MANY = too_many_packets().code
 
 CLOSE_TIMEOUT_S = 5.0
 """How long a client may take to answer a Close frame."""
@@ -46,7 +49,7 @@ class Phase(IntEnum):
 class WebSocketLink(asyncio.Protocol):
     """One WebSocket from its request to its end."""
 
-    __slots__ = ("_host", "_loop", "_parser", "_session", "_transport", "booked", "phase")
+    __slots__ = ("_filled_at", "_host", "_loop", "_parser", "_session", "_transport", "booked", "phase")
 
     def __init__(self, host: Host, session: Session, transport: asyncio.Transport, *, deflated: bool) -> None:
         self._host = host
@@ -54,6 +57,8 @@ class WebSocketLink(asyncio.Protocol):
         self._transport = transport
         self._parser = FrameParser(host.settings.max_payload_bytes, compression.inflate if deflated else None)
         self._loop = asyncio.get_running_loop()
+        self._parser.left = host.settings.max_packet_rate * BURST_S
+        self._filled_at = self._loop.time()
         self.phase = Phase.OPENED
         self.booked = 0
         transport.set_write_buffer_limits(high=host.settings.send_buffer_bytes)
@@ -105,16 +110,24 @@ class WebSocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._host.counts.bytes_in += len(data)
-        if len(data) == 7 and self._is_pong(data):
+        if len(data) == 7 and self._parser.left > 0 and self._is_pong(data):
             assert self._session is not None
+            self._parser.left -= 1
             self._session.pong(self._loop.time())
             return
+        self._fill()
         try:
             for opcode, payload in self._parser.feed(data):
                 self._take(opcode, payload)
         except Malformed as fault:
             self._host.counts.malformed[fault.code] += 1
             self._fail(fault)
+
+    def _fill(self) -> None:
+        """Let as many more packets come as the time since the last ones allows."""
+        per_s, now = self._host.settings.max_packet_rate, self._loop.time()
+        self._parser.left = min(per_s * BURST_S, self._parser.left + (now - self._filled_at) * per_s)
+        self._filled_at = now
 
     def _is_pong(self, data: bytes) -> bool:
         """Whether this is a pong of version 4 in a frame of its own: what idle clients send."""
@@ -204,11 +217,13 @@ class WebSocketLink(asyncio.Protocol):
     def _fail(self, fault: Malformed) -> None:
         session = self._session
         if session is None:
-            self._transport.close()
+            self._transport.abort() if fault.code == TOO_MANY else self._transport.close()
         elif self.phase is Phase.ACTIVE:
             session.drop(Reason.PARSE_ERROR, fault.close_code)
         else:
             self._give_up(fault.close_code)
+        if fault.code == TOO_MANY:
+            self._transport.close()  # without the client's Close frame: more of the same would come before it
 
     def _give_up(self, code: int) -> None:
         """End an upgrade that came to nothing; the session goes on polling."""
@@ -254,7 +269,7 @@ class Acceptance:
 
 
 def check_websocket_request(headers: Mapping[str, str]) -> bytes:
-    """The key of a request that opens a WebSocket (RFC 6455, section 4.2.1).
+    """The key of a request that opens a WebSocket (RFC 6455, section 4.2.1). It has no body.
 
     Raises:
         Refusal: it does not.
@@ -264,6 +279,8 @@ def check_websocket_request(headers: Mapping[str, str]) -> bytes:
         headers.get("upgrade", "").lower() != "websocket"
         or "upgrade" not in headers.get("connection", "").lower()
         or headers.get("sec-websocket-version") != "13"
+        or headers.get("content-length", "0") != "0"
+        or "transfer-encoding" in headers
     ):
         raise bad_request("not a WebSocket request")
     try:

@@ -58,7 +58,8 @@ class Admission:
     ) -> None:
         self._engine = engine
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
-        self._max_attempts = settings.max_attempts
+        self.max_attempts = settings.max_attempts
+        """May be replaced at any time."""
         self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
         self._events = tuple(dict.fromkeys(event for one in self._authenticators for event in one.events))
         self._who_takes = {
@@ -247,7 +248,7 @@ class Admission:
             self._answer(session, authenticator.refused(why))
             if authenticator.is_limited:
                 session.failures += 1
-                if session.failures >= self._max_attempts:
+                if session.failures >= self.max_attempts:
                     self._end_with(session, answers.TOO_MANY_ATTEMPTS, authenticator.exhausted())
         return _error(why)
 

@@ -64,11 +64,17 @@ class Channels:
         subscriptions: Subscriptions,
         presence: Presence | None = None,
     ) -> None:
-        self._public = Names(settings.public_channels)
-        self._secrets = settings.channel_secrets
+        self._public: Names
+        self._secrets: tuple[str, ...]
+        self.configure(settings)
         self._admission = admission
         self._subscriptions = subscriptions
         self._presence = presence
+
+    def configure(self, settings: ChannelSettings) -> None:
+        """Let in by these settings from now on. Who is in a channel stays in it."""
+        self._public = Names(settings.public_channels)
+        self._secrets = settings.channel_secrets
 
     async def subscribe(self, session: Session, shown: Mapping[str, object]) -> Mapping[str, object]:
         """Answer ``{"channel", "signature"?, "presence"?, "token"?}``: the session hears it from now on.

@@ -31,7 +31,8 @@ class ClientPublishing:
     def __init__(
         self, settings: ChannelSettings, client: Client, router: Router, signals: Signals, metrics: Metrics
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """May be replaced at any time."""
         self._client = client
         self._metrics = metrics
         self._paces: dict[Session, Allowance] = {}
@@ -48,18 +49,18 @@ class ClientPublishing:
         wanted = parse_client_publish(args[0] if args else None)
         if wanted.channel not in Names(session.publish):
             raise RefusedEvent(FORBIDDEN, "Nothing that the session showed lets it publish on this channel")
-        text = wanted.text(session.sid, session.user, self._settings.max_publish_bytes)
+        text = wanted.text(session.sid, session.user, self.settings.max_publish_bytes)
         if not self._offer(session):
             raise RefusedEvent(
                 RATE_LIMITED,
-                f"A session publishes {self._settings.max_publish_rate:g} messages a second at most",
+                f"A session publishes {self.settings.max_publish_rate:g} messages a second at most",
             )
         await call(self._client.publish, channel_topic(wanted.channel), text)
         self._metrics.client_messages.inc()
         return {"ok": True}
 
     def _offer(self, session: Session) -> bool:
-        per_s, now = self._settings.max_publish_rate, asyncio.get_running_loop().time()
+        per_s, now = self.settings.max_publish_rate, asyncio.get_running_loop().time()
         pace = self._paces.get(session)
         if pace is None:
             pace = self._paces[session] = Allowance(per_s, now)

@@ -63,7 +63,8 @@ class Commands:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """May be replaced at any time."""
         self._commands = commands
         self._metrics = metrics
         self._callers: dict[Session, _Caller] = {}
@@ -120,20 +121,20 @@ class Commands:
         return command
 
     def _take_turn(self, session: Session) -> _Caller:
-        per_s, now = self._settings.max_command_rate, asyncio.get_running_loop().time()
+        per_s, now = self.settings.max_command_rate, asyncio.get_running_loop().time()
         caller = self._callers.get(session)
         if caller is None:
             caller = self._callers[session] = _Caller(per_s, now)
         if not caller.pace.offer(per_s, now):
             raise RefusedEvent(RATE_LIMITED, f"A session calls {per_s:g} commands a second at most")
-        if caller.running >= self._settings.max_commands:
+        if caller.running >= self.settings.max_commands:
             raise RefusedEvent(
-                TOO_MANY_COMMANDS, f"A session has {self._settings.max_commands} commands running at most"
+                TOO_MANY_COMMANDS, f"A session has {self.settings.max_commands} commands running at most"
             )
         return caller
 
     async def _run(self, name: str, command: Command[Any], context: Context, data: object) -> Answer:
-        timeout = asyncio.timeout(self._settings.command_timeout_s)
+        timeout = asyncio.timeout(self.settings.command_timeout_s)
         try:
             async with timeout:
                 result = await command.run(context, data)
@@ -152,7 +153,7 @@ class Commands:
         return {"ok": True, "result": answer}
 
     def _time_out(self, name: str) -> Answer:
-        log.warning("Command %r took longer than %g s", name, self._settings.command_timeout_s)
+        log.warning("Command %r took longer than %g s", name, self.settings.command_timeout_s)
         self._count(name, "timeout")
         self._metrics.refused.labels(COMMAND_TIMEOUT).inc()
         return _error(COMMAND_TIMEOUT, "The command took too long")

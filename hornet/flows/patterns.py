@@ -64,7 +64,8 @@ class Patterns:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """May be replaced at any time."""
         self._engine = engine
         self._listener = listener
         self._admission = admission
@@ -99,10 +100,8 @@ class Patterns:
         pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
         held = self._of_session.get(session, {})
         if pattern.text not in held:
-            if len(held) >= self._settings.max_patterns:
-                raise RefusedEvent(
-                    "TOO_MANY_PATTERNS", f"A session has {self._settings.max_patterns} at most"
-                )
+            if len(held) >= self.settings.max_patterns:
+                raise RefusedEvent("TOO_MANY_PATTERNS", f"A session has {self.settings.max_patterns} at most")
             await self._check_right(session, pattern, shown.get("token"))
             await self._join(session, pattern)
         return {"ok": True, "pattern": pattern.text}
@@ -121,7 +120,7 @@ class Patterns:
 
     async def _check_right(self, session: Session, pattern: Pattern, token: object) -> None:
         """Any session that is in has the right if the configuration says so; else a token must name it."""
-        if self._settings.public_patterns and session.state is State.READY:
+        if self.settings.public_patterns and session.state is State.READY:
             return
         if token is None:
             if session.state is not State.READY:

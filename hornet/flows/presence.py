@@ -41,7 +41,8 @@ class Presence:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """May be replaced at any time."""
         self._engine = engine
         self._store = store
         self._listener = listener
@@ -166,7 +167,7 @@ class Presence:
     def _begin(self, channel: str) -> PresenceChannel:
         heard = self._listener.hold(presence_key(channel))
         return PresenceChannel(
-            channel, heard, self._engine, self._store, self._settings.max_members, self._end
+            channel, heard, self._engine, self._store, lambda: self.settings.max_members, self._end
         )
 
     def _end(self, found: PresenceChannel) -> None:

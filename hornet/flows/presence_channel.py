@@ -62,7 +62,7 @@ class PresenceChannel:
         heard: asyncio.Future[None],
         engine: Engine,
         store: PresenceStore,
-        max_members: int,
+        max_members: Callable[[], int],
         on_over: Callable[[PresenceChannel], None],
     ) -> None:
         self.name = name
@@ -222,7 +222,7 @@ class PresenceChannel:
             self._is_registered = False
 
     def _refuse_too_many(self) -> None:
-        most, added = self._max_members, set[str]()
+        most, added = self._max_members(), set[str]()
         roster = self._view.roster
         for key in [key for key in self._newcomers if key in self._unwritten]:
             member_id = self._mine[key].id

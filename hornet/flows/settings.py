@@ -13,7 +13,9 @@ class SessionSettings:
         10.0, doc="How long a client may stay connected without a valid credential.", unit="s"
     )
     max_attempts: int = option(
-        5, doc="Failed attempts in a row, other than with tokens, after which a session is closed."
+        5,
+        doc="Failed attempts in a row, other than with tokens, after which a session is closed.",
+        reloads=True,
     )
     drain_window_s: float = option(
         5.0,
@@ -29,6 +31,7 @@ class ChannelSettings:
         doc="Channels that every authenticated session may subscribe to; * in a name stands for any run of "
         "characters.",
         unit="names",
+        reloads=True,
     )
     channel_secrets: tuple[str, ...] = option(
         (),
@@ -36,26 +39,31 @@ class ChannelSettings:
         "one to the next.",
         unit="secrets",
         secret=True,
+        reloads=True,
     )
     public_patterns: bool = option(
-        False, doc="Any authenticated session may subscribe to patterns; else a token must name each."
+        False,
+        doc="Any authenticated session may subscribe to patterns; else a token must name each.",
+        reloads=True,
     )
     max_members: int = option(
         1000,
         doc="Members that one channel may have at a time; each is told of all others.",
         unit="members",
+        reloads=True,
     )
     max_patterns: int = option(
-        100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns"
+        100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns", reloads=True
     )
     max_publish_rate: float = option(
         10.0,
         doc="Messages per second that a session may publish where its token grants that; twice as many may "
         "come at once. Each goes to all clients of a channel.",
         unit="messages/s",
+        reloads=True,
     )
     max_publish_bytes: int = option(
-        65_536, doc="Length of a message that a client publishes, as JSON text.", unit="bytes"
+        65_536, doc="Length of a message that a client publishes, as JSON text.", unit="bytes", reloads=True
     )
 
     def __post_init__(self) -> None:
@@ -94,15 +102,19 @@ class CommandSettings:
         unit="names",
     )
     command_timeout_s: float = option(
-        10.0, doc="How long a command may take; then it is cancelled and its caller told.", unit="s"
+        10.0,
+        doc="How long a command may take; then it is cancelled and its caller told.",
+        unit="s",
+        reloads=True,
     )
     max_commands: int = option(
-        8, doc="Commands of one session that may run at the same time.", unit="commands"
+        8, doc="Commands of one session that may run at the same time.", unit="commands", reloads=True
     )
     max_command_rate: float = option(
         10.0,
         doc="Commands per second that a session may call; twice as many may come at once.",
         unit="commands/s",
+        reloads=True,
     )
 
 
@@ -119,6 +131,7 @@ class UserSettings:
         doc="How many sessions a user may have, on all nodes together. A browser that restores its tabs "
         "opens dozens at once.",
         unit="sessions",
+        reloads=True,
     )
     session_events: bool = option(
         False,

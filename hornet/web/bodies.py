@@ -14,7 +14,7 @@ class BodyTooLarge(Exception):
 
 
 class BrokenBody(Exception):
-    """The body is not encoded as its headers say."""
+    """The body is not encoded as its headers say, or was cut."""
 
 
 async def read_body(request: web.Request, max_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
@@ -33,6 +33,8 @@ async def read_body(request: web.Request, max_bytes: int, timeout_s: float = BOD
                 body += chunk
                 if len(body) > max_bytes:
                     raise BodyTooLarge
-    except web.RequestPayloadError:
+    except TimeoutError:
+        raise
+    except (web.RequestPayloadError, OSError):  # the latter where the connection is gone
         raise BrokenBody from None
     return bytes(body)

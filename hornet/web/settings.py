@@ -21,6 +21,12 @@ class ServerSettings:
     )
     tls_cert: str = option("", doc="PEM file with the certificate chain; turns TLS on.", unit="file")
     tls_key: str = option("", doc="PEM file with the certificate's private key.", unit="file")
+    send_timeout_s: float = option(
+        60.0,
+        doc="Time that data may wait for a client that takes none of it; then its connection is cut. Longer "
+        "than a heartbeat takes, after which a client is gone anyway. On Linux.",
+        unit="s",
+    )
     demo: bool = option(
         True,
         doc="Serve the try-it page at /. It lets every visitor into the channel 'demo': not for production.",

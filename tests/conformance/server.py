@@ -21,6 +21,7 @@ SETTINGS = EngineSettings(
     connect_timeout_s=0.3,
     upgrade_timeout_s=0.3,
     max_payload_bytes=20_000,
+    max_packet_rate=100_000,  # Hornet's own limit; the tests ask and answer as fast as they can
     allowed_origins=("http://friend.example",),
 )
 

@@ -48,6 +48,15 @@ def test_a_rate_below_one_passes_its_first_and_a_clock_that_goes_back_gives_noth
     assert allowance.offer(0.1, 120.0)
 
 
+@pytest.mark.parametrize(("per_s", "wait_s"), [(1000.0, 1), (1.0, 1), (0.25, 2)])
+def test_who_is_refused_is_told_after_how_many_seconds_it_passes(per_s: float, wait_s: int) -> None:
+    allowance = Allowance(per_s, 0.0)
+    while allowance.offer(per_s, 0.0):
+        pass
+    assert allowance.wait_s(per_s) == wait_s
+    assert allowance.offer(per_s, float(wait_s))
+
+
 # Addresses
 
 

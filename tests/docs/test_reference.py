@@ -48,6 +48,13 @@ def test_every_metric_is_in_the_metrics_page() -> None:
     assert metrics <= named
 
 
+def test_every_fault_of_a_client_is_in_the_metrics_page() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "hornet").rglob("*.py"))
+    faults = set(re.findall(r'Malformed\(\s*"(\w+)"', code)) | set(re.findall(r'malformed\["(\w+)"\]', code))
+    assert len(faults) > 15
+    assert faults <= set(code_spans(REFERENCE / "metrics.md"))
+
+
 def test_the_flags_that_pages_name_exist() -> None:
     known = {one.flag for one in options()} | {
         "--config",

@@ -14,7 +14,7 @@ from typing import IO
 
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 10.0
-LISTENS = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d+)")
+LISTENS = re.compile(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")
 
 
 class ServerError(AssertionError):

@@ -31,7 +31,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, ssl_context: ssl.SSLContext | None = None, engine: Engine | None = None
+    app: web.Application,
+    ssl_context: ssl.SSLContext | None = None,
+    engine: Engine | None = None,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[str]:
     """Serve an application on a free port with aiohttp's own defaults; yields its origin.
 
@@ -44,11 +47,11 @@ async def serving(
     await runner.setup()
     assert runner.server is not None
     factory = runner.server if engine is None else engine.doorway(runner.server)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server((host, 0)) as listening:
         server = await asyncio.get_running_loop().create_server(factory, sock=listening, ssl=ssl_context)
         scheme = "https" if ssl_context else "http"
         try:
-            yield f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+            yield f"{scheme}://{host}:{listening.getsockname()[1]}"
         finally:
             server.close()
             await runner.cleanup()

@@ -165,12 +165,30 @@ async def test_what_is_nested_too_deeply_is_refused(data: str, fault: str) -> No
         assert application.events == []
 
 
+async def test_the_depth_is_an_option() -> None:
+    async with running(EngineSettings(max_json_depth=3)) as application:
+        ws, _ = await application.open_websocket()
+        await ws.send_str('42["echo",[[1]]]')
+        await until(lambda: application.events)
+        assert await fault_of(application, '42["echo",[[[1]]]]') == {"too_deep": 1}
+
+
 async def test_brackets_in_a_text_are_no_depth() -> None:
     async with running() as application:
         ws, _ = await application.open_websocket()
         await ws.send_str("42" + json.dumps(["echo", "[{" * 1000]))
         await until(lambda: application.events)
         assert application.events == [("echo", ["[{" * 1000])]
+
+
+async def test_packets_beyond_the_rate_end_the_session_whatever_they_are() -> None:
+    async with running(EngineSettings(max_packet_rate=5.0)) as application:
+        ws, _ = await application.open_websocket()
+        for _ in range(8):  # and the one that connected it
+            await ws.send_str("6")
+        await ws.send_str('42["echo"]')
+        await until(lambda: application.events)
+        assert await fault_of(application, *["6"] * 20) == {"too_many_packets": 1}
 
 
 # Slow clients
@@ -218,6 +236,16 @@ async def test_a_head_without_end_is_refused() -> None:
 async def test_what_is_no_http_is_answered_at_once() -> None:
     async with running(doorway=True) as application:
         assert (await connect(application, b"\x16\x03\x01\x02\x00")).startswith(b"HTTP/1.0 400 ")
+
+
+async def test_an_upgrade_that_stops_half_way_is_given_up() -> None:
+    async with running(EngineSettings(upgrade_timeout_s=0.1), doorway=True) as application:
+        opened = (await (await application.get(EIO="4", transport="polling")).text())[1:]
+        sid = json.loads(opened)["sid"]
+        ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={sid}")
+        async with asyncio.timeout(WAIT_S):
+            assert (await ws.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert sid in application.sio.eio.sockets, "it goes on polling"
 
 
 async def test_a_body_that_does_not_end_is_given_up() -> None:

@@ -4,8 +4,7 @@ import inspect
 
 import pytest
 import socketio
-from aiohttp import web_protocol
-from socketio.async_pubsub_manager import AsyncPubSubManager
+from aiohttp import web_protocol, web_server
 
 OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     socketio.AsyncServer: {
@@ -37,7 +36,11 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
         "_generate_ack_id": ["sid", "callback"],
         "emit": ["event", "data", "namespace", "room", "skip_sid", "callback", "to", "kwargs"],
     },
-    AsyncPubSubManager: {"_publish": ["data"], "_listen": []},
+    socketio.AsyncRedisManager: {"_publish": ["data"], "_listen": []},
+    web_server.Server: {
+        "connection_made": ["handler", "transport"],
+        "connection_lost": ["handler", "exc"],
+    },
     web_protocol.RequestHandler: {
         "set_parser": ["parser", "data_received_cb"],
         "connection_lost": ["exc"],
@@ -53,9 +56,9 @@ def test_a_member_we_override_is_as_it_was(owner: type, name: str, parameters: l
     assert list(inspect.signature(getattr(owner, name)).parameters) == ["self", *parameters]
 
 
-def test_the_pub_sub_manager_reaches_ours_through_super() -> None:
+def test_the_redis_manager_reaches_ours_through_super() -> None:
     from hornet.engine.registry import LocalRegistry, RedisRegistry
 
     order = RedisRegistry.__mro__
     assert order.index(LocalRegistry) < order.index(socketio.AsyncManager)
-    assert order.index(LocalRegistry) > order.index(AsyncPubSubManager)
+    assert order.index(LocalRegistry) > order.index(socketio.AsyncRedisManager)

@@ -20,13 +20,16 @@ class Client:
         self._auth = auth
         self._headers = headers
         self.sid = ""
+        self.opened: dict[str, Any] = {}
         self._asked = 0
         self._unread: deque[str] = deque()
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession()
         self._ws = await self._session.ws_connect(self._url, headers=self._headers)
-        assert (await self._packet()).startswith("0{")
+        opened = await self._packet()
+        assert opened.startswith("0{")
+        self.opened = json.loads(opened[1:])
         await self._ws.send_str("40" + (json.dumps(self._auth) if self._auth is not None else ""))
         connected = await self._packet()
         assert connected.startswith("40{"), connected

@@ -124,9 +124,11 @@ async def watch() -> AsyncIterator[Watch]:
     started: list[Watched] = []
     async with aiohttp.ClientSession() as http:
 
-        async def start(redis: str, *options: str, backend: str = "") -> Watched:
+        async def start(
+            redis: str, *options: str, backend: str = "", program: tuple[str, ...] = ()
+        ) -> Watched:
             words = ("--port", "0", "--redis", redis, "--drain-window", "0", *QUICK, *options)
-            watched = Watched(ServerProcess(*words), backend or redis, http)
+            watched = Watched(ServerProcess(*words, program=program), backend or redis, http)
             started.append(watched)
             await asyncio.to_thread(lambda: watched.server.url)
             return watched

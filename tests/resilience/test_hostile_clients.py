@@ -4,8 +4,8 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.resilience.conftest import END, Watch, Watched, heard_until_end
+from tests.resilience.raw import raw
 
 Attack = Callable[[Watched], Coroutine[Any, Any, None]]
 
@@ -22,17 +23,6 @@ PATIENCE_S = 15.0
 WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 POST = b"POST /socket.io/ HTTP/1.1\r\nHost: a\r\n"
 FINE = re.compile(rb"HTTP/1\.1 (4\d\d|200 OK\r\nContent-Type: text/plain)")
-
-
-@asynccontextmanager
-async def raw(watched: Watched) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", watched.server.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def say(watched: Watched, *pieces: bytes) -> bytes:

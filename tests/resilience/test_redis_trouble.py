@@ -42,7 +42,7 @@ async def test_killed_and_restarted(own_redis: RedisServer, watch: Watch) -> Non
     assert await heard_until_end(client) == ["before", "after"]
     assert await heard_until_end(stranger) == []
     assert await watched.metric("hornet_sessions") == 2
-    assert await watched.metric("hornet_redis_reconnections") == 1
+    assert await watched.metric("hornet_redis_reconnections_total") == 1
 
 
 async def test_killed_again_and_again(own_redis: RedisServer, watch: Watch) -> None:

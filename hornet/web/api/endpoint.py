@@ -39,7 +39,8 @@ class Endpoint:
     """Runs operations for those whom ``guard`` lets in."""
 
     def __init__(self, settings: ApiSettings, guard: Guard, counts: ApiCounts) -> None:
-        self._settings = settings
+        self.settings = settings
+        """May be replaced at any time."""
         self._guard = guard
         self._counts = counts
 
@@ -96,7 +97,7 @@ class Endpoint:
         Raises:
             Problem: ``TOO_LARGE``, ``BODY_TIMEOUT`` or ``NOT_JSON``.
         """
-        max_bytes = self._settings.api_max_body_bytes
+        max_bytes = self.settings.api_max_body_bytes
         try:
             return await read_body(request, max_bytes)
         except BodyTooLarge:
@@ -114,7 +115,7 @@ class Endpoint:
             raise Problem("INVALID_IDEMPOTENCY_KEY")
         # Each backend has its own: another's key of the same name is another request.
         content = operation.name.encode() + b"\0" + content
-        return Once(f"{caller} {shown[0]}", content, self._settings.idempotency_window_s)
+        return Once(f"{caller} {shown[0]}", content, self.settings.idempotency_window_s)
 
 
 def check_version(request: web.Request) -> None:

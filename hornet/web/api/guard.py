@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
 
+from hornet.core.limits import Allowance
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.keys import Key, Keys, Right, parse_keys
-from hornet.web.api.pace import Pace
 from hornet.web.api.problems import Problem
 from hornet.web.api.settings import ApiSettings
 
@@ -27,9 +27,16 @@ class Guard:
     """Lets a request in, or raises the problem that says why not. Every refusal is counted by the caller."""
 
     def __init__(self, settings: ApiSettings, counts: ApiCounts) -> None:
-        self._keys: Keys = parse_keys(settings.api_keys)
-        self._pace = Pace(settings.api_rate)
+        self._keys: Keys
+        self._per_s: int
+        self._allowances: dict[str, Allowance] = {}
         self._counts = counts
+        self.configure(settings)
+
+    def configure(self, settings: ApiSettings) -> None:
+        """Let in by these settings from now on: a key that is not among them is no key any more."""
+        self._keys = parse_keys(settings.api_keys)
+        self._per_s = settings.api_rate
 
     def check(self, request: web.Request, right: Right) -> str:
         """The name of who asks.
@@ -42,11 +49,19 @@ class Guard:
         if key is not None and right not in key.rights:
             raise Problem("RIGHT_MISSING", f"the key {key.name!r} does not have the right {right.value!r}")
         name = LOCAL if key is None else key.name
-        wait_s = self._pace.offer(name, time.monotonic())
-        if wait_s:
-            raise Problem("TOO_MANY_REQUESTS", headers={"Retry-After": str(wait_s)})
+        self._check_pace(name)
         self._counts.keys[name] += 1
         return name
+
+    def _check_pace(self, name: str) -> None:
+        per_s, now = self._per_s, time.monotonic()
+        if not per_s:
+            return
+        allowance = self._allowances.get(name)
+        if allowance is None:
+            allowance = self._allowances[name] = Allowance(per_s, now)
+        if not allowance.offer(per_s, now):
+            raise Problem("TOO_MANY_REQUESTS", headers={"Retry-After": str(allowance.wait_s(per_s))})
 
     def _check_key(self, request: web.Request) -> Key | None:
         shown = request.headers.getall("Authorization", [])

@@ -25,6 +25,8 @@ class Right(StrEnum):
     """Make and revoke tokens, end sessions, subscribe users."""
     READ = "read"
     """See channels, sessions, users, nodes and history."""
+    ADMIN = "admin"
+    """Have the node read its configuration again."""
 
 
 @dataclass(frozen=True, slots=True)

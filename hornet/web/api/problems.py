@@ -30,6 +30,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "TOO_LARGE": (413, "The request is larger than the server takes"),
     "NOT_JSON_TYPE": (415, "The body is not declared as application/json"),
     "IDEMPOTENCY_KEY_REUSED": (422, "The Idempotency-Key was used for another request"),
+    "BAD_CONFIGURATION": (422, "The configuration can't be read or is wrong; nothing has changed"),
     "TOO_MANY_REQUESTS": (429, "The key makes more requests than it may"),
     "FAILED": (500, "The server failed; the fault is its own"),
     "UNAVAILABLE": (503, "Redis is unavailable; it is not known whether all was done"),

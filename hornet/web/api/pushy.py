@@ -16,6 +16,7 @@ from hornet.flows.publishing import Outbound, Publishing
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.endpoint import parse_any
 from hornet.web.api.problems import Problem
+from hornet.web.api.settings import ApiSettings
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
 
 NAME = "pushyTrigger"
@@ -25,13 +26,16 @@ STATUS = {MISSING: 400, "403": 403, "501": 403, "413": 413, "503": 503}
 
 
 class PushyTrigger:
-    """Answers as pushy did: ``{"status": ...}`` or ``{"error": ...}``, each with ``code`` and ``message``."""
+    """Answers as pushy did: ``{"status": ...}`` or ``{"error": ...}``, each with ``code`` and ``message``.
+
+    Without a secret there is no such path.
+    """
 
     def __init__(
-        self, secret: str, max_body_bytes: int, publishing: Publishing, cluster: Cluster, counts: ApiCounts
+        self, settings: ApiSettings, publishing: Publishing, cluster: Cluster, counts: ApiCounts
     ) -> None:
-        self._secret = secret
-        self._max_body_bytes = max_body_bytes
+        self.settings = settings
+        """May be replaced at any time."""
         self._publishing = publishing
         self._cluster = cluster
         self._counts = counts
@@ -40,6 +44,8 @@ class PushyTrigger:
         return web.post(PATH, self._answer)
 
     async def _answer(self, request: web.Request) -> web.Response:
+        if not self.settings.pushy_secret:  # anyone could sign with an empty one
+            raise web.HTTPNotFound
         self._counts.requests[NAME] += 1
         try:
             has_members = await self._trigger(request)
@@ -69,7 +75,15 @@ class PushyTrigger:
         event, timestamp, auth_key = (_one(request, name) for name in ("event", "timestamp", "auth_key"))
         text = await self._read(request)
         data = _parse(text)
-        check_trigger(self._secret, channel, event, timestamp, (text, dump_json(data)), auth_key, time.time())
+        check_trigger(
+            self.settings.pushy_secret,
+            channel,
+            event,
+            timestamp,
+            (text, dump_json(data)),
+            auth_key,
+            time.time(),
+        )
         if not is_channel_name(channel) or channel == CONTROL_CHANNEL:
             raise RefusedTrigger(MISSING, "There can't be a channel of that name")
         message = data if isinstance(data, dict) else {"data": data}
@@ -80,7 +94,7 @@ class PushyTrigger:
 
     async def _read(self, request: web.Request) -> str:
         try:
-            return (await read_body(request, self._max_body_bytes)).decode()
+            return (await read_body(request, self.settings.api_max_body_bytes)).decode()
         except BodyTooLarge:
             raise RefusedTrigger("413", "The body is too large") from None
         except (BrokenBody, TimeoutError, UnicodeDecodeError):

@@ -14,8 +14,10 @@ from aiohttp import web
 from hornet.flows.cluster import Cluster
 from hornet.flows.directory import Directory
 from hornet.flows.publishing import Publishing
+from hornet.flows.reloading import Reloading
 from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_credentials import UserCredentials
+from hornet.web.api.administration import Administration
 from hornet.web.api.cluster import ClusterOperations
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.credentials import CredentialOperations
@@ -41,6 +43,7 @@ class Backstage:
     cluster: Cluster
     directory: Directory
     credentials: UserCredentials
+    reloading: Reloading[Any]
 
 
 def operations(parts: Backstage) -> list[Operation]:
@@ -51,39 +54,40 @@ def operations(parts: Backstage) -> list[Operation]:
         *ClusterOperations(parts.cluster).operations(),
         *UserOperations(parts.directory).operations(),
         *CredentialOperations(parts.credentials).operations(),
+        *Administration(parts.reloading).operations(),
     ]
 
 
-def api_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) -> list[web.RouteDef]:
-    """All routes under /api, and the compatible ones beside it; none when the API is turned off."""
-    if not settings.api:
-        return []
-    known = operations(parts)
-    guard = Guard(settings, counts)
-    endpoint = Endpoint(settings, guard, counts)
-    return [
-        _document_route(known),
-        *(endpoint.route(one) for one in known),
-        _elsewhere(known, endpoint),
-        RealizehitPublish(endpoint, guard, parts.publishing, counts).route(),
-        *_pushy_routes(settings, parts, counts),
-    ]
+class Api:
+    """The HTTP API of one node, and the compatible routes beside it."""
 
+    def __init__(self, settings: ApiSettings, parts: Backstage, counts: ApiCounts) -> None:
+        self._operations = operations(parts)
+        self._guard = Guard(settings, counts)
+        self._endpoint = Endpoint(settings, self._guard, counts)
+        self._realizehit = RealizehitPublish(self._endpoint, self._guard, parts.publishing, counts)
+        self._pushy = PushyTrigger(settings, parts.publishing, parts.cluster, counts)
 
-def _pushy_routes(settings: ApiSettings, parts: Backstage, counts: ApiCounts) -> list[web.RouteDef]:
-    """None without a secret: anyone could sign with an empty one."""
-    if not settings.pushy_secret:
-        return []
-    trigger = PushyTrigger(
-        settings.pushy_secret, settings.api_max_body_bytes, parts.publishing, parts.cluster, counts
-    )
-    return [trigger.route()]
+    def configure(self, settings: ApiSettings) -> None:
+        """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
+        self._guard.configure(settings)
+        self._endpoint.settings = self._pushy.settings = settings
+
+    def routes(self) -> list[web.RouteDef]:
+        """All under /api, and the compatible ones."""
+        return [
+            _document_route(self._operations),
+            *(self._endpoint.route(one) for one in self._operations),
+            _elsewhere(self._operations, self._endpoint),
+            self._realizehit.route(),
+            self._pushy.route(),
+        ]
 
 
 def describe() -> dict[str, Any]:
     """The document, for those who only want to read it: nothing has to run."""
     nobody: Any = None
-    return openapi(operations(Backstage(nobody, nobody, nobody, nobody, nobody)), API_VERSION)
+    return openapi(operations(Backstage(nobody, nobody, nobody, nobody, nobody, nobody)), API_VERSION)
 
 
 def _document_route(known: Sequence[Operation]) -> web.RouteDef:

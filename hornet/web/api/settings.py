@@ -13,15 +13,23 @@ class ApiSettings:
     api: bool = option(True, doc="Serve the HTTP API under /api, and the compatible routes beside it.")
     api_keys: tuple[str, ...] = option(
         (),
-        doc="Keys of backends, each as name:rights:secret; rights are publish, manage and read, joined by +. "
+        doc="Keys of backends, each as name:rights:secret; rights are publish, manage, read and admin, "
+        "joined by +. "
         "Without any, the API answers only programs on this machine.",
         unit="keys",
         secret=True,
+        reloads=True,
     )
     api_rate: int = option(
-        1000, doc="Requests a second that each key may make on one node; 0 is without limit.", unit="1/s"
+        1000,
+        doc="Requests a second that each key may make on one node; twice as many may come at once. 0 is "
+        "without limit.",
+        unit="1/s",
+        reloads=True,
     )
-    api_max_body_bytes: int = option(1_000_000, doc="Largest body of a request to the API.", unit="bytes")
+    api_max_body_bytes: int = option(
+        1_000_000, doc="Largest body of a request to the API.", unit="bytes", reloads=True
+    )
     idempotency_window_s: float = option(
         3600.0, doc="How long the answer to a request with an Idempotency-Key is kept.", unit="s"
     )
@@ -31,7 +39,11 @@ class ApiSettings:
         unit="s",
     )
     pushy_secret: str = option(
-        "", doc="Secret of pushy's signed triggers; turns their route on.", unit="secret", secret=True
+        "",
+        doc="Secret of pushy's signed triggers; turns their route on.",
+        unit="secret",
+        secret=True,
+        reloads=True,
     )
     emitters: bool = option(
         True, doc="Deliver what the emitters of Socket.IO's Redis adapters publish (MessagePack or JSON)."

@@ -111,6 +111,12 @@ async def test_a_slow_attempt_delays_nobody_else(asking: Running, api: UserApi, 
     assert await slow.event() == YES
 
 
+async def test_an_answer_that_is_too_long_fails_the_attempt(start_node: StartNode, api: UserApi) -> None:
+    client = await (await start_node(backend_uri=api.uri, backend_max_answer=10)).connect()
+    assert (await authenticate(client, "user-7"))["error"]["code"] == "BACKEND_UNAVAILABLE"  # type: ignore[index]  # JSON
+    assert await client.event() == NO
+
+
 async def test_a_dead_backend_fails_the_attempt(start_node: StartNode) -> None:
     running = await start_node(backend_uri=f"http://127.0.0.1:{free_port()}")
     client = await running.connect()

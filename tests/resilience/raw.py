@@ -1,0 +1,41 @@
+"""Connections that say what no client of any library would."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from tests.resilience.conftest import Watched
+
+WAIT_S = 10.0
+
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+@asynccontextmanager
+async def raw(watched: Watched) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", watched.server.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def ask(watched: Watched, data: bytes) -> bytes:
+    """Status line and headers of the answer; nothing where the connection is cut without one."""
+    async with raw(watched) as (reader, writer):
+        writer.write(data)
+        with suppress(OSError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(WAIT_S):
+                return await reader.readuntil(b"\r\n\r\n")
+    return b""
+
+
+async def status(watched: Watched, data: bytes) -> int:
+    """The status of the answer; 0 where the connection is cut without one."""
+    head = await ask(watched, data)
+    return int(head.split(b" ", 2)[1]) if head else 0

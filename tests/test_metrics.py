@@ -1,0 +1,96 @@
+"""What a node tells Prometheus: by the rules for names, and all that an operator was promised."""
+
+import re
+
+import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from hornet.connector import AsyncConnector
+from tests.flows.conftest import Running, StartNode, start_node
+
+__all__ = ["start_node"]
+
+PROMISED = {
+    "sessions": "hornet_sessions",
+    "users": "hornet_users",
+    "channels": "hornet_channels",
+    "messages in": "hornet_messages_total",
+    "messages of clients": "hornet_client_messages_total",
+    "messages out": "hornet_deliveries_total",
+    "events in": "hornet_client_events_total",
+    "time of fan-out": "hornet_fanout_seconds_count",
+    "bytes in": "hornet_received_bytes_total",
+    "bytes out": "hornet_sent_bytes_total",
+    "drops by reason": "hornet_messages_dropped_total",
+    "refusals by reason": "hornet_refusals_total",
+    "refused connections by reason": "hornet_connections_refused_total",
+    "broken input by fault": "hornet_malformed_packets_total",
+    "requests to the API refused, by code": "hornet_api_refusals_total",
+    "state of Redis": "hornet_redis_up",
+    "Redis lost": "hornet_redis_reconnections_total",
+    "lag of the loop": "hornet_loop_lag_seconds_count",
+    "send buffers": "hornet_send_buffer_bytes",
+    "slow readers": "hornet_slow_readers_total",
+    "memory": "process_resident_memory_bytes",
+    "open files": "process_open_fds",
+}
+
+
+@pytest.fixture
+async def running(start_node: StartNode, prefix: str) -> Running:
+    """A node to which all happened that is counted by a label."""
+    running = await start_node(channel_secrets="secret")
+    client = await running.connect_with_token(f"{prefix}a")
+    async with AsyncConnector(running.node.config.redis.redis) as backend:
+        await backend.redis.publish(f"hornet:channel:{prefix}a", "no message")
+        await backend.publish(f"{prefix}a", "news")
+    assert (await client.message())["type"] == "news"
+    await client.emit("message", "not JSON")
+    assert (await client.message())["error"] == "WRONG_PARAMETERS"
+    counts = running.node.engine.counts
+    counts.refused["SERVER_FULL"] += 0
+    counts.malformed["bad_json"] += 0
+    return running
+
+
+def families(running: Running) -> list[Metric]:
+    return list(text_string_to_metric_families(running.node.metrics.render().decode()))
+
+
+async def test_all_that_was_promised_is_there(running: Running) -> None:
+    text = running.node.metrics.render().decode()
+    for what, name in PROMISED.items():
+        assert re.search(rf"^(?:{name}[ {{]|# TYPE {name} )", text, re.MULTILINE), what
+
+
+async def test_names_follow_the_rules_of_prometheus(running: Running) -> None:
+    for family in families(running):
+        if not family.name.startswith("hornet_"):
+            continue
+        assert family.documentation, family.name
+        assert re.fullmatch(r"[a-z][a-z_]*[a-z]", family.name)
+        for sample in family.samples:
+            if family.type == "counter":
+                assert sample.name.endswith(("_total", "_created")), sample.name
+            else:
+                assert not sample.name.endswith("_total"), f"{sample.name} grows, so it is a counter"
+            assert not re.search(r"_(ms|millis|milliseconds|kb|mb|percent)(_|$)", sample.name), (
+                "base units only"
+            )
+        if family.type == "histogram":
+            assert family.name.endswith(("_seconds", "_bytes")), family.name
+
+
+async def test_what_was_counted_is_told_by_its_reason(running: Running) -> None:
+    found = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in families(running)
+        for sample in family.samples
+    }
+    assert found["hornet_messages_dropped_total", "NOT_JSON"] == 1
+    assert found["hornet_refusals_total", "WRONG_PARAMETERS"] == 1
+    assert found["hornet_messages_total",] == 1
+    assert found["hornet_deliveries_total",] == 1
+    assert found["hornet_sent_bytes_total",] > 0
+    assert found["hornet_redis_up",] == 1
