@@ -1,7 +1,8 @@
 """What every test may ask for: a real Valkey, a real server process, real JavaScript clients."""
 
+import gc
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,51 @@ from tests.e2e import javascript
 from tests.e2e.browser import Browser, unpack_chromium
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port
+from tests.turns import Turns
 
 JS = Path(__file__).parent / "e2e" / "js"
+
+
+TURNS = Turns()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Tests marked ``alone`` run while no other process runs any; several in a row, in one turn."""
+    alone = is_alone(item)
+    TURNS.begin(alone=alone)
+    try:
+        return (yield)
+    finally:
+        if not (alone and nextitem is not None and is_alone(nextitem)):
+            TURNS.end()
+
+
+def is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking what pytest and the tests are made of: it stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+class NoCollector:
+    """For nodes in this process: it is not theirs, and a collection would take most of each one's start."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collector_of_the_process() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hornet.engine.facade.Collector", NoCollector)
+        yield
 
 
 @dataclass(frozen=True)

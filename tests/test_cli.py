@@ -1,6 +1,7 @@
 """The two commands as a person meets them: help, mistakes, signals, pipes."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -219,6 +220,17 @@ def test_help_names_every_option_with_its_default(monkeypatch: pytest.MonkeyPatc
         assert re.search(rf"\(default: {re.escape(shown)}( s| bytes)?\)", entry), one.name
 
 
+@pytest.fixture
+def _log_as_before() -> Iterator[None]:
+    """``serve`` sets up the log of the process, which here is the tests'."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
+@pytest.mark.usefixtures("_log_as_before")
 @pytest.mark.parametrize(
     ("words", "named"),
     [

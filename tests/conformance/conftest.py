@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in own:
         if is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
+            item.add_marker(pytest.mark.alone)  # the server pings each 0.3 s, and waits 0.2 s
     expect_differences(config, own)
 
 

@@ -22,12 +22,12 @@ async def joined(clients: Clients, kind: Kind) -> Polling:
 
 @pytest.mark.parametrize(
     ("kind", "content_types"),
-    [(POLLING_3, {BINARY}), (POLLING_3_B64, {"text/plain;charset=utf-8"}), (JSONP_3, set(SCRIPTS))],
+    [(POLLING_3, (BINARY,)), (POLLING_3_B64, ("text/plain;charset=utf-8",)), (JSONP_3, SCRIPTS)],
     ids=str,
 )
 @pytest.mark.parametrize("form", ["text", "bytes"])
 async def test_binary_may_be_posted_in_either_form_and_comes_in_that_of_the_client(
-    clients: Clients, kind: Kind, content_types: set[str], form: str
+    clients: Clients, kind: Kind, content_types: tuple[str, ...], form: str
 ) -> None:
     polling = await joined(clients, kind)
     if kind.jsonp is not None:

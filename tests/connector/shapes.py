@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from redis.exceptions import RedisError
 
-from hornet.connector import Connector
+from hornet.connector import AsyncConnector, Connector
 from hornet.connector.commands import CLASSIC_EVENTS
 
 T = TypeVar("T")
@@ -137,3 +137,11 @@ async def failure(call: Callable[[], Awaitable[object]]) -> RedisError:
     except RedisError as error:
         return error
     raise AssertionError("the call succeeded")
+
+
+Make = Callable[..., Shape]
+
+MAKERS: dict[str, Make] = {
+    "sync": lambda *args, **options: Threaded(Connector(*args, **options)),
+    "async": lambda *args, **options: AsyncConnector(*args, **options),
+}

@@ -6,7 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,21 +23,8 @@ from hornet.core.messages import Message, parse_publish
 from tests.broker.servers import RedisServer
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
-from tests.connector.shapes import Shape, Threaded, failure
+from tests.connector.shapes import MAKERS, Make, Shape, failure
 from tests.e2e.waiting import eventually
-
-Make = Callable[..., Shape]
-
-MAKERS: dict[str, Make] = {
-    "sync": lambda *args, **options: Threaded(Connector(*args, **options)),
-    "async": lambda *args, **options: AsyncConnector(*args, **options),
-}
-
-
-@pytest.fixture(params=MAKERS.keys())
-def make(request: pytest.FixtureRequest) -> Make:
-    """Makes a connector of one kind or the other."""
-    return MAKERS[request.param]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -19,22 +19,11 @@ from hornet.core.messages import parse_publish
 from hornet.core.users import dump_notify
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
-from tests.connector.shapes import Shape, Threaded, in_thread
+from tests.connector.shapes import Make, Shape, Threaded, in_thread
 from tests.e2e.server import ServerProcess
 from tests.e2e.waiting import eventually
 
 KEY = "0123456789abcdef"
-
-Make = Callable[..., Shape]
-MAKERS: dict[str, Make] = {
-    "sync": lambda *args, **options: Threaded(Connector(*args, **options)),
-    "async": lambda *args, **options: AsyncConnector(*args, **options),
-}
-
-
-@pytest.fixture(params=MAKERS.keys())
-def make(request: pytest.FixtureRequest) -> Make:
-    return MAKERS[request.param]
 
 
 @pytest.fixture(scope="module")

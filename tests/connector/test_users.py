@@ -14,14 +14,8 @@ from hornet.core.users import DisconnectUser, Notify, parse_command
 from tests.broker.servers import RedisServer
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
-from tests.connector.shapes import Shape
-from tests.connector.test_connectors import MAKERS, Make
+from tests.connector.shapes import Make, Shape
 from tests.e2e.waiting import eventually
-
-
-@pytest.fixture(params=MAKERS.keys())
-def make(request: pytest.FixtureRequest) -> Make:
-    return MAKERS[request.param]
 
 
 @pytest.fixture(params=[False, True], ids=["bytes", "decoded"])

@@ -35,7 +35,7 @@ def test_the_decorator_makes_a_command_of_a_function() -> None:
     assert Command(idle).needs_authentication
 
 
-@pytest.mark.parametrize("run", [lambda context, data: None, None, Point], ids=str)
+@pytest.mark.parametrize("run", [lambda context, data: None, None, Point], ids=["function", "None", "class"])
 def test_only_async_functions_are_commands(run: Any) -> None:
     with pytest.raises(TypeError, match="async def"):
         Command(run)

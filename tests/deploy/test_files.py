@@ -41,6 +41,26 @@ def test_systemd_understands_the_unit(name: str, tmp_path: Path) -> None:
     assert about == []
 
 
+def compose() -> list[str]:
+    """The words that run Docker Compose, which reads a file without Docker; none if it is not installed."""
+    for words in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(words[0]) and not subprocess.run([*words, "version"], capture_output=True).returncode:
+            return words
+    return []
+
+
+COMPOSE = compose()
+
+
+@pytest.mark.skipif(not COMPOSE, reason="Docker Compose is not installed")
+def test_compose_understands_the_file() -> None:
+    done = subprocess.run(
+        [*COMPOSE, "-f", str(DEPLOY / "compose.yaml"), "config"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "127.0.0.1:8187" in done.stdout or "host_ip: 127.0.0.1" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "hornet.service"])
 def test_the_variables_of_a_file_are_options(name: str) -> None:
     named = set(re.findall(r"HORNET_[A-Z_]+", (DEPLOY / name).read_text()))

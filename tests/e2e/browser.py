@@ -3,12 +3,10 @@
 import shutil
 import subprocess
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tests.e2e.driver import JS, Driver
+from tests.e2e.driver import JS, Driven
 from tests.e2e.javascript import NODE, locked, node_environment
 
 UNPACK_DEADLINE_S = 120
@@ -67,26 +65,12 @@ class Page:
         await self._request("close", page=self._number)
 
 
-class Browser:
+class Browser(Driven):
     """A Chromium process that runs for the length of ``async with``."""
 
     def __init__(self, folder: Path) -> None:
-        self._driver = Driver("browser.mjs", str(folder))
-        self._numbers = count(1)
+        super().__init__("browser.mjs", str(folder))
         self._pages: dict[int, Page] = {}
-
-    async def __aenter__(self) -> Self:
-        await self._driver.__aenter__()
-        self._driver.listen(self._report)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._driver.__aexit__(kind, error, trace)
 
     def _report(self, said: dict[str, Any]) -> None:
         page = self._pages[said["page"]]

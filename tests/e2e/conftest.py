@@ -1,13 +1,18 @@
-"""Parts that the end-to-end tests share: a server in its default settings, a backend, a page's origin."""
+"""Parts that the end-to-end tests share: a server in its default settings, a backend, pages, versions."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
 from tests.conftest import Valkey
 from tests.e2e.backend import Backend
+from tests.e2e.node_client import ALIAS, VERSIONS
 from tests.e2e.server import ServerProcess
+from tests.e2e.versions import TRANSPORTS
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,34 @@ def server(shared_server: ServerProcess) -> Iterator[ServerProcess]:
 @pytest.fixture
 def backend(redis: Redis) -> Backend:
     return Backend(redis)
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Each version of the stock client in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transports(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Each way to connect in turn."""
+    return TRANSPORTS[request.param]
+
+
+@pytest.fixture
+async def pages(js_modules: Path) -> AsyncIterator[tuple[str, list[str]]]:
+    """A web application with the clients' own browser builds; its page is the last of the list."""
+    texts: list[str] = []
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=texts[-1], content_type="text/html")
+
+    async def script(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(
+            js_modules / f"{ALIAS}{request.match_info['version']}" / "dist" / "socket.io.js"
+        )
+
+    app = web.Application()
+    app.add_routes([web.get("/", page), web.get("/socket.io-{version}.js", script)])
+    async with TestServer(app) as server:
+        yield str(server.make_url("/")), texts

@@ -88,3 +88,28 @@ class Driver:
         async with asyncio.timeout(REQUEST_DEADLINE_S):
             await self._process.stdin.drain()
             return await answer
+
+
+class Driven:
+    """What a program holds for a test, for the length of ``async with``; all of it goes with the program."""
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        self._driver = Driver(script, *arguments)
+        self._numbers = count(1)
+
+    async def __aenter__(self) -> Self:
+        await self._driver.__aenter__()
+        self._driver.listen(self._report)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._driver.__aexit__(kind, error, trace)
+
+    def _report(self, said: dict[str, Any]) -> None:
+        """Take what the program reports, unasked, of one of its things."""
+        raise NotImplementedError

@@ -4,11 +4,9 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass
-from itertools import count
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tests.e2e.driver import JS, Driver
+from tests.e2e.driver import JS, Driven, Driver
 
 DEADLINE_S = 10.0
 ALIAS = "socket.io-client-"
@@ -113,26 +111,12 @@ class NodeClient:
         return await self._driver.request(command, client=self._number, **arguments)
 
 
-class NodeClients:
+class NodeClients(Driven):
     """A Node process that holds any number of clients, all gone with it."""
 
     def __init__(self) -> None:
-        self._driver = Driver("clients.mjs")
-        self._numbers = count(1)
+        super().__init__("clients.mjs")
         self._clients: dict[int, NodeClient] = {}
-
-    async def __aenter__(self) -> Self:
-        await self._driver.__aenter__()
-        self._driver.listen(self._report)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._driver.__aexit__(kind, error, trace)
 
     def _report(self, said: dict[str, Any]) -> None:
         self._clients[said["client"]].add(Report(said["report"], said["name"], tuple(said["args"])))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,12 +10,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import IO
 
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 10.0
+PORTS = range(20_000, 32_000)
 LISTENS = re.compile(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")
+
+
+_first = secrets.randbelow(len(PORTS))
+_ports = cycle([*PORTS[_first:], *PORTS[:_first]])
 
 
 class ServerError(AssertionError):
@@ -28,11 +35,16 @@ def server_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listened on a moment ago, and that this process has not named before.
+
+    It is none that the kernel gives to clients (32768 and up on Linux) or for port 0, and each process
+    begins somewhere else: so nobody takes it before whoever it is for.
+    """
+    while True:
+        port: int = next(_ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerProcess:

@@ -35,22 +35,22 @@ async def room(clients: NodeClients, server: ServerProcess, backend: Backend, pr
 @pytest.mark.parametrize(
     ("fields", "receivers"),
     [
-        ({}, {"ann", "bob", "cy"}),
-        ({"only": "ann"}, {"ann"}),
-        ({"only": ["ann", "cy"]}, {"ann", "cy"}),
-        ({"only": ["ann", "nobody here"]}, {"ann"}),
-        ({"only": "nobody here"}, set()),
-        ({"only": ["nobody here", "nor here"]}, set()),
-        ({"only": []}, set()),
-        ({"except": "ann"}, {"bob", "cy"}),
-        ({"except": ["ann", "cy"]}, {"bob"}),
-        ({"except": "nobody here"}, {"ann", "bob", "cy"}),
-        ({"except": []}, {"ann", "bob", "cy"}),
+        ({}, ["ann", "bob", "cy"]),
+        ({"only": "ann"}, ["ann"]),
+        ({"only": ["ann", "cy"]}, ["ann", "cy"]),
+        ({"only": ["ann", "nobody here"]}, ["ann"]),
+        ({"only": "nobody here"}, []),
+        ({"only": ["nobody here", "nor here"]}, []),
+        ({"only": []}, []),
+        ({"except": "ann"}, ["bob", "cy"]),
+        ({"except": ["ann", "cy"]}, ["bob"]),
+        ({"except": "nobody here"}, ["ann", "bob", "cy"]),
+        ({"except": []}, ["ann", "bob", "cy"]),
     ],
     ids=str,
 )
 async def test_a_message_reaches_those_it_names_and_nobody_else(
-    room: Room, backend: Backend, fields: dict[str, Any], receivers: set[str]
+    room: Room, backend: Backend, fields: dict[str, Any], receivers: list[str]
 ) -> None:
     def as_token(name: str) -> str:
         return room.tokens.get(name, name)

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.backend import Backend
 from tests.e2e.node_client import VERSIONS, NodeClient, NodeClients
 from tests.e2e.server import ServerProcess
-from tests.e2e.versions import TRANSPORTS, sends_auth, shown_at_connect
+from tests.e2e.versions import sends_auth, shown_at_connect
 
 CONNECTED = '{"type":"connected","channel":"hornet","msg":"CONNECTED"}'
 INVALID_TOKEN = (
@@ -17,16 +17,6 @@ INVALID_TOKEN = (
 )
 # An event of one of these names would not reach the page's listener but break the client itself.
 RESERVED_TYPES = ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
-
-
-@pytest.fixture(params=VERSIONS)
-def version(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transports(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return TRANSPORTS[request.param]
 
 
 @pytest.fixture

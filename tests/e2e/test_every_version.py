@@ -19,16 +19,6 @@ BURST = 10
 LAG_S = 0.2
 
 
-@pytest.fixture(params=VERSIONS)
-def version(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transports(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return TRANSPORTS[request.param]
-
-
 @pytest.fixture
 async def slow_url(server: ServerProcess) -> AsyncIterator[str]:
     """The server behind a network on which an upgrade takes its time."""

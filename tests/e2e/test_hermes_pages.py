@@ -1,16 +1,13 @@
 """Pages of node-hermes and of socket-push, unchanged, in today's Chromium and with their clients."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
 from tests.conftest import Valkey
 from tests.e2e.browser import Browser, Page
-from tests.e2e.node_client import ALIAS, LATEST, POLLING, WEBSOCKET, NodeClients
+from tests.e2e.node_client import LATEST, POLLING, WEBSOCKET, NodeClients
 from tests.e2e.server import ServerProcess
 from tests.flows.authenticators.user_api import UserApi
 
@@ -71,25 +68,6 @@ def hermes(valkey: Valkey, api: UserApi) -> Iterator[ServerProcess]:
     yield server
     server.sweep()
     print(server.output)
-
-
-@pytest.fixture
-async def pages(js_modules: Path) -> AsyncIterator[tuple[str, list[str]]]:
-    """A web application with the clients' own browser builds; its page is the last of the list."""
-    texts: list[str] = []
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text=texts[-1], content_type="text/html")
-
-    async def script(request: web.Request) -> web.FileResponse:
-        return web.FileResponse(
-            js_modules / f"{ALIAS}{request.match_info['version']}" / "dist" / "socket.io.js"
-        )
-
-    app = web.Application()
-    app.add_routes([web.get("/", page), web.get("/socket.io-{version}.js", script)])
-    async with TestServer(app) as server:
-        yield str(server.make_url("/")), texts
 
 
 async def logged(page: Page, *entries: object) -> None:

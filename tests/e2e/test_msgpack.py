@@ -7,17 +7,12 @@ import pytest
 from tests.e2e.backend import Backend
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess
-from tests.e2e.versions import MSGPACK_VERSIONS, TRANSPORTS, shown_at_connect, with_msgpack
+from tests.e2e.versions import MSGPACK_VERSIONS, shown_at_connect, with_msgpack
 
 
 @pytest.fixture(params=MSGPACK_VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transports(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return TRANSPORTS[request.param]
 
 
 async def test_credentials_in_a_message_admit_the_client_and_a_publish_reaches_it(

@@ -3,17 +3,12 @@
 The page loads Socket.IO from its own web application and speaks the classic contract by itself.
 """
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests.conftest import Valkey
 from tests.e2e.backend import Backend, publish_raw
 from tests.e2e.browser import Browser
-from tests.e2e.node_client import ALIAS, VERSIONS
+from tests.e2e.node_client import VERSIONS
 from tests.e2e.server import ServerProcess
 from tests.e2e.versions import sends_auth
 
@@ -49,30 +44,11 @@ PAGE = (
 )
 
 
-@pytest.fixture
-async def web_application(js_modules: Path) -> AsyncIterator[tuple[str, list[str]]]:
-    """A web application with the clients' own browser builds; its page is the last of the list."""
-    pages: list[str] = []
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text=pages[-1], content_type="text/html")
-
-    async def script(request: web.Request) -> web.FileResponse:
-        return web.FileResponse(
-            js_modules / f"{ALIAS}{request.match_info['version']}" / "dist" / "socket.io.js"
-        )
-
-    app = web.Application()
-    app.add_routes([web.get("/", page), web.get("/socket.io-{version}.js", script)])
-    async with TestServer(app) as server:
-        yield str(server.make_url("/")), pages
-
-
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("version", OLD_VERSIONS)
 async def test_an_old_page_receives_what_a_raw_redis_publish_says(
     browser: Browser,
-    web_application: tuple[str, list[str]],
+    pages: tuple[str, list[str]],
     server: ServerProcess,
     valkey: Valkey,
     backend: Backend,
@@ -80,9 +56,9 @@ async def test_an_old_page_receives_what_a_raw_redis_publish_says(
     version: str,
     options: str,
 ) -> None:
-    origin, pages = web_application
+    origin, texts = pages
     channel = f"{prefix}page"
-    pages.append(
+    texts.append(
         PAGE.format(
             version=version,
             hornet=server.url,

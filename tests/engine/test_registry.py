@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
 import socketio
 
 from hornet.engine.rooms import RoomTable
@@ -14,6 +15,7 @@ from tests.engine.caller import WAIT_S, until
 from tests.engine.test_fanout import Recipient
 
 
+@pytest.mark.alone
 def test_a_departure_costs_its_own_rooms_among_100_000() -> None:
     table, resident = RoomTable(), Recipient("resident")
     table.add("resident", resident)  # type: ignore[arg-type]  # has all that is asked of a session

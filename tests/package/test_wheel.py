@@ -1,9 +1,5 @@
 """The wheel, built from what git has, does in an empty environment all that a checkout does."""
 
-import os
-import shutil
-import subprocess
-import sys
 import sysconfig
 import venv
 import zipfile
@@ -15,55 +11,21 @@ import pytest
 
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port
-
-ROOT = Path(__file__).parents[2]
-PIP_DEADLINE_S = 600
+from tests.package.conftest import call
 
 
-def call(*words: str | Path, cwd: Path, **env: str) -> str:
-    """Run a program that must succeed; return what it printed."""
-    done = subprocess.run(
-        words,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PIP_DEADLINE_S,
-        env=os.environ | env,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout without anything that git ignores."""
-    copy = tmp_path_factory.mktemp("source")
-    names = call("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    return copy
-
-
-@pytest.fixture(scope="module", params=[True, False], ids=["compiled", "without a compiler"])
-def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """The wheel, built from the source distribution as a packager does."""
-    compiled: bool = request.param
-    if compiled and shutil.which("cc") is None:
-        pytest.skip("no C compiler")
-    folder = tmp_path_factory.mktemp("dist")
-    env = {} if compiled else {"CC": "false"}
-    call(sys.executable, "-m", "build", "--outdir", folder, source, cwd=folder, **env)
-    [built] = folder.glob("*.whl")
-    assert built.stem.endswith("-py3-none-any") is not compiled
+@pytest.fixture(scope="module", params=["compiled_wheel", "plain_wheel"])
+def wheel(request: pytest.FixtureRequest) -> Path:
+    built: Path = request.getfixturevalue(request.param)
     return built
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ``bin`` folder of a new environment with nothing but the wheel and what it asks for."""
+def installed(wheel: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` folder of an environment with the wheel and what it asks for, or of the image."""
+    if wheel.stem.endswith("-any"):
+        image: Path = request.getfixturevalue("image")
+        return image
     folder = tmp_path_factory.mktemp("empty")
     venv.create(folder, with_pip=True)
     call(folder / "bin" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)

@@ -8,7 +8,7 @@ from redis.exceptions import OutOfMemoryError
 
 from hornet.core import answers
 from tests.broker.conftest import StartRedis
-from tests.broker.servers import RedisServer, SentinelServer
+from tests.broker.servers import RedisServer, SentinelServer, replicate
 from tests.e2e.waiting import eventually
 from tests.resilience.conftest import CHANNEL, END, Watch, Watched, heard_until_end
 
@@ -132,13 +132,7 @@ async def test_data_lost(own_redis: RedisServer, watch: Watch) -> None:
 async def test_failing_over(start_redis: StartRedis, watch: Watch) -> None:
     """Sentinel promotes a replica: the node follows, and its clients notice nothing but a gap."""
     master = start_redis()
-    replica = start_redis("--replicaof", f"127.0.0.1 {master.port}", "--replica-priority", "1")
-    async with Redis(port=replica.port, decode_responses=True) as asked:
-
-        async def link() -> str:
-            return str((await asked.info("replication"))["master_link_status"])
-
-        await eventually(link, "up")
+    replica = await replicate(master, start_redis)
     sentinel = SentinelServer(master, SERVICE)
     try:
         url = f"redis+sentinel://127.0.0.1:{sentinel.port}/0/{SERVICE}"

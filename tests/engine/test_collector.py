@@ -1,0 +1,32 @@
+"""The garbage collector during the life of an engine."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from hornet.engine.collector import THRESHOLDS, Collector
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    gc.freeze()  # as tests/conftest.py has it
+
+
+def test_it_is_set_from_start_to_stop() -> None:
+    before = gc.get_threshold()
+    gc.unfreeze()
+    collector = Collector()
+    collector.start()
+    collector.start()
+    assert gc.get_threshold() == THRESHOLDS != before
+    assert gc.get_freeze_count() > 10_000
+    collector.stop()
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_one_that_was_not_started_changes_nothing() -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
+    Collector().stop()
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
