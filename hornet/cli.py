@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornet._version import __version__
-from hornet.broker.client import FAILURES, connect, explain, parse_url
+from hornet.broker.client import connect, parse_url
+from hornet.broker.failures import FAILURES, explain
 from hornet.connector import AsyncConnector
 from hornet.connector.commands import DEFAULT_URL
 from hornet.core.errors import HornetError, SetupError

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hornet.broker.asking import Asking
+from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.events import EventPublisher
 from hornet.broker.listener import Listener
 from hornet.engine import Engine
@@ -38,8 +41,20 @@ def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) ->
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
     gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
     lost, dropped = "Subscription connections lost", "Events for backends given up"
+    refused = "Subscriptions that the ACL of Redis refused"
     metrics.watch_totals("hornet_redis_reconnections", lost, "", lambda: {"": listener.reconnections})
     metrics.watch_totals("hornet_events_dropped", dropped, "", lambda: {"": events.dropped})
+    metrics.watch_totals("hornet_subscriptions_refused", refused, "", lambda: {"": listener.refusals})
+
+
+def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
+    def restarts() -> dict[str, int]:
+        valkey = embedded()
+        return {"": 0 if valkey is None else valkey.restarts}
+
+    metrics.watch_totals(
+        "hornet_embedded_restarts", "Times the embedded Valkey was started again", "", restarts
+    )
 
 
 def watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:

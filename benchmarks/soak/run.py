@@ -71,6 +71,14 @@ async def soak(plan: Plan) -> Verdict:
             return await _Run(plan, redis, server, http).run()
 
 
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended: redis-py may lose one cancellation."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=1)
+
+
 class _Run:
     def __init__(self, plan: Plan, redis: Redis, server: Server, http: aiohttp.ClientSession) -> None:
         self._plan, self._redis, self._server, self._http = plan, redis, server, http
@@ -104,9 +112,7 @@ class _Run:
         for one in self._honest:
             one.leave()
         await asyncio.wait(staying, timeout=30)
-        for task in (*hostile, *beside, *staying):
-            task.cancel()
-        await asyncio.gather(*hostile, *beside, *staying, return_exceptions=True)
+        await _end({*hostile, *beside, *staying})
         await self._backend.close()
         for task in ended_early:
             task.result()

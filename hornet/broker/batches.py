@@ -13,7 +13,8 @@ from typing import Any
 from redis.asyncio import RedisCluster
 from redis.exceptions import ResponseError
 
-from hornet.broker.client import Client, call, explain
+from hornet.broker.client import Client, call
+from hornet.broker.failures import unavailable
 from hornet.core.errors import RedisUnavailable
 
 MAX_BATCH = 256
@@ -71,8 +72,10 @@ class Batches:
         for (_, answer), given in zip(batch, answers, strict=True):
             if answer.done():  # whoever asked has gone
                 continue
-            if isinstance(given, RedisUnavailable | ResponseError):
-                answer.set_exception(RedisUnavailable(explain(given)))
+            if isinstance(given, RedisUnavailable):
+                answer.set_exception(type(given)(*given.args))  # each has its own: a raised one keeps its way
+            elif isinstance(given, ResponseError):
+                answer.set_exception(unavailable(given))
             else:
                 answer.set_result(given)
 

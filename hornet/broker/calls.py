@@ -14,21 +14,20 @@ from redis.asyncio import RedisCluster
 
 from hornet.broker.batches import Batches
 from hornet.broker.client import Client, call
+from hornet.core.jsontext import dump_json
 
-# Each call has its own KEYS and ARGV; ahead of its arguments stands how many of both there are. An error
-# ends the call that it happens in, and no other.
+# Each call has its own KEYS and ARGV. How many keys each has, and its arguments, come as one JSON text, since
+# redis-py takes some 2 µs to pack a word. An error ends the call that it happens in, and no other.
 _EACH = """
 local function script(KEYS, ARGV)
 %s
 end
-local answers, key, at = {}, 1, 1
-while at <= #ARGV do
-  local keys, arguments = {}, {}
-  local keys_end, at_end = key + ARGV[at], at + 2 + ARGV[at + 1]
-  for i = key, keys_end - 1 do keys[#keys + 1] = KEYS[i] end
-  for i = at + 2, at_end - 1 do arguments[#arguments + 1] = ARGV[i] end
-  key, at = keys_end, at_end
-  local ok, answer = pcall(script, keys, arguments)
+local answers, key = {}, 1
+for _, one in ipairs(cjson.decode(ARGV[1])) do
+  local keys = {}
+  for i = key, key + one[1] - 1 do keys[#keys + 1] = KEYS[i] end
+  key = key + one[1]
+  local ok, answer = pcall(script, keys, one[2])
   if not ok then answer = {err = type(answer) == 'table' and answer.err or tostring(answer)} end
   answers[#answers + 1] = answer
 end
@@ -69,8 +68,6 @@ class _OneCommand(Batches):
 
     async def _eval(self, calls: list[tuple[Any, ...]]) -> list[Any]:
         keys = [key for names, _ in calls for key in names]
-        words: list[str] = []
-        for names, arguments in calls:
-            words += (str(len(names)), str(len(arguments)), *arguments)
-        answers: list[Any] = await call(self._client.eval, self._script, len(keys), *keys, *words)
+        text = dump_json([(len(names), arguments) for names, arguments in calls])
+        answers: list[Any] = await call(self._client.eval, self._script, len(keys), *keys, text)
         return answers

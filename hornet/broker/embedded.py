@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,12 +22,21 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError
 
 from hornet.broker import guard
+from hornet.broker.backoff import backoff_s
 from hornet.broker.client import RedisUrl, call, connect
 from hornet.core.errors import RedisUnavailable, SetupError
 
 HOST = "127.0.0.1"
 START_S = 15.0
 STOP_S = 8.0
+
+LOOK_S = 0.1
+"""How often it is looked whether it still runs."""
+
+STABLE_S = 30.0
+"""One that ran so long ended for another reason than the one before."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -35,6 +46,8 @@ class EmbeddedValkey:
     url: RedisUrl
     _guard: subprocess.Popen[bytes]
     _folder: str
+    restarts: int = 0
+    """How many times it ended by itself and was started again."""
 
     @property
     def has_ended(self) -> bool:
@@ -52,6 +65,35 @@ class EmbeddedValkey:
             await client.aclose()
         return self._folder in answer.values()
 
+    async def keep(self) -> None:
+        """Start it again whenever it ends by itself, until cancelled; :meth:`stop` is still due after that.
+
+        What it held is gone: it keeps nothing on disk. Where something else has taken its port, it waits for
+        that to go.
+        """
+        attempt, began = 0, time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not self.has_ended:
+                continue
+            attempt = 0 if time.monotonic() - began > STABLE_S else attempt + 1
+            wait_s = backoff_s(attempt, LOOK_S)
+            reason = self._signal() or self.why_it_ended()
+            log.warning("The embedded Valkey ended (%s); starting it again in %.1f s", reason, wait_s)
+            await asyncio.sleep(wait_s)
+            await self._start_again()
+            began = time.monotonic()
+
+    async def _start_again(self) -> None:
+        await self.stop()
+        fresh = _spawn(self.url.hosts[0][1])
+        self._guard, self._folder = fresh._guard, fresh._folder
+        try:
+            self.restarts += await _wait_until_it_answers(self)
+        except SetupError as error:
+            log.error("%s", error)
+            await self.stop()
+
     async def stop(self) -> None:
         """Return when the process is gone."""
         assert self._guard.stdin is not None
@@ -62,6 +104,12 @@ class EmbeddedValkey:
             self._guard.kill()
             self._guard.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _signal(self) -> str:
+        """By which signal it was ended, if by one; the guard passes its exit code on as a byte."""
+        code = self._guard.returncode
+        number = -code if code < 0 else 256 - code
+        return f"signal {number}" if number <= signal.SIGRTMAX else ""
 
     def why_it_ended(self) -> str:
         """The reason in a few words, its own as far as we don't know better."""

@@ -52,7 +52,7 @@ OWN_PREFIX = "hornet:"
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
-_USER = "hornet:user:"
+USER_PREFIX = "hornet:user:"
 PRESENCE_PREFIX = "hornet:presence:"
 
 EVENTS = "hornet:events:"
@@ -68,12 +68,20 @@ ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
 EMITTERS_GLOB = "socket.io#/#*"
 """Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
+MANAGER_TOPIC = "socketio"
+"""python-socketio's own name for it."""
+
 USERS = "{hornet:users}"
 """One hash tag for all that concerns users: a script that moves a user from one state to the next uses
 several keys, which a Cluster must have in one slot."""
 
 USERS_LEAVING = f"{USERS}:leaving"
 USERS_EPOCH = f"{USERS}:epoch"
+
+
+def own_topics(node: str) -> tuple[str, ...]:
+    """What the node with that id listens on as long as it runs."""
+    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node)
 
 
 def token_key(token: str) -> str:
@@ -143,12 +151,12 @@ def channel_users_key(channel: str) -> str:
 
 def user_topic(user: str) -> str:
     """The pub/sub channel of commands about ``user``."""
-    return _USER + user
+    return USER_PREFIX + user
 
 
-def user_of(topic: str) -> str | None:
-    """The inverse of :func:`user_topic`; None for a topic of another kind."""
-    return topic.removeprefix(_USER) if topic.startswith(_USER) else None
+def user_of(topic: str) -> str:
+    """The inverse of :func:`user_topic`."""
+    return topic.removeprefix(USER_PREFIX)
 
 
 def channel_topic(channel: str) -> str:

@@ -7,6 +7,10 @@ only when it is confirmed, so a client is told `connected` only once nothing pub
 A topic is wanted by its name, or by a glob that it matches (PSUBSCRIBE). Both are held, confirmed and
 released in the same way. A publish whose topic is held by name and matches two globs is heard three times.
 
+What the ACL of Redis refuses fails alone: whoever wants it is told, and it is asked for again from time to
+time. Redis refuses a command as a whole, so one with several topics is asked again in halves, until those are
+found that it is for.
+
 When the connection is lost, the wanted topics are subscribed anew with growing, jittered waits. What was
 published meanwhile is not heard: pub/sub has no memory.
 
@@ -17,28 +21,28 @@ loss, tells nobody, and confirms nothing to the caller.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import random
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
-from hornet.broker.client import FAILURES, explain, heed
+from hornet.broker.backoff import backoff_s
+from hornet.broker.client import heed
+from hornet.broker.failures import FAILURES, explain
+from hornet.broker.patience import Patience
+from hornet.broker.refusals import Refusals
+from hornet.broker.subscribing import Command, Commands, Hold, Wanted
 
 log = logging.getLogger(__name__)
 
-MAX_BACKOFF_S = 5.0
-"""Longest wait between attempts; Redis is usually on the same network, so a long wait only adds downtime."""
+FIRST_WAIT_S = 0.1
+"""Before the connection is tried again for the first time."""
 
 MESSAGES_PER_TURN = 64
 """How many messages are handled before the loop may run something else."""
-
-NAMES_PER_COMMAND = 1000
-"""Redis refuses a command of more than 1,048,576 words, and serves nobody else during a long one."""
-
 
 _CONFIRMATIONS = (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe")
 
@@ -47,29 +51,8 @@ class Receive(Protocol):
     def __call__(self, topic: str, payload: bytes) -> None: ...
 
 
-_Confirmed = asyncio.Future[None] | None
-"""What a confirmation of Redis completes: the hold that asked for it, nothing after an UNSUBSCRIBE."""
-
-
 class ReceiveMatch(Protocol):
     def __call__(self, glob: str, topic: str, payload: bytes) -> None: ...
-
-
-@dataclass(slots=True)
-class _Hold:
-    """A topic or glob with its number of holders; ``confirmed`` is done while Redis is known to send it."""
-
-    confirmed: asyncio.Future[None]
-    holders: int = 0
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """What is held now, by name, of one kind: topics, or globs."""
-
-    subscribe: bytes
-    unsubscribe: bytes
-    held: dict[str, _Hold] = field(default_factory=dict)
 
 
 def _ignore(glob: str, topic: str, payload: bytes) -> None:
@@ -96,12 +79,14 @@ class Listener:
         self._receive = receive
         self._receive_match = receive_match
         self._heartbeat_s = heartbeat_s
-        self._topics = _Wanted(b"SUBSCRIBE", b"UNSUBSCRIBE")
-        self._globs = _Wanted(b"PSUBSCRIBE", b"PUNSUBSCRIBE")
+        self._topics = Wanted(b"SUBSCRIBE", b"UNSUBSCRIBE")
+        self._globs = Wanted(b"PSUBSCRIBE", b"PUNSUBSCRIBE")
         self._serving = False
-        self._unsent: deque[tuple[bytes, str, _Confirmed]] = deque()
-        self._sent: deque[_Confirmed] = deque()
-        self._to_restore = 0
+        self._commands = Commands()
+        self._to_restore: set[Hold] = set()
+        self._refusals = Refusals(self._enqueue)
+        self._patience = Patience(self._holds)
+        self._telling: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
         self._attempt = 0
         self._work = asyncio.Event()
@@ -115,7 +100,10 @@ class Listener:
         return self._connected.is_set()
 
     def on_restored(self, told: Callable[[], object]) -> None:
-        """Have ``told`` called whenever a lost connection was replaced. What came between was not heard."""
+        """Have ``told`` called when a lost connection was replaced, or Redis permits again what it refused.
+
+        What came between was not heard.
+        """
         self._on_restored.append(told)
 
     async def wait_connected(self) -> None:
@@ -131,13 +119,26 @@ class Listener:
         """How many globs are held now."""
         return len(self._globs.held)
 
-    def hold(self, topic: str) -> asyncio.Future[None]:
-        """Want ``topic`` from now on; await the result to know that Redis sends it, however long that takes.
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The topics and globs that are held now, but that Redis does not permit to this node."""
+        return self._refusals.names
 
-        Each call is one holder and is owed one :meth:`release`, also when the waiting was cancelled.
+    @property
+    def refusals(self) -> int:
+        """How many times Redis refused to subscribe to something."""
+        return self._refusals.count
+
+    def hold(self, topic: str) -> asyncio.Future[None]:
+        """Want ``topic`` from now on; await the result to know that Redis sends it.
+
+        Each call is a holder and is owed one :meth:`release`, also when the waiting failed or was ended.
 
         Raises:
             ValueError: ``topic`` has no UTF-8; nothing is held.
+            RedisUnavailable: from the result: Redis is away for ``PATIENCE_S``. It goes on to be wanted.
+            RefusedByRedis: from the result: the ACL of Redis does not permit it. It is asked for again while
+                it is held.
         """
         return self._hold(self._topics, topic)
 
@@ -156,31 +157,40 @@ class Listener:
         """Give up one hold; with the last one the glob is unsubscribed."""
         self._release(self._globs, glob)
 
-    def _hold(self, wanted: _Wanted, name: str) -> asyncio.Future[None]:
+    def _hold(self, wanted: Wanted, name: str) -> asyncio.Future[None]:
         hold = wanted.held.get(name)
         if hold is None:
             name.encode()
-            hold = wanted.held[name] = _Hold(asyncio.get_running_loop().create_future())
-            self._enqueue(wanted.subscribe, name, hold.confirmed)
+            hold = wanted.held[name] = Hold(asyncio.get_running_loop().create_future())
+            self._patience.check(hold)
+            self._enqueue(wanted, name, hold)
         hold.holders += 1
         return asyncio.shield(hold.confirmed)
 
-    def _release(self, wanted: _Wanted, name: str) -> None:
+    def _release(self, wanted: Wanted, name: str) -> None:
         hold = wanted.held[name]
         hold.holders -= 1
         if not hold.holders:
             del wanted.held[name]
-            self._enqueue(wanted.unsubscribe, name, None)
+            self._refusals.forget(hold)
+            self._enqueue(wanted, name, None)
 
     async def run(self) -> None:
         """Listen until cancelled, through any number of lost connections."""
+        self._patience.begin()
+        try:
+            await self._run()
+        finally:
+            self._patience.end()
+
+    async def _run(self) -> None:
         while True:
             try:
                 await self._serve_connection()
                 reason = "no answer to a heartbeat"
             except FAILURES as error:
                 reason = explain(error)
-            wait_s = min(MAX_BACKOFF_S, 0.1 * 2 ** min(self._attempt, 10)) * random.uniform(0.5, 1.0)
+            wait_s = backoff_s(self._attempt, FIRST_WAIT_S)
             self._attempt += 1
             log.warning("No subscription connection to Redis (%s); trying again in %.1f s", reason, wait_s)
             await asyncio.sleep(wait_s)
@@ -217,15 +227,17 @@ class Listener:
     def _want_all_again(self) -> None:
         """A fresh connection has no subscriptions: ask for all that is wanted."""
         self._serving = True
-        self._to_restore = self.topics + self.patterns
         for wanted in (self._topics, self._globs):
             for name, hold in wanted.held.items():
-                self._enqueue(wanted.subscribe, name, hold.confirmed)
+                self._to_restore.add(hold)
+                hold.renew()
+                self._enqueue(wanted, name, hold)
         if not self._to_restore:
             self._restored()
 
     def _restored(self) -> None:
         self._attempt = 0
+        self._patience.end()
         self._connected.set()
         if self.reconnections:
             log.info(
@@ -233,39 +245,48 @@ class Listener:
                 self.topics,
                 self.patterns,
             )
-            for told in self._on_restored:
-                told()
+            self._tell_restored()
+
+    def _tell_restored(self) -> None:
+        self._telling = None
+        for told in self._on_restored:
+            told()
+
+    def _regained(self) -> None:
+        """Redis permits again what it refused. Several come at once: those who follow are told once."""
+        if self._telling is None:
+            log.info("Redis lets this node listen again on what it refused")
+            self._telling = asyncio.get_running_loop().call_soon(self._tell_restored)
 
     def _lose_all(self) -> None:
         """With the connection go its subscriptions: none is confirmed until it is on the next one."""
         self._serving = False
         self.reconnections += self.is_connected
         self._connected.clear()
-        self._sent.clear()
-        self._unsent.clear()
-        loop = asyncio.get_running_loop()
-        for hold in (*self._topics.held.values(), *self._globs.held.values()):
-            if hold.confirmed.done():
-                hold.confirmed = loop.create_future()
+        self._commands.clear()
+        self._to_restore.clear()
+        self._refusals.pause()
+        for hold in self._holds():
+            hold.renew()
+        self._patience.begin()
 
-    def _enqueue(self, command: bytes, name: str, confirmed: _Confirmed) -> None:
+    def _holds(self) -> Iterator[Hold]:
+        return itertools.chain(self._topics.held.values(), self._globs.held.values())
+
+    def _enqueue(self, wanted: Wanted, name: str, hold: Hold | None) -> None:
         if self._serving:  # else the next connection asks for whatever is wanted then
-            self._unsent.append((command, name, confirmed))
+            self._commands.ask(wanted, name, hold)
             self._work.set()
 
     async def _write(self, connection: Any) -> None:
-        """Send what was asked for, neighbours of one kind in one command."""
+        """Send what was asked for."""
         while True:
             await self._work.wait()
             self._work.clear()
-            while self._unsent:
-                command = self._unsent[0][0]
-                names: list[str] = []
-                while self._unsent and self._unsent[0][0] == command and len(names) < NAMES_PER_COMMAND:
-                    _, name, confirmed = self._unsent.popleft()
-                    names.append(name)
-                    self._sent.append(confirmed)
-                await heed(connection.send_command(command, *names, check_health=False))
+            while self._commands.unsent:
+                command = self._commands.send()
+                names = (name for name, _ in command.names)
+                await heed(connection.send_command(command.word, *names, check_health=False))
 
     async def _read(self, connection: Any) -> None:
         """Dispatch what arrives; return when a probe stays unanswered for a heartbeat."""
@@ -273,13 +294,19 @@ class Listener:
         handled = 0
         while True:
             # redis-py takes timeout=None for its own socket_timeout and raises after it; a number gives None.
-            answer = await connection.read_response(
-                timeout=self._heartbeat_s, disconnect_on_error=False, push_request=True
-            )
+            try:
+                answer = await connection.read_response(
+                    timeout=self._heartbeat_s, disconnect_on_error=False, push_request=True
+                )
+            except NoPermissionError as error:
+                probed = False
+                self._on_refusal(explain(error))
+                continue
             if answer is None:
                 if probed:
                     return
                 probed = True
+                self._commands.sent.append(Command(None, b"PING"))
                 await heed(connection.send_command("PING", check_health=False))
                 continue
             probed = False
@@ -297,14 +324,47 @@ class Listener:
         elif kind == b"pmessage":
             self._dispatch_match(answer[1].decode(), answer[2], answer[3])
         elif kind in _CONFIRMATIONS:
-            confirmed = self._sent.popleft()
-            if confirmed is not None and not confirmed.done():
-                confirmed.set_result(None)
-            # Confirmations come in the order of the commands, so the first ones are those of the restoring.
-            if self._to_restore:
-                self._to_restore -= 1
-                if not self._to_restore:
-                    self._restored()
+            self._on_confirmation()
+        elif answer == b"PONG" or kind == b"pong":
+            self._commands.sent.popleft()
+
+    def _on_confirmation(self) -> None:
+        name, hold = self._commands.confirm()
+        if hold is None:
+            return
+        if self._refusals.granted(name, hold) and self.is_connected:
+            self._regained()
+        self._confirm(hold)
+
+    def _confirm(self, hold: Hold) -> None:
+        hold.confirm()
+        self._settle(hold)
+
+    def _on_refusal(self, reason: str) -> None:
+        """The oldest command that waits for its answer was refused, with all its names."""
+        command = self._commands.sent.popleft()
+        wanted = command.wanted
+        if wanted is None or not command.subscribes:
+            return  # a PING; or what nobody holds goes on to be sent, and is ignored
+        for name, hold in command.names:
+            if hold is not None and not wanted.has(name, hold):
+                self._confirm(hold)  # nobody waits for it any more
+        still = [(name, hold) for name, hold in command.names if wanted.has(name, hold)]
+        if len(command.names) > 1:
+            self._commands.ask_in_halves(command, still)
+            self._work.set()
+            return
+        for name, hold in still:
+            if hold is not None:
+                self._refusals.refuse(wanted, name, hold, reason)
+                self._settle(hold)
+
+    def _settle(self, hold: Hold) -> None:
+        """Redis has answered about it. The connection counts as restored when it has about all of them."""
+        if hold in self._to_restore:
+            self._to_restore.discard(hold)
+            if not self._to_restore:
+                self._restored()
 
     def _dispatch_match(self, glob: str, topic: bytes, payload: bytes) -> None:
         try:

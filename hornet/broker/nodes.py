@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import NODES, claim_key
-from hornet.core.errors import RedisUnavailable
+from hornet.core.errors import RedisFull, RedisUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Nodes:
         self._heartbeat_s = heartbeat_s
         self._timeout_s = MISSED_HEARTBEATS * heartbeat_s
         self._was_seen = False
+        self.is_answered = False
+        """Whether Redis carried out the last heartbeat, or at least could say that it is full."""
         self._bury: list[Callable[[str], Awaitable[None]]] = []
         self._restore: list[Callable[[], Awaitable[None]]] = []
 
@@ -104,7 +106,14 @@ class Nodes:
 
     async def _live(self) -> list[str]:
         """Say that this node lives; the nodes that did not for too long."""
-        known, silent = await call(self._client.eval, _BEAT, 1, NODES, self.id, int(self._timeout_s * 1000))
+        try:
+            known, silent = await call(
+                self._client.eval, _BEAT, 1, NODES, self.id, int(self._timeout_s * 1000)
+            )
+        except RedisUnavailable as error:
+            self.is_answered = isinstance(error, RedisFull)
+            raise
+        self.is_answered = True
         if self._was_seen and not known:
             log.warning("Redis has no trace of this node (it was taken for dead, or lost data): registering")
             await self._restore_all()

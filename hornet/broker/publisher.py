@@ -8,26 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hornet.broker.batches import Batches
-from hornet.broker.client import Client
+from hornet.broker.client import PUBLISH, PUBLISHES_PER_SCRIPT, Client, ClusterClient, call
 from hornet.broker.keys import idempotency_key
 from hornet.core.errors import PeerError
 
-# One command for many: packing and answering each PUBLISH costs redis-py several times as much.
-_PUBLISH = """
-local heard = {}
-for i = 1, #ARGV, 2 do heard[#heard + 1] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
-return heard
-"""
-
-MAX_AT_ONCE = 250
-"""Redis serves nobody else while a script runs: this one takes a fraction of a millisecond."""
-
 # Publishing and remembering it are one step, so whoever asks again, even at the same moment, gets the answer.
+# A Redis that takes no writes (it is full, or a replica) says so at the first one, ahead of publishing.
 _PUBLISH_ONCE = """
 local kept = redis.call('GET', KEYS[1])
 if kept then return {1, kept} end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 local heard = {}
-for i = 3, #ARGV, 2 do heard[#heard + 1] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
+for i = 3, #ARGV, 2 do
+  local nodes = redis.pcall('PUBLISH', ARGV[i], ARGV[i + 1])
+  if type(nodes) == 'table' then
+    redis.call('DEL', KEYS[1])
+    return nodes
+  end
+  heard[#heard + 1] = nodes
+end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. table.concat(heard, ' '), 'EX', ARGV[2])
 return {0, ARGV[1] .. ' ' .. table.concat(heard, ' ')}
 """
@@ -64,9 +63,14 @@ class Published:
 
 
 class Publisher:
-    """Publishes in Redis. In a Cluster, Redis counts only nodes that are connected where the command went."""
+    """Publishes in Redis.
+
+    In a Cluster, Redis counts only nodes that are connected where the command went. What is published on one
+    topic stays in order there too, but for :meth:`publish_once`, which goes through where its id is kept.
+    """
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         self._batches = Batches(client, pause_s=0)
 
     async def publish(self, publications: Sequence[Publication]) -> Published:
@@ -78,10 +82,13 @@ class Publisher:
         if len(publications) == 1:
             [one] = publications
             return Published((await self._batches.execute("PUBLISH", one.topic, one.text),))
+        if isinstance(self._client, ClusterClient):
+            pairs = [(one.topic, one.text) for one in publications]
+            return Published(tuple(await call(self._client.publish_all, pairs)))
         words = _words(publications)
-        step = 2 * MAX_AT_ONCE
+        step = 2 * PUBLISHES_PER_SCRIPT
         parts = [words[at : at + step] for at in range(0, len(words), step)]
-        answers = await asyncio.gather(*(self._batches.execute("EVAL", _PUBLISH, 0, *part) for part in parts))
+        answers = await asyncio.gather(*(self._batches.execute("EVAL", PUBLISH, 0, *part) for part in parts))
         return Published(tuple(nodes for answer in answers for nodes in answer))
 
     async def publish_once(self, publications: Sequence[Publication], once: Once) -> Published:

@@ -110,23 +110,6 @@ def parse_url(text: str) -> RedisUrl:
     return url
 
 
-def manager_url(url: RedisUrl) -> str:
-    """The URL for python-socketio's manager, which speaks to one node of a Cluster as to any server.
-
-    Its reading of a Sentinel URL wants each port and the service written out and takes the login literally.
-    """
-    if url.scheme == "redis+cluster":
-        host, port = url.hosts[0]
-        login = url._parts.netloc.rpartition("@")[0]
-        return f"redis://{login}{'@' if login else ''}{_bracketed(host)}:{port}/0"
-    if url.scheme == "redis+sentinel":
-        name, word = url.login.get("username", ""), url.login.get("password", "")
-        login = f"{name}:{word}@" if word else f"{name}@" if name else ""
-        hosts = ",".join(f"{host}:{port}" for host, port in url.hosts)
-        return f"redis+sentinel://{login}{hosts}/{url.database}/{url.service}"
-    return url.text
-
-
 def _check_path(url: RedisUrl) -> None:
     path = url._parts.path
     if url._parts.fragment:
@@ -160,7 +143,3 @@ def _check_query(url: RedisUrl) -> None:
 
 def _both(names: tuple[str, ...]) -> str:
     return " and ".join(f"{name}://" for name in names)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -11,6 +11,7 @@ INVALID_TOKEN = "INVALID_TOKEN"
 WRONG_TOKEN_ASSOCIATION = "WRONG_TOKEN_ASSOCIATION"
 WRONG_PARAMETERS = "WRONG_PARAMETERS"
 UNAVAILABLE = "UNAVAILABLE"
+REFUSED_BY_REDIS = "REFUSED_BY_REDIS"
 AUTHENTICATION_TIMEOUT = "AUTHENTICATION_TIMEOUT"
 TOKEN_REVOKED = "TOKEN_REVOKED"
 INVALID_ACCESS_TOKEN = "INVALID_ACCESS_TOKEN"
@@ -29,6 +30,7 @@ EXPLANATIONS = {
     WRONG_TOKEN_ASSOCIATION: "Token is not associated to one of the requested channels",
     WRONG_PARAMETERS: "Wrong parameters: connect with a token and the channels to subscribe to",
     UNAVAILABLE: "Tokens can't be checked right now, please try again",
+    REFUSED_BY_REDIS: "Redis does not permit this to Hornet; the operator can change that",
     AUTHENTICATION_TIMEOUT: "No valid token was shown in time",
     TOKEN_REVOKED: "The backend disconnected this token",
     INVALID_ACCESS_TOKEN: "The backend does not accept the access token",

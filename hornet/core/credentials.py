@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType
+from typing import Any, TypeGuard
 
 from hornet.core.channels import is_channel_name
 from hornet.core.errors import RefusedCredentials
@@ -18,6 +19,9 @@ from hornet.core.tokens import is_token
 
 MAX_CHANNELS = 100
 """How many channels one attempt may ask for; a page needs a handful."""
+
+
+_NO_OBJECTS = (str, NoneType, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,12 @@ def read_fields(shown: object) -> Mapping[str, Any]:
             shown = parse_json(shown)
         except ValueError:
             return {}
-    return shown if isinstance(shown, Mapping) else {}
+    return shown if is_object(shown) else {}
+
+
+def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether this is a JSON object. Nearly all are ``dict``s; to ask for any mapping costs 1 µs."""
+    return isinstance(value, dict) or (not isinstance(value, _NO_OBJECTS) and isinstance(value, Mapping))
 
 
 def parse_credentials(shown: object) -> Credentials:
@@ -52,7 +61,7 @@ def parse_credentials(shown: object) -> Credentials:
             shown = parse_json(shown)
         except ValueError:
             raise _wrong("the message is not JSON") from None
-    if not isinstance(shown, Mapping):
+    if not is_object(shown):
         raise _wrong("the message is not an object")
     token = shown.get("token")
     if not is_token(token):
@@ -66,7 +75,7 @@ def parse_delivery(shown: object, default: Delivery) -> Delivery:
     Raises:
         RefusedCredentials: ``WRONG_PARAMETERS`` for a word that names no delivery.
     """
-    wanted = shown.get("delivery") if isinstance(shown, Mapping) else None
+    wanted = shown.get("delivery") if is_object(shown) else None
     if wanted is None:
         return default
     try:
@@ -95,7 +104,7 @@ def query_fields(query: Mapping[str, Sequence[str]]) -> dict[str, object]:
 
 def shows_credentials(fields: object) -> bool:
     """True when ``auth`` or the query says anything about getting in, so that silence is not an error."""
-    return isinstance(fields, Mapping) and any(name in fields for name in ("token", "channels", "channel"))
+    return is_object(fields) and ("token" in fields or "channels" in fields or "channel" in fields)
 
 
 def _parse_channels(shown: Mapping[str, object]) -> tuple[str, ...]:

@@ -42,5 +42,13 @@ class RedisUnavailable(DependencyError):
     """Redis could not be reached, or did not answer in time."""
 
 
+class RedisFull(RedisUnavailable):
+    """It has no memory left for that; what needs none goes on: deleting, and publishing."""
+
+
+class RefusedByRedis(RedisUnavailable):
+    """The ACL of Redis does not permit it; trying again helps once somebody has changed that."""
+
+
 class SetupError(HornetError):
     """Hornet can't start as configured; the message is one sentence that says why and what to change."""

@@ -10,7 +10,7 @@ and every batch after it knows, at each moment, exactly what the others know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,11 @@ class Member:
 
     def as_json(self) -> dict[str, Any]:
         return {"id": self.id} if self.info is None else {"id": self.id, "info": self.info}
+
+
+def as_json(members: Sequence[Member]) -> list[dict[str, Any]]:
+    """The members as clients get them."""
+    return [member.as_json() for member in members]
 
 
 def parse_member(text: str | bytes, user: str | None = None) -> Member:

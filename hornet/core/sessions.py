@@ -14,6 +14,8 @@ from enum import Enum, auto
 
 
 class State(Enum):
+    __hash__ = object.__hash__  # there is one of each; Enum's own hash is a call of Python code
+
     NEW = auto()
     CHECKING = auto()
     READY = auto()
@@ -21,6 +23,8 @@ class State(Enum):
 
 
 class Step(Enum):
+    __hash__ = object.__hash__
+
     ATTEMPTED = auto()
     REFUSED = auto()
     GRANTED = auto()

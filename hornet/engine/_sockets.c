@@ -1,13 +1,12 @@
 /* One call writes the same bytes to many sockets.
  *
  * Optional: hornet/engine/sockets.py goes without it. It knows nothing of transports, sessions or order: the
- * caller says which sockets have nothing older on its way, and does the rest with what they did not take.
+ * tickets say which sockets have nothing older on its way, and the caller does the rest with all others.
  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <limits.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -15,67 +14,69 @@
 #define MSG_NOSIGNAL 0 /* macOS: Python ignores SIGPIPE */
 #endif
 
-#define MOST 1024 /* Sockets in one call: their numbers live on the stack. */
+#define MOST 1024 /* Sockets in one call: what became of them lives on the stack. */
+#define NOT_TRIED (-1)
+
+typedef unsigned long long ticket; /* 'Q' of Python's array */
 
 PyDoc_STRVAR(send_each_doc,
-"send_each(sockets, data, /)\n--\n\n"
-"Send ``data`` to each socket of a list of file numbers, without waiting for any of them.\n\n"
+"send_each(sockets, tickets, valid, start, stop, data, /)\n--\n\n"
+"Send ``data`` to each socket from ``start`` to ``stop``, without waiting for any of them.\n\n"
+"``sockets`` are file numbers (an array of type 'i'), with a ticket for each (type 'Q'). One is tried\n"
+"only if it is not negative and its ticket is not 0 and what stands at its number in ``valid`` (type 'Q').\n"
+"The numbers that this lets through must be of open stream sockets until this returns.\n\n"
 "Returns a list of (index, sent) of those that did not take all of it: how many bytes they took,\n"
-"0 where there was an error. The numbers must be of open stream sockets until this returns.\n\n"
+"0 where there was an error, -1 where it was not tried.\n\n"
 "Raises:\n"
-"    ValueError: there are more than MOST sockets; nothing was sent.");
+"    ValueError: the arrays don't fit each other, or more than MOST sockets; nothing was sent.");
 
-static PyObject *
-send_each(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static int
+get_array(PyObject *object, Py_ssize_t itemsize, Py_buffer *view)
 {
-    int sockets[MOST];
-    ssize_t sent[MOST];
-    Py_buffer data;
-    Py_ssize_t count, short_of_all = 0;
+    if (PyObject_GetBuffer(object, view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
+        return -1;
+    }
+    if (view->itemsize != itemsize) {
+        PyBuffer_Release(view);
+        PyErr_SetString(PyExc_ValueError, "an array of another type");
+        return -1;
+    }
+    return 0;
+}
 
-    (void)module;
-    if (nargs != 2) {
-        PyErr_SetString(PyExc_TypeError, "send_each takes a list of file numbers, and bytes");
-        return NULL;
-    }
-    if (!PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "the sockets must be a list of file numbers");
-        return NULL;
-    }
-    count = PyList_Size(args[0]);
-    if (count > MOST) {
-        PyErr_Format(PyExc_ValueError, "more than %d sockets", MOST);
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        long number = PyLong_AsLong(PyList_GetItem(args[0], i));
-        if (number == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
-        if (number < 0 || number > INT_MAX) {
-            PyErr_SetString(PyExc_ValueError, "not a file number");
-            return NULL;
-        }
-        sockets[i] = (int)number;
-    }
-    if (PyObject_GetBuffer(args[1], &data, PyBUF_SIMPLE) < 0) {
-        return NULL;
-    }
+/* Fills ``sent``, returns how many did not take all. Touches no object, so it needs no lock. */
+static Py_ssize_t
+send_all(const int *sockets, const ticket *tickets, Py_ssize_t count, const Py_buffer *valid,
+         const Py_buffer *data, ssize_t *sent)
+{
+    const ticket *passing = valid->buf;
+    const Py_ssize_t numbers = valid->len / (Py_ssize_t)sizeof(ticket);
+    Py_ssize_t short_of_all = 0;
 
-    /* Only numbers and bytes below: no object is touched without the interpreter's lock. */
-    Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t i = 0; i < count; i++) {
-        sent[i] = send(sockets[i], data.buf, (size_t)data.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent[i] != data.len) {
+        const int number = sockets[i];
+        if (number < 0 || number >= numbers || !tickets[i] || passing[number] != tickets[i]) {
+            sent[i] = NOT_TRIED;
+            short_of_all++;
+            continue;
+        }
+        sent[i] = send(number, data->buf, (size_t)data->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent[i] != data->len) {
+            sent[i] = sent[i] < 0 ? 0 : sent[i];
             short_of_all++;
         }
     }
-    Py_END_ALLOW_THREADS
+    return short_of_all;
+}
 
+static PyObject *
+list_rest(const ssize_t *sent, Py_ssize_t start, Py_ssize_t short_of_all, Py_ssize_t all)
+{
     PyObject *rest = PyList_New(short_of_all);
+
     for (Py_ssize_t i = 0, at = 0; rest != NULL && at < short_of_all; i++) {
-        if (sent[i] != data.len) {
-            PyObject *entry = Py_BuildValue("(nn)", i, (Py_ssize_t)(sent[i] < 0 ? 0 : sent[i]));
+        if (sent[i] != all) {
+            PyObject *entry = Py_BuildValue("(nn)", start + i, (Py_ssize_t)sent[i]);
             if (entry == NULL) {
                 Py_CLEAR(rest);
                 break;
@@ -83,12 +84,56 @@ send_each(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
             PyList_SetItem(rest, at++, entry);
         }
     }
+    return rest;
+}
+
+static PyObject *
+send_each(PyObject *module, PyObject *args)
+{
+    PyObject *numbers, *shown, *known, *rest = NULL;
+    Py_buffer sockets, tickets, valid, data;
+    Py_ssize_t start, stop, short_of_all;
+    ssize_t sent[MOST];
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOOnny*:send_each", &numbers, &shown, &known, &start, &stop, &data)) {
+        return NULL;
+    }
+    if (get_array(numbers, sizeof(int), &sockets) < 0) {
+        goto no_sockets;
+    }
+    if (get_array(shown, sizeof(ticket), &tickets) < 0) {
+        goto no_tickets;
+    }
+    if (get_array(known, sizeof(ticket), &valid) < 0) {
+        goto no_valid;
+    }
+    if (start < 0 || stop < start || stop > sockets.len / (Py_ssize_t)sizeof(int)
+        || stop > tickets.len / (Py_ssize_t)sizeof(ticket)) {
+        PyErr_SetString(PyExc_ValueError, "there are no such sockets, or tickets");
+    }
+    else if (stop - start > MOST) {
+        PyErr_Format(PyExc_ValueError, "more than %d sockets", MOST);
+    }
+    else {
+        Py_BEGIN_ALLOW_THREADS
+        short_of_all = send_all((const int *)sockets.buf + start, (const ticket *)tickets.buf + start,
+                                stop - start, &valid, &data, sent);
+        Py_END_ALLOW_THREADS
+        rest = list_rest(sent, start, short_of_all, data.len);
+    }
+    PyBuffer_Release(&valid);
+no_valid:
+    PyBuffer_Release(&tickets);
+no_tickets:
+    PyBuffer_Release(&sockets);
+no_sockets:
     PyBuffer_Release(&data);
     return rest;
 }
 
 static PyMethodDef methods[] = {
-    {"send_each", (PyCFunction)(void (*)(void))send_each, METH_FASTCALL, send_each_doc},
+    {"send_each", send_each, METH_VARARGS, send_each_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -21,6 +21,7 @@ from hornet.engine.ids import generate_ids
 from hornet.engine.payloads import Packet
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
+from hornet.engine.sockets import Tickets
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.websocket import WebSocketLink
 from hornet.engine.wheel import Wheel
@@ -52,9 +53,10 @@ class EngineIoServer:
 
     async_mode = "aiohttp"
 
-    def __init__(self, *, settings: EngineSettings, counts: Counts, **ignored: Any) -> None:
+    def __init__(self, *, settings: EngineSettings, counts: Counts, tickets: Tickets, **ignored: Any) -> None:
         self.settings = settings
         self.counts = counts
+        self.tickets = tickets
         self.wheel = Wheel(tick_s(settings))
         self.sockets: dict[str, Session] = {}
         self.addresses = Addresses()

@@ -14,13 +14,13 @@ from hornet.engine.counts import Counts
 from hornet.engine.fanout import FanOut
 from hornet.engine.gate import Gate, GatedDoorway
 from hornet.engine.prepared import BY_EVENT, PreparedMessage, PreparedPacket
-from hornet.engine.registry import LocalRegistry, RedisRegistry
+from hornet.engine.registry import LocalRegistry, Publish, RedisRegistry
 from hornet.engine.requests import Requests
 from hornet.engine.session import Session
 from hornet.engine.settings import EngineSettings
 from hornet.engine.sio_packets import SioPacket, Type
 from hornet.engine.socketio_server import SocketIoServer
-from hornet.engine.sockets import find_send_each
+from hornet.engine.sockets import Tickets, find_send_each
 from hornet.engine.types import Hooks, Reason
 
 STOP_TIMEOUT_S = 2.0
@@ -38,23 +38,19 @@ class Engine:
         settings: EngineSettings,
         hooks: Hooks,
         *,
-        redis_url: str | None = None,
-        redis_options: Mapping[str, object] | None = None,
+        publish: Publish | None = None,
         alias: Callable[[str], str] | None = None,
     ) -> None:
-        """``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
+        """``publish`` tells other python-socketio processes; what they tell is for :meth:`hear`.
+        ``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
         self.settings = settings
         self.counts = Counts()
-        self._registry = (
-            LocalRegistry()
-            if redis_url is None
-            else RedisRegistry(redis_url, redis_options=dict(redis_options or {}))
-        )
+        self._registry = LocalRegistry() if publish is None else RedisRegistry(publish)
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
-            self.counts, find_send_each() if settings.compiled else None
+            self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
         )
-        self._server = SocketIoServer(settings, self.counts, self._registry, self._fanout, hooks)
+        self._server = SocketIoServer(settings, self.counts, tickets, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
         self.gate = Gate(settings, self.counts)
         self._requests = Requests(settings, self.counts)
@@ -95,6 +91,11 @@ class Engine:
         self._collector.start()
         self._server.manager_initialized = True
         self._registry.initialize()
+
+    def hear(self, payload: bytes) -> None:
+        """Do what another python-socketio process told, in the background; nothing without ``publish``."""
+        if isinstance(self._registry, RedisRegistry):
+            self._registry.hear(payload)
 
     def configure(self, settings: EngineSettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
@@ -142,8 +143,8 @@ class Engine:
     def set_delivery(self, sid: str, delivery: Delivery) -> None:
         """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
         session = self._table.get(sid)
-        if session is not None:
-            session.kind = session.kind & ~BY_EVENT | (BY_EVENT if delivery is Delivery.EVENT else 0)
+        if session is not None and bool(session.kind & BY_EVENT) is not (delivery is Delivery.EVENT):
+            session.take_form(session.kind ^ BY_EVENT)
 
     async def close(self, sid: str, *, final: bool) -> None:
         """Close a session, after what was sent to it before.

@@ -17,20 +17,21 @@ under way, freezes the recipients first.
 
 **Sockets.** A plain socket whose transport has nothing left to write is written to by the compiled loop
 (``sockets``), where there is one; all others, and what such a socket does not take, through the transport.
+Recipients are lined up for that once for a room (``lineup``), not for each message.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from hornet.engine.counts import Counts
+from hornet.engine.lineup import Lineup
 from hornet.engine.prepared import Plan, Prepared
 from hornet.engine.rooms import Room
 from hornet.engine.rounds import Round
 from hornet.engine.session import Session
-from hornet.engine.sockets import SendEach
+from hornet.engine.sockets import NOT_TRIED, SendEach, Tickets
 
 SLICE = 256
 """Sockets written to in one turn: some 2 ms of system calls. Larger slices are no cheaper, and a message that
@@ -69,8 +70,9 @@ class Run:
 class FanOut:
     """All that is on its way to the sessions of one node."""
 
-    def __init__(self, counts: Counts, send_each: SendEach | None = None) -> None:
+    def __init__(self, counts: Counts, tickets: Tickets, send_each: SendEach | None = None) -> None:
         self._counts = counts
+        self._tickets = tickets
         self._send_each = send_each
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
@@ -120,16 +122,16 @@ class FanOut:
         """Write at once all that is on its way to one session; for before it is closed."""
         plan = self._waiting.pop(session, None)
         if plan is not None:
-            self._write((session,), plan)
+            self._write_one(session, plan)
         elif self._round is not None and (owed := self._round.owes(session)):
-            self._write((session,), Plan(owed))
+            self._write_one(session, Plan(owed))
         messages = self._singles.pop(session, [])
         for run in self._held:
             if run.is_for(session):
                 messages = messages + run.messages
         if messages:
             messages.sort(key=lambda entry: entry[0])
-            self._write((session,), Plan([message for _, message in messages]))
+            self._write_one(session, Plan([message for _, message in messages]))
 
     def _next_number(self) -> int:
         self._number += 1
@@ -189,7 +191,7 @@ class FanOut:
             ):
                 blocked[session] = messages
             else:
-                self._write((session,), Plan([message for _, message in messages]))
+                self._write_one(session, Plan([message for _, message in messages]))
         self._singles = blocked
 
     def _start(self) -> None:
@@ -201,7 +203,8 @@ class FanOut:
                 run.room.run = None
         if len(held) == 1 and not singles:
             run = held[0]
-            self._round = Round(run.room, run.targets, [message for _, message in run.messages])
+            recipients = Lineup(run.targets) if run.room is None else run.room.line_up()
+            self._round = Round(run.room, recipients, [message for _, message in run.messages])
             return
         runs_of: dict[Session, int] = {}
         for number, run in enumerate(held):
@@ -223,9 +226,9 @@ class FanOut:
         """Write to the next recipients of the round."""
         left = SLICE
         while left and not turning.is_over:
-            sessions, plan = turning.take(left)
-            left -= len(sessions)
-            self._write(sessions, plan)
+            start, stop, plan = turning.take(left)
+            left -= stop - start
+            self._write(turning.recipients, start, stop, plan)
         if turning.is_over:
             turning.freeze()
             self._round = None
@@ -242,45 +245,53 @@ class FanOut:
             else:
                 sessions.append(session)
         for plan, sessions in sessions_of.items():
-            self._write(sessions, plan)
+            self._write(Lineup(sessions), 0, len(sessions), plan)
 
-    def _write(self, sessions: Sequence[Session], plan: Plan) -> None:
-        """Write the same messages to each. The loop that all the speed is about.
+    def _write_one(self, session: Session, plan: Plan) -> None:
+        self._write(Lineup((session,)), 0, 1, plan)
 
-        The compiled loop gets the sockets that have nothing older on its way, by the kind of their sessions.
-        """
-        compiled = self._send_each is not None
-        direct: defaultdict[int, list[Session]] = defaultdict(list)
-        for session in sessions:
-            ws = session.ws
-            if ws is None:
-                session.enqueue_plan(plan)
-            elif compiled and session.socket >= 0 and not (ws.get_write_buffer_size() or ws.is_closing()):
-                direct[session.kind].append(session)
+    def _write(self, recipients: Lineup, start: int, stop: int, plan: Plan) -> None:
+        """Write the same messages to each from ``start`` to ``stop``. What all the speed is about."""
+        if self._send_each is None:
+            for session in recipients.sessions[start:stop]:
+                self._write_through(session, plan, 0)
+            return
+        for kind, first, last in recipients.kinds(start, stop):
+            frames = plan.frames[kind] or plan.make_frames(kind)
+            if not frames:  # none of it could be encoded
+                continue
+            rest = self._send_each(
+                recipients.sockets, recipients.tickets, self._tickets.valid, first, last, frames
+            )
+            done = last - first - len(rest)
+            self._counts.writes += done
+            self._counts.bytes_out += done * len(frames)
+            if rest:
+                self._write_rest(recipients, rest, plan)
+
+    def _write_rest(self, recipients: Lineup, rest: list[tuple[int, int]], plan: Plan) -> None:
+        """See to those whose sockets were not tried, or did not take all."""
+        again = []
+        for index, sent in rest:
+            session = recipients.sessions[index]
+            if sent == NOT_TRIED and session.is_clear:
+                recipients.is_stale |= session.ticket != recipients.tickets[index]
+                self._tickets.validate(session.socket, session.ticket)
+                again.append(session)
             else:
-                kind = session.kind
-                data = plan.frames[kind] or plan.make_frames(kind)
-                ws.write(data)
-                self._counts.writes += 1
-                self._counts.bytes_out += len(data)
-        for kind, those in direct.items():
-            data = plan.frames[kind] or plan.make_frames(kind)
-            if data:  # else none of it could be encoded
-                self._write_directly(those, data)
+                self._write_through(session, plan, max(0, sent))
+        if again:
+            self._write(Lineup(again), 0, len(again), plan)
 
-    def _write_directly(self, sessions: list[Session], data: bytes) -> None:
-        """Write past the transports; what a socket does not take, its transport does: bounds, errors and all.
-
-        Their file numbers are good: whatever ends a connection does so in a later turn of the loop, and ends
-        the session's ``ws`` first.
-        """
-        assert self._send_each is not None
-        for index, sent in self._send_each([session.socket for session in sessions], data):
-            ws = sessions[index].ws
-            if ws is not None:
-                ws.write(data[sent:])
-        self._counts.writes += len(sessions)
-        self._counts.bytes_out += len(sessions) * len(data)
+    def _write_through(self, session: Session, plan: Plan, sent: int) -> None:
+        """Write all but the first ``sent`` bytes through the transport, bounds and all; or queue it."""
+        if session.ws is None:
+            session.enqueue_plan(plan)
+            return
+        frames = plan.frames[session.kind] or plan.make_frames(session.kind)
+        session.put(frames[sent:])
+        self._counts.writes += 1
+        self._counts.bytes_out += len(frames)
 
 
 def _join(held: list[Run], bits: int, singles: list[tuple[int, Prepared]]) -> Plan:

@@ -3,8 +3,8 @@
 The stock manager keeps a table of rooms only, so that a departure and "which rooms is this session in"
 walk all rooms of the namespace; and it makes a task for each recipient of an emit. Here both ways are
 looked up, and an emit is one fan-out. What crosses nodes (emit, disconnect, enter and leave from any
-python-socketio process, on channel ``socketio``) is the stock ``AsyncRedisManager``'s, unchanged: it
-calls the methods below for this node.
+python-socketio process, on channel ``socketio``) is the stock ``AsyncRedisManager``'s: it calls the methods
+below for this node. Only its connections are not used; Hornet has its own.
 
 ``tests/engine/test_seams.py`` pins the members that are overridden.
 """
@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import socketio
 
+from hornet.core.errors import DependencyError
 from hornet.engine.fanout import FanOut
 from hornet.engine.prepared import PreparedPacket
 from hornet.engine.rooms import Room, RoomTable
@@ -26,6 +27,9 @@ from hornet.engine.session import Session
 from hornet.engine.sio_packets import SioPacket, Type
 
 log = logging.getLogger(__name__)
+
+Publish = Callable[[str], Awaitable[object]]
+"""Tells other processes. It raises a ``DependencyError`` where that is not possible now."""
 
 
 class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock class has no types
@@ -234,32 +238,38 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
 
 
 class RedisRegistry(socketio.AsyncRedisManager, LocalRegistry):  # type: ignore[misc]  # the stock class has no types
-    """The same, and heard by other python-socketio processes on the same Redis.
+    """The same, and told by other python-socketio processes on the same Redis, and telling them.
 
     In the order of bases, ``super()`` of the stock pub/sub class is ``LocalRegistry``: what it hears is
-    done here.
+    done here. The stock manager's own connection is never probed, and takes up to a minute to be replaced;
+    and a PUBLISH that may have been carried out is sent twice. So how to hear and tell is for who made this.
     """
 
-    def _redis_connect(self) -> None:
-        """Connect once: the stock method makes a new client each time, and leaves the one before open."""
-        if self.redis is None:
-            super()._redis_connect()
-            return
-        before: Any = self.pubsub
-        self.pubsub: Any = self.redis.pubsub(ignore_subscribe_messages=True)
-        self.connected = True
-        self.server.start_background_task(before.aclose)
+    def __init__(self, publish: Publish) -> None:
+        super().__init__()
+        self._tell = publish
+        self._heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self.thread: asyncio.Task[None] | None = None
+
+    def hear(self, payload: bytes) -> None:
+        """Do what another process asks for, after what was heard before."""
+        self._heard.put_nowait(payload)
+
+    async def _publish(self, data: dict[str, Any]) -> None:
+        try:
+            await self._tell(self.json.dumps(data))
+        except DependencyError as error:
+            log.warning("Other processes were not told (%s): %s", data.get("method"), error)
+
+    async def _listen(self) -> AsyncIterator[bytes]:
+        while True:
+            yield await self._heard.get()
 
     async def aclose(self) -> None:
-        """Stop listening, and close the connections to Redis."""
-        listener: asyncio.Task[None] | None = getattr(self, "thread", None)
-        while listener is not None and not listener.done():
-            listener.cancel()  # again and again: while it connects, redis-py may swallow one
-            await asyncio.wait((listener,), timeout=0.1)
-        if self.pubsub is not None:
-            await self.pubsub.aclose()
-        if self.redis is not None:
-            await self.redis.aclose()
+        """Listen no more."""
+        if self.thread is not None:
+            self.thread.cancel()
+            await asyncio.wait((self.thread,))
 
 
 def _names(room: Any) -> Sequence[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from hornet.engine.lineup import Lineup
 from hornet.engine.session import Session
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class Room:
     """The members of one room, by their id."""
 
-    __slots__ = ("members", "round", "run")
+    __slots__ = ("_lineup", "members", "round", "run")
 
     def __init__(self) -> None:
         self.members: dict[str, Session] = {}
@@ -23,13 +24,21 @@ class Room:
         """The fan-out that still has to look at the members; it must be told before they change."""
         self.round: Round | None = None
         """The fan-out under way that further messages for these members may join."""
+        self._lineup: Lineup | None = None
+
+    def line_up(self) -> Lineup:
+        """The members in a row, which is kept for the next message."""
+        if self._lineup is None or self._lineup.is_stale:
+            self._lineup = Lineup(self.members.values())
+        return self._lineup
 
     def has(self, session: Session) -> bool:
         """Whether the session is a member."""
         return any(self.members.get(sid) is session for sid in session.sids())
 
     def freeze(self) -> None:
-        """Let the fan-out that waits, or is under way, keep the members of this moment."""
+        """Let the fan-out that waits, or is under way, keep the members of this moment: they will change."""
+        self._lineup = None
         if self.run is not None:
             self.run.freeze()
         if self.round is not None:

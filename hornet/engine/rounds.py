@@ -14,8 +14,9 @@ for the end of the lap, some would wait for two.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
+from hornet.engine.lineup import Lineup
 from hornet.engine.prepared import Plan, Prepared
 from hornet.engine.rooms import Room
 from hornet.engine.session import Session
@@ -28,15 +29,13 @@ class Round:
     after what is on its way.
     """
 
-    __slots__ = ("_at", "_index", "_messages", "_plan", "_recipients", "room")
+    __slots__ = ("_at", "_index", "_messages", "_plan", "recipients", "room")
 
-    def __init__(
-        self, room: Room | None, recipients: Collection[Session], messages: Sequence[Prepared]
-    ) -> None:
+    def __init__(self, room: Room | None, recipients: Lineup, messages: Sequence[Prepared]) -> None:
         self.room = room
         if room is not None:
             room.round = self
-        self._recipients = list(recipients)
+        self.recipients = recipients
         self._index: dict[Session, int] | None = None
         self._at = 0
         """How many have been written to, over all laps."""
@@ -62,21 +61,21 @@ class Round:
     def owes(self, session: Session) -> list[Prepared]:
         """What is on its way to this session."""
         if self._index is None:
-            self._index = {recipient: index for index, recipient in enumerate(self._recipients)}
+            self._index = {recipient: index for index, recipient in enumerate(self.recipients.sessions)}
         index = self._index.get(session)
         if index is None:
             return []
-        size = len(self._recipients)
+        size = len(self.recipients)
         return [message for start, message in self._messages if start + (index - start) % size >= self._at]
 
-    def take(self, limit: int) -> tuple[Sequence[Session], Plan]:
-        """The next recipients, at most ``limit``, and what each of them gets."""
-        size = len(self._recipients)
+    def take(self, limit: int) -> tuple[int, int, Plan]:
+        """Where the next recipients begin and end, at most ``limit``, and what each of them gets."""
+        size = len(self.recipients)
         index = self._at % size
         end = min(index + limit, size, index + self._messages[0][0] + size - self._at)
         if self._plan is None:
             self._plan = Plan([message for _, message in self._messages])
-        taken = self._recipients[index:end], self._plan
+        taken = index, end, self._plan
         self._at += end - index
         while self._messages and self._messages[0][0] + size <= self._at:
             self._messages.popleft()

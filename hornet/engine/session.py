@@ -18,7 +18,7 @@ from hornet.engine.errors import Malformed
 from hornet.engine.payloads import Packet
 from hornet.engine.prepared import Plan, Prepared, dump_frame
 from hornet.engine.settings import EngineSettings
-from hornet.engine.sockets import NO_SOCKET, plain_socket
+from hornet.engine.sockets import NO_SOCKET, NO_TICKET, Tickets, plain_socket
 from hornet.engine.states import MOVES, State, Step, is_open
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wheel import Wheel
@@ -46,6 +46,7 @@ class Host(Protocol):
     settings: EngineSettings
     counts: Counts
     wheel: Wheel
+    tickets: Tickets
     closing: set[WebSocketLink]
     """WebSockets on their way out: most of them wait for the client's Close frame."""
 
@@ -91,6 +92,7 @@ class Session:
         "socket",
         "state",
         "stored",
+        "ticket",
         "worker",
         "ws",
     )
@@ -105,6 +107,8 @@ class Session:
         """The transport that frames are written to; None while polling, upgrading or closing."""
         self.socket = NO_SOCKET
         """The file number of the socket below ``ws``, where the fan-out may send past the transport."""
+        self.ticket = NO_TICKET
+        """What entitles the fan-out to do so: a new one whenever ``kind`` or ``socket`` changes."""
         self.link: WebSocketLink | None = None
         self.queue: list[Packet] = []
         self.queued_bytes = 0
@@ -151,6 +155,11 @@ class Session:
         """What waits for the client: in the queue, or in the buffer of its WebSocket."""
         return self.queued_bytes + (self.ws.get_write_buffer_size() if self.ws is not None else 0)
 
+    def take_form(self, kind: int) -> None:
+        """Be of another kind from now on."""
+        self.kind = kind
+        self.ticket = self.host.tickets.issue(self.socket)
+
     def connected(self) -> None:
         """The client connected to a namespace: the connect timeout is off."""
         self._connect_by = 0.0
@@ -173,7 +182,7 @@ class Session:
 
     def _ping(self) -> None:
         if self.ws is not None:
-            self.ws.write(PING_FRAME)
+            self.put(PING_FRAME)
         else:
             self.enqueue(("2",))
 
@@ -230,14 +239,31 @@ class Session:
     def write(self, packet: Packet) -> None:
         """Send one packet, ahead of what the fan-out still holds; for what belongs to no message."""
         if self.ws is not None:
-            self.ws.write(dump_frame(packet, self.kind))
+            self.put(dump_frame(packet, self.kind))
         else:
             self.enqueue((packet,))
+
+    def put(self, frames: bytes) -> None:
+        """Write frames through the WebSocket's transport, which there must be."""
+        assert self.ws is not None
+        self.host.tickets.withdraw(self.socket)
+        self.ws.write(frames)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is a socket that its transport has nothing left to write to, so that others may."""
+        ws = self.ws
+        return (
+            ws is not None
+            and self.socket != NO_SOCKET
+            and not ws.get_write_buffer_size()
+            and not ws.is_closing()
+        )
 
     def write_message(self, message: Prepared) -> None:
         """Send one message now."""
         if self.ws is not None:
-            self.ws.write(message.frames(self.kind))
+            self.put(message.frames(self.kind))
         else:
             self.enqueue(message.packets(self.kind))
 
@@ -303,8 +329,9 @@ class Session:
         """Send over ``transport`` from now on, starting with what is queued."""
         self.state = State.WEBSOCKET
         self.link, self.ws, self.socket = link, transport, plain_socket(transport)
+        self.ticket = self.host.tickets.issue(self.socket)
         if self.queue:
-            transport.write(self.take_frames())
+            self.put(self.take_frames())
 
     def take_frames(self) -> bytes:
         """The queue as WebSocket frames; it is empty afterwards."""
@@ -372,7 +399,8 @@ class Session:
     def _end(self, reason: Reason, code: int) -> None:
         link = self.link
         self.move(Step.ENDED)
-        self.ws, self.socket = None, NO_SOCKET
+        self.host.tickets.withdraw(self.socket)
+        self.ws, self.socket, self.ticket = None, NO_SOCKET, NO_TICKET
         self.host.wheel.cancel(self)
         self.wake()
         if link is not None:

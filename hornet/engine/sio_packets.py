@@ -59,6 +59,7 @@ class SioPacket:
 
 # Parsing ----------------------------------------------------------------------------------------
 
+_TYPES = tuple(Type)
 _HEAD = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,]*)(?:,|$))?([0-9]{1,20})?", re.DOTALL)
 
 
@@ -68,11 +69,15 @@ def parse_packet(text: str) -> SioPacket:
     Raises:
         Malformed: not a Socket.IO packet, or one that only a server sends.
     """
+    if text.startswith("2["):  # an event of the default namespace that wants no answer: most packets are
+        packet = SioPacket(Type.EVENT, _parse_data(text[1:]))
+        check_packet(packet)
+        return packet
     head = _HEAD.match(text)
     if head is None:
         raise Malformed("bad_packet", "not a Socket.IO packet")
     kind, count, namespace, ack, rest = (
-        Type(int(head[1])),
+        _TYPES[int(head[1])],
         head[2],
         head[3] or "/",
         head[4],
@@ -81,12 +86,7 @@ def parse_packet(text: str) -> SioPacket:
     binary = kind in (Type.BINARY_EVENT, Type.BINARY_ACK)
     if binary != (count is not None):
         raise Malformed("bad_packet", "a binary packet and its number of attachments belong together")
-    data: Any = None
-    if rest:
-        try:
-            data = parse_json(rest)
-        except ValueError:
-            raise Malformed("bad_json", "a packet's data is not JSON") from None
+    data = _parse_data(rest) if rest else None
     namespace, _, query = namespace.partition("?")
     packet = SioPacket(kind, data, namespace, None if ack is None else int(ack), query)
     check_packet(packet)
@@ -95,6 +95,13 @@ def parse_packet(text: str) -> SioPacket:
         if not 0 < packet.waits_for <= text.count('"_placeholder"'):
             raise Malformed("bad_packet", "the number of attachments is not that of the placeholders")
     return packet
+
+
+def _parse_data(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError:
+        raise Malformed("bad_json", "a packet's data is not JSON") from None
 
 
 _MSGPACK_TYPES = {
@@ -167,12 +174,12 @@ def check_packet(packet: SioPacket) -> None:
     """
     data = packet.data
     match packet.type:
+        case Type.EVENT | Type.BINARY_EVENT:
+            good = isinstance(data, list) and len(data) > 0 and _is_event_name(data[0])
         case Type.CONNECT:
             good = data is None or isinstance(data, dict)
         case Type.DISCONNECT:
             good = data is None
-        case Type.EVENT | Type.BINARY_EVENT:
-            good = isinstance(data, list) and len(data) > 0 and _is_event_name(data[0])
         case Type.ACK | Type.BINARY_ACK:
             good = isinstance(data, list) and packet.id is not None
         case _:

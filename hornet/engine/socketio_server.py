@@ -33,6 +33,7 @@ from hornet.engine.sio_packets import (
     parse_msgpack_text,
     parse_packet,
 )
+from hornet.engine.sockets import Tickets
 from hornet.engine.types import Handshake, Hooks, Reason
 
 log = logging.getLogger(__name__)
@@ -45,13 +46,20 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     manager: LocalRegistry
 
     def __init__(
-        self, settings: EngineSettings, counts: Counts, registry: LocalRegistry, fanout: FanOut, hooks: Hooks
+        self,
+        settings: EngineSettings,
+        counts: Counts,
+        tickets: Tickets,
+        registry: LocalRegistry,
+        fanout: FanOut,
+        hooks: Hooks,
     ) -> None:
         super().__init__(
             client_manager=registry,
             logger=_logger(),
             settings=settings,
             counts=counts,
+            tickets=tickets,
         )
         self.eio.above = self
         self.environ = _Environs(registry.sessions)
@@ -90,7 +98,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         settings = self.eio.settings
         if isinstance(message, bytes):
             if not session.is_greeted:
-                session.kind |= MSGPACK
+                session.take_form(session.kind | MSGPACK)
             if not session.kind & MSGPACK:
                 raise Malformed("bad_packet", "an attachment without a packet")
             packet = parse_msgpack(message, session.handshake.protocol)

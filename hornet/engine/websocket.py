@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
 from enum import IntEnum
@@ -161,7 +162,7 @@ class WebSocketLink(asyncio.Protocol):
         elif session is None:
             return
         elif opcode == PING:
-            self._transport.write(frame(PONG, cast("bytes", payload)))
+            self._pong(session, frame(PONG, cast("bytes", payload)))
         elif self.phase is not Phase.ACTIVE:
             self._take_probe(session, payload)
         elif isinstance(payload, str):
@@ -174,6 +175,12 @@ class WebSocketLink(asyncio.Protocol):
             if session.handshake.protocol == 3:
                 payload = parse_binary_packet3(payload)
             session.receive(payload, self._loop.time())
+
+    def _pong(self, session: Session, pong: bytes) -> None:
+        if self.phase is Phase.ACTIVE:
+            session.put(pong)
+        else:
+            self._transport.write(pong)
 
     def _take_probe(self, session: Session, payload: str | bytes) -> None:
         if self.phase is Phase.OPENED and payload == "2probe" and session.state is State.POLLING:
@@ -277,7 +284,7 @@ def check_websocket_request(headers: Mapping[str, str]) -> bytes:
     ):
         raise bad_request("not a WebSocket request")
     try:
-        if len(base64.b64decode(key, validate=True)) != 16:
+        if len(binascii.a2b_base64(key, strict_mode=True)) != 16:
             raise ValueError
     except ValueError:
         raise bad_request("a wrong Sec-WebSocket-Key") from None

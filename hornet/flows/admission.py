@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any
 
 from hornet.core import answers
-from hornet.core.credentials import Credentials, parse_delivery, query_fields, shows_credentials
-from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
+from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
@@ -46,6 +46,7 @@ class Admission:
     def __init__(
         self,
         settings: SessionSettings,
+        engine: Engine,
         authenticators: Sequence[Authenticator],
         tokens: TokenAuthenticator,
         attributes_of: Attributes,
@@ -55,10 +56,17 @@ class Admission:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
+        self._engine = engine
         self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
         self.max_attempts = settings.max_attempts
         """May be replaced at any time."""
         self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
+        self._events = tuple(dict.fromkeys(event for one in self._authenticators for event in one.events))
+        self._who_takes = {
+            event: tuple(one for one in self._authenticators if event in ("", MESSAGE, *one.events))
+            for event in ("", MESSAGE, *self._events)
+        }
+        """Whom what is shown by an event is offered to; "" is for what comes without one."""
         self._tokens = tokens
         self._attributes_of = attributes_of
         self._sessions = sessions
@@ -68,12 +76,11 @@ class Admission:
         self._metrics = metrics
         self._checking: dict[Session, object] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self.engine: Engine  # set by the composition root: engine and hooks need each other
 
     def listen(self, router: Router) -> None:
         """Take the events by which clients show something, and the one by which they take it back."""
         router.on(MESSAGE, self._on_message, needs_authentication=False)
-        for event in dict.fromkeys(event for one in self._authenticators for event in one.events):
+        for event in self._events:
             router.on(event, partial(self._on_event, event), needs_authentication=False)
         router.on(LOGOUT, self._on_logout, needs_authentication=False)
 
@@ -86,9 +93,9 @@ class Admission:
         shown: object = handshake.auth
         if not shows_credentials(shown):
             query = query_fields(handshake.query)
-            shown = {**query, **shown} if isinstance(shown, Mapping) else query
+            shown = {**query, **shown} if is_object(shown) else query
         try:
-            self.engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
+            self._engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
         except RefusedCredentials as refused:
             self._count(refused.code)
             self._answer(session, answers.refusal(refused))
@@ -191,9 +198,7 @@ class Admission:
 
     async def _offer(self, session: Session, shown: Shown) -> object:
         """Let the first authenticator that takes it decide; the answer to the event's acknowledgement."""
-        for authenticator in self._authenticators:
-            if shown.event not in ("", MESSAGE, *authenticator.events):
-                continue
+        for authenticator in self._who_takes[shown.event]:
             if session.state is State.CLOSED:
                 return None
             try:
@@ -217,6 +222,9 @@ class Admission:
             return self._refuse(session, authenticator, refused)
         except OverLimit as limit:
             return self._refuse(session, authenticator, RefusedCredentials(limit.code, limit.detail))
+        except RefusedByRedis as error:
+            log.debug("Session %s could not be let in: %s", session.sid, error)
+            return self._refuse(session, authenticator, answers.refused(answers.REFUSED_BY_REDIS))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             return self._refuse(session, authenticator, _unavailable())
@@ -252,7 +260,7 @@ class Admission:
         self._count(code)
         self._answer(session, answer)
         session.move(Step.GONE)  # whatever it sent that waits to be handled changes nothing any more
-        task = asyncio.create_task(self.engine.close(session.sid, final=True))
+        task = asyncio.create_task(self._engine.close(session.sid, final=True))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -261,9 +269,9 @@ class Admission:
 
     def _answer(self, session: Session, answer: Answer | None) -> None:
         if isinstance(answer, Event):
-            self.engine.send(session.sid, answer.name, answer.argument)
+            self._engine.send(session.sid, answer.name, answer.argument)
         elif answer is not None:
-            self.engine.tell(session.sid, answer)
+            self._engine.tell(session.sid, answer)
 
 
 async def _check(authenticator: Authenticator, claim: Any) -> Grant:

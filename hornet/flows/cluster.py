@@ -35,13 +35,15 @@ class Page:
 class Cluster:
     """Asks all nodes, and answers for this one."""
 
-    def __init__(self, asking: Asking, sessions: Sessions, listener: Listener, version: str) -> None:
+    def __init__(
+        self, engine: Engine, asking: Asking, sessions: Sessions, listener: Listener, version: str
+    ) -> None:
+        self._engine = engine
         self._asking = asking
         self._sessions = sessions
         self._listener = listener
         self._version = version
         self._started_at = time.monotonic()
-        self.engine: Engine  # set by the composition root
         for question, answerer in (
             ("channels", self._channels),
             ("channel", self._channel),
@@ -104,10 +106,10 @@ class Cluster:
         return heapq.nsmallest(data["limit"] + 1, counts.items())
 
     async def _channel(self, data: Mapping[str, Any]) -> int:
-        return len(self.engine.members(room_of(data["channel"])))
+        return len(self._engine.members(room_of(data["channel"])))
 
     async def _members(self, data: Mapping[str, Any]) -> list[Entry]:
-        found = (self._sessions.get(sid) for sid in self.engine.members(room_of(data["channel"])))
+        found = (self._sessions.get(sid) for sid in self._engine.members(room_of(data["channel"])))
         return _cut((session for session in found if session is not None), data, _member)
 
     async def _list_sessions(self, data: Mapping[str, Any]) -> list[Entry]:
@@ -120,7 +122,7 @@ class Cluster:
     async def _disconnect(self, data: Mapping[str, Any]) -> list[str]:
         closed = [sid for sid in data["sessions"] if self._sessions.get(sid) is not None]
         for sid in closed:
-            await self.engine.close(sid, final=True)
+            await self._engine.close(sid, final=True)
         return closed
 
     async def _node(self, data: Mapping[str, Any]) -> Entry:

@@ -23,17 +23,17 @@ NAMESPACE = "/"
 class Emitters:
     """Delivers emits to sessions of this node. Malformed ones are dropped, counted and logged."""
 
-    def __init__(self, sessions: Sessions, listener: Listener, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, sessions: Sessions, listener: Listener, metrics: Metrics) -> None:
+        self._engine = engine
         self._sessions = sessions
         self._listener = listener
         self._metrics = metrics
-        self.engine: Engine  # set by the composition root
 
     async def start(self) -> None:
         """Hear emitters from now on."""
         await self._listener.hold_pattern(EMITTERS_GLOB)
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, glob: str, topic: str, payload: bytes) -> None:
         """Handle one body to its end. The rooms that count are in it; the topic only names one of them."""
         try:
             emit = parse_emit(payload)
@@ -46,7 +46,7 @@ class Emitters:
     def _deliver(self, emit: Emit) -> None:
         sids = self._in_rooms(emit.rooms) if emit.rooms else self._admitted()
         try:
-            count = self.engine.emit(sids - self._in_rooms(emit.but), emit.event, *emit.args)
+            count = self._engine.emit(sids - self._in_rooms(emit.but), emit.event, *emit.args)
         except (ValueError, TypeError) as error:
             raise InvalidPublish("NOT_AN_EMIT", f"its arguments can't be sent ({error})") from None
         self._metrics.messages.inc()
@@ -57,7 +57,7 @@ class Emitters:
         for name in names:
             if self._sessions.get(name) is not None:
                 found.add(name)
-            found.update(self.engine.members(room_of(name)))
+            found.update(self._engine.members(room_of(name)))
         return found
 
     def _admitted(self) -> set[str]:

@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 class Fanout:
     """Receives what the listener hears. A malformed publish is dropped, counted and logged; never raised."""
 
-    def __init__(self, sessions: Sessions, control: Control, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, sessions: Sessions, control: Control, metrics: Metrics) -> None:
+        self._engine = engine
         self._sessions = sessions
         self._control = control
         self._metrics = metrics
-        self.engine: Engine  # set by the composition root
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Handle one publish to its end: queued for every session that may see it, or dropped."""
@@ -45,6 +45,6 @@ class Fanout:
         """Queue a message for those members of a room whom its ``only`` and ``except`` name."""
         self._metrics.messages.inc()
         only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
-        skip = self._sessions.sids_with_tokens(message.but)
-        count = self.engine.fan_out(room, message, only=only, skip=skip)
+        skip = self._sessions.sids_with_tokens(message.but) if message.but else ()
+        count = self._engine.fan_out(room, message, only=only, skip=skip)
         self._metrics.deliveries.inc(count)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hornet.core.sessions import Step
 from hornet.engine import Handshake
+from hornet.engine.types import Hooks
 from hornet.flows.admission import Admission
 from hornet.flows.router import Router
 from hornet.flows.sessions import Session, Sessions
@@ -16,6 +17,26 @@ from hornet.flows.users import Users
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+
+class Entrance:
+    """The hooks of an engine whose flows are still to be made: they need it themselves."""
+
+    def __init__(self) -> None:
+        self._hooks: Hooks
+
+    def lead_to(self, hooks: Hooks) -> None:
+        """Hand everything on to ``hooks``. Must be called before the engine is started."""
+        self._hooks = hooks
+
+    async def on_connect(self, sid: str, handshake: Handshake) -> None:
+        await self._hooks.on_connect(sid, handshake)
+
+    async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
+        return await self._hooks.on_event(sid, event, args)
+
+    async def on_disconnect(self, sid: str, reason: str) -> None:
+        await self._hooks.on_disconnect(sid, reason)
 
 
 class SessionHooks:

@@ -27,7 +27,7 @@ class _Pace:
 
     def __init__(self, per_s: float, now: float) -> None:
         self.events = Allowance(per_s, now)
-        self.refusals = Allowance(per_s, now)
+        self.refusals: Allowance | None = None
         self.is_told = False
         self.is_over = False
 
@@ -39,13 +39,13 @@ class LimitedHooks:
     message. A client that goes on at twice the rate, whatever it is told, is disconnected for good.
     """
 
-    def __init__(self, hooks: Hooks, settings: LimitSettings, metrics: Metrics) -> None:
+    def __init__(self, hooks: Hooks, engine: Engine, settings: LimitSettings, metrics: Metrics) -> None:
         self._hooks = hooks
+        self._engine = engine
         self._metrics = metrics
         self._paces: dict[str, _Pace] = {}
         self.settings = settings
         """May be replaced at any time."""
-        self.engine: Engine  # set by the composition root
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         session_id.set(sid)
@@ -72,9 +72,11 @@ class LimitedHooks:
         self._metrics.refused.labels(TOO_MANY_EVENTS).inc()
         if not pace.is_told:
             pace.is_told = True
-            self.engine.tell(sid, answers.error(TOO_MANY_EVENTS))
+            self._engine.tell(sid, answers.error(TOO_MANY_EVENTS))
+        if pace.refusals is None:
+            pace.refusals = Allowance(per_s, now)
         if not pace.is_over and not pace.refusals.offer(per_s, now):
             pace.is_over = True  # what it sent before it learns of that is still to come
             log.warning("Session %s is closed: it sends more than twice %g events a second", sid, per_s)
-            await self.engine.close(sid, final=True)
+            await self._engine.close(sid, final=True)
         return {"error": {"code": TOO_MANY_EVENTS, "message": answers.EXPLANATIONS[TOO_MANY_EVENTS]}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from hornet.broker.keys import user_of
 from hornet.core.answers import USER_DISCONNECTED
 from hornet.core.errors import InvalidPublish
 from hornet.core.users import ChannelsChanged, Command, DisconnectUser, Notify, parse_command
@@ -21,18 +22,23 @@ class Notices:
     """Receives what the listener hears about users. A malformed command is dropped, counted and logged."""
 
     def __init__(
-        self, sessions: Sessions, channels: UserChannels, admission: Admission, metrics: Metrics
+        self,
+        engine: Engine,
+        sessions: Sessions,
+        channels: UserChannels,
+        admission: Admission,
+        metrics: Metrics,
     ) -> None:
+        self._engine = engine
         self._sessions = sessions
         self._channels = channels
         self._admission = admission
         self._metrics = metrics
-        self.engine: Engine  # set by the composition root
 
-    def receive(self, user: str, payload: bytes) -> None:
-        """Obey one command; never raises."""
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Obey one command about the user of ``topic``; never raises."""
         try:
-            self._obey(user, parse_command(payload))
+            self._obey(user_of(topic), parse_command(payload))
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped a command of %d bytes about a user: %s", len(payload), error.detail)
@@ -49,7 +55,7 @@ class Notices:
 
     def _notify(self, user: str, event: str, payload: object) -> None:
         try:
-            count = self.engine.send_room(room_of_user(user), event, payload)
+            count = self._engine.send_room(room_of_user(user), event, payload)
         except ValueError:
             raise InvalidPublish("NOT_JSON", "the payload has a number that JSON can't carry") from None
         self._metrics.notifications.inc()

@@ -57,6 +57,7 @@ class Patterns:
     def __init__(
         self,
         settings: ChannelSettings,
+        engine: Engine,
         listener: Listener,
         admission: Admission,
         fanout: Fanout,
@@ -65,6 +66,7 @@ class Patterns:
     ) -> None:
         self.settings = settings
         """May be replaced at any time."""
+        self._engine = engine
         self._listener = listener
         self._admission = admission
         self._fanout = fanout
@@ -72,7 +74,6 @@ class Patterns:
         self._live: dict[str, _Live] = {}
         self._heard_by: dict[str, PatternIndex] = {}
         self._of_session: dict[Session, dict[str, Pattern]] = {}
-        self.engine: Engine  # set by the composition root
         signals.session_closed.connect(lambda session, _: self._leave_all(session))
         signals.logged_out.connect(self._leave_all)
 
@@ -156,14 +157,14 @@ class Patterns:
             self._release(live)
             raise _session_ended()
         self._of_session.setdefault(session, {})[pattern.text] = pattern
-        self.engine.enter(session.sid, pattern_room(pattern.text))
+        self._engine.enter(session.sid, pattern_room(pattern.text))
 
     def _leave(self, session: Session, pattern: Pattern) -> None:
         held = self._of_session[session]
         del held[pattern.text]
         if not held:
             del self._of_session[session]
-        self.engine.leave(session.sid, pattern_room(pattern.text))
+        self._engine.leave(session.sid, pattern_room(pattern.text))
         self._release(self._live[pattern.text])
 
     def _release(self, live: _Live) -> None:

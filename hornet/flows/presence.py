@@ -1,12 +1,7 @@
 """Presence: a session becomes a member of a channel, is told who is there, and hears who comes and goes.
 
-Joins and leaves of this node's sessions are written to Redis, and the changes of all nodes are told to them,
-in batches: the first at once, then at most one each ``BATCH_S`` for a channel. A thousand who join together
-cost each member a few messages, not a thousand.
-
-A session enters the channel's presence room in the same step in which it takes the list of members, between
-two batches. So it misses no change, and hears none twice. What a member was told and what it hears
-afterwards add up to what every other member knows, on every node.
+Each channel with a member on this node has a :class:`~hornet.flows.presence_channel.PresenceChannel`, which
+does the work. Here is who asks for it: sessions, other nodes, and the life of this one.
 """
 
 from __future__ import annotations
@@ -14,17 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.listener import Listener
-from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore, parse_notice
-from hornet.core.errors import HornetError, RedisUnavailable
-from hornet.core.messages import Message
-from hornet.core.presence import Member, parse_member
-from hornet.core.presence_view import Snapshot, View
-from hornet.core.sessions import State
+from hornet.broker.presence import PresenceStore, parse_notice
+from hornet.core.presence import Member, as_json, parse_member
+from hornet.core.presence_view import Snapshot
 from hornet.engine import Engine
+from hornet.flows.presence_channel import PresenceChannel
 from hornet.flows.rooms import presence_room
 from hornet.flows.router import RefusedEvent
 from hornet.flows.sessions import Session
@@ -34,47 +26,7 @@ from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-BATCH_S = 0.1
-"""Nobody sees that a list is a tenth of a second old."""
-
-MEMBERS_PER_MESSAGE = 250
-"""At a kilobyte each, which is the most, a quarter of what may wait for a slow reader."""
-
-RETRY_S = 1.0
-"""Wait before a change is written again that Redis did not take."""
-
-SETTLE_S = 15.0
-"""How long the other nodes have to write their members again after Redis lost its data: by then each has
-connected again and has missed its own heartbeat."""
-
 STOP_S = 2.0
-
-
-@dataclass(slots=True)
-class _Newcomer:
-    session: Session
-    members: asyncio.Future[list[Member]]
-
-
-@dataclass(slots=True)
-class _Channel:
-    """One channel on which a session of this node is present. Sessions go by their keys in the store."""
-
-    name: str
-    heard: asyncio.Future[None]
-    view: View = field(default_factory=View)
-    mine: dict[str, Member] = field(default_factory=dict)
-    """Who is to be present, of this node."""
-    unwritten: dict[str, None] = field(default_factory=dict)
-    """Whose presence or absence Redis does not know yet."""
-    newcomers: dict[str, _Newcomer] = field(default_factory=dict)
-    is_registered: bool = False
-    settling: asyncio.TimerHandle | None = None
-    worker: asyncio.Task[None] | None = None
-
-    @property
-    def has_work(self) -> bool:
-        return bool(self.unwritten or self.view.is_stale or self.view.roster.has_changes or self.newcomers)
 
 
 class Presence:
@@ -83,6 +35,7 @@ class Presence:
     def __init__(
         self,
         settings: ChannelSettings,
+        engine: Engine,
         store: PresenceStore,
         listener: Listener,
         signals: Signals,
@@ -90,11 +43,11 @@ class Presence:
     ) -> None:
         self.settings = settings
         """May be replaced at any time."""
+        self._engine = engine
         self._store = store
         self._listener = listener
         self._metrics = metrics
-        self._channels: dict[str, _Channel] = {}
-        self.engine: Engine  # set by the composition root
+        self._channels: dict[str, PresenceChannel] = {}
         signals.left.connect(self.leave)
         listener.on_restored(self._read_all_again)
 
@@ -127,15 +80,8 @@ class Presence:
         """
         found = self._channels.get(channel)
         if found is None:
-            found = self._channels[channel] = _Channel(channel, self._listener.hold(presence_key(channel)))
-        key = self._store.session_key(session.sid)
-        self._dismiss(found, key, _left())  # an attempt of the same session that still waits
-        members: asyncio.Future[list[Member]] = asyncio.get_running_loop().create_future()
-        found.newcomers[key] = _Newcomer(session, members)
-        if found.mine.get(key) != member:
-            found.mine[key] = member
-            found.unwritten[key] = None
-        self._start(found)
+            found = self._channels[channel] = self._begin(channel)
+        members = found.join(session, member)
         try:
             return await members
         except asyncio.CancelledError:
@@ -145,21 +91,15 @@ class Presence:
     def leave(self, session: Session, channel: str) -> None:
         """The session is no member any more; nothing happens if it was none."""
         found = self._channels.get(channel)
-        key = self._store.session_key(session.sid)
-        if found is None or key not in found.mine:
-            return
-        del found.mine[key]
-        found.unwritten[key] = None
-        self.engine.leave(session.sid, presence_room(channel))
-        self._dismiss(found, key, _left())
-        self._start(found)
+        if found is not None:
+            found.leave(session)
 
     def members(self, session: Session, channel: str) -> list[Member] | None:
         """The members as this session was told of them; None if it is none itself."""
         found = self._channels.get(channel)
-        if found is None or session.sid not in self.engine.members(presence_room(channel)):
+        if found is None or session.sid not in self._engine.members(presence_room(channel)):
             return None
-        return found.view.roster.told
+        return found.told
 
     async def read_members(self, channel: str) -> list[Member]:
         """The members by what Redis knows, for whoever asks about a channel that may be anywhere.
@@ -192,24 +132,21 @@ class Presence:
         if found is None:
             return
         try:
-            found.view.apply(parse_notice(payload))
+            found.apply(parse_notice(payload))
         except ValueError as error:
             self._metrics.dropped.labels("BAD_NOTICE").inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error)
-            return
-        self._start(found)
 
     async def bury(self, node: str) -> None:
         """Take out whom a node made present that is dead. Raises ``RedisUnavailable`` to be called again."""
         await self._store.bury(node)
 
+    # The life of this node -----------------------------------------------------------------------
+
     async def restore(self) -> None:
         """Redis has no trace of this node: write all its members again."""
         for found in self._channels.values():
-            found.is_registered = False
-            found.unwritten.update(dict.fromkeys(found.mine))
-            found.view.lose()
-            self._start(found)
+            found.write_again()
 
     async def stop(self) -> None:
         """Write what there is to write, for as long as a node that stops may take, and end."""
@@ -220,142 +157,24 @@ class Presence:
                 worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         for found in self._channels.values():
-            if found.settling is not None:
-                found.settling.cancel()
+            found.close()
 
     def _read_all_again(self) -> None:
         """The subscription was lost for a while, and notices with it."""
         for found in self._channels.values():
-            found.view.lose()
-            self._start(found)
+            found.read_again()
 
-    # The work on one channel ---------------------------------------------------------------------
+    def _begin(self, channel: str) -> PresenceChannel:
+        heard = self._listener.hold(presence_key(channel))
+        return PresenceChannel(
+            channel, heard, self._engine, self._store, lambda: self.settings.max_members, self._end
+        )
 
-    def _start(self, found: _Channel) -> None:
-        if found.worker is None and (found.has_work or not found.mine):
-            found.worker = asyncio.create_task(self._work(found), name="hornet-presence")
-            found.worker.add_done_callback(lambda task: self._on_worked(found, task))
-
-    async def _work(self, found: _Channel) -> None:
-        """Do what there is to do, in batches, until nothing is left."""
-        await found.heard
-        while found.has_work:
-            try:
-                if found.view.is_stale:
-                    await self._read(found)
-                await self._write(found)
-            except RedisUnavailable as error:
-                log.warning("Presence on %r waits for Redis: %s", found.name, error)
-                self._dismiss_all(found, error)
-                await asyncio.sleep(RETRY_S)
-                continue
-            self._tell(found)
-            await asyncio.sleep(BATCH_S)
-
-    def _on_worked(self, found: _Channel, task: asyncio.Task[None]) -> None:
-        found.worker = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("The presence of %r failed", found.name, exc_info=error)
-            self._dismiss_all(found, RedisUnavailable("presence failed"))
-        elif found.has_work and not task.cancelled():
-            self._start(found)
-        elif not found.mine and self._channels.get(found.name) is found:
-            del self._channels[found.name]
-            self._listener.release(presence_key(found.name))
-            if found.settling is not None:
-                found.settling.cancel()
-
-    async def _read(self, found: _Channel) -> None:
-        losses = found.view.losses
-        snapshot = await self._store.read(found.name)
-        found.view.reset(snapshot, losses)
-        found.unwritten.update(dict.fromkeys(found.mine.keys() - snapshot.sessions.keys()))
-        if found.view.is_settling and found.settling is None:
-            log.warning("Redis lost the members of %r: the nodes write them again", found.name)
-            loop = asyncio.get_running_loop()
-            found.settling = loop.call_later(SETTLE_S, self._settle, found)
-
-    def _settle(self, found: _Channel) -> None:
-        found.settling = None
-        found.view.settle()
-        self._start(found)
-
-    async def _write(self, found: _Channel) -> None:
-        self._refuse_too_many(found)
-        while found.unwritten:
-            if not found.is_registered:
-                await self._store.register(found.name)
-                found.is_registered = True
-            keys = list(found.unwritten)[:SESSIONS_PER_SCRIPT]
-            put = {key: found.mine[key] for key in keys if key in found.mine}
-            gone = [key for key in keys if key not in found.mine]
-            for key in keys:
-                del found.unwritten[key]
-            try:
-                notice = await self._store.change(found.name, put, gone)
-            except RedisUnavailable:
-                found.unwritten.update(dict.fromkeys(keys))
-                raise
-            # The notice comes back through the subscription too. Only if others wait there, it must wait too.
-            if notice is not None and found.view.is_next(notice):
-                found.view.apply(notice)
-        if not found.mine and found.is_registered:
-            await self._store.unregister(found.name)
-            found.is_registered = False
-
-    def _refuse_too_many(self, found: _Channel) -> None:
-        most, added = self.settings.max_members, set[str]()
-        roster = found.view.roster
-        for key in [key for key in found.newcomers if key in found.unwritten]:
-            member_id = found.mine[key].id
-            if roster.has_member(member_id) or member_id in added:
-                continue
-            if roster.members + len(added) < most:
-                added.add(member_id)
-                continue
-            del found.mine[key], found.unwritten[key]
-            self._dismiss(
-                found, key, RefusedEvent("TOO_MANY_MEMBERS", f"A channel has {most} members at most")
-            )
-
-    def _tell(self, found: _Channel) -> None:
-        """One batch: the changes to those who are members, then the whole to those who become so."""
-        changes = found.view.roster.take_changes()
-        room = presence_room(found.name)
-        for kind, members in (("presence-quit", changes.gone), ("presence-add", changes.added)):
-            for start in range(0, len(members), MEMBERS_PER_MESSAGE):
-                some = as_json(members[start : start + MEMBERS_PER_MESSAGE])
-                body = {"type": kind, "channel": found.name, "members": some}
-                self.engine.fan_out(room, Message(found.name, body))
-        told = found.view.roster.told
-        for key in [key for key in found.newcomers if key in found.view.roster]:
-            newcomer = found.newcomers.pop(key)
-            if newcomer.session.state is State.CLOSED or newcomer.members.done():
-                continue
-            self.engine.enter(newcomer.session.sid, room)
-            newcomer.members.set_result(told)
-
-    def _dismiss(self, found: _Channel, key: str, why: HornetError) -> None:
-        newcomer = found.newcomers.pop(key, None)
-        if newcomer is not None and not newcomer.members.done():
-            newcomer.members.set_exception(why)
-
-    def _dismiss_all(self, found: _Channel, why: HornetError) -> None:
-        """Those who wait are told that it failed. They may be written by now, so they are taken out again."""
-        for key in tuple(found.newcomers):
-            if key not in found.view.roster:
-                del found.mine[key]
-                found.unwritten[key] = None
-            self._dismiss(found, key, why)
-
-
-def as_json(members: Sequence[Member]) -> list[dict[str, object]]:
-    return [member.as_json() for member in members]
+    def _end(self, found: PresenceChannel) -> None:
+        """Nobody is present any more, and Redis knows it."""
+        del self._channels[found.name]
+        self._listener.release(presence_key(found.name))
 
 
 def _distinct(snapshot: Snapshot) -> list[Member]:
     return list({member.id: member for member in snapshot.sessions.values()}.values())
-
-
-def _left() -> RefusedEvent:
-    return RefusedEvent("SESSION_ENDED", "The session left meanwhile")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.core import answers
+from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import State
 from hornet.flows.sessions import Session
 from hornet.metrics import Metrics
@@ -57,6 +58,10 @@ class Router:
             return await handler(session, args)
         except PeerError as error:
             return self._refuse(session, event, error.code, error.detail)
+        except RefusedByRedis as error:
+            log.debug("Event %r of session %s failed: %s", event, session.sid, error)
+            code = answers.REFUSED_BY_REDIS
+            return self._refuse(session, event, code, answers.EXPLANATIONS[code])
         except RedisUnavailable as error:
             log.warning("Event %r of session %s failed: %s", event, session.sid, error)
             return self._refuse(session, event, "UNAVAILABLE", "Hornet can't do that now, please try again")

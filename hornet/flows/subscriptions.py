@@ -37,12 +37,12 @@ def always() -> bool:
 class Subscriptions:
     """Puts sessions of this node into channels, and takes them out."""
 
-    def __init__(self, listener: Listener, signals: Signals, limits: LimitSettings | None = None) -> None:
+    def __init__(self, engine: Engine, listener: Listener, signals: Signals, limits: LimitSettings) -> None:
+        self._engine = engine
         self._listener = listener
         self._signals = signals
-        self.limits = limits or LimitSettings()
+        self.limits = limits
         """May be replaced at any time."""
-        self.engine: Engine  # set by the composition root
 
     async def join(
         self,
@@ -52,21 +52,23 @@ class Subscriptions:
         *,
         still: Callable[[], bool] = always,
     ) -> bool:
-        """Subscribe the session to each of ``channels``; waits for Redis, however long that takes.
+        """Subscribe the session to each of ``channels``; waits until Redis has confirmed it.
 
         False when the session ended meanwhile, or when ``still()`` says at the end that it is not wanted
         any more: then nothing has changed.
 
         Raises:
             OverLimit: the client wants more than a session may have; nothing has changed.
+            RedisUnavailable: Redis has been away for too long; nothing has changed.
+            RefusedByRedis: this node may not listen on one of them; nothing has changed.
         """
         if by is By.CLIENT:
             self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
         confirmations = [self._listener.hold(topic) for topic in topics]
         try:
-            if unconfirmed := [one for one in confirmations if not one.done()]:
-                await asyncio.gather(*unconfirmed)
+            if waits := [one for one in confirmations if not one.done() or one.exception()]:
+                await asyncio.gather(*waits)
         except BaseException:
             self._release(topics)
             raise
@@ -94,7 +96,7 @@ class Subscriptions:
             session.channels[channel] = reasons
             return False
         del session.channels[channel]
-        self.engine.leave(session.sid, room_of(channel))
+        self._engine.leave(session.sid, room_of(channel))
         self._listener.release(channel_topic(channel))
         self._signals.left.send(session, channel)
         return True
@@ -110,7 +112,7 @@ class Subscriptions:
             self._listener.release(topic)  # it holds it already
             return
         session.channels[channel] = by
-        self.engine.enter(session.sid, room_of(channel))
+        self._engine.enter(session.sid, room_of(channel))
         self._signals.joined.send(session, channel)
 
     def _release(self, topics: Collection[str]) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hornet.broker.users import Known, UserStore
-from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.flows.sessions import Session, Sessions
 from hornet.flows.subscriptions import By, Subscriptions
 
@@ -54,6 +54,9 @@ class UserChannels:
         """Put a session into the channels that Redis named in ``known``, asked since :meth:`begin`.
 
         Waits until they are heard. A list that has changed meanwhile is followed in any case.
+
+        Raises:
+            RedisUnavailable: Redis has been away for too long.
         """
         here = self._users.get(user)
         if here is None:
@@ -98,11 +101,11 @@ class UserChannels:
                 seen = here.changes
                 try:
                     here.known = await self._store.read(user, here.known)
+                    await self._move(user, here, self._sessions.of_user(user))
                 except RedisUnavailable as error:
-                    log.debug("The channels of a user can't be read now: %s", error)
+                    log.debug("The channels of a user can't be followed now: %s", error)
                     await asyncio.sleep(RETRY_S)
                     continue
-                await self._move(user, here, self._sessions.of_user(user))
                 if seen == here.changes:
                     return
         finally:
@@ -117,12 +120,14 @@ class UserChannels:
                 for channel in held - wanted:
                     self._subscriptions.leave(session, channel, By.BACKEND)
                 if session.user == user and not wanted <= held:
-                    await self._join(session, user, wanted - held)
+                    await self._join(session, user, sorted(wanted - held))
 
-    async def _join(self, session: Session, user: str, channels: Iterable[str]) -> None:
+    async def _join(self, session: Session, user: str, channels: Sequence[str]) -> None:
+        """What Redis refuses to this node is left out; the listener has said so."""
         try:
-            await self._subscriptions.join(
-                session, sorted(channels), By.BACKEND, still=lambda: session.user == user
-            )
+            await self._subscriptions.join(session, channels, By.BACKEND, still=lambda: session.user == user)
+        except RefusedByRedis:
+            for channel in channels if len(channels) > 1 else ():
+                await self._join(session, user, (channel,))
         except PeerError as refused:
             log.warning("Session %s can't follow its user into channels: %s", session.sid, refused.code)

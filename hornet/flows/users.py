@@ -26,12 +26,14 @@ class Users:
 
     def __init__(
         self,
+        engine: Engine,
         sessions: Sessions,
         store: UserStore,
         channels: UserChannels,
         listener: Listener,
         signals: Signals,
     ) -> None:
+        self._engine = engine
         self._sessions = sessions
         self._store = store
         self._channels = channels
@@ -40,7 +42,6 @@ class Users:
         self.departures = Departures(store)
         self.arriving: set[str] = set()
         """The sessions of which Redis is being told."""
-        self.engine: Engine  # set by the composition root
 
     async def arrive(self, session: Session, grant: Grant) -> None:
         """Have the session counted as ``grant.user``'s, and in the channels of that user.
@@ -81,7 +82,12 @@ class Users:
         if arrival is None or session.user != user:  # it ended meanwhile
             return
         self._tell(session, arrival)
-        await self._channels.arrived(session, user, arrival.known, began)
+        try:
+            await self._channels.arrived(session, user, arrival.known, began)
+        except BaseException:
+            if session.user == user:
+                self.depart(session)
+            raise
 
     def depart(self, session: Session) -> None:
         """The session ended, or its user logged out of it; Redis follows in the background."""
@@ -89,7 +95,7 @@ class Users:
         if user is None:
             return
         self._channels.leave(session)
-        self.engine.leave(session.sid, room_of_user(user))
+        self._engine.leave(session.sid, room_of_user(user))
         self._sessions.set_user(session, None)
         session.info = None
         if not self._sessions.of_user(user):
@@ -107,7 +113,7 @@ class Users:
         self.arriving.add(session.sid)
         self._sessions.set_user(session, user)
         session.info = grant.info
-        self.engine.enter(session.sid, room_of_user(user))
+        self._engine.enter(session.sid, room_of_user(user))
         return self._channels.begin(user)
 
     async def _register(self, session: Session, user: str) -> Arrival | None:

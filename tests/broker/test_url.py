@@ -1,10 +1,8 @@
 """What a Redis URL may say, and how it is shown."""
 
 import pytest
-from redis.asyncio.connection import parse_url as redis_py_reads
-from socketio.redis_manager import parse_redis_sentinel_url as socketio_reads
 
-from hornet.broker.url import RedisUrl, manager_url, parse_url
+from hornet.broker.url import parse_url
 from hornet.core.errors import SetupError
 
 
@@ -117,25 +115,8 @@ def test_a_malformed_url_is_one_sentence_that_quotes_no_password(text: str, name
         ("redis+sentinel://:pw@[::1]:1/0/x", [("::1", 1)], "x", {"db": 0, "password": "pw"}),
     ],
 )
-def test_python_socketio_reads_a_sentinel_url_as_we_do(
+def test_a_sentinel_url_names_hosts_service_database_and_login(
     text: str, hosts: list[tuple[str, int]], service: str, options: dict[str, object]
 ) -> None:
-    """Its reader is not part of its documented interface: this pins what we count on."""
-    assert socketio_reads(manager_url(parse_url(text))) == (hosts, service, options)
-
-
-def test_python_socketio_speaks_to_the_first_node_of_a_cluster() -> None:
-    url = manager_url(parse_url("redis+cluster://app:p%40ss@[::1]:7000,b:7001"))
-    assert redis_py_reads(url) == {
-        "host": "::1",
-        "port": 7000,
-        "db": 0,
-        "username": "app",
-        "password": "p@ss",
-    }
-    assert manager_url(RedisUrl("redis+cluster://a")) == "redis://a:6379/0"
-
-
-@pytest.mark.parametrize("text", ["redis://:p@h:1/2", "rediss://h?ssl_cert_reqs=none", "unix:///s.sock?db=1"])
-def test_python_socketio_reads_the_other_urls_as_redis_py_does(text: str) -> None:
-    assert manager_url(parse_url(text)) == text
+    url = parse_url(text)
+    assert (url.hosts, url.service, {"db": url.database, **url.login}) == (hosts, service, options)

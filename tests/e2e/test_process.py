@@ -1,14 +1,16 @@
 """``hornet-server`` as an operator meets it: help, mistakes, signals, the embedded Valkey."""
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, RedisError
 
 from hornet._version import __version__
 from hornet.config import options
@@ -17,6 +19,7 @@ from tests.e2e.backend import Backend
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port, server_environment
 from tests.e2e.waiting import eventually
+from tests.flows.client import Client
 
 
 def run(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -132,6 +135,34 @@ async def test_the_embedded_valkey_serves_where_no_redis_answers_and_ends_with_t
         await client.disconnect()
     assert server.stop() == 0
     assert not await pings(port)
+
+
+async def test_an_embedded_valkey_that_crashes_comes_back_and_so_does_all_else(
+    start_server: StartServer,
+) -> None:
+    port = free_port()
+    server = start_server("--embedded-port", str(port), redis=None)
+    async with Redis(port=port) as redis:
+        backend = Backend(redis)
+        auth = {"token": await backend.token("news"), "channels": ["news"]}
+        async with Client(f"{server.url}/", auth, "") as client:
+            assert (await client.message())["type"] == "connected"
+            for number in range(2):
+                os.kill((await redis.info("server"))["process_id"], signal.SIGKILL)
+
+                async def heard(number: int = number) -> int:
+                    try:
+                        return await backend.publish("news", f"message {number}")
+                    except RedisError:
+                        return 0
+
+                await eventually(heard, 1)
+                assert (await client.message())["type"] == f"message {number}"
+            async with aiohttp.request("GET", f"{server.url}/metrics") as response:
+                assert "hornet_embedded_restarts_total 2.0" in await response.text()
+    assert server.stop() == 0
+    assert server.output.count("The embedded Valkey ended") == 2
+    assert "Traceback" not in server.output
 
 
 async def test_the_embedded_valkey_is_gone_after_the_server_was_killed(start_server: StartServer) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 import socketio
 from aiohttp import web
+from redis.asyncio import Redis
 
 from hornet.engine import Engine, EngineSettings, Handshake
+from hornet.engine.registry import Publish
 from tests.engine.caller import Caller, serving
 
 
@@ -36,6 +38,11 @@ class Application(Caller):
     engine: Engine = field(init=False)
     later: dict[str, asyncio.Future[object]] = field(default_factory=dict)
     """What answers the events ``later``, by their argument."""
+    departures: asyncio.Event = field(default_factory=asyncio.Event)
+    """Handled while it is set, as it is at the start."""
+
+    def __post_init__(self) -> None:
+        self.departures.set()
 
     @property
     def sio(self) -> socketio.AsyncServer:
@@ -61,6 +68,7 @@ class Application(Caller):
         return tuple(args)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
+        await self.departures.wait()
         self.gone.put_nowait((sid, reason))
 
 
@@ -75,7 +83,37 @@ async def running(
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
     application = Application()
-    application.engine = Engine(settings or EngineSettings(), application, redis_url=redis_url)
+    async with AsyncExitStack() as stack:
+        publish = (
+            None if redis_url is None else await stack.enter_async_context(sharing(application, redis_url))
+        )
+        application.engine = Engine(settings or EngineSettings(), application, publish=publish)
+        yield await stack.enter_async_context(_served(application, ssl_context, doorway=doorway, host=host))
+
+
+@asynccontextmanager
+async def sharing(application: Application, redis_url: str) -> AsyncIterator[Publish]:
+    """What other processes tell on this Redis is told to the engine; gives the way to tell them."""
+    async with Redis.from_url(redis_url) as redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        await pubsub.subscribe("socketio")
+
+        async def listen() -> None:
+            async for message in pubsub.listen():
+                application.engine.hear(message["data"])
+
+        async def publish(text: str) -> None:
+            await redis.publish("socketio", text)
+
+        listening = asyncio.create_task(listen())
+        yield publish
+        listening.cancel()
+        await asyncio.wait((listening,))
+
+
+@asynccontextmanager
+async def _served(
+    application: Application, ssl_context: ssl.SSLContext | None, *, doorway: bool, host: str
+) -> AsyncIterator[Application]:
     app = web.Application()
     application.engine.attach(app)
     await application.engine.start()

@@ -15,7 +15,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.fanout import FEW, SLICE, FanOut
 from hornet.engine.prepared import PreparedMessage
 from hornet.engine.rooms import RoomTable
-from hornet.engine.sockets import MOST, NO_SOCKET, SendEach, find_send_each
+from hornet.engine.sockets import MOST, NO_SOCKET, NO_TICKET, NOT_TRIED, SendEach, Tickets, find_send_each
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S, until
 
@@ -28,7 +28,8 @@ class Recipient:
 
     def __init__(self, sid: str, socket: int = NO_SOCKET) -> None:
         self.sid, self.kind, self.ws, self.is_open = sid, 0, self, True
-        self.socket = socket
+        self.socket, self.ticket = socket, NO_TICKET
+        self.issued = Tickets()
         self.written = b""
         self.writes = 0
         self.chance = random.Random(sid)
@@ -47,15 +48,17 @@ class Recipient:
         self.writes += taken == len(data)  # else the rest comes through the transport
         return taken
 
-    def get_write_buffer_size(self) -> int:
-        buffered, self.buffers = self.buffers, False
-        return int(buffered)
+    def put(self, data: bytes) -> None:
+        self.issued.withdraw(self.socket)
+        self.write(data)
 
-    def is_closing(self) -> bool:
-        return False
+    @property
+    def is_clear(self) -> bool:
+        buffered, self.buffers = self.buffers, False
+        return self.socket != NO_SOCKET and not buffered
 
     def write_message(self, message: PreparedMessage) -> None:
-        self.write(message.frames(self.kind))
+        self.put(message.frames(self.kind))
 
     def sids(self) -> list[str]:
         return [self.sid]
@@ -80,10 +83,18 @@ def table_of(count: int) -> tuple[RoomTable, list[Any]]:
 def send_each(recipients: Sequence[Recipient]) -> SendEach:
     """Stands in for the compiled loop."""
 
-    def send(sockets: list[int], data: bytes) -> list[tuple[int, int]]:
-        assert len(sockets) <= MOST
-        taken = [recipients[number].send(data) for number in sockets]
-        return [(index, size) for index, size in enumerate(taken) if size < len(data)]
+    def send(
+        sockets: Any, tickets: Any, valid: Any, start: int, stop: int, data: bytes
+    ) -> list[tuple[int, int]]:
+        assert stop - start <= MOST
+        rest = []
+        for index in range(start, stop):
+            number = sockets[index]
+            passes = number != NO_SOCKET and valid[number] == tickets[index] != NO_TICKET
+            sent = recipients[number].send(data) if passes else NOT_TRIED
+            if sent < len(data):
+                rest.append((index, sent))
+        return rest
 
     return send
 
@@ -92,7 +103,10 @@ WAYS = pytest.mark.parametrize("way", ["transports", "sockets"])
 
 
 def fan_out_to(sessions: Sequence[Any], way: str) -> FanOut:
-    return FanOut(Counts(), send_each(sessions) if way == "sockets" else None)
+    issued = Tickets()
+    for session in sessions:
+        session.issued, session.ticket = issued, issued.issue(session.socket)
+    return FanOut(Counts(), issued, send_each(sessions) if way == "sockets" else None)
 
 
 HOW = [
@@ -309,6 +323,43 @@ async def test_each_session_gets_the_form_it_wants_and_each_form_is_asked_for_on
     assert [await ws.receive_str() for ws, _ in sockets] == [event, event, text, text]
     assert await application.poll(eio_sid) == text
     assert sorted(Asked.asked) == ["event", "text"]
+
+
+async def test_a_session_that_changes_its_form_gets_the_next_message_in_it(application: Application) -> None:
+    sockets = [await application.open_websocket() for _ in range(FEW + 2)]
+    ws, sid = sockets[0]
+    application.engine.fan_out("all", Text("1"))
+    assert await ws.receive_str() == '42["message","1"]'
+    application.engine.set_delivery(sid, Delivery.EVENT)
+    for text in ("2", "3"):
+        application.engine.fan_out("all", Text(text))
+        assert await ws.receive_str() == f'42["news",{{"body":"{text}"}}]'
+    assert [await sockets[1][0].receive_str() for _ in range(3)] == [
+        f'42["message","{text}"]' for text in ("1", "2", "3")
+    ]
+
+
+async def test_who_takes_over_the_socket_of_another_gets_nothing_of_what_that_one_was_to_get(
+    application: Application,
+) -> None:
+    """The room keeps its members in a row from one message to the next, and with them their sockets."""
+    leavers = [await application.open_websocket() for _ in range(FEW + 2)]
+    for _, sid in leavers:
+        application.engine.enter(sid, "room")
+    application.engine.fan_out("room", Text("1"))
+    assert [await ws.receive_str() for ws, _ in leavers] == ['42["message","1"]'] * len(leavers)
+    application.departures.clear()
+    for ws, _ in leavers:
+        await ws.close()
+    comers = [await application.open_websocket() for _ in range(len(leavers))]
+    for room, text in (("all", "2"), ("room", "3"), ("all", "4")):
+        # The end of those who left is not handled yet, so the room has them still.
+        assert application.engine.fan_out(room, Text(text)) >= len(leavers)
+        await settle(application.engine._fanout)
+    assert [[await ws.receive_str() for _ in range(2)] for ws, _ in comers] == [
+        ['42["message","2"]', '42["message","4"]']
+    ] * len(comers)
+    application.departures.set()
 
 
 async def test_enter_and_leave_tell_who_was_first_and_who_was_last(application: Application) -> None:

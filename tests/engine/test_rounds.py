@@ -19,7 +19,7 @@ def test_each_recipient_gets_each_message_once_and_in_order(seed: int) -> None:
     chance = random.Random(seed)
     table, sessions = table_of(chance.randint(1, 40))
     messages = [message("0")]
-    turning = Round(table.everyone, sessions, messages)
+    turning = Round(table.everyone, table.everyone.line_up(), messages)
     got: dict[str, list[Prepared]] = {session.sid: [] for session in sessions}
     for step in range(200):
         if step < 150 and chance.random() < 0.4:
@@ -27,36 +27,37 @@ def test_each_recipient_gets_each_message_once_and_in_order(seed: int) -> None:
             turning.add(messages[-1])
         owed = {session.sid: turning.owes(session) for session in sessions}
         assert all(got[session.sid] + owed[session.sid] == messages for session in sessions)
-        recipients, plan = turning.take(chance.randint(1, 50))
-        for session in recipients:
+        start, stop, plan = turning.take(chance.randint(1, 50))
+        for session in turning.recipients.sessions[start:stop]:
             assert session.sid is not None
             assert list(plan.messages) == owed[session.sid]
             got[session.sid] += plan.messages
         if turning.is_over:
             break
     while not turning.is_over:
-        for session in (taken := turning.take(7))[0]:
+        start, stop, plan = turning.take(7)
+        for session in turning.recipients.sessions[start:stop]:
             assert session.sid is not None
-            got[session.sid] += taken[1].messages
+            got[session.sid] += plan.messages
     assert all(received == messages for received in got.values())
 
 
 def test_a_message_that_gets_on_late_is_over_one_lap_later() -> None:
-    table, sessions = table_of(10)
+    table, _ = table_of(10)
     first, second = message("first"), message("second")
-    turning = Round(table.everyone, sessions, [first])
+    turning = Round(table.everyone, table.everyone.line_up(), [first])
     turning.take(4)
     turning.add(second)
     laps = []
     while not turning.is_over:
-        recipients, plan = turning.take(100)
-        laps.append((len(recipients), list(plan.messages)))
+        start, stop, plan = turning.take(100)
+        laps.append((stop - start, list(plan.messages)))
     assert laps == [(6, [first, second]), (4, [second])]
 
 
 def test_nothing_gets_on_once_the_room_has_changed() -> None:
     table, sessions = table_of(3)
-    turning = Round(table.everyone, sessions, [message("1")])
+    turning = Round(table.everyone, table.everyone.line_up(), [message("1")])
     assert table.everyone.round is turning
     assert turning.may_concern(sessions[0])
     table.add("new", Recipient("new"))  # type: ignore[arg-type]  # has all that is asked of a session
@@ -66,6 +67,6 @@ def test_nothing_gets_on_once_the_room_has_changed() -> None:
 
 
 def test_an_outsider_is_owed_nothing() -> None:
-    table, sessions = table_of(3)
-    turning = Round(table.everyone, sessions, [message("1")])
+    table, _ = table_of(3)
+    turning = Round(table.everyone, table.everyone.line_up(), [message("1")])
     assert turning.owes(Recipient("outsider")) == []  # type: ignore[arg-type]  # has all that is asked of one

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from array import array
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -12,7 +13,16 @@ from hornet.engine.counts import Counts
 from hornet.engine.fanout import SLICE, FanOut
 from hornet.engine.prepared import PreparedMessage
 from hornet.engine.rooms import RoomTable
-from hornet.engine.sockets import MOST, NO_SOCKET, SendEach, find_send_each, plain_socket
+from hornet.engine.sockets import (
+    MOST,
+    NO_SOCKET,
+    NO_TICKET,
+    NOT_TRIED,
+    SendEach,
+    Tickets,
+    find_send_each,
+    plain_socket,
+)
 from tests.engine.application import Text, running
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -50,18 +60,29 @@ def run(request: pytest.FixtureRequest) -> Run:
     return found
 
 
-def numbers(sockets: list[socket.socket]) -> list[int]:
-    return [one.fileno() for one in sockets]
+def lined_up(sockets: list[socket.socket]) -> tuple[Any, Any, Any, int, int]:
+    """The arguments of ``send_each`` for all of them, with valid tickets."""
+    issued = Tickets()
+    numbers = array("i", [one.fileno() for one in sockets])
+    tickets = array("Q", [issued.issue(number) for number in numbers])
+    for number, ticket in zip(numbers, tickets, strict=True):
+        issued.validate(number, ticket)
+    return numbers, tickets, issued.valid, 0, len(numbers)
 
 
 def test_every_socket_gets_the_bytes(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(50)
-    assert send_each(numbers(ours), b"hello") == []
+    assert send_each(*lined_up(ours), b"hello") == []
     assert [peer.recv(100) for peer in peers] == [b"hello"] * 50
 
 
-def test_no_sockets_are_no_work(send_each: SendEach) -> None:
-    assert send_each([], b"hello") == []
+def test_only_those_from_start_to_stop_are_written_to(send_each: SendEach, pairs: Any) -> None:
+    ours, peers = pairs(5)
+    numbers, tickets, valid, _, _ = lined_up(ours)
+    assert send_each(numbers, tickets, valid, 1, 3, b"hello") == []
+    assert send_each(numbers, tickets, valid, 3, 3, b"none") == []
+    assert send_each(numbers, tickets, valid, 0, 5, b"all") == []
+    assert [peer.recv(100) for peer in peers] == [b"all", b"helloall", b"helloall", b"all", b"all"]
 
 
 def test_a_socket_that_takes_a_part_or_nothing_is_told_and_holds_up_no_other(
@@ -69,36 +90,96 @@ def test_a_socket_that_takes_a_part_or_nothing_is_told_and_holds_up_no_other(
 ) -> None:
     ours, peers = pairs(3)
     data = b"x" * 5_000_000
-    [(_, part), *_] = send_each(numbers(ours[:1]), data)
+    [(_, part), *_] = send_each(*lined_up(ours[:1]), data)
     assert 0 < part < len(data)
-    assert send_each(numbers(ours), b"more") == [(0, 0)]
+    assert send_each(*lined_up(ours), b"more") == [(0, 0)]
     assert [peer.recv(100) for peer in peers[1:]] == [b"more"] * 2
 
 
 def test_an_error_of_a_socket_is_nothing_sent_and_holds_up_no_other(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(3)
     peers[1].close()
-    assert send_each(numbers(ours), b"hello") == [(1, 0)]
+    assert send_each(*lined_up(ours), b"hello") == [(1, 0)]
     assert [peers[at].recv(100) for at in (0, 2)] == [b"hello"] * 2
 
 
+def test_a_socket_is_not_tried_unless_its_ticket_is_valid(send_each: SendEach, pairs: Any) -> None:
+    ours, peers = pairs(4)
+    numbers, tickets, _, start, stop = lined_up(ours)
+    issued = Tickets()
+    fresh = [issued.issue(number) for number in numbers]
+    issued.validate(numbers[0], fresh[0])  # the one that passes: they are given out in the same order
+    issued.validate(numbers[2], fresh[2] + 10)  # of another session that has the socket now
+    tickets[3], issued.valid[numbers[3]] = NO_TICKET, NO_TICKET
+    assert tickets[0] == fresh[0]
+    assert send_each(numbers, tickets, issued.valid, start, stop, b"hello") == [
+        (1, NOT_TRIED),
+        (2, NOT_TRIED),
+        (3, NOT_TRIED),
+    ]
+    assert peers[0].recv(100) == b"hello"
+
+
+def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach) -> None:
+    numbers, tickets = array("i", [-1, 5, 2**31 - 1]), array("Q", [1, 1, 1])
+    assert send_each(numbers, tickets, array("Q", [0, 1]), 0, 3, b"hello") == [
+        (0, NOT_TRIED),
+        (1, NOT_TRIED),
+        (2, NOT_TRIED),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("sockets", "data", "error"),
+    ("sockets", "tickets", "start", "stop", "data", "error"),
     [
-        ([0] * (MOST + 1), b"", ValueError),
-        ([-1], b"", ValueError),
-        ([2**31], b"", ValueError),
-        ([2**100], b"", OverflowError),
-        (["1"], b"", TypeError),
-        ((1,), b"", TypeError),
-        ([], "text", TypeError),
+        (array("i", [-1]) * (MOST + 1), array("Q", [0]) * (MOST + 1), 0, MOST + 1, b"", ValueError),
+        (array("i", [-1]), array("Q", [0]), 0, 2, b"", ValueError),
+        (array("i", [-1, -1]), array("Q", [0]), 0, 2, b"", ValueError),
+        (array("i", [-1]), array("Q", [0]), 1, 0, b"", ValueError),
+        (array("i", [-1]), array("Q", [0]), -1, 0, b"", ValueError),
+        (array("q", [-1]), array("Q", [0]), 0, 1, b"", ValueError),
+        (array("i", [-1]), array("I", [0]), 0, 1, b"", ValueError),
+        ([-1], array("Q", [0]), 0, 1, b"", TypeError),
+        (array("i"), array("Q"), 0, 0, "text", TypeError),
     ],
 )
-def test_what_is_no_list_of_sockets_is_refused(
-    send_each: SendEach, sockets: Any, data: Any, error: type[Exception]
+def test_what_are_no_sockets_with_tickets_is_refused(
+    send_each: SendEach, sockets: Any, tickets: Any, start: int, stop: int, data: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        send_each(sockets, data)
+        send_each(sockets, tickets, array("Q"), start, stop, data)
+
+
+class TestTickets:
+    def test_a_ticket_is_valid_from_when_it_is_validated_until_it_is_withdrawn(self) -> None:
+        issued = Tickets()
+        ticket = issued.issue(5)
+        assert issued.valid[5] == NO_TICKET
+        issued.validate(5, ticket)
+        assert issued.valid[5] == ticket
+        issued.withdraw(5)
+        assert issued.valid[5] == NO_TICKET
+
+    def test_a_new_ticket_for_a_socket_makes_the_old_one_worthless(self) -> None:
+        issued = Tickets()
+        before = issued.issue(5)
+        issued.validate(5, before)
+        after = issued.issue(5)
+        assert issued.valid[5] == NO_TICKET
+        issued.validate(5, after)
+        assert issued.valid[5] != before
+
+    def test_there_is_no_ticket_where_there_is_no_socket(self) -> None:
+        issued = Tickets()
+        assert issued.issue(NO_SOCKET) == NO_TICKET
+        issued.withdraw(NO_SOCKET)
+
+    def test_it_grows_with_the_numbers_of_the_sockets(self) -> None:
+        issued = Tickets()
+        tickets = [issued.issue(number) for number in (3, 0, 1000, 70_000)]
+        issued.validate(70_000, tickets[-1])
+        assert len(set(tickets)) == 4
+        assert issued.valid[70_000] == tickets[-1]
 
 
 def test_a_slice_of_the_fan_out_is_one_call() -> None:
@@ -108,15 +189,24 @@ def test_a_slice_of_the_fan_out_is_one_call() -> None:
 class Connection:
     """A session as the fan-out sees it, on a real transport."""
 
-    def __init__(self, number: int, transport: asyncio.Transport) -> None:
-        self.sid, self.kind, self.ws = str(number), 0, transport
+    def __init__(self, number: int, transport: asyncio.Transport, issued: Tickets) -> None:
+        self.sid, self.kind, self.ws, self.issued = str(number), 0, transport, issued
         self.socket = plain_socket(transport)
+        self.ticket = issued.issue(self.socket)
 
     def sids(self) -> list[str]:
         return [self.sid]
 
+    @property
+    def is_clear(self) -> bool:
+        return not self.ws.get_write_buffer_size() and not self.ws.is_closing()
+
+    def put(self, frames: bytes) -> None:
+        self.issued.withdraw(self.socket)
+        self.ws.write(frames)
+
     def write_message(self, message: PreparedMessage) -> None:
-        self.ws.write(message.frames(self.kind))
+        self.put(message.frames(self.kind))
 
 
 def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
@@ -126,16 +216,16 @@ def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
 
     async def scenario() -> None:
         ours, peers = pairs(20)
-        loop, table = asyncio.get_running_loop(), RoomTable()
+        loop, table, issued = asyncio.get_running_loop(), RoomTable(), Tickets()
         sessions: list[Any] = []
         for number, one in enumerate(ours):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             one.setblocking(False)
             transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, one.dup())
-            sessions.append(Connection(number, transport))
+            sessions.append(Connection(number, transport, issued))
             assert sessions[-1].socket == transport.get_extra_info("socket").fileno()
             table.add(str(number), sessions[-1])
-        fanout = FanOut(Counts(), send_each)
+        fanout = FanOut(Counts(), issued, send_each)
         expected: dict[str, list[bytes]] = {session.sid: [] for session in sessions}
         received = {session.sid: b"" for session in sessions}
 
@@ -180,15 +270,15 @@ def test_a_peer_that_is_gone_ends_its_own_connection_only(run: Run, send_each: S
 
     async def scenario() -> None:
         ours, peers = pairs(3)
-        loop, table, ended = asyncio.get_running_loop(), RoomTable(), []
+        loop, table, issued, ended = asyncio.get_running_loop(), RoomTable(), Tickets(), []
         for number, one in enumerate(ours):
             one.setblocking(False)
             transport, protocol = await loop.connect_accepted_socket(Ended, one.dup())
             transport.pause_reading()  # or it would hear of the end without writing
-            table.add(str(number), Connection(number, transport))  # type: ignore[arg-type]  # has all it takes
+            table.add(str(number), Connection(number, transport, issued))  # type: ignore[arg-type]  # has all it takes
             ended.append(protocol)
         peers[1].close()
-        fanout = FanOut(Counts(), send_each)
+        fanout = FanOut(Counts(), issued, send_each)
         fanout.to_room(table.everyone, PreparedMessage(Text("hello")))
         async with asyncio.timeout(10):
             await ended[1].lost.wait()

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
@@ -27,6 +28,7 @@ class Running:
     node: Node
     stop: Callable[[], Awaitable[None]]
     connect: Callable[..., Awaitable[Client]]
+    url: str
 
     async def connect_with_token(self, *channels: str, **carried: Any) -> Client:
         """A client that was let into ``channels``; ``carried`` is what else its token carries."""
@@ -35,6 +37,11 @@ class Running:
         client = await self.connect(auth={"token": token, "channels": channels})
         assert (await client.message())["type"] == "connected"
         return client
+
+    async def get(self, path: str) -> Any:
+        """The JSON that the node answers at a path, whatever its status."""
+        async with aiohttp.ClientSession() as http, http.get(self.url + path) as response:
+            return await response.json()
 
     def session(self, client: Client) -> Session:
         """The node's side of a client's session."""
@@ -85,7 +92,7 @@ async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
                 url = str(server.make_url("/"))
                 return await stack.enter_async_context(Client(url, auth, query, headers))
 
-            return Running(app[NODE], server.close, connect)
+            return Running(app[NODE], server.close, connect, str(server.make_url("/")).rstrip("/"))
 
         yield start
 

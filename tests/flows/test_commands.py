@@ -237,7 +237,7 @@ async def test_a_command_goes_on_when_its_session_ends(node: Running, client: Cl
 async def test_a_node_that_stops_cancels_what_does_not_end(
     node: Running, client: Client, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.app.LEAVE_S", 0.05)
+    monkeypatch.setattr("hornet.app.life.LEAVE_S", 0.05)
     await client.begin(*call("wait"))
     await gate.entered.acquire()
     await node.stop()

@@ -62,6 +62,24 @@ class Watched:
                 return await Backend(redis).publish(CHANNEL, type)
             return 0
 
+    async def post(self, type: str, key: str = "") -> int:
+        """Publish over HTTP; the status of the answer. ``key`` is an idempotency key."""
+        return await self.ask("POST", "/api/publish", {"channels": [CHANNEL], "type": type}, key)
+
+    async def ask(self, method: str, path: str, body: object = None, key: str = "") -> int:
+        """The status with which the HTTP API answers; a 503 names the reason and says when to try again."""
+        headers = {"Idempotency-Key": key} if key else {}
+        async with self.http.request(method, self.server.url + path, json=body, headers=headers) as response:
+            if response.status == 503:
+                assert (await response.json())["code"] == "UNAVAILABLE"
+                assert int(response.headers["Retry-After"]) > 0
+            return response.status
+
+    async def lagged(self, seconds: float) -> float:
+        """How many times the event loop was later than ``seconds``, one of the histogram's buckets."""
+        total = await self.metric("hornet_loop_lag_seconds_count")
+        return total - await self.metric(f'hornet_loop_lag_seconds_bucket{{le="{seconds}"}}')
+
     async def connect(self, token: str | None = None) -> Client:
         """A client; with a token it is let into the channel."""
         auth = None if token is None else {"token": token, "channels": [CHANNEL]}
@@ -69,6 +87,14 @@ class Watched:
         if token is not None:
             assert (await client.message())["type"] == "connected"
         return client
+
+    async def enter(self, auth: object = None) -> Client:
+        """A client that says what it will."""
+        return await self._stack.enter_async_context(Client(f"{self.server.url}/", auth, ""))
+
+    async def get(self, path: str) -> Any:
+        async with self.http.get(self.server.url + path) as response:
+            return await response.json()
 
     async def stop(self) -> None:
         """It ends as it should, and nothing went wrong that Hornet did not expect."""

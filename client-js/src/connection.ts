@@ -1,0 +1,257 @@
+import { io, type Socket } from "socket.io-client";
+import { Backoff } from "./backoff.js";
+import {
+  CONTROL_CHANNEL,
+  parseMessage,
+  type DisconnectMessage,
+  type ErrorMessage,
+  type Message,
+} from "./messages.js";
+import type { Settings, Token } from "./options.js";
+import { warn } from "./warn.js";
+
+/** After one of these the same token would be refused again. The socket stays open. */
+const REFUSALS: ReadonlySet<unknown> = new Set(["INVALID_TOKEN", "WRONG_TOKEN_ASSOCIATION", "WRONG_PARAMETERS"]);
+
+/** The server could not check the token. Its answer to the same token may be another next time. */
+const UNAVAILABLE = "UNAVAILABLE";
+
+/** The server sends this before it closes a session for good. */
+const REVOKED = "TOKEN_REVOKED";
+
+/** Whom a connection tells what happens to it. */
+export interface Listener {
+  /** The session takes requests from now on. `granted` is false for one that has shown nothing yet. */
+  opened(granted: boolean): void;
+  /** The socket is gone, and with it what was asked for on it. */
+  lost(): void;
+  /** No attempt follows until `connect()`. */
+  stopped(): void;
+  /** A message on the control channel, of the server or of this client. */
+  told(message: Message | ErrorMessage | DisconnectMessage): void;
+  /** A message on any other channel. */
+  heard(message: Message): void;
+}
+
+/**
+ * What the client does now, and what it waits for.
+ *
+ *     stopped ──connect()──▶ asking ──a token──▶ active     (the socket opens, or is open)
+ *                              ▲                   │ no connection, refusal, socket gone
+ *                              └───── waiting ◀────┤ there is a token worth trying
+ *                                        ▲         ▼ the only token was refused or revoked
+ *                                        └───── starved     (until the page sets a token)
+ *
+ * `disconnect()` leads from anywhere to stopped. Only a token function makes `asking` last.
+ */
+type Phase = "stopped" | "asking" | "active" | "waiting" | "starved";
+
+/**
+ * One socket, opened and shown to the server with the token, again and again until `disconnect()`.
+ *
+ * At most one socket and one pending attempt exist at any time, however often `connect()` is called.
+ */
+export class Connection {
+  /** The channels asked for at the next connection. */
+  channels: string[];
+  /** The same one over all reconnections; `null` before the first `connect()`. */
+  socket: Socket | null = null;
+  /** True from the server's `connected` (without token and channels: from the open socket) until the socket is gone. */
+  connected = false;
+
+  private readonly backoff: Backoff;
+  private phase: Phase = "stopped";
+  private currentToken: Token | undefined;
+  /** `currentToken` as it was when credentials were last sent. */
+  private presentedToken: Token | undefined;
+  /** `currentToken` was refused or revoked. A token function can still have another. */
+  private tokenSpent = false;
+  /** What the token function answered for the attempt in progress. Used once. */
+  private fetchedToken: string | undefined;
+  /** Counts attempts, so that a late answer of a token function is not taken for a newer one. */
+  private attempts = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly listener: Listener,
+  ) {
+    this.channels = settings.channels;
+    this.currentToken = settings.token;
+    this.backoff = new Backoff(settings.firstDelayMs, settings.maxDelayMs);
+  }
+
+  get token(): Token | undefined {
+    return this.currentToken;
+  }
+
+  /** Used at the next attempt. If the client only waits for a new token, that attempt is due now. */
+  set token(token: Token | undefined) {
+    if (token === this.currentToken) return;
+    this.currentToken = token;
+    this.fetchedToken = undefined;
+    this.tokenSpent = false;
+    if (this.phase === "asking") this.attempt();
+    if (this.phase === "starved") this.retry();
+  }
+
+  /** Connects and stays connected. Changes nothing if a connection or an attempt exists. */
+  connect(): void {
+    if (this.phase === "stopped") {
+      this.tokenSpent = false;
+      this.backoff.reset();
+      this.attempt();
+    } else if (this.phase === "starved") {
+      this.tokenSpent = false;
+      this.retry();
+    }
+  }
+
+  /** Closes the socket and stays away until `connect()`. */
+  disconnect(): void {
+    this.stop();
+    this.socket?.disconnect();
+  }
+
+  /** The server has granted something: the next wait is the first again. */
+  proved(): void {
+    this.backoff.reset();
+  }
+
+  /** Nothing is to be presented: what lets the session in are subscriptions with a proof of their own. */
+  private get isGuest(): boolean {
+    return this.currentToken === undefined && this.channels.length === 0;
+  }
+
+  /** Gets a token if one has to be fetched, then opens the socket or, if it is open, presents the token on it. */
+  private attempt(): void {
+    const attempt = ++this.attempts;
+    if (typeof this.currentToken !== "function") return this.proceed();
+    const fetchToken = this.currentToken;
+    this.phase = "asking";
+    this.fetchedToken = undefined;
+    new Promise<string>((resolve) => resolve(fetchToken()))
+      .then((token: unknown) => {
+        if (typeof token === "string" && token !== "") return token;
+        throw new TypeError("the token function returned no token");
+      })
+      .then(
+        (token) => {
+          if (attempt !== this.attempts) return;
+          this.fetchedToken = token;
+          this.proceed();
+        },
+        (cause: unknown) => {
+          if (attempt !== this.attempts) return;
+          const errorMsg = cause instanceof Error ? cause.message : String(cause);
+          this.retry();
+          this.listener.told({ type: "error", channel: CONTROL_CHANNEL, error: "TOKEN_UNAVAILABLE", errorMsg, cause });
+        },
+      );
+  }
+
+  private proceed(): void {
+    this.phase = "active";
+    this.socket ??= this.createSocket();
+    if (this.socket.connected) this.presentToken(this.socket);
+    else this.socket.connect();
+  }
+
+  private createSocket(): Socket {
+    const { uri } = this.settings;
+    const options = { ...this.settings.io, autoConnect: false, forceNew: true, reconnection: false };
+    const socket = uri === undefined ? io(options) : io(uri, options);
+    socket.on("connect", () => this.presentToken(socket));
+    socket.on("connect_error", (error) => {
+      if (this.phase !== "active") return; // stopped, or this attempt has failed already
+      warn(`cannot connect: ${error.message}`);
+      this.retry();
+    });
+    socket.on("message", (raw: unknown) => this.receive(raw));
+    socket.on("disconnect", (reason) => this.lost(reason));
+    return socket;
+  }
+
+  /** Sends the credentials as JSON text, which every version of the server understands. */
+  private presentToken(socket: Socket): void {
+    if (this.isGuest) return this.enterAsGuest();
+    let token = this.currentToken;
+    if (typeof token === "function") {
+      token = this.fetchedToken;
+      // The function was set while a string token's attempt was under way: ask it first.
+      if (token === undefined) return this.attempt();
+      this.fetchedToken = undefined;
+    }
+    this.phase = "active";
+    this.presentedToken = this.currentToken;
+    socket.emit("message", JSON.stringify({ token, channels: this.channels }));
+  }
+
+  private enterAsGuest(): void {
+    this.phase = "active";
+    this.connected = true;
+    this.listener.opened(false);
+    this.listener.told({ type: "connected", channel: CONTROL_CHANNEL, msg: "CONNECTED" });
+  }
+
+  private receive(raw: unknown): void {
+    const message = parseMessage(raw);
+    if (message === null) return warn("ignored a message without type and channel", raw);
+    if (message.channel !== CONTROL_CHANNEL) return this.listener.heard(message);
+    if (message.type === "connected") {
+      const isKnown = this.connected && this.isGuest;
+      this.connected = true;
+      this.backoff.reset();
+      this.listener.opened(true);
+      if (isKnown) return;
+    }
+    if (message.type === "error") return this.receiveError(message);
+    this.listener.told(message);
+  }
+
+  private receiveError(message: Message): void {
+    const refused = !this.connected && REFUSALS.has(message["error"]);
+    if (refused || message["error"] === REVOKED) {
+      // Before the handlers run, so that a token they set counts as new. One set since the old was sent is new too.
+      this.tokenSpent = !this.isGuest && this.currentToken === this.presentedToken;
+    }
+    const attempt = this.attempts;
+    this.listener.told(message);
+    if (refused || (!this.connected && message["error"] === UNAVAILABLE)) this.goOn(attempt);
+  }
+
+  /** The socket is gone: tell the page, then come back unless the page or the server wants otherwise. */
+  private lost(reason: string): void {
+    this.connected = false;
+    this.listener.lost();
+    if (reason === "io client disconnect") this.stop();
+    const attempt = this.attempts;
+    this.listener.told({ type: "disconnect", channel: CONTROL_CHANNEL, reason });
+    this.goOn(attempt);
+  }
+
+  /**
+   * Retries, or waits for the page when its only token is known to be useless.
+   *
+   * Does nothing unless `attempt` is still the one in progress: a handler may have stopped or
+   * started the client meanwhile, or a retry may be due already.
+   */
+  private goOn(attempt: number): void {
+    if (this.phase !== "active" || attempt !== this.attempts) return;
+    if (this.tokenSpent && typeof this.currentToken !== "function") this.phase = "starved";
+    else this.retry();
+  }
+
+  private retry(): void {
+    this.phase = "waiting";
+    this.timer = setTimeout(() => this.attempt(), this.backoff.next());
+  }
+
+  private stop(): void {
+    this.phase = "stopped";
+    this.attempts += 1;
+    this.fetchedToken = undefined;
+    clearTimeout(this.timer);
+    this.listener.stopped();
+  }
+}

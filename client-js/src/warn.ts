@@ -1,0 +1,4 @@
+/** Tells whoever looks at the console. */
+export function warn(text: string, ...details: unknown[]): void {
+  console.warn(`Hornet: ${text}`, ...details);
+}

@@ -1,0 +1,68 @@
+"""A node, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aiohttp import web
+
+from hornet.app.entry import open_entry
+from hornet.app.ground import lay_ground
+from hornet.app.hearing import begin_hearing
+from hornet.app.life import live
+from hornet.app.node import NODE, Node
+from hornet.app.routes import add_routes
+from hornet.broker.user_lists import UserLists
+from hornet.config import Config
+from hornet.flows.authenticators import Authenticator
+from hornet.flows.command_plugins import Declared
+from hornet.flows.directory import Directory
+from hornet.watching import watch_embedded
+
+
+def create_app(
+    config: Config | None = None,
+    *,
+    authenticators: Iterable[Authenticator] = (),
+    commands: Mapping[str, Declared] | None = None,
+) -> web.Application:
+    """The whole server as an application to run, mount or extend. Starting it connects to Redis.
+
+    ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
+    cleaned up. ``commands`` are what clients may call, by name, beside those of installed packages.
+
+    Raises:
+        SetupError: here for a malformed setting or command, at start-up for a Redis that can't be used.
+    """
+    ground = lay_ground(config or Config())
+    entry = open_entry(ground, authenticators)
+    hearing = begin_hearing(ground, entry, commands or {})
+    node = Node(
+        ground.config,
+        ground.url,
+        ground.engine,
+        ground.sessions,
+        ground.listener,
+        ground.metrics,
+        ground.signals,
+        ground.nodes,
+        entry.users,
+        Directory(UserLists(ground.client)),
+        hearing.patterns,
+        hearing.presence,
+    )
+
+    def follow(config: Config) -> None:
+        ground.engine.configure(config.engine)
+        entry.follow(config)
+        hearing.follow(config)
+
+    node.reloaded.connect(follow)
+    watch_embedded(ground.metrics, lambda: node.embedded)
+
+    app = web.Application()
+    app[NODE] = node
+    ground.engine.attach(app)
+    add_routes(app, ground, node)
+    app.cleanup_ctx.append(lambda _: live(node, ground, entry, hearing))
+    return app

@@ -1,0 +1,64 @@
+"""A node as others get to see it: the command line, plug-ins, and tests."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from hornet.broker.client import RedisUrl
+from hornet.broker.embedded import EmbeddedValkey
+from hornet.broker.listener import Listener
+from hornet.broker.nodes import Nodes
+from hornet.config import Config, take_reloadable
+from hornet.engine import Engine
+from hornet.flows.directory import Directory
+from hornet.flows.patterns import Patterns
+from hornet.flows.presence import Presence
+from hornet.flows.reloading import Outcome, Reloading
+from hornet.flows.sessions import Sessions
+from hornet.flows.signals import Signal, Signals
+from hornet.flows.users import Users
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Node:
+    """One Hornet: its parts, for the command line, for plug-ins and for tests."""
+
+    config: Config
+    redis_url: RedisUrl
+    engine: Engine
+    sessions: Sessions
+    listener: Listener
+    metrics: Metrics
+    signals: Signals
+    nodes: Nodes
+    users: Users
+    directory: Directory
+    patterns: Patterns
+    presence: Presence
+    embedded: EmbeddedValkey | None = None
+    reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
+    """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
+
+    reloading: Reloading[Config] = field(init=False)
+    """For whoever wants it to read its configuration again."""
+
+    def __post_init__(self) -> None:
+        self.reloading = Reloading(self.reload)
+
+    def reload(self, wanted: Config) -> Outcome:
+        """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
+        self.config, changed, need_restart = take_reloadable(self.config, wanted)
+        self.reloaded.send(self.config)
+        log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")
+        if need_restart:
+            log.warning("Only a restart can change: %s", ", ".join(need_restart))
+        return Outcome(tuple(changed), tuple(need_restart))
+
+
+NODE: web.AppKey[Node] = web.AppKey("hornet-node", Node)

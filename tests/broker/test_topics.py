@@ -1,0 +1,53 @@
+"""Who receives what."""
+
+import pytest
+
+from hornet.broker.topics import Topics
+
+Got = list[tuple[str, ...]]
+
+
+@pytest.fixture
+def got() -> Got:
+    return []
+
+
+@pytest.fixture
+def topics(got: Got) -> Topics:
+    topics = Topics()
+    topics.on_prefix("", lambda topic, payload: got.append(("rest", topic)))
+    topics.on_prefix("hornet:user:", lambda topic, payload: got.append(("users", topic)))
+    topics.on_prefix("hornet:", lambda topic, payload: got.append(("own", topic)))
+    topics.on("hornet:user:ask", lambda topic, payload: got.append(("ask", topic)))
+    topics.on_glob("x*", lambda glob, topic, payload: got.append(("x", glob, topic)))
+    return topics
+
+
+@pytest.mark.parametrize(
+    ("topic", "receiver"),
+    [
+        ("hornet:user:ask", "ask"),
+        ("hornet:user:ask2", "users"),
+        ("hornet:channel:a", "own"),
+        ("kind:news", "rest"),
+    ],
+)
+def test_a_topic_goes_by_its_name_else_by_its_longest_prefix(
+    topics: Topics, got: Got, topic: str, receiver: str
+) -> None:
+    topics.receive(topic, b"")
+    assert got == [(receiver, topic)]
+
+
+def test_what_a_glob_let_through_goes_by_the_glob(topics: Topics, got: Got) -> None:
+    topics.on_other_globs(lambda glob, topic, payload: got.append(("other", glob, topic)))
+    topics.receive_match("x*", "xa", b"")
+    topics.receive_match("y*", "ya", b"")
+    assert got == [("x", "x*", "xa"), ("other", "y*", "ya")]
+
+
+def test_what_nobody_receives_harms_nobody(got: Got) -> None:
+    topics = Topics()
+    topics.receive("hornet:a", b"")
+    topics.receive_match("x*", "xa", b"")
+    assert got == []
