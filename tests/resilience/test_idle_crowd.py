@@ -15,7 +15,7 @@ CROWD = 3000
 AT_A_TIME = 50
 AUTH_TIMEOUT_S = 12
 MOST_BYTES_EACH = 16_384
-LATEST_S = 2.0
+LATEST_S = 5.0
 """A message to the honest client takes this long at most, on a machine that is busy with other tests."""
 
 OPEN = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n" + UPGRADE + b"\r\n"
@@ -65,7 +65,7 @@ async def test_thousands_who_never_authenticate_cost_little_and_are_sent_away(
     crowd = Crowd(watched)
     await crowd.gather()
     grown = await watched.metric("process_resident_memory_bytes") - before
-    assert await watched.metric("hornet_sessions") == CROWD + 1
+    assert await watched.metric("hornet_sessions_opened_total") == CROWD + 1
     assert grown / CROWD < MOST_BYTES_EACH
 
     leaving = asyncio.create_task(crowd.is_sent_away())
