@@ -118,7 +118,7 @@ class Engine:
         eio = self._server.eio
         await self._let_go()
         workers = [
-            session.worker for session in self._registry.sessions.values() if session.worker is not None
+            session.jobs.task for session in self._registry.sessions.values() if session.jobs is not None
         ]
         if workers:
             await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)

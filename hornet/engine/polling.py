@@ -9,6 +9,7 @@ from aiohttp import web
 
 from hornet.core.limits import Allowance
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
+from hornet.engine.jobs import JOBS_HIGH
 from hornet.engine.payloads import (
     Packet,
     dump_binary3,
@@ -21,7 +22,7 @@ from hornet.engine.payloads import (
     parse_text3,
 )
 from hornet.engine.prepared import TEXT_ONLY
-from hornet.engine.session import INBOX_HIGH, Session
+from hornet.engine.session import Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
 
@@ -135,7 +136,7 @@ async def _take_body(session: Session, request: web.Request, query: Query) -> No
         if not session.is_open:
             break
         session.receive(packet, now)
-        if number % INBOX_HIGH == 0:
+        if number % JOBS_HIGH == 0:
             await session.caught_up()
     await session.caught_up()
 

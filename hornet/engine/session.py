@@ -7,64 +7,27 @@ No I/O here but calls of a transport's ``write``; HTTP requests come from ``poll
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hornet.core.limits import Allowance
-from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
+from hornet.engine.host import Host
+from hornet.engine.jobs import Job, Jobs
 from hornet.engine.payloads import Packet
 from hornet.engine.prepared import Plan, Prepared, dump_frame
-from hornet.engine.settings import EngineSettings
-from hornet.engine.sockets import NO_SOCKET, NO_TICKET, Tickets, plain_socket
+from hornet.engine.sockets import NO_SOCKET, NO_TICKET, plain_socket
 from hornet.engine.states import MOVES, State, Step, is_open
 from hornet.engine.types import Handshake, Reason
-from hornet.engine.wheel import Wheel
 
 if TYPE_CHECKING:
     from hornet.engine.sio_packets import SioPacket
     from hornet.engine.websocket import WebSocketLink
 
-log = logging.getLogger(__name__)
-
-Job = Callable[..., Awaitable[object]]
-
 PING_FRAME = dump_frame("2", 0)
 
 LINGER_S = 10.0
 """How long a polling client may take to fetch what it was sent before the server closed its session."""
-
-INBOX_HIGH, INBOX_LOW = 64, 16
-"""Unhandled packets of one session at which reading from it stops, and goes on."""
-
-
-class Host(Protocol):
-    """What a session needs of the server that holds it."""
-
-    settings: EngineSettings
-    counts: Counts
-    wheel: Wheel
-    tickets: Tickets
-    closing: set[WebSocketLink]
-    """WebSockets on their way out: most of them wait for the client's Close frame."""
-
-    def on_message(self, session: Session, message: Packet) -> None:
-        """A message came (the text behind the type digit, or binary). Raises Malformed."""
-        ...
-
-    def on_ended(self, session: Session, reason: Reason) -> None:
-        """The session is no longer open; called once."""
-        ...
-
-    def on_link_closed(self, link: WebSocketLink) -> None:
-        """A WebSocket's connection is gone."""
-        ...
-
-    def on_gone(self, session: Session) -> None:
-        """The session's id means nothing any more; called once, after ``on_ended``."""
-        ...
 
 
 class Session:
@@ -78,7 +41,7 @@ class Session:
         "eio_sid",
         "handshake",
         "host",
-        "inbox",
+        "jobs",
         "kind",
         "link",
         "others",
@@ -93,7 +56,6 @@ class Session:
         "state",
         "stored",
         "ticket",
-        "worker",
         "ws",
     )
 
@@ -122,8 +84,8 @@ class Session:
         """The ids in other namespaces."""
         self.partial: SioPacket | None = None
         """A binary packet whose attachments are still coming."""
-        self.inbox: deque[tuple[Job, tuple[Any, ...]]] | None = None
-        self.worker: asyncio.Task[None] | None = None
+        self.jobs: Jobs | None = None
+        """What its packets asked for and is not done yet."""
         self.stored: dict[str, Any] | None = None
         """What plug-ins keep with python-socketio's ``save_session``."""
         self.booked = 0
@@ -411,29 +373,11 @@ class Session:
 
     def do(self, job: Job, *args: Any) -> None:
         """Run ``job`` after all jobs given before; there is a task only while there is work."""
-        if self.inbox is None:
-            self.inbox = deque()
-        self.inbox.append((job, args))
-        if self.worker is None:
-            self.worker = asyncio.get_running_loop().create_task(self._work())
-        elif len(self.inbox) == INBOX_HIGH and self.link is not None:
-            self.link.pause_reading()
-
-    async def _work(self) -> None:
-        """The supervisor of a session's jobs: one that fails is ours to mend, and does not end the others."""
-        assert self.inbox is not None
-        while self.inbox:
-            job, args = self.inbox.popleft()
-            try:
-                await job(*args)
-            except Exception:  # a plug-in or hook may raise anything
-                self.host.counts.hook_errors += 1
-                log.exception("A handler failed")
-            if len(self.inbox) == INBOX_LOW and self.link is not None:
-                self.link.resume_reading()
-        self.inbox = self.worker = None
+        if self.jobs is None:
+            self.jobs = Jobs(self)
+        self.jobs.add(job, args)
 
     async def caught_up(self) -> None:
-        """Return when few enough packets wait to be handled that more may be taken."""
-        while self.inbox is not None and len(self.inbox) > INBOX_LOW and self.worker is not None:
-            await asyncio.wait((self.worker,), timeout=0.05)
+        """Return when few enough jobs wait that more packets may be taken."""
+        if self.jobs is not None:
+            await self.jobs.caught_up()

@@ -120,7 +120,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     def on_ended(self, session: Session, reason: Reason) -> None:
         """Tell all whom it concerns, after what the session sent before has been handled."""
         session.partial = None
-        if session.sid is None and session.others is None and session.worker is None:
+        if session.sid is None and session.others is None and session.jobs is None:
             self.manager.sessions.pop(session.eio_sid, None)
             return
         session.do(self._depart_all, session, reason)

@@ -19,9 +19,10 @@ from hornet.core.limits import BURST_S
 from hornet.engine import compression
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
+from hornet.engine.host import Host
 from hornet.engine.payloads import parse_binary_packet3, parse_text_packet3
 from hornet.engine.prepared import DEFLATED, dump_frame
-from hornet.engine.session import Host, Session
+from hornet.engine.session import Session
 from hornet.engine.states import State
 from hornet.engine.types import Reason
 
