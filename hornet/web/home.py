@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from aiohttp import web
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import parse_json
 from hornet.flows.demo import DEMO_CHANNEL, BadText, Demo, TooFast
+from hornet.web import known
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
 from hornet.web.state import STATE
 
@@ -98,18 +98,7 @@ class _Page:
 
 
 def _answer(request: web.Request, body: bytes, content_type: str) -> web.Response:
-    """``body``, or 304 where the browser has it already."""
-    digest = hashlib.sha256(body).hexdigest()[:16]
-    response = web.Response(headers=HEADERS)
-    response.etag = digest
-    if any(known.value in (digest, "*") for known in request.if_none_match or ()):
-        response.set_status(304)
-        return response
-    response.body = body
-    response.content_type = content_type
-    if content_type != "image/svg+xml":
-        response.charset = "utf-8"
-    return response
+    return known.answer(request, body, known.tag_of(body), content_type, HEADERS)
 
 
 async def _read_body(request: web.Request) -> bytes:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from hornet.web import known
+
 STATIC = Path(__file__).parent / "static"
 
 SCRIPTS = {
@@ -20,16 +22,19 @@ def script_routes() -> list[web.RouteDef]:
 
 
 def _script_route(path: str, file: Path) -> web.RouteDef:
-    """Serve one script to pages of any origin. A browser asks each time and downloads what changed."""
+    """Serve one script to pages of any origin. A browser asks each time and downloads what changed.
 
-    exists = file.is_file()
+    It is read once: aiohttp's own answer with a file logs an error for each client that leaves in the middle.
+    """
+    body = file.read_bytes() if file.is_file() else None
+    tag = known.tag_of(body or b"")
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        if not exists:
+        if body is None:
             raise web.HTTPNotFound(
                 text=f"{file.name} is missing: this Hornet was installed without its built client.\n"
             )
         headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
-        return web.FileResponse(file, headers=headers)
+        return known.answer(request, body, tag, "text/javascript", headers)
 
     return web.get(path, serve)

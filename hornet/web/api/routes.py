@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from hornet.flows.publishing import Publishing
 from hornet.flows.reloading import Reloading
 from hornet.flows.ticketing import Ticketing
 from hornet.flows.user_credentials import UserCredentials
+from hornet.web import known
 from hornet.web.api.administration import Administration
 from hornet.web.api.cluster import ClusterOperations
 from hornet.web.api.counts import ApiCounts
@@ -90,20 +90,13 @@ def describe() -> dict[str, Any]:
     return openapi(operations(Backstage(nobody, nobody, nobody, nobody, nobody, nobody)), API_VERSION)
 
 
-def _document_route(known: Sequence[Operation]) -> web.RouteDef:
+def _document_route(operations: Sequence[Operation]) -> web.RouteDef:
     """The document, which anyone may read: it says nothing of this server but its version."""
-    content = msgspec.json.encode(openapi(known, API_VERSION))
-    tag = hashlib.sha256(content).hexdigest()[:16]
+    content = msgspec.json.encode(openapi(operations, API_VERSION))
+    tag = known.tag_of(content)
 
     async def show(request: web.Request) -> web.Response:
-        response = web.Response(headers={"Cache-Control": "no-cache"})
-        response.etag = tag
-        if any(one.value in (tag, "*") for one in request.if_none_match or ()):
-            response.set_status(304)
-            return response
-        response.body = content
-        response.content_type = "application/json"
-        return response
+        return known.answer(request, content, tag, "application/json", {"Cache-Control": "no-cache"})
 
     return web.get("/api/openapi.json", show)
 
