@@ -23,9 +23,9 @@ BATCH = 500
 # redis-py many times as much.
 _PUBLISH = "for _, one in ipairs(cjson.decode(ARGV[1])) do redis.call('PUBLISH', one[1], one[2]) end"
 
-PAUSE_S = 0.01
-"""Time between two round trips while clients come and go: what one costs is then shared by more events. After
-a quiet moment an event is sent at once."""
+PAUSE_S = 0.05
+"""Time between two round trips while clients come and go: what one costs is then shared by more events, and
+nobody waits for them. After a quiet moment an event is sent at once."""
 
 RETRY_S = 0.5
 

@@ -165,7 +165,7 @@ class Listener:
             self._patience.check(hold)
             self._enqueue(wanted, name, hold)
         hold.holders += 1
-        return asyncio.shield(hold.confirmed)
+        return hold.confirmed if hold.confirmed.done() else asyncio.shield(hold.confirmed)
 
     def _release(self, wanted: Wanted, name: str) -> None:
         hold = wanted.held[name]
