@@ -108,7 +108,7 @@ for _, user in ipairs(gone) do
   redis.call('ZREM', KEYS[1], user)
   redis.call('PUBLISH', ARGV[2], cjson.encode({{user = user}}))
 end
-return {{redis.call('HLEN', KEYS[3]), gone}}
+return {{redis.call('HLEN', KEYS[3]), redis.call('ZCARD', KEYS[2]), gone}}
 """
 
 
@@ -131,9 +131,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """``gone`` are users whose time had come. ``held`` is how many sessions Redis has of this node."""
+    """``gone`` are users whose time had come, ``leaving`` those whose is still to come, on whichever node.
+
+    ``held`` is how many sessions Redis has of this node.
+    """
 
     gone: tuple[str, ...]
+    leaving: int
     held: int
 
 
@@ -147,7 +151,7 @@ class UserStore:
         self.node = node
         self._client = client
         self._batches = Batches(client)
-        self._grace_ms = int(grace_s * 1000)
+        self.grace_s = grace_s
         self.max_sessions = max_sessions
         """May be replaced at any time."""
 
@@ -171,7 +175,7 @@ class UserStore:
 
     async def depart(self, user: str, sid: str, node: str | None = None) -> None:
         """Count it no more. With the user's last one, the grace period begins."""
-        await self._run(_DEPART, _keys(user, node or self.node)[:4], user, sid, self._grace_ms)
+        await self._run(_DEPART, _keys(user, node or self.node)[:4], user, sid, int(self.grace_s * 1000))
 
     async def read(self, user: str, known: Known) -> Known:
         """The user's channels now; those that were known, too, where Redis lost its data since."""
@@ -196,8 +200,8 @@ class UserStore:
     async def sweep(self) -> Sweep:
         """Take out the users whose grace period is over, ``PAGE`` at most, and tell backends of them."""
         keys = (USERS, USERS_LEAVING, node_sessions_key(self.node))
-        held, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE)
-        return Sweep(tuple(user.decode() for user in gone), held)
+        held, leaving, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE)
+        return Sweep(tuple(user.decode() for user in gone), leaving, held)
 
     async def held(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:
         """The sessions that Redis has of a node, as pages of (id, user)."""

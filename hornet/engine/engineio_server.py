@@ -38,14 +38,17 @@ class Above(Protocol):
 
 
 def tick_s(settings: EngineSettings) -> float:
-    """How exact timeouts are: a hundredth of the shortest one, between 5 ms and 100 ms."""
+    """How exact timeouts are: a fortieth of the shortest one, between 5 ms and a quarter of a second.
+
+    The coarser, the more sessions are pinged in one turn of the loop, and the less a turn costs each of them.
+    """
     shortest = min(
         settings.ping_interval_s,
         settings.ping_timeout_s,
         settings.connect_timeout_s,
         settings.upgrade_timeout_s,
     )
-    return max(0.005, min(0.1, shortest / 100))
+    return max(0.005, min(0.25, shortest / 40))
 
 
 class EngineIoServer:

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 SWEEP_S = 1.0
 """How often each node looks for users whose grace period is over: they are told as gone so much later."""
 
+QUIET_SWEEP_S = 5.0
+"""The same while nobody is leaving, and a grace period is longer than twice that: nobody is gone so soon."""
+
 PATIENCE = 3
 """Looks in a row at which Redis has not as many sessions of this node as the node itself. Some are always on
 their way."""
@@ -41,6 +44,7 @@ class Census:
         self._channels = channels
         self._signals = signals
         self._odd_looks = 0
+        self._is_quiet = False
         self._missed_some = False
         self._wake = asyncio.Event()
 
@@ -54,8 +58,9 @@ class Census:
                     continue
             except RedisUnavailable as error:
                 log.debug("Users can't be looked after now: %s", error)  # the listener has said so
+                self._is_quiet = False
             with suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_S):
+                async with asyncio.timeout(self._pause_s):
                     await self._wake.wait()
             self._wake.clear()
 
@@ -95,12 +100,19 @@ class Census:
         for at in range(0, len(users), PAGE):
             await asyncio.gather(*(self._restore(user, missing[user]) for user in users[at : at + PAGE]))
 
+    @property
+    def _pause_s(self) -> float:
+        if not self._is_quiet:
+            return SWEEP_S
+        return min(QUIET_SWEEP_S, max(SWEEP_S, self._store.grace_s / 2))
+
     async def _sweep(self) -> bool:
         """True when there may be more to do at once."""
         sweep = await self._store.sweep()
         for user in sweep.gone:
             self._signals.user_gone.send(user)
         self._odd_looks = self._odd_looks + 1 if sweep.held != self._sessions.with_user else 0
+        self._is_quiet = not sweep.leaving and not self._odd_looks
         if self._odd_looks == PATIENCE:
             self._odd_looks = 0
             await self.restore()
