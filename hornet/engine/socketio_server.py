@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -195,11 +195,31 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         session.connected()
         session.write(_dump_connected(sid, session))
         handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
-        session.do(self._greet, session, sid, handshake)
+        if session.handshake.protocol == 3 or session.jobs is not None:  # version 3 is still being opened
+            session.do(self._greet, session, sid, handshake)
+            return
+        try:
+            waits = self._hooks.on_connect(sid, handshake)
+        except Exception:  # a plug-in or hook may raise anything
+            self._counts.hook_errors += 1
+            log.exception("A handler failed")
+            session.drop(Reason.FORCED_CLOSE, 1011)
+        else:
+            if waits is not None:
+                session.do(self._wait, session, waits)
 
     async def _greet(self, session: Session, sid: str, handshake: Handshake) -> None:
         try:
-            await self._hooks.on_connect(sid, handshake)
+            waits = self._hooks.on_connect(sid, handshake)
+        except Exception:
+            session.drop(Reason.FORCED_CLOSE, 1011)
+            raise
+        if waits is not None:
+            await self._wait(session, waits)
+
+    async def _wait(self, session: Session, greeting: Awaitable[object]) -> None:
+        try:
+            await greeting
         except Exception:
             session.drop(Reason.FORCED_CLOSE, 1011)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -44,8 +44,12 @@ class Handshake:
 class Hooks(Protocol):
     """What the engine calls, for the default namespace; awaited one after the other for each session."""
 
-    async def on_connect(self, sid: str, handshake: Handshake) -> None:
-        """The session is connected and may be sent to."""
+    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
+        """The session is connected and may be sent to.
+
+        What this returns, if anything, is awaited before its first event; a coroutine function will do.
+        A hook that has nothing to wait for returns None, and spares the session a task.
+        """
         ...
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:

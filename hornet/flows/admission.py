@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from hornet.core import answers
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
@@ -38,6 +38,13 @@ log = logging.getLogger(__name__)
 LOGOUT = "user:logout"
 
 Attributes = Callable[[Handshake], Mapping[str, str] | None]
+
+
+class _Claim(NamedTuple):
+    """What a session shows, with the authenticator that took it."""
+
+    by: Authenticator
+    claim: Any
 
 
 class Admission:
@@ -84,12 +91,25 @@ class Admission:
             router.on(event, partial(self._on_event, event), needs_authentication=False)
         router.on(LOGOUT, self._on_logout, needs_authentication=False)
 
-    async def begin(self, session: Session) -> None:
-        """Start the authentication timeout; use what the request, ``auth`` or the query shows."""
+    def begin(self, session: Session) -> Awaitable[object] | None:
+        """Start the authentication timeout; use what the request, ``auth`` or the query shows.
+
+        None where there is nothing to wait for, as nothing was shown that has to be checked.
+        """
         self._deadlines.start(session)
         handshake = session.handshake
         session.attributes = self._attributes_of(handshake)
-        await self._offer(session, Shown(Where.REQUEST, handshake))
+        found = self._find(session, Shown(Where.REQUEST, handshake))
+        return self._begin_by(session, found) if isinstance(found, _Claim) else self._begin_by_auth(session)
+
+    async def _begin_by(self, session: Session, found: _Claim) -> None:
+        await self._attempt(session, found)
+        attempt = self._begin_by_auth(session)
+        if attempt is not None:
+            await attempt
+
+    def _begin_by_auth(self, session: Session) -> Awaitable[object] | None:
+        handshake = session.handshake
         shown: object = handshake.auth
         if not shows_credentials(shown):
             query = query_fields(handshake.query)
@@ -99,8 +119,9 @@ class Admission:
         except RefusedCredentials as refused:
             self._count(refused.code)
             self._answer(session, answers.refusal(refused))
-            return
-        await self._offer(session, Shown(Where.AUTH, handshake, shown))
+            return None
+        found = self._find(session, Shown(Where.AUTH, handshake, shown))
+        return self._attempt(session, found) if isinstance(found, _Claim) else None
 
     def end(self, session: Session) -> None:
         """The session is over."""
@@ -181,7 +202,8 @@ class Admission:
 
     async def _on_event(self, event: str, session: Session, args: Sequence[object]) -> object:
         shown = Shown(Where.EVENT, session.handshake, args[0] if args else None, event)
-        answer = await self._offer(session, shown)
+        found = self._find(session, shown)
+        answer = await self._attempt(session, found) if isinstance(found, _Claim) else found
         return answer or _error(answers.refused(answers.WRONG_PARAMETERS))
 
     async def _on_logout(self, session: Session, args: Sequence[object]) -> object:
@@ -196,8 +218,11 @@ class Admission:
             self._deadlines.start(session)
         return {"ok": True}
 
-    async def _offer(self, session: Session, shown: Shown) -> object:
-        """Let the first authenticator that takes it decide; the answer to the event's acknowledgement."""
+    def _find(self, session: Session, shown: Shown) -> _Claim | Mapping[str, object] | None:
+        """The claim that the first authenticator which takes it found in it, still to be checked.
+
+        Or the answer to the event's acknowledgement where that was malformed; None where nobody takes it.
+        """
         for authenticator in self._who_takes[shown.event]:
             if session.state is State.CLOSED:
                 return None
@@ -208,10 +233,14 @@ class Admission:
                 return self._refuse(session, authenticator, refused)
             if claim is not None:
                 session.move(Step.ATTEMPTED)
-                return await self._attempt(session, authenticator, claim)
+                return _Claim(authenticator, claim)
         return None
 
-    async def _attempt(self, session: Session, authenticator: Authenticator, claim: Any) -> object:
+    async def _attempt(self, session: Session, found: _Claim) -> object:
+        """Let the authenticator decide; the answer to the event's acknowledgement."""
+        if session.state is State.CLOSED:
+            return None
+        authenticator, claim = found
         self._checking[session] = claim
         try:
             if isinstance(claim, Credentials):
@@ -242,7 +271,9 @@ class Admission:
             self.close(session, answers.TOKEN_REVOKED)
         return False
 
-    def _refuse(self, session: Session, authenticator: Authenticator, why: RefusedCredentials) -> object:
+    def _refuse(
+        self, session: Session, authenticator: Authenticator, why: RefusedCredentials
+    ) -> Mapping[str, object]:
         if session.move(Step.REFUSED) is not State.CLOSED:
             self._count(why.code)
             self._answer(session, authenticator.refused(why))

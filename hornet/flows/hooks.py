@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
 
 from hornet.core.sessions import Step
 from hornet.engine import Handshake
@@ -29,14 +30,14 @@ class Entrance:
         """Hand everything on to ``hooks``. Must be called before the engine is started."""
         self._hooks = hooks
 
-    async def on_connect(self, sid: str, handshake: Handshake) -> None:
-        await self._hooks.on_connect(sid, handshake)
+    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
+        return self._hooks.on_connect(sid, handshake)
 
-    async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
-        return await self._hooks.on_event(sid, event, args)
+    def on_event(self, sid: str, event: str, args: Sequence[object]) -> Coroutine[Any, Any, object]:
+        return self._hooks.on_event(sid, event, args)
 
-    async def on_disconnect(self, sid: str, reason: str) -> None:
-        await self._hooks.on_disconnect(sid, reason)
+    def on_disconnect(self, sid: str, reason: str) -> Coroutine[Any, Any, None]:
+        return self._hooks.on_disconnect(sid, reason)
 
 
 class SessionHooks:
@@ -60,14 +61,14 @@ class SessionHooks:
         self._signals = signals
         self._metrics = metrics
 
-    async def on_connect(self, sid: str, handshake: Handshake) -> None:
+    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
         """A session like any other from here on, but with nothing granted to it yet."""
         session = Session(sid, handshake.address, handshake)
         self._sessions.add(session)
         self._metrics.sessions_opened.inc()
         log.info("Session %s opened from %s", sid, handshake.address)
         self._signals.session_opened.send(session)
-        await self._admission.begin(session)
+        return self._admission.begin(session)
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
         session = self._sessions.get(sid)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from hornet.core import answers
 from hornet.core.limits import TOO_MANY_EVENTS, Allowance
@@ -47,9 +47,13 @@ class LimitedHooks:
         self.settings = settings
         """May be replaced at any time."""
 
-    async def on_connect(self, sid: str, handshake: Handshake) -> None:
-        session_id.set(sid)
-        await self._hooks.on_connect(sid, handshake)
+    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
+        before = session_id.set(sid)
+        try:
+            waits = self._hooks.on_connect(sid, handshake)
+        finally:
+            session_id.reset(before)  # who called this goes on with other sessions
+        return None if waits is None else self._wait(sid, waits)
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
         session_id.set(sid)
@@ -67,6 +71,10 @@ class LimitedHooks:
         session_id.set(sid)
         self._paces.pop(sid, None)
         await self._hooks.on_disconnect(sid, reason)
+
+    async def _wait(self, sid: str, greeting: Awaitable[object]) -> None:
+        session_id.set(sid)
+        await greeting
 
     async def _refuse(self, sid: str, pace: _Pace, per_s: float, now: float) -> dict[str, object]:
         self._metrics.refused.labels(TOO_MANY_EVENTS).inc()
