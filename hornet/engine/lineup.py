@@ -21,12 +21,12 @@ class Lineup:
         kinds = {session.kind for session in sessions}
         if len(kinds) > 1:
             self.sessions = sorted(sessions, key=lambda session: session.kind)
+            ends = {session.kind: index for index, session in enumerate(self.sessions, 1)}
         else:
             self.sessions = list(sessions)
-        self._ends = {kind: len(self.sessions) for kind in kinds}
+            ends = dict.fromkeys(kinds, len(self.sessions))
+        self._ends = ends
         """Where each kind ends, in their order."""
-        if len(kinds) > 1:
-            self._ends = {session.kind: index for index, session in enumerate(self.sessions, 1)}
         self.sockets = array("i", [session.socket for session in self.sessions])
         self.tickets = array("Q", [session.ticket for session in self.sessions])
         self.is_stale = False

@@ -197,25 +197,23 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
         if session.handshake.protocol == 3 or session.jobs is not None:  # version 3 is still being opened
             session.do(self._greet, session, sid, handshake)
-            return
+        elif (waits := self._begin(session, sid, handshake)) is not None:
+            session.do(self._wait, session, waits)
+
+    async def _greet(self, session: Session, sid: str, handshake: Handshake) -> None:
+        waits = self._begin(session, sid, handshake)
+        if waits is not None:
+            await self._wait(session, waits)
+
+    def _begin(self, session: Session, sid: str, handshake: Handshake) -> Awaitable[object] | None:
+        """Tell the hooks; what is to be waited for, if anything."""
         try:
-            waits = self._hooks.on_connect(sid, handshake)
+            return self._hooks.on_connect(sid, handshake)
         except Exception:  # a plug-in or hook may raise anything
             self._counts.hook_errors += 1
             log.exception("A handler failed")
             session.drop(Reason.FORCED_CLOSE, 1011)
-        else:
-            if waits is not None:
-                session.do(self._wait, session, waits)
-
-    async def _greet(self, session: Session, sid: str, handshake: Handshake) -> None:
-        try:
-            waits = self._hooks.on_connect(sid, handshake)
-        except Exception:
-            session.drop(Reason.FORCED_CLOSE, 1011)
-            raise
-        if waits is not None:
-            await self._wait(session, waits)
+            return None
 
     async def _wait(self, session: Session, greeting: Awaitable[object]) -> None:
         try:
