@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS
+from hornet.engine.errors import ORIGIN_NOT_ALLOWED
+
 log = logging.getLogger(__name__)
+
+_PROXY = "If that is a proxy, name it in trusted_proxies; else see "
 
 ADVICE = {
     "SERVER_FULL": "All connections are taken: see max_connections, and the limit of open files.",
-    "ADDRESS_FULL": "If that is a proxy, name it in trusted_proxies; else see max_connections_per_address.",
-    "TOO_MANY_REQUESTS": "If that is a proxy, name it in trusted_proxies; else see max_request_rate.",
+    "ADDRESS_FULL": f"{_PROXY}max_connections_per_address.",
+    "TOO_MANY_REQUESTS": f"{_PROXY}max_request_rate.",
+    TOO_MANY_SESSIONS: f"{_PROXY}max_sessions_per_address.",
+    TOO_MANY_CONNECTIONS: f"{_PROXY}max_connect_rate.",
+    ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see that it "
+    "passes the Host header on.",
 }
 
 EVERY_S = 10.0
@@ -23,8 +32,14 @@ class Advisor:
     def __init__(self) -> None:
         self._next: dict[str, float] = {}
 
-    def tell(self, code: str, address: str) -> None:
+    def is_due(self, code: str) -> bool:
+        """Whether there is advice for a refusal that has not been given lately; it counts as given then."""
         now = asyncio.get_running_loop().time()
-        if now >= self._next.get(code, now):
-            self._next[code] = now + EVERY_S
+        if code not in ADVICE or now < self._next.get(code, now):
+            return False
+        self._next[code] = now + EVERY_S
+        return True
+
+    def tell(self, code: str, address: str) -> None:
+        if self.is_due(code):
             log.warning("Refused %s: %s. %s", address, code, ADVICE[code])

@@ -16,12 +16,11 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from hornet.core.addresses import UNIX, client_address, parse_networks
-from hornet.core.forwarded import HOPS
-from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS, OverLimit
+from hornet.core.limits import OverLimit
 from hornet.core.origins import is_allowed
+from hornet.engine.advice import ADVICE, Advisor
+from hornet.engine.callers import Callers
 from hornet.engine.errors import (
-    ORIGIN_NOT_ALLOWED,
     Refusal,
     bad_handshake_method,
     bad_request,
@@ -46,17 +45,6 @@ log = logging.getLogger(__name__)
 
 MAX_QUERY_FIELDS = 100
 
-ADVICE = {
-    ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see that it "
-    "passes the Host header on.",
-    TOO_MANY_SESSIONS: "If that is a proxy, name it in trusted_proxies; else see max_sessions_per_address.",
-    TOO_MANY_CONNECTIONS: "If that is a proxy, name it in trusted_proxies; else see max_connect_rate.",
-}
-"""What an operator can do about each refusal that may be none of the client's fault."""
-
-ADVICE_EVERY_S = 10.0
-"""Each advice is logged no more often than this: who is refused may try as often as it likes."""
-
 SHOWN_CHARS = 200
 """How much of what a client sent a log line quotes."""
 
@@ -69,10 +57,8 @@ class Endpoint:
 
     def __init__(self, server: EngineIoServer) -> None:
         self._server = server
-        self._advised: dict[str, float] = {}
-        self._trusted = parse_networks(server.settings.trusted_proxies)
-        self._forwarded = server.settings.forwarded_header.lower()
-        self._hops = HOPS[server.settings.forwarded_header]
+        self._advisor = Advisor()
+        self._callers = Callers(server.settings)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
@@ -95,12 +81,10 @@ class Endpoint:
 
     def _advise(self, refusal: Refusal, request: web.Request) -> None:
         """Tell the operator, who may have to change an option; not for each request of a flood."""
-        now = asyncio.get_running_loop().time()
-        if refusal.reason in ADVICE and now >= self._advised.get(refusal.reason, now):
-            self._advised[refusal.reason] = now + ADVICE_EVERY_S
+        if self._advisor.is_due(refusal.reason):
             origin = request.headers.get("Origin", "none")[:SHOWN_CHARS]
             host = request.headers.get("Host", "none")[:SHOWN_CHARS]
-            address, _ = self._addresses(request.transport, request.headers)
+            address, _ = self._callers.addresses(request.transport, request.headers)
             log.warning(
                 "Refused a connection from %s: %s (Origin %r, Host %r). %s",
                 address, refusal.reason, origin, host, ADVICE[refusal.reason],
@@ -248,19 +232,9 @@ class Endpoint:
         query: Query,
         protocol: int,
     ) -> Handshake:
-        address, peer = self._addresses(transport, headers)
+        address, peer = self._callers.addresses(transport, headers)
         secure = transport is not None and transport.get_extra_info("sslcontext") is not None
         return Handshake(None, query, headers, address, protocol, peer, secure)
-
-    def _addresses(
-        self, transport: asyncio.BaseTransport | None, headers: Mapping[str, str]
-    ) -> tuple[str, str]:
-        """Of a request: the client's address, seen through trusted proxies, and the peer's own."""
-        peername = transport.get_extra_info("peername") if transport is not None else None
-        peer = peername[0] if isinstance(peername, tuple) else UNIX
-        if not self._trusted:
-            return peer, peer
-        return client_address(peer, self._hops(headers.get(self._forwarded, "")), self._trusted), peer
 
 
 def _parse_query(text: str) -> Query:

@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hornet.core.addresses import UNIX, client_address, parse_networks
-from hornet.core.forwarded import HOPS
 from hornet.core.limits import Addresses, OverLimit
 from hornet.engine.advice import Advisor
+from hornet.engine.callers import Callers
 from hornet.engine.counts import Counts
 from hornet.engine.settings import EngineSettings
 
@@ -34,8 +33,7 @@ class Requests:
         self._counts = counts
         self._addresses = Addresses()
         self._advisor = Advisor()
-        self._trusted = parse_networks(settings.trusted_proxies)
-        self._hops = HOPS[settings.forwarded_header]
+        self._callers = Callers(settings)
 
     def attach(self, app: web.Application) -> None:
         @web.middleware
@@ -45,7 +43,7 @@ class Requests:
         app.middlewares.append(pass_or_refuse)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        address = self._address(request)
+        address, _ = self._callers.addresses(request.transport, request.headers)
         try:
             self._addresses.check_next(
                 address, sys.maxsize, self.settings.max_request_rate, asyncio.get_running_loop().time()
@@ -59,14 +57,6 @@ class Requests:
             self._counts.refused[DISGUISED_PATH] += 1
             return _refuse(DISGUISED_PATH, "there is no such path", 404)
         return None
-
-    def _address(self, request: web.Request) -> str:
-        peername = request.transport.get_extra_info("peername") if request.transport is not None else None
-        peer = peername[0] if isinstance(peername, tuple) else UNIX
-        if not self._trusted:
-            return peer
-        hops = self._hops(request.headers.get(self.settings.forwarded_header, ""))
-        return client_address(peer, hops, self._trusted)
 
 
 def is_disguised(raw_path: str) -> bool:

@@ -1,0 +1,32 @@
+"""Who sends a request: the address of the client, seen through trusted proxies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from hornet.core.addresses import UNIX, client_address, parse_networks
+from hornet.core.forwarded import HOPS
+from hornet.engine.settings import EngineSettings
+
+
+class Callers:
+    """Reads addresses by the settings about proxies, which need a restart to change."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._trusted = parse_networks(settings.trusted_proxies)
+        self._forwarded = settings.forwarded_header.lower()
+        self._hops = HOPS[settings.forwarded_header]
+
+    def addresses(
+        self, transport: asyncio.BaseTransport | None, headers: Mapping[str, str]
+    ) -> tuple[str, str]:
+        """The client's address, and that of whoever opened the connection.
+
+        ``headers`` has lower-case names, or knows them in any case.
+        """
+        peername = transport.get_extra_info("peername") if transport is not None else None
+        peer = peername[0] if isinstance(peername, tuple) else UNIX
+        if not self._trusted:
+            return peer, peer
+        return client_address(peer, self._hops(headers.get(self._forwarded, "")), self._trusted), peer
