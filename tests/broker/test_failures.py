@@ -99,6 +99,15 @@ async def test_a_missing_right(own_redis: RedisServer) -> None:
         await client.aclose()
 
 
+async def said_by(client: Client) -> str:
+    """What it says when it is asked for a key, without its own words for it."""
+    try:
+        await call(client.execute_command, "GET", "a")
+    except RedisUnavailable as error:
+        return str(error).partition(" (")[0]
+    return "ready"
+
+
 async def test_loading_its_data(own_redis: RedisServer) -> None:
     async with Redis(port=own_redis.port) as admin:
         await admin.mset({f"key{number}": "x" * 100 for number in range(2000)})
@@ -107,15 +116,8 @@ async def test_loading_its_data(own_redis: RedisServer) -> None:
     own_redis.launch("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
     client = connect(RedisUrl(own_redis.url), 1.0)
 
-    async def says() -> str:
-        try:
-            await call(client.execute_command, "GET", "a")
-        except RedisUnavailable as error:
-            return str(error).partition(" (")[0]
-        return "ready"
-
-    await eventually(says, "it still loads its data")
-    await eventually(says, "ready")
+    await eventually(lambda: said_by(client), "it still loads its data")
+    await eventually(lambda: said_by(client), "ready")
     await client.aclose()
 
 
@@ -136,18 +138,11 @@ async def test_a_script_that_does_not_end(own_redis: RedisServer) -> None:
         await admin.config_set("busy-reply-threshold", "50")
         endless = asyncio.ensure_future(other.eval("while true do end", 0))
 
-        async def says() -> str:
-            try:
-                await call(client.execute_command, "GET", "a")
-            except RedisUnavailable as error:
-                return str(error).partition(" (")[0]
-            return "ready"
-
-        await eventually(says, "a script keeps it busy")
+        await eventually(lambda: said_by(client), "a script keeps it busy")
         await admin.script_kill()
         with suppress(RedisError):
             await endless
-        await eventually(says, "ready")
+        await eventually(lambda: said_by(client), "ready")
     await client.aclose()
 
 
