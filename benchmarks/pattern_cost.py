@@ -21,7 +21,7 @@ from redis import Redis
 from benchmarks.valkey import valkey
 from hornet.core.pattern_index import PatternIndex
 from hornet.core.patterns import Pattern, parse_pattern, parse_publication, parse_topic
-from hornet.flows.patterns import EXACT_GLOBS
+from hornet.flows.channels.patterns import EXACT_GLOBS
 
 Make = Callable[[int], Pattern]
 

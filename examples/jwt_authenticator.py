@@ -19,7 +19,7 @@ from aiohttp import web
 
 from hornet import create_app
 from hornet.config import load_config
-from hornet.flows.authenticators import Authenticator, Grant, RefusedCredentials, Shown
+from hornet.flows.auth import Authenticator, Grant, RefusedCredentials, Shown
 
 ALGORITHM = "HS256"
 

@@ -47,7 +47,7 @@ def _serve(argv: Sequence[str] | None) -> int:
     except SetupError as error:
         print(f"hornet-server: {error}", file=sys.stderr)
         return EXIT_USAGE
-    from hornet.serving import run_server  # the server is loaded only where it is run
+    from hornet.process.worker import run_server  # the server is loaded only where it is run
 
     try:
         return run_server(config, lambda: _load(given))
@@ -227,7 +227,7 @@ def _check_config(arguments: argparse.Namespace) -> str:
         SetupError: a server would not start with it.
     """
     from hornet.config import options
-    from hornet.sockets import tls_context
+    from hornet.process.listen import tls_context
 
     config = _load(vars(arguments))
     parse_url(config.redis.redis or DEFAULT_URL)

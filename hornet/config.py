@@ -23,7 +23,7 @@ from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option
 from hornet.engine.settings import EngineSettings
-from hornet.flows.authenticators.settings import AuthenticationSettings, BackendSettings
+from hornet.flows.auth.settings import AuthenticationSettings, BackendSettings
 from hornet.flows.settings import (
     ChannelSettings,
     CommandSettings,

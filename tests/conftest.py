@@ -59,7 +59,7 @@ class NoCollector:
 @pytest.fixture(scope="session", autouse=True)
 def _collector_of_the_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hornet.engine.facade.Collector", NoCollector)
+        patch.setattr("hornet.engine.engine.Collector", NoCollector)
         yield
 
 

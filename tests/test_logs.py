@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from hornet.flows.context import session_id
-from hornet.logs import TEXT, HttpFaults, JsonFormatter, TextFormatter
+from hornet.flows.sessions.context import session_id
+from hornet.process.logs import TEXT, HttpFaults, JsonFormatter, TextFormatter
 
 
 def record(message: str, *args: object, failed: bool = False) -> logging.LogRecord:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hornet.notify import READY, Notifier
+from hornet.process.systemd import READY, Notifier
 
 
 @pytest.fixture

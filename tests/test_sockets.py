@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from hornet.core.errors import SetupError
-from hornet.sockets import bind_port, bind_unix, listening, take_inherited, tls_context
+from hornet.process.listen import bind_port, bind_unix, listening, take_inherited, tls_context
 from hornet.web.settings import ServerSettings
 from tests.certificates import Certificates
 
@@ -101,7 +101,7 @@ import os, socket
 opened = socket.create_server(("127.0.0.1", 0))
 os.dup2(opened.fileno(), 3)
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-from hornet.sockets import take_inherited
+from hornet.process.listen import take_inherited
 [taken] = take_inherited(os.environ)
 print(taken.getsockname() == opened.getsockname(), taken.get_inheritable(), "LISTEN_FDS" in os.environ)
 """

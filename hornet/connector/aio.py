@@ -9,8 +9,8 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError, TimeoutError
 
-from hornet.broker import orders
-from hornet.broker.orders import User
+from hornet.broker import user_commands as orders
+from hornet.broker.user_commands import User
 from hornet.connector import commands
 from hornet.connector.http import is_http
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from hornet.broker import orders
+from hornet.broker import user_commands as orders
 from hornet.connector import commands
 from hornet.core.errors import DependencyError, HornetError
 from hornet.core.grants import Grant, parse_user_id

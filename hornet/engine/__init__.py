@@ -2,7 +2,7 @@
 
 from hornet.core.messages import Delivery, Outgoing
 from hornet.engine.counts import Counts
-from hornet.engine.facade import Engine
+from hornet.engine.engine import Engine
 from hornet.engine.settings import EngineSettings
 from hornet.engine.types import Handshake, Hooks, Reason
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from hornet.web import known
+from hornet.web import etag as known
 
 STATIC = Path(__file__).parent / "static"
 

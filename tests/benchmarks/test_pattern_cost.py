@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import pattern_cost
-from hornet.flows.patterns import EXACT_GLOBS
+from hornet.flows.channels.patterns import EXACT_GLOBS
 
 
 def test_a_small_run_prints_a_line_for_each_kind_and_topic(capsys: pytest.CaptureFixture[str]) -> None:

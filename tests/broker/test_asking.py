@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from hornet.broker.asking import Asking
+from hornet.broker.survey import Asking
 from hornet.broker.client import connect_subscriber, parse_url
 from hornet.broker.keys import ASK_TOPIC
-from hornet.broker.listener import Listener
+from hornet.broker.subscriber import Listener
 from hornet.broker.nodes import Nodes
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornet.broker.emits import Emit, parse_emit
+from hornet.broker.emitter_packets import Emit, parse_emit
 from hornet.core.errors import InvalidPublish
 
 PACKET = {"type": 2, "data": ["news", 1, {"a": None}], "nsp": "/"}

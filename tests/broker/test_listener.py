@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.client import connect_subscriber
-from hornet.broker.listener import Listener
+from hornet.broker.subscriber import Listener
 from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer, Wire

@@ -6,7 +6,7 @@ import logging
 import pytest
 from redis.asyncio import Redis
 
-from hornet.broker.listener import Listener
+from hornet.broker.subscriber import Listener
 from hornet.core.errors import RefusedByRedis
 from tests.broker.acl import grant, limited, url_of
 from tests.broker.servers import RedisServer
@@ -18,7 +18,7 @@ RULES = ("allkeys", "resetchannels", "&ok:*", "&glob:*", "+@all")
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hornet.broker.refusals.ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr("hornet.broker.acl.ASK_AGAIN_S", 0.05)
 
 
 async def refused_by(listener: Listener) -> set[str]:
@@ -77,7 +77,7 @@ async def test_each_topic_is_logged_once(own_redis: RedisServer, caplog: pytest.
 async def test_many_refused_topics_do_not_fill_the_log(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.broker.refusals.MAX_NAMED", 10)
+    monkeypatch.setattr("hornet.broker.acl.MAX_NAMED", 10)
     async with limited(own_redis, *RULES), listening(url_of(own_redis)) as listener:
         await asyncio.gather(*(listener.hold(f"no:{number}") for number in range(50)), return_exceptions=True)
         assert len(listener.refused) == 50

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hornet.broker.topics import Topics
+from hornet.broker.topic_router import Topics
 
 Got = list[tuple[str, ...]]
 

@@ -17,7 +17,7 @@ from hornet.broker.keys import (
     user_sessions_key,
     user_topic,
 )
-from hornet.broker.orders import (
+from hornet.broker.user_commands import (
     channel_users_command,
     channels_command,
     disconnect_user_commands,

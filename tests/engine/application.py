@@ -14,7 +14,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from hornet.engine import Engine, EngineSettings, Handshake
-from hornet.engine.registry import Publish
+from hornet.engine.socketio.manager import Publish
 from tests.engine.caller import Caller, serving
 
 

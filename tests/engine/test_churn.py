@@ -3,8 +3,8 @@
 import asyncio
 import gc
 
-from hornet.engine.session import Session
-from hornet.engine.websocket import WebSocketLink
+from hornet.engine.transport.session import Session
+from hornet.engine.transport.websocket import WebSocketLink
 from tests.engine.application import Application
 
 ROUNDS, WEBSOCKETS, POLLERS, UPGRADED = 5, 120, 50, 30

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hornet.engine.collector import THRESHOLDS, Collector
+from hornet.engine.gc_tuning import THRESHOLDS, Collector
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hornet.engine.doorway import parse_request
+from hornet.engine.transport.handshake import parse_request
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S
 

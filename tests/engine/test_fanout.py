@@ -12,10 +12,10 @@ import pytest
 
 from hornet.engine import Delivery, EngineSettings
 from hornet.engine.counts import Counts
-from hornet.engine.fanout import FEW, SLICE, FanOut
-from hornet.engine.prepared import PreparedMessage
-from hornet.engine.rooms import RoomTable
-from hornet.engine.sockets import MOST, NO_SOCKET, NO_TICKET, NOT_TRIED, SendEach, Tickets, find_send_each
+from hornet.engine.rooms.broadcast import FEW, SLICE, FanOut
+from hornet.engine.wire.prepared import PreparedMessage
+from hornet.engine.rooms.rooms import RoomTable
+from hornet.engine.transport.direct_write import MOST, NO_SOCKET, NO_TICKET, NOT_TRIED, SendEach, Tickets, find_send_each
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S, until
 
@@ -176,8 +176,8 @@ async def test_a_socket_gets_messages_of_all_its_rooms_in_the_order_of_the_calls
 async def test_order_holds_whatever_is_sent_while_rooms_change(
     way: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.engine.fanout.SLICE", 8)
-    monkeypatch.setattr("hornet.engine.fanout.FEW", 2)
+    monkeypatch.setattr("hornet.engine.rooms.broadcast.SLICE", 8)
+    monkeypatch.setattr("hornet.engine.rooms.broadcast.FEW", 2)
     chance = random.Random(seed)
     table, sessions = table_of(30)
     fanout = fan_out_to(sessions, way)

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from hornet.engine import EngineSettings
-from hornet.engine.gate import ADDRESS_FULL
+from hornet.engine.transport.connection_limit import ADDRESS_FULL
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from hornet.engine.ids import ID_CHARS, IDS_PER_BLOCK, generate_ids
+from hornet.engine.transport.ids import ID_CHARS, IDS_PER_BLOCK, generate_ids
 
 
 def test_ids_are_distinct_and_url_safe_across_blocks() -> None:

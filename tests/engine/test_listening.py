@@ -12,7 +12,7 @@ import trustme
 from aiohttp import web
 
 from hornet.engine import Engine, EngineSettings
-from hornet.engine.sockets import NO_SOCKET
+from hornet.engine.transport.direct_write import NO_SOCKET
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hornet.engine.errors import Malformed
-from hornet.engine.payloads import (
+from hornet.engine.wire.payloads import (
     Packet,
     dump_binary3,
     dump_jsonp,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import socketio
 
-from hornet.engine.rooms import RoomTable
+from hornet.engine.rooms.rooms import RoomTable
 from tests.conftest import Valkey
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until

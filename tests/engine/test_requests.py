@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from hornet.engine import EngineSettings
-from hornet.engine.requests import TOO_MANY_REQUESTS, is_disguised
+from hornet.engine.transport.request_limit import TOO_MANY_REQUESTS, is_disguised
 from tests.engine.application import Application, running
 from tests.engine.test_gate import own_address
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from hornet.engine.prepared import Prepared, PreparedMessage
-from hornet.engine.rounds import Round
+from hornet.engine.wire.prepared import Prepared, PreparedMessage
+from hornet.engine.rooms.circular import Round
 from tests.engine.application import Text
 from tests.engine.test_fanout import Recipient, table_of
 

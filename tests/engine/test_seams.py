@@ -57,7 +57,7 @@ def test_a_member_we_override_is_as_it_was(owner: type, name: str, parameters: l
 
 
 def test_the_redis_manager_reaches_ours_through_super() -> None:
-    from hornet.engine.registry import LocalRegistry, RedisRegistry
+    from hornet.engine.socketio.manager import LocalRegistry, RedisRegistry
 
     order = RedisRegistry.__mro__
     assert order.index(LocalRegistry) < order.index(socketio.AsyncManager)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hornet.core.messages import RESERVED_EVENTS
 from hornet.engine.errors import Malformed
-from hornet.engine.sio_packets import (
+from hornet.engine.wire.packets import (
     SioPacket,
     Type,
     dump_msgpack,

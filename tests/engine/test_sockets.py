@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from hornet.engine.counts import Counts
-from hornet.engine.fanout import SLICE, FanOut
-from hornet.engine.prepared import PreparedMessage
-from hornet.engine.rooms import RoomTable
-from hornet.engine.sockets import (
+from hornet.engine.rooms.broadcast import SLICE, FanOut
+from hornet.engine.wire.prepared import PreparedMessage
+from hornet.engine.rooms.rooms import RoomTable
+from hornet.engine.transport.direct_write import (
     MOST,
     NO_SOCKET,
     NO_TICKET,

@@ -1,6 +1,6 @@
 """The table of a session's states."""
 
-from hornet.engine.states import MOVES, State, Step, is_open
+from hornet.engine.transport.states import MOVES, State, Step, is_open
 
 
 def test_every_state_but_the_last_can_end() -> None:

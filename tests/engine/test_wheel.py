@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hornet.engine.wheel import Wheel
+from hornet.engine.transport.timer_wheel import Wheel
 from tests.engine.caller import WAIT_S
 
 

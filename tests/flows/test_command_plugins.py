@@ -10,7 +10,7 @@ import pytest
 
 from hornet.core.commands import Command, Context
 from hornet.core.errors import SetupError
-from hornet.flows.command_plugins import collect_commands
+from hornet.flows.commands.plugins import collect_commands
 from tests import installed
 from tests.flows.conftest import Running, StartNode
 
@@ -56,7 +56,7 @@ def test_commands_of_packages_are_beside_those_of_the_application(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     install("a-package", CODE, good="a_package:good")
-    with caplog.at_level(logging.INFO, "hornet.flows.command_plugins"):
+    with caplog.at_level(logging.INFO, "hornet.flows.commands.plugins"):
         assert collect_commands({"own": own}, ["*"]).keys() == {"own", "good"}
     assert "'good' of a-package 1.0" in caplog.text
 

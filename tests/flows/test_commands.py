@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hornet.core.commands import Command, CommandError, Context, command
-from hornet.flows.command_plugins import Declared
+from hornet.flows.commands.plugins import Declared
 from tests.flows.client import Client, refusal
 from tests.flows.conftest import Running, StartNode
 
@@ -171,11 +171,11 @@ async def test_what_goes_wrong_in_a_command_is_logged_whole_and_not_told(
 ) -> None:
     node = await start_node(own_commands={"broken": broken, "add": add})
     client = await node.connect_with_token(f"{prefix}a")
-    with caplog.at_level(logging.ERROR, "hornet.flows.commands"):
+    with caplog.at_level(logging.ERROR, "hornet.flows.commands.commands"):
         answer = await client.ask(*call("broken"))
     assert answer["error"]["code"] == "COMMAND_FAILED"
     assert "secret" not in str(answer)
-    [record] = [one for one in caplog.records if one.name == "hornet.flows.commands"]
+    [record] = [one for one in caplog.records if one.name == "hornet.flows.commands.commands"]
     assert record.exc_info is not None
     assert "broken" in record.getMessage()
     assert total(node, "hornet_commands_total", command="broken", outcome="failed") == 1
@@ -237,7 +237,7 @@ async def test_a_command_goes_on_when_its_session_ends(node: Running, client: Cl
 async def test_a_node_that_stops_cancels_what_does_not_end(
     node: Running, client: Client, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.app.life.LEAVE_S", 0.05)
+    monkeypatch.setattr("hornet.app.lifespan.LEAVE_S", 0.05)
     await client.begin(*call("wait"))
     await gate.entered.acquire()
     await node.stop()

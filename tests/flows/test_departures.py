@@ -10,8 +10,8 @@ from hornet.broker.client import Client, connect
 from hornet.broker.url import RedisUrl
 from hornet.broker.users import UserStore
 from hornet.core.errors import RedisUnavailable
-from hornet.flows import departures as module
-from hornet.flows.departures import Departures
+from hornet.flows.users.service import pending_removals as module
+from hornet.flows.users.pending_removals import Departures
 from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
 from tests.e2e.waiting import eventually

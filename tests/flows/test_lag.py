@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from hornet.flows.lag import EVERY_S, measure_lag
+from hornet.flows.process.lag import EVERY_S, measure_lag
 from hornet.metrics import Metrics
 from tests.e2e.waiting import eventually
 

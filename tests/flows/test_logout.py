@@ -5,7 +5,7 @@ import json
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
-from hornet.flows.authenticators import Authenticator, Grant, Shown
+from hornet.flows.auth import Authenticator, Grant, Shown
 from hornet.flows.settings import ChannelSettings
 from tests.conftest import Valkey
 from tests.flows.client import Client

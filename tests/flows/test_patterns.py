@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
 from hornet.core.patterns import parse_pattern, parse_publication
-from hornet.flows.patterns import EXACT_GLOBS
+from hornet.flows.channels.patterns import EXACT_GLOBS
 from hornet.flows.settings import ChannelSettings
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client, refusal

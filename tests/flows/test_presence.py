@@ -11,7 +11,7 @@ from hornet.broker.keys import node_presence_key, presence_key
 from hornet.connector import AsyncConnector, sign_channel
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.presence import Member
-from hornet.flows.router import RefusedEvent
+from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.settings import ChannelSettings
 from tests.broker.servers import RedisServer
 from tests.e2e.waiting import eventually

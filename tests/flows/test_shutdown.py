@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hornet.flows.shutdown import drain
+from hornet.flows.sessions.shutdown import drain
 from tests.flows.conftest import Running
 
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hornet.flows.signals import Signal
+from hornet.flows.sessions.signals import Signal
 from tests.flows.conftest import Running
 
 

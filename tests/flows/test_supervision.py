@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from hornet.flows import supervision
-from hornet.flows.supervision import supervise
+from hornet.flows.process import supervision
+from hornet.flows.process.supervision import supervise
 from hornet.metrics import Metrics
 
 

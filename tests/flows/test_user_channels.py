@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
-from hornet.flows.subscriptions import By
+from hornet.flows.channels.subscriptions import By
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.conftest import Running, StartNode

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 
-from hornet.broker.emits import parse_emit
+from hornet.broker.emitter_packets import parse_emit
 from hornet.broker.presence import parse_notice
 from hornet.broker.url import parse_url
 from hornet.connector.commands import parse_event
@@ -37,11 +37,12 @@ from hornet.core.signatures import is_signed
 from hornet.core.triggers import check_trigger
 from hornet.core.user_sessions import parse_user_session
 from hornet.core.users import parse_command, parse_event_name
-from hornet.engine import compression, endpoint
-from hornet.engine.doorway import is_whole, parse_request
+from hornet.engine.wire import compression
+from hornet.engine.transport import endpoint
+from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.errors import Malformed, Refusal
-from hornet.engine.frames import FrameParser
-from hornet.engine.payloads import (
+from hornet.engine.wire.frames import FrameParser
+from hornet.engine.wire.payloads import (
     parse_binary3,
     parse_binary_packet3,
     parse_jsonp,
@@ -49,10 +50,10 @@ from hornet.engine.payloads import (
     parse_text3,
     parse_text_packet3,
 )
-from hornet.engine.polling import parse_body as parse_post
-from hornet.engine.requests import is_disguised
-from hornet.engine.sio_packets import parse_msgpack, parse_msgpack_text, parse_packet
-from hornet.engine.websocket import check_websocket_request
+from hornet.engine.transport.polling import parse_body as parse_post
+from hornet.engine.transport.request_limit import is_disguised
+from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_packet
+from hornet.engine.transport.websocket import check_websocket_request
 from hornet.web.api.cluster import ChannelListing
 from hornet.web.api.endpoint import parse_any, parse_body, parse_params
 from hornet.web.api.keys import parse_keys

@@ -6,11 +6,11 @@ import msgpack  # type: ignore[import-untyped]  # ships no types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornet.engine import compression
-from hornet.engine.doorway import is_whole, parse_request
+from hornet.engine.wire import compression
+from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.errors import Malformed, Refusal
-from hornet.engine.frames import FrameParser
-from hornet.engine.payloads import (
+from hornet.engine.wire.frames import FrameParser
+from hornet.engine.wire.payloads import (
     SEPARATOR,
     Packet,
     dump_binary3,
@@ -23,9 +23,9 @@ from hornet.engine.payloads import (
     parse_text3,
     parse_text_packet3,
 )
-from hornet.engine.polling import parse_body
-from hornet.engine.sio_packets import SioPacket, dump_packet, parse_msgpack, parse_msgpack_text, parse_packet
-from hornet.engine.websocket import check_websocket_request
+from hornet.engine.transport.polling import parse_body
+from hornet.engine.wire.packets import SioPacket, dump_packet, parse_msgpack, parse_msgpack_text, parse_packet
+from hornet.engine.transport.websocket import check_websocket_request
 from tests.fuzz.test_parsers import JSON
 
 MAX_BYTES = 1000

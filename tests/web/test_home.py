@@ -17,7 +17,7 @@ from hornet.app import create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
 from hornet.flows.demo import MAX_TEXT_CHARS, PUBLISHES_PER_S, TOKENS_PER_S
-from hornet.web.home import FILES, MAX_BODY_BYTES, home_commands
+from hornet.web.demo_page import FILES, MAX_BODY_BYTES, home_commands
 from hornet.web.settings import ServerSettings
 from tests.conftest import StartServer, Valkey, start_valkey
 from tests.e2e.browser import Browser, Page

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from hornet.core.errors import SetupError
-from hornet.flows.reloading import Reloading
+from hornet.flows.process.reloading import Reloading
 from hornet.web.api.fields import Answer
 from hornet.web.api.keys import Right
 from hornet.web.api.operation import Call, Nothing, Operation

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, convert, field
 
-from hornet.flows.cluster import Cluster, Page
+from hornet.flows.backend.cluster_queries import Cluster, Page
 from hornet.web.api.fields import (
     MAX_LISTED,
     After,

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from hornet.core.user_sessions import MAX_SESSION_ID_CHARS
-from hornet.flows.user_credentials import UserCredentials
+from hornet.flows.backend.user_credentials import UserCredentials
 from hornet.web.api.fields import Answer, Request, User
 from hornet.web.api.keys import Right
 from hornet.web.api.operation import Call, Nothing, Operation

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError, RedisUnavailable
-from hornet.flows.publishing import Once
+from hornet.flows.backend.publishing import Once
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.guard import Guard
 from hornet.web.api.operation import Call, Nothing, Operation

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from hornet.core.channels import MAX_CHANNEL_CHARS
 from hornet.core.grants import MAX_USER_CHARS
 from hornet.core.tokens import MAX_TOKEN_CHARS
-from hornet.flows.cluster import MAX_PAGE
+from hornet.flows.backend.cluster_queries import MAX_PAGE
 
 MAX_LISTED = 1000
 """Channels, tokens, sessions or messages in one request."""

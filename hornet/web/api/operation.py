@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from hornet.flows.publishing import Once
+from hornet.flows.backend.publishing import Once
 from hornet.web.api.fields import Request
 from hornet.web.api.keys import Right
 

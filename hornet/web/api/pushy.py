@@ -11,8 +11,8 @@ from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.jsontext import dump_json
 from hornet.core.triggers import MISSING, RefusedTrigger, check_trigger
-from hornet.flows.cluster import Cluster
-from hornet.flows.publishing import Outbound, Publishing
+from hornet.flows.backend.cluster_queries import Cluster
+from hornet.flows.backend.publishing import Outbound, Publishing
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.endpoint import parse_any
 from hornet.web.api.problems import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from hornet.core.errors import PeerError
-from hornet.flows.publishing import Publishing
+from hornet.flows.backend.publishing import Publishing
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.endpoint import Endpoint, check_media_type, parse_any
 from hornet.web.api.guard import Guard

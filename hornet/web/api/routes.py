@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hornet.flows.cluster import Cluster
-from hornet.flows.directory import Directory
-from hornet.flows.publishing import Publishing
-from hornet.flows.reloading import Reloading
-from hornet.flows.ticketing import Ticketing
-from hornet.flows.user_credentials import UserCredentials
-from hornet.web import known
+from hornet.flows.backend.cluster_queries import Cluster
+from hornet.flows.users.queries import Directory
+from hornet.flows.backend.publishing import Publishing
+from hornet.flows.process.reloading import Reloading
+from hornet.flows.backend.ticketing import Ticketing
+from hornet.flows.backend.user_credentials import UserCredentials
+from hornet.web import etag as known
 from hornet.web.api.administration import Administration
 from hornet.web.api.cluster import ClusterOperations
 from hornet.web.api.counts import ApiCounts

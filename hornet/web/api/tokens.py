@@ -9,8 +9,8 @@ from msgspec import Meta, field
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.grants import Grant
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
-from hornet.flows.publishing import Publishing
-from hornet.flows.ticketing import Ticketing
+from hornet.flows.backend.publishing import Publishing
+from hornet.flows.backend.ticketing import Ticketing
 from hornet.web.api.fields import (
     MAX_LISTED,
     Answer,

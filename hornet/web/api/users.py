@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from hornet.flows.directory import Directory
+from hornet.flows.users.queries import Directory
 from hornet.web.api.fields import (
     After,
     Answer,

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from hornet.core.errors import SetupError
-from hornet.flows.authenticators.plugins import load_authenticators
+from hornet.flows.auth.plugins import load_authenticators
 from tests.flows.conftest import StartNode
 
 CODE = """
-from hornet.flows.authenticators import Authenticator, Grant
+from hornet.flows.auth import Authenticator, Grant
 
 class Open(Authenticator):
     def offer(self, shown):

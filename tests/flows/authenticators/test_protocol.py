@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from hornet.core.errors import RedisUnavailable
-from hornet.flows.authenticators import Answer, Authenticator, Event, Grant, RefusedCredentials, Shown, Where
-from hornet.flows.sessions import Session
+from hornet.flows.auth import Answer, Authenticator, Event, Grant, RefusedCredentials, Shown, Where
+from hornet.flows.sessions.sessions import Session
 from tests.flows.conftest import StartNode
 
 

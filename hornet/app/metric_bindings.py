@@ -1,0 +1,65 @@
+"""What the parts of a node count for themselves, under the names that Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hornet.broker.survey import Asking
+from hornet.broker.embedded import EmbeddedValkey
+from hornet.broker.events import EventPublisher
+from hornet.broker.subscriber import Listener
+from hornet.engine import Engine
+from hornet.flows.sessions.sessions import Sessions
+from hornet.metrics import Metrics
+from hornet.web.api.counts import ApiCounts
+
+
+def watch_sessions(metrics: Metrics, sessions: Sessions) -> None:
+    gauge = metrics.watch
+    gauge("hornet_sessions", "Sessions connected now", lambda: len(sessions))
+    gauge("hornet_users", "Users with a session on this node", lambda: sessions.user_count)
+
+
+def watch_engine(metrics: Metrics, engine: Engine) -> None:
+    gauge, totals, counts = metrics.watch, metrics.watch_totals, engine.counts
+    gauge("hornet_channels", "Channels with a session on this node", lambda: engine.rooms)
+    gauge("hornet_send_buffer_bytes", "What waits to be read by clients", engine.unsent_bytes)
+    totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
+    totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)
+    totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
+    totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
+    totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
+    totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
+    totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
+    totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
+    totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
+
+
+def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) -> None:
+    gauge = metrics.watch
+    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
+    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
+    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
+    lost, dropped = "Subscription connections lost", "Events for backends given up"
+    refused = "Subscriptions that the ACL of Redis refused"
+    metrics.watch_totals("hornet_redis_reconnections", lost, "", lambda: {"": listener.reconnections})
+    metrics.watch_totals("hornet_events_dropped", dropped, "", lambda: {"": events.dropped})
+    metrics.watch_totals("hornet_subscriptions_refused", refused, "", lambda: {"": listener.refusals})
+
+
+def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
+    def restarts() -> dict[str, int]:
+        valkey = embedded()
+        return {"": 0 if valkey is None else valkey.restarts}
+
+    metrics.watch_totals(
+        "hornet_embedded_restarts", "Times the embedded Valkey was started again", "", restarts
+    )
+
+
+def watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
+    totals = metrics.watch_totals
+    totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
+    totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
+    totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
+    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})

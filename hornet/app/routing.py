@@ -1,0 +1,78 @@
+"""What clients hear once they are in, and what they may do: which flow has which topic, and which event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hornet.app.authentication import Entry
+from hornet.app.services import Ground
+from hornet.broker.keys import EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, USER_PREFIX
+from hornet.broker.presence import PresenceStore
+from hornet.config import Config
+from hornet.flows.channels.channels import Channels
+from hornet.flows.channels.client_publishing import ClientPublishing
+from hornet.flows.commands.plugins import Declared, collect_commands
+from hornet.flows.commands.commands import Commands
+from hornet.flows.backend.token_revocation import Control
+from hornet.flows.channels.emitters import Emitters
+from hornet.flows.channels.delivery import Fanout
+from hornet.flows.users.commands import Notices
+from hornet.flows.channels.patterns import Patterns
+from hornet.flows.presence.service import Presence
+from hornet.flows.channels.subscribing import Subscribing
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """The flows that others have to do with, beyond the topics and events that lead to them."""
+
+    channels: Channels
+    patterns: Patterns
+    presence: Presence
+    client_publishing: ClientPublishing
+    emitters: Emitters
+    commands: Commands
+
+    def follow(self, config: Config) -> None:
+        """Follow ``config`` from now on."""
+        self.channels.configure(config.channels)
+        self.patterns.settings = self.presence.settings = config.channels
+        self.client_publishing.settings = config.channels
+        self.commands.settings = config.commands
+
+
+def begin_hearing(ground: Ground, entry: Entry, own_commands: Mapping[str, Declared]) -> Hearing:
+    """Have every topic and every event answered.
+
+    Raises:
+        SetupError: a command can't be used.
+    """
+    config, engine, metrics, signals = ground.config, ground.engine, ground.metrics, ground.signals
+    admission, router = entry.admission, entry.router
+
+    fanout = Fanout(engine, ground.sessions, Control(admission, ground.tokens), metrics)
+    notices = Notices(engine, ground.sessions, entry.user_channels, admission, metrics)
+    patterns = Patterns(config.channels, engine, ground.listener, admission, fanout, signals, metrics)
+    store = PresenceStore(ground.client, ground.nodes.id)
+    presence = Presence(config.channels, engine, store, ground.listener, signals, metrics)
+    emitters = Emitters(engine, ground.sessions, ground.listener, metrics)
+
+    topics = ground.topics
+    topics.on_prefix(OWN_PREFIX, fanout.receive)
+    topics.on_prefix(USER_PREFIX, notices.receive)
+    topics.on_prefix(PRESENCE_PREFIX, presence.receive)
+    topics.on_prefix("", patterns.receive)
+    topics.on_glob(EMITTERS_GLOB, emitters.receive)
+    topics.on_other_globs(patterns.receive_match)
+
+    ground.nodes.on_dead(presence.bury)
+    ground.nodes.on_lost(presence.restore)
+
+    channels = Channels(config.channels, admission, entry.subscriptions, presence)
+    Subscribing(router, pattern=patterns, channel=channels)
+    router.on("hornet:presence", presence.on_presence)
+    client_publishing = ClientPublishing(config.channels, ground.client, router, signals, metrics)
+    declared = collect_commands(own_commands, config.commands.commands)
+    commands = Commands(config.commands, declared, router, signals, metrics)
+    return Hearing(channels, patterns, presence, client_publishing, emitters, commands)

@@ -1,0 +1,263 @@
+"""The engine as the rest of Hornet sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+
+import socketio
+from aiohttp import web
+
+from hornet.core.messages import Delivery, Outgoing
+from hornet.engine.gc_tuning import Collector
+from hornet.engine.counts import Counts
+from hornet.engine.rooms.broadcast import FanOut
+from hornet.engine.transport.connection_limit import Gate, GatedDoorway
+from hornet.engine.wire.prepared import BY_EVENT, PreparedMessage, PreparedPacket
+from hornet.engine.socketio.manager import LocalRegistry, Publish, RedisRegistry
+from hornet.engine.transport.request_limit import Requests
+from hornet.engine.transport.session import Session
+from hornet.engine.settings import EngineSettings
+from hornet.engine.wire.packets import SioPacket, Type
+from hornet.engine.socketio.server import SocketIoServer
+from hornet.engine.transport.direct_write import Tickets, find_send_each
+from hornet.engine.types import Hooks, Reason
+
+STOP_TIMEOUT_S = 2.0
+"""How long ``stop`` waits for clients to answer a Close frame, and for hooks to return."""
+
+
+class Engine:
+    """Every Socket.IO client of this node: who is connected, who is in which room, and what is sent to them.
+
+    All but ``start``, ``stop`` and ``close`` return at once and may be called from any callback of the loop.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        hooks: Hooks,
+        *,
+        publish: Publish | None = None,
+        alias: Callable[[str], str] | None = None,
+    ) -> None:
+        """``publish`` tells other python-socketio processes; what they tell is for :meth:`hear`.
+        ``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
+        self.settings = settings
+        self.counts = Counts()
+        self._registry = LocalRegistry() if publish is None else RedisRegistry(publish)
+        self._registry.alias = alias
+        self._fanout = self._registry.fanout = FanOut(
+            self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
+        )
+        self._server = SocketIoServer(settings, self.counts, tickets, self._registry, self._fanout, hooks)
+        self._table = self._registry.table("/")
+        self.gate = Gate(settings, self.counts)
+        self._requests = Requests(settings, self.counts)
+        self._collector = Collector()
+        self._told: tuple[Outgoing, PreparedMessage] | None = None
+        self.sio: socketio.AsyncServer = self._server
+        """For plug-ins: their own namespaces, and emitting, by python-socketio's interface.
+
+        The default namespace is Hornet's: handlers registered on it are not called.
+        """
+
+    # Life ----------------------------------------------------------------------------------------
+
+    def attach(self, app: web.Application) -> None:
+        """Answer the Socket.IO path of an application, and bound how many requests an address may make of it.
+
+        When the application stops, sessions are closed before it waits for the requests under way: polls
+        are some of them.
+        """
+        self._requests.attach(app)
+        self._server.eio.attach(app, self.settings.path)
+        app.on_shutdown.append(self._let_go)
+
+    def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
+
+        It also bounds how many connections there are, in all and of each address (``hornet.engine.transport.connection_limit``).
+        The engine works without it, at a higher price for each connection. Not for an application that
+        decides in a middleware who may connect: what opens here has met none.
+        """
+        gate = self.gate
+        if isinstance(http, web.Server):
+            gate.watch(http)
+        return lambda: GatedDoorway(self._server.eio, http, gate)
+
+    async def start(self) -> None:
+        """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
+        self._collector.start()
+        self._server.manager_initialized = True
+        self._registry.initialize()
+
+    def hear(self, payload: bytes) -> None:
+        """Do what another python-socketio process told, in the background; nothing without ``publish``."""
+        if isinstance(self._registry, RedisRegistry):
+            self._registry.hear(payload)
+
+    def configure(self, settings: EngineSettings) -> None:
+        """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
+        self.settings = settings
+        self._server.eio.configure(settings)
+        self.gate.configure(settings)
+        self._requests.settings = settings
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether new sessions are let in."""
+        return self._server.eio.is_accepting
+
+    def stop_accepting(self) -> None:
+        """Refuse new sessions from now on (503); those that are there stay."""
+        self._server.eio.is_accepting = False
+
+    async def stop(self) -> None:
+        """Close every session (clients reconnect elsewhere by themselves), and return when all hooks have."""
+        eio = self._server.eio
+        await self._let_go()
+        workers = [
+            session.jobs.task for session in self._registry.sessions.values() if session.jobs is not None
+        ]
+        if workers:
+            await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)
+        await eio.stop(STOP_TIMEOUT_S)
+        await self._registry.aclose()
+        self._collector.stop()
+
+    async def _let_go(self, _: web.Application | None = None) -> None:
+        """Close every session. One that opened now would be waited for by whoever stops the application."""
+        self.stop_accepting()
+        for session in list(self._registry.sessions.values()):
+            self._fanout.flush(session)
+            session.close(Reason.SHUTDOWN, 1001)
+
+    # Sessions ------------------------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are connected to the default namespace."""
+        return len(self._table.everyone.members)
+
+    def set_delivery(self, sid: str, delivery: Delivery) -> None:
+        """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
+        session = self._table.get(sid)
+        if session is not None and bool(session.kind & BY_EVENT) is not (delivery is Delivery.EVENT):
+            session.take_form(session.kind ^ BY_EVENT)
+
+    async def close(self, sid: str, *, final: bool) -> None:
+        """Close a session, after what was sent to it before.
+
+        ``final`` sends Socket.IO's DISCONNECT first, so that a stock client stays away; else only the
+        transport goes, and the client reconnects.
+        """
+        session = self._table.get(sid)
+        if session is None:
+            return
+        if final:
+            self._server.dismiss(session)
+        else:
+            self._fanout.flush(session)
+            session.close(Reason.FORCED_CLOSE)
+
+    @property
+    def rooms(self) -> int:
+        """How many rooms have a member, beside the one that each session is for itself."""
+        return len(self._table)
+
+    def unsent_bytes(self) -> int:
+        """How much waits to be read by clients, all together. Asks each session: for now and then."""
+        return sum(session.unsent_bytes for session in self._registry.sessions.values())
+
+    # Rooms ---------------------------------------------------------------------------------------
+
+    def enter(self, sid: str, room: str) -> bool:
+        """Put a session into a room; True when it is the room's first member on this node.
+
+        False as well for a session that is not (or no longer) there, which enters nothing.
+        """
+        return self._table.enter(sid, room)
+
+    def leave(self, sid: str, room: str) -> bool:
+        """Take a session out of a room; True when the room is empty afterwards."""
+        return self._table.leave(sid, room)
+
+    def members(self, room: str) -> Collection[str]:
+        """The ids of the sessions in a room: a view, which changes as they come and go."""
+        return self._table.members(room)
+
+    # Sending -------------------------------------------------------------------------------------
+
+    def send(self, sid: str, event: str, *args: object) -> None:
+        """Queue one event for one session, behind what it was sent before; none for an unknown session.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        session = self._table.get(sid)
+        if session is None or not session.is_open:
+            return
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(session.kind)
+        self._fanout.to_session(session, message)
+
+    def emit(self, sids: Collection[str], event: str, *args: object) -> int:
+        """Queue one event for several sessions, behind what they were sent before; returns how many are here.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(0)
+        found = [session for sid in sids if (session := self._table.get(sid)) is not None]
+        return self._fanout.to_sessions(found, message)
+
+    def tell(self, sid: str, message: Outgoing) -> None:
+        """Queue one message for one session, in the form it wants.
+
+        Telling the same object to one session after the other encodes it once: it must not change.
+        """
+        session = self._table.get(sid)
+        if session is not None and session.is_open:
+            if self._told is None or self._told[0] is not message:
+                self._told = message, PreparedMessage(message)
+            self._fanout.to_session(session, self._told[1])
+
+    def send_room(self, room: str, event: str, *args: object) -> int:
+        """Queue one event for the members of a room, encoded once; returns how many they are.
+
+        Raises:
+            ValueError, TypeError: an argument that can't be sent as JSON (or bytes).
+        """
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message.check(0)
+        count = self._fanout.to_room(self._table.room(room), message)
+        self.counts.messages += 1
+        self.counts.deliveries += count
+        return count
+
+    def fan_out(
+        self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
+    ) -> int:
+        """Queue a message for the members of a room; returns how many they are.
+
+        ``only`` and ``skip`` are session ids: of the members, only those named, and not those named.
+        """
+        found = self._table.room(room)
+        prepared = PreparedMessage(message)
+        if only is None and not skip:
+            count = self._fanout.to_room(found, prepared)
+        else:
+            count = self._fanout.to_sessions(_select(found.members, only, skip), prepared)
+        self.counts.messages += 1
+        self.counts.deliveries += count
+        return count
+
+
+def _select(
+    members: Mapping[str, Session], only: Collection[str] | None, skip: Collection[str]
+) -> list[Session]:
+    if only is None:
+        return [session for sid, session in members.items() if sid not in skip]
+    return [members[sid] for sid in only if sid in members and sid not in skip]

@@ -1,0 +1,282 @@
+"""The HTTP side of the endpoint: which request is what, who may ask, and how a refusal looks.
+
+Source: the Engine.IO protocol text, and the order in which the Node server checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from hornet.core.limits import OverLimit
+from hornet.core.origins import is_allowed
+from hornet.engine.transport.refusal_log import ADVICE, Advisor
+from hornet.engine.transport.client_address import Callers
+from hornet.engine.errors import (
+    Refusal,
+    bad_handshake_method,
+    bad_request,
+    foreign_page,
+    over_limit,
+    stopping,
+    unknown_session,
+    unknown_transport,
+    unsupported_version,
+)
+from hornet.engine.transport.polling import Query, answer_poll, dump_response, take_post
+from hornet.engine.wire.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
+from hornet.engine.transport.session import Session
+from hornet.engine.transport.states import State
+from hornet.engine.types import Handshake
+from hornet.engine.transport.websocket import Acceptance, Takeover, WebSocketLink
+
+if TYPE_CHECKING:
+    from hornet.engine.socketio.engineio_adapter import EngineIoServer
+
+log = logging.getLogger(__name__)
+
+MAX_QUERY_FIELDS = 100
+
+SHOWN_CHARS = 200
+"""How much of what a client sent a log line quotes."""
+
+COMMON_QUERY_CHARS = 40
+"""A query that opens a WebSocket is no longer, and is the same for most clients; one with an id is longer."""
+
+
+class Endpoint:
+    """Answers the requests to the Socket.IO path."""
+
+    def __init__(self, server: EngineIoServer) -> None:
+        self._server = server
+        self._advisor = Advisor()
+        self._callers = Callers(server.settings)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
+        try:
+            response = await self._answer(request)
+        except Refusal as refusal:
+            self._server.counts.refusals[refusal.number] += 1
+            body = {"code": refusal.number, "message": refusal.detail}
+            if refusal.reason:
+                body["reason"] = refusal.reason
+                self._server.counts.refused[refusal.reason] += 1
+                self._advise(refusal, request)
+            response = web.json_response(body, status=refusal.status)
+        self._add_cors(request, response)
+        return response
+
+    def _may_connect(self, headers: Mapping[str, str]) -> bool:
+        allowed = self._server.settings.allowed_origins
+        return is_allowed(headers.get("origin"), headers.get("host"), allowed)
+
+    def _advise(self, refusal: Refusal, request: web.Request) -> None:
+        """Tell the operator, who may have to change an option; not for each request of a flood."""
+        if self._advisor.is_due(refusal.reason):
+            origin = request.headers.get("Origin", "none")[:SHOWN_CHARS]
+            host = request.headers.get("Host", "none")[:SHOWN_CHARS]
+            address, _ = self._callers.addresses(request.transport, request.headers)
+            log.warning(
+                "Refused a connection from %s: %s (Origin %r, Host %r). %s",
+                address, refusal.reason, origin, host, ADVICE[refusal.reason],
+            )  # fmt: skip
+
+    def _add_cors(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Let the page read the response. The origin is named, since XHR with credentials takes no ``*``."""
+        origin = request.headers.get("Origin")
+        if origin is None or not self._may_connect(request.headers):
+            return
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Vary"] = "Origin"
+        if request.method == "OPTIONS":
+            asked = request.headers.get("Access-Control-Request-Headers", "Content-Type")
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response.headers["Access-Control-Allow-Headers"] = asked
+            response.headers["Access-Control-Max-Age"] = "600"
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if not self._may_connect(request.headers) or len(request.headers.getall("Origin", ())) > 1:
+            raise foreign_page()
+        if request.method == "OPTIONS":
+            return web.Response(status=204)
+        text = request.rel_url.raw_query_string
+        query = _parse_query(text)
+        transport = query.get("transport", [""])[0]
+        if transport not in self._server.settings.transports:
+            raise unknown_transport()
+        index = query.get("j", ["0"])[0]
+        if not (index.isascii() and index.isdigit()):
+            raise bad_request("a wrong JSONP index")
+        if "sid" in query:
+            session = self._server.sockets.get(query["sid"][0])
+            if session is None:
+                raise unknown_session()
+            if query.get("EIO") not in (None, [str(session.handshake.protocol)]):
+                raise bad_request("a session keeps its protocol version")
+            return await self._continue(session, request, query, transport)
+        return self._open(request, query, transport)
+
+    async def _continue(
+        self, session: Session, request: web.Request, query: Query, transport: str
+    ) -> web.StreamResponse:
+        """A request of a session that exists."""
+        if transport == "websocket":
+            return self._upgrade(session, request)
+        if session.state is State.WEBSOCKET:
+            raise bad_request("the session has moved to WebSocket")
+        if request.method == "GET":
+            response = await answer_poll(session, request, query)
+        elif request.method == "POST":
+            response = await take_post(session, request, query)
+        else:
+            raise bad_request("a wrong method")
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _open(self, request: web.Request, query: Query, transport: str) -> web.StreamResponse:
+        """A request that opens a session."""
+        if request.method != "GET":
+            raise bad_handshake_method()
+        if not self._server.is_accepting:
+            raise stopping()
+        protocol, kind = _parse_version(query)
+        headers = _parse_headers(request.headers)
+        if transport == "polling":
+            handshake = self._handshake(request.transport, headers, query, protocol)
+            self._count(handshake)
+            session = self._server.open(handshake, kind, transport)
+            response = dump_response(session, session.take(), query)
+            response.headers["Cache-Control"] = "no-store"
+            return response
+        acceptance = Acceptance(headers, compress=self._server.settings.compression)
+        takeover = Takeover(request)
+        handshake = self._handshake(takeover.transport, headers, query, protocol)
+        self._count(handshake)
+        return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, kind))
+
+    def open_websocket(
+        self, transport: asyncio.Transport, text: str, headers: Mapping[str, str]
+    ) -> WebSocketLink | None:
+        """Open a session on a WebSocket, for the doorway; None for what ``handle`` has to answer.
+
+        That is all but a first request that is fine. Nothing has been written or changed then.
+        """
+        settings = self._server.settings
+        if not self._may_connect(headers) or "websocket" not in settings.transports:
+            return None
+        if not self._server.is_accepting:
+            return None
+        try:
+            query = _parse_query(text)
+            if query.get("transport") != ["websocket"] or "sid" in query or "j" in query:
+                return None
+            protocol, kind = _parse_version(query)
+            acceptance = Acceptance(headers, compress=settings.compression)
+            handshake = self._handshake(transport, headers, query, protocol)
+            self._count(handshake)
+        except Refusal:
+            return None
+        return self._carry(transport, acceptance, handshake, kind)
+
+    def _count(self, handshake: Handshake) -> None:
+        """Count a session that is about to open.
+
+        Raises:
+            Refusal: its address has enough of them.
+        """
+        settings, now = self._server.settings, asyncio.get_running_loop().time()
+        try:
+            self._server.addresses.check_next(
+                handshake.address, settings.max_sessions_per_address, settings.max_connect_rate, now
+            )
+        except OverLimit as limit:
+            raise over_limit(limit) from None
+
+    def _carry(
+        self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, kind: int
+    ) -> WebSocketLink:
+        """A new session on a WebSocket, which is accepted and opened in one write."""
+        deflated = acceptance.deflated
+        session = self._server.open(handshake, kind | (DEFLATED if deflated else 0), "websocket")
+        link = WebSocketLink(self._server, session, transport, deflated=deflated)
+        transport.write(acceptance.response + session.take_frames())
+        link.carry()
+        return link
+
+    def _upgrade(self, session: Session, request: web.Request) -> web.StreamResponse:
+        """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
+        acceptance = Acceptance(request.headers, compress=self._server.settings.compression)
+        takeover = Takeover(request)
+        link = WebSocketLink(self._server, session, takeover.transport, deflated=acceptance.deflated)
+        takeover.transport.write(acceptance.response)
+        if session.state is State.POLLING:
+            link.probe()
+        else:
+            link.close(1000)
+        return takeover.hand_over(link)
+
+    def _handshake(
+        self,
+        transport: asyncio.BaseTransport | None,
+        headers: Mapping[str, str],
+        query: Query,
+        protocol: int,
+    ) -> Handshake:
+        address, peer = self._callers.addresses(transport, headers)
+        secure = transport is not None and transport.get_extra_info("sslcontext") is not None
+        return Handshake(None, query, headers, address, protocol, peer, secure)
+
+
+def _parse_query(text: str) -> Query:
+    """The fields of a query string; those of a common one are shared, and must not be changed.
+
+    Raises:
+        Refusal: there are more than ``MAX_QUERY_FIELDS``.
+    """
+    return _parse_common_query(text) if len(text) <= COMMON_QUERY_CHARS else _parse_any_query(text)
+
+
+def _parse_any_query(text: str) -> Query:
+    try:
+        return parse_qs(text, True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise bad_request("too many query fields") from None
+
+
+_parse_common_query = lru_cache(maxsize=64)(_parse_any_query)
+
+
+def _parse_version(query: Query) -> tuple[int, int]:
+    """The protocol version that a first request asks for, and the kind of session that it opens.
+
+    Raises:
+        Refusal: there is no such version.
+    """
+    protocol = {"4": 4, "3": 3}.get(query.get("EIO", [""])[0])
+    if protocol is None:
+        raise unsupported_version()
+    kind = VERSION_3 if protocol == 3 else 0
+    if protocol == 3 and "b64" in query:
+        kind |= TEXT_ONLY
+    if query.get("parser") == ["msgpack"]:
+        kind |= MSGPACK
+    return protocol, kind
+
+
+def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    """Headers by lower-case name; names are interned, as every session has the same ones."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = sys.intern(name.lower())
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found

@@ -1,0 +1,124 @@
+"""The backend's own API: a client shows an access token, and Hornet asks the backend whose it is.
+
+The events are those of node-hermes, whose pages work unchanged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import aiohttp
+
+from hornet.core import answers
+from hornet.core.access_tokens import FIELDS, parse_access_token, parse_profile
+from hornet.core.errors import RefusedCredentials
+from hornet.core.grants import Grant
+from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Shown, Where
+from hornet.flows.auth.settings import BackendSettings
+from hornet.flows.sessions.sessions import Session
+
+log = logging.getLogger(__name__)
+
+AUTHENTICATE = "user:authenticate"
+AUTHENTICATED = "user:authenticated"
+CLOSED = "socket:closed"
+CLOSED_REASON = "Maximum authentication attempts reached"
+
+READ_BYTES = 16_384
+
+WARN_EVERY_S = 10.0
+
+BUSY = frozenset({408, 425, 429})
+"""Client errors by number that say nothing about the token: the same request may succeed later."""
+
+
+class BackendAuthenticator(Authenticator):
+    """Event ``user:authenticate``, or an access token in ``auth``.
+
+    Whatever the backend does, an attempt ends within ``backend_timeout_s``, the wait for a free connection
+    included. No redirect is followed, since it would carry the access token to wherever it points, and no
+    cookie kept, since the next request is another user's.
+    """
+
+    events = (AUTHENTICATE,)
+
+    def __init__(self, settings: BackendSettings) -> None:
+        self._settings = settings
+        self._url = settings.backend_uri.rstrip("/") + settings.backend_path
+        self._quiet_until = 0.0
+        self._http: aiohttp.ClientSession | None = None
+
+    def offer(self, shown: Shown) -> str | None:
+        if shown.event == AUTHENTICATE:
+            return parse_access_token(shown.value)
+        if shown.where is Where.AUTH and any(name in shown.fields for name in FIELDS):
+            return parse_access_token(shown.fields)
+        return None
+
+    async def check(self, claim: str) -> Grant:
+        settings = self._settings
+        try:
+            body = await self._ask(claim)
+            return parse_profile(body, settings.backend_user_field, settings.backend_info)
+        except TimeoutError:
+            reason = f"no answer within {settings.backend_timeout_s:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+        self._warn(reason)
+        raise answers.refused(answers.BACKEND_UNAVAILABLE)
+
+    def accepted(self, session: Session, claim: str) -> Answer:
+        return Event(AUTHENTICATED, {"success": True})
+
+    def refused(self, refused: RefusedCredentials) -> Answer:
+        return Event(AUTHENTICATED, {"success": False})
+
+    def exhausted(self) -> Answer:
+        return Event(CLOSED, {"reason": CLOSED_REASON})
+
+    async def aclose(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    def _warn(self, reason: str) -> None:
+        """Tell the operator, but not for each of the clients that come back to a backend that is away."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + WARN_EVERY_S
+            log.warning("The backend at %s can't be asked: %s", self._url, reason)
+
+    async def _ask(self, access_token: str) -> bytes:
+        """The body of a successful answer.
+
+        Raises:
+            RefusedCredentials: the backend does not accept the token.
+            TimeoutError, aiohttp.ClientError, OSError, ValueError: there is no answer that can be used.
+        """
+        headers = {"Authorization": f"Bearer {access_token}"}
+        async with self._connections().get(self._url, headers=headers, allow_redirects=False) as response:
+            if 400 <= response.status < 500 and response.status not in BUSY:
+                raise answers.refused(answers.INVALID_ACCESS_TOKEN)
+            if not 200 <= response.status < 300:
+                raise ValueError(f"it answered {response.status}")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(READ_BYTES):
+                body += chunk
+                if len(body) > self._settings.backend_max_answer_bytes:
+                    raise ValueError("its answer is too long")
+            return bytes(body)
+
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._settings.backend_connections),
+                timeout=aiohttp.ClientTimeout(total=self._settings.backend_timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                headers={
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",
+                    "User-Agent": "Hornet",
+                },
+            )
+        return self._http

@@ -1,0 +1,35 @@
+"""What backends ask of Hornet itself through the reserved channel. Every node hears it and does its part."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from hornet.broker.tokens import TokenStore
+from hornet.core.control import DisconnectTokens
+from hornet.core.errors import RedisUnavailable
+from hornet.flows.auth.admission import Admission
+
+log = logging.getLogger(__name__)
+
+
+class Control:
+    """Obeys control messages."""
+
+    def __init__(self, admission: Admission, tokens: TokenStore) -> None:
+        self._admission = admission
+        self._tokens = tokens
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def obey(self, command: DisconnectTokens) -> None:
+        """Close the sessions of the tokens at once; unused tokens are deleted in the background."""
+        self._admission.revoke(command.tokens)
+        task = asyncio.create_task(self._kill(command.tokens))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _kill(self, tokens: frozenset[str]) -> None:
+        try:
+            await self._tokens.revoke(tokens)
+        except RedisUnavailable as error:
+            log.error("Revoked tokens may live until they expire, Redis is unavailable: %s", error)

@@ -1,0 +1,167 @@
+"""Named channels that clients subscribe to by an event: what it takes, by the kind of the channel.
+
+A token opens any channel that it names. A private channel opens to a signature of the backend, a public one
+to every session that is in. A signature and a token are valid credentials: they let a new session in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from hornet.core import answers
+from hornet.core.channels import Kind, Names, check_channel, kind_of
+from hornet.core.credentials import Credentials
+from hornet.core.errors import RefusedCredentials
+from hornet.core.grants import Grant
+from hornet.core.sessions import State
+from hornet.core.signatures import is_signed
+from hornet.core.tokens import is_token
+from hornet.flows.auth.admission import Admission
+from hornet.flows.sessions.router import RefusedEvent
+from hornet.flows.sessions.sessions import Session
+from hornet.flows.settings import ChannelSettings
+from hornet.flows.channels.subscriptions import By, Subscriptions
+
+FORBIDDEN = "FORBIDDEN"
+SIGNATURE_REQUIRED = "SIGNATURE_REQUIRED"
+BAD_SIGNATURE = "BAD_SIGNATURE"
+NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+NOT_SUBSCRIBED = "NOT_SUBSCRIBED"
+SESSION_ENDED = "SESSION_ENDED"
+
+
+class Presence(Protocol):
+    """Who is present on the channels."""
+
+    def check(self, session: Session, text: str) -> None:
+        """Raises:
+        PeerError: ``BAD_PRESENCE``: the signed data describes no member.
+        """
+        ...
+
+    async def enter(self, session: Session, channel: str, text: str) -> Mapping[str, object]:
+        """Make the session, which holds the channel, a member; what to add to the answer.
+
+        Raises:
+            PeerError: it can't be one, for instance ``TOO_MANY_MEMBERS``.
+            RedisUnavailable: it could not be made one.
+        """
+        ...
+
+    def leave(self, session: Session, channel: str) -> None:
+        """The session is no member any more, if it was one."""
+        ...
+
+
+class Channels:
+    """Subscribes sessions to channels by name."""
+
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        admission: Admission,
+        subscriptions: Subscriptions,
+        presence: Presence | None = None,
+    ) -> None:
+        self._public: Names
+        self._secrets: tuple[str, ...]
+        self.configure(settings)
+        self._admission = admission
+        self._subscriptions = subscriptions
+        self._presence = presence
+
+    def configure(self, settings: ChannelSettings) -> None:
+        """Let in by these settings from now on. Who is in a channel stays in it."""
+        self._public = Names(settings.public_channels)
+        self._secrets = settings.channel_secrets
+
+    async def subscribe(self, session: Session, shown: Mapping[str, object]) -> Mapping[str, object]:
+        """Answer ``{"channel", "signature"?, "presence"?, "token"?}``: the session hears it from now on.
+
+        A channel that the session has needs no proof again.
+
+        Raises:
+            PeerError: one of the codes above, ``BAD_CHANNEL``, ``BAD_PRESENCE``, ``TOO_MANY_CHANNELS``, or
+                what is wrong with the token; nothing has changed.
+            RedisUnavailable: the token could not be checked.
+        """
+        channel = check_channel(shown.get("channel"))
+        self._subscriptions.check_room(session, (channel,))
+        had_it = self._is_subscribed(session, channel)
+        signature, presence = shown.get("signature"), shown.get("presence")
+        if signature is not None:
+            self._check_signature(session, channel, signature, presence)
+            await self._let_in(session, channel)
+        elif presence is not None:
+            raise RefusedEvent(SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
+        elif shown.get("token") is not None:
+            await self._redeem(session, channel, shown["token"])
+        elif not had_it:
+            self._check_open(session, channel)
+            await self._let_in(session, channel)
+        answer: dict[str, object] = {"ok": True, "channel": channel}
+        if isinstance(presence, str) and self._presence is not None:
+            try:
+                answer.update(await self._presence.enter(session, channel, presence))
+            except BaseException:
+                if not had_it:
+                    self._subscriptions.leave(session, channel, By.CLIENT)
+                raise
+        return answer
+
+    async def unsubscribe(self, session: Session, shown: Mapping[str, object]) -> Mapping[str, object]:
+        """Answer ``{"channel"}``: the session wants it no more, whatever opened it.
+
+        Where its user was subscribed by the backend, it goes on to hear the channel; ``subscribed`` says so.
+
+        Raises:
+            PeerError: ``BAD_CHANNEL`` or ``NOT_SUBSCRIBED``.
+        """
+        channel = check_channel(shown.get("channel"))
+        if not self._is_subscribed(session, channel):
+            raise RefusedEvent(NOT_SUBSCRIBED, "The session is not subscribed to this channel")
+        is_out = self._subscriptions.leave(session, channel, By.CLIENT)
+        if self._presence is not None:
+            self._presence.leave(session, channel)
+        return {"ok": True, "channel": channel, "subscribed": not is_out}
+
+    def _is_subscribed(self, session: Session, channel: str) -> bool:
+        return bool(session.channels.get(channel, By(0)) & By.CLIENT)
+
+    def _check_open(self, session: Session, channel: str) -> None:
+        kind = kind_of(channel, self._public)
+        if kind is Kind.PRIVATE:
+            raise RefusedEvent(SIGNATURE_REQUIRED, "A private channel takes a signature of the backend")
+        if session.state is not State.READY:
+            raise RefusedEvent(NOT_AUTHENTICATED, "Show a valid credential first")
+        if kind is not Kind.PUBLIC:
+            raise RefusedEvent(FORBIDDEN, "The channel is not public: a token that names it is needed")
+
+    def _check_signature(self, session: Session, channel: str, signature: object, presence: object) -> None:
+        if kind_of(channel, self._public) is not Kind.PRIVATE:
+            raise RefusedEvent(BAD_SIGNATURE, "Only channels whose names begin with 'private-' are signed")
+        if not isinstance(signature, str) or not (presence is None or isinstance(presence, str)):
+            raise RefusedEvent(BAD_SIGNATURE, "'signature' and 'presence' are texts")
+        if not is_signed(signature, self._secrets, session.sid, channel, presence):
+            raise RefusedEvent(BAD_SIGNATURE, "The signature is not for this session and this channel")
+        if presence is not None and self._presence is not None:
+            self._presence.check(session, presence)
+
+    async def _let_in(self, session: Session, channel: str) -> None:
+        if not await self._admission.admit(session, Grant(channels=(channel,))):
+            raise _session_ended()
+
+    async def _redeem(self, session: Session, channel: str, token: object) -> None:
+        if not is_token(token):
+            raise RefusedEvent(answers.WRONG_PARAMETERS, "'token' is no token")
+        try:
+            is_in = await self._admission.redeem(session, Credentials(token, (channel,)))
+        except RefusedCredentials as refused:
+            raise RefusedEvent(refused.code, answers.EXPLANATIONS[refused.code]) from None
+        if not is_in or not await self._subscriptions.join(session, (channel,), By.CLIENT):
+            raise _session_ended()
+
+
+def _session_ended() -> RefusedEvent:
+    return RefusedEvent(SESSION_ENDED, "The session ended meanwhile")

@@ -1,0 +1,50 @@
+"""The road from Redis to the sockets: what a connector published reaches the sessions that may see it."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+
+from hornet.broker.keys import CONTROL_TOPIC, channel_of
+from hornet.core.control import parse_control
+from hornet.core.errors import InvalidPublish
+from hornet.core.messages import Message, parse_publish
+from hornet.engine import Engine
+from hornet.flows.backend.token_revocation import Control
+from hornet.flows.channels.rooms import room_of
+from hornet.flows.sessions.sessions import Sessions
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Fanout:
+    """Receives what the listener hears. A malformed publish is dropped, counted and logged; never raised."""
+
+    def __init__(self, engine: Engine, sessions: Sessions, control: Control, metrics: Metrics) -> None:
+        self._engine = engine
+        self._sessions = sessions
+        self._control = control
+        self._metrics = metrics
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Handle one publish to its end: queued for every session that may see it, or dropped."""
+        channel = channel_of(topic)
+        began = perf_counter()
+        try:
+            if topic == CONTROL_TOPIC:
+                self._control.obey(parse_control(payload))
+            else:
+                self.deliver(room_of(channel), parse_publish(channel, payload))
+        except InvalidPublish as error:
+            self._metrics.dropped.labels(error.code).inc()
+            log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), channel, error.detail)
+        self._metrics.fanout_time.observe(perf_counter() - began)
+
+    def deliver(self, room: str, message: Message) -> None:
+        """Queue a message for those members of a room whom its ``only`` and ``except`` name."""
+        self._metrics.messages.inc()
+        only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
+        skip = self._sessions.sids_with_tokens(message.but) if message.but else ()
+        count = self._engine.fan_out(room, message, only=only, skip=skip)
+        self._metrics.deliveries.inc(count)

@@ -1,0 +1,227 @@
+"""Pattern subscriptions: who may have one, and how what is published reaches it.
+
+A pattern that names all its values is a topic, and this node subscribes to that. Any other needs PSUBSCRIBE,
+and Redis compares each PUBLISH, on whatever topic, with each glob that any node subscribed to: 10,000 of them
+would cost it more than everything else it does. So a node asks for exact globs only while they are few.
+Past that it asks for broad ones, which all patterns with the same keys share, and which let more through.
+Either way the node itself looks up the subscriptions that match.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hornet.broker.subscriber import Listener
+from hornet.core import answers
+from hornet.core.credentials import Credentials
+from hornet.core.errors import InvalidPublish, RefusedCredentials
+from hornet.core.messages import Message, parse_publish
+from hornet.core.pattern_index import PatternIndex
+from hornet.core.patterns import Pattern, parse_pattern, parse_topic
+from hornet.core.sessions import State
+from hornet.core.tokens import is_token
+from hornet.engine import Engine
+from hornet.flows.auth.admission import Admission
+from hornet.flows.channels.delivery import Fanout
+from hornet.flows.channels.rooms import pattern_room
+from hornet.flows.sessions.router import RefusedEvent
+from hornet.flows.sessions.sessions import Session
+from hornet.flows.settings import ChannelSettings
+from hornet.flows.sessions.signals import Signals
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+EXACT_GLOBS = 32
+"""Exact globs that a node asks for. In Redis 32 cost a PUBLISH some microseconds."""
+
+MAX_GLOBS = 256
+"""All globs that a node asks for. Broad ones are as many as there are sets of keys in use: a handful."""
+
+
+@dataclass(slots=True)
+class _Live:
+    """A pattern that a session here is subscribed to; ``globs`` are those by which it is heard, if any."""
+
+    pattern: Pattern
+    globs: tuple[str, ...]
+    holders: int = 0
+
+
+class Patterns:
+    """The pattern subscriptions of this node's sessions."""
+
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        engine: Engine,
+        listener: Listener,
+        admission: Admission,
+        fanout: Fanout,
+        signals: Signals,
+        metrics: Metrics,
+    ) -> None:
+        self.settings = settings
+        """May be replaced at any time."""
+        self._engine = engine
+        self._listener = listener
+        self._admission = admission
+        self._fanout = fanout
+        self._metrics = metrics
+        self._live: dict[str, _Live] = {}
+        self._heard_by: dict[str, PatternIndex] = {}
+        self._of_session: dict[Session, dict[str, Pattern]] = {}
+        signals.session_closed.connect(lambda session, _: self._leave_all(session))
+        signals.logged_out.connect(self._leave_all)
+
+    def __len__(self) -> int:
+        """How many different patterns are subscribed to now."""
+        return len(self._live)
+
+    def of_session(self, session: Session) -> list[str]:
+        """The canonical texts of a session's patterns."""
+        return list(self._of_session.get(session, ()))
+
+    # What clients ask ----------------------------------------------------------------------------
+
+    async def subscribe(self, session: Session, shown: Mapping[str, object]) -> dict[str, object]:
+        """Answer ``{"pattern", "subset"?, "token"?}``: the session hears what matches from now on.
+
+        Subscribing again to the same pattern changes nothing.
+
+        Raises:
+            PeerError: ``BAD_PATTERN``, ``NOT_AUTHENTICATED``, ``FORBIDDEN``, ``TOO_MANY_PATTERNS``, or what
+                is wrong with the token.
+            RedisUnavailable: the token could not be checked.
+        """
+        pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
+        held = self._of_session.get(session, {})
+        if pattern.text not in held:
+            if len(held) >= self.settings.max_patterns:
+                raise RefusedEvent("TOO_MANY_PATTERNS", f"A session has {self.settings.max_patterns} at most")
+            await self._check_right(session, pattern, shown.get("token"))
+            await self._join(session, pattern)
+        return {"ok": True, "pattern": pattern.text}
+
+    async def unsubscribe(self, session: Session, shown: Mapping[str, object]) -> dict[str, object]:
+        """Answer ``{"pattern", "subset"?}``: the session hears nothing by it any more.
+
+        Raises:
+            PeerError: ``BAD_PATTERN`` or ``NOT_SUBSCRIBED``.
+        """
+        pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
+        if pattern.text not in self._of_session.get(session, ()):
+            raise RefusedEvent("NOT_SUBSCRIBED", "The session is not subscribed to this pattern")
+        self._leave(session, pattern)
+        return {"ok": True, "pattern": pattern.text}
+
+    async def _check_right(self, session: Session, pattern: Pattern, token: object) -> None:
+        """Any session that is in has the right if the configuration says so; else a token must name it."""
+        if self.settings.public_patterns and session.state is State.READY:
+            return
+        if token is None:
+            if session.state is not State.READY:
+                raise RefusedEvent("NOT_AUTHENTICATED", "Show a valid credential first")
+            raise RefusedEvent("FORBIDDEN", "A token that names the pattern is needed")
+        if not is_token(token):
+            raise RefusedEvent(answers.WRONG_PARAMETERS, "'token' is no token")
+        try:
+            is_in = await self._admission.redeem(session, Credentials(token, (pattern.text,)))
+        except RefusedCredentials as refused:
+            raise RefusedEvent(refused.code, answers.EXPLANATIONS[refused.code]) from None
+        if not is_in:
+            raise _session_ended()
+
+    # Being subscribed ----------------------------------------------------------------------------
+
+    async def _join(self, session: Session, pattern: Pattern) -> None:
+        live = self._live.get(pattern.text)
+        if live is None:
+            live = self._live[pattern.text] = _Live(pattern, self._choose_globs(pattern))
+            for glob in live.globs:
+                self._heard_by.setdefault(glob, PatternIndex()).add(pattern)
+        live.holders += 1
+        if live.globs:
+            confirmations = [self._listener.hold_pattern(glob) for glob in live.globs]
+        else:
+            confirmations = [self._listener.hold(pattern.text)]
+        try:
+            await asyncio.gather(*confirmations)
+        except BaseException:
+            self._release(live)
+            raise
+        if session.state is State.CLOSED:
+            self._release(live)
+            raise _session_ended()
+        self._of_session.setdefault(session, {})[pattern.text] = pattern
+        self._engine.enter(session.sid, pattern_room(pattern.text))
+
+    def _leave(self, session: Session, pattern: Pattern) -> None:
+        held = self._of_session[session]
+        del held[pattern.text]
+        if not held:
+            del self._of_session[session]
+        self._engine.leave(session.sid, pattern_room(pattern.text))
+        self._release(self._live[pattern.text])
+
+    def _release(self, live: _Live) -> None:
+        for glob in live.globs:
+            self._listener.release_pattern(glob)
+        if not live.globs:
+            self._listener.release(live.pattern.text)
+        live.holders -= 1
+        if live.holders:
+            return
+        del self._live[live.pattern.text]
+        for glob in live.globs:
+            self._heard_by[glob].remove(live.pattern)
+            if not self._heard_by[glob]:
+                del self._heard_by[glob]
+
+    def _choose_globs(self, pattern: Pattern) -> tuple[str, ...]:
+        """A pattern keeps its globs for as long as it is live, so that no publish is heard for it twice."""
+        if pattern.is_exact:
+            return ()
+        for globs, limit in ((pattern.globs, EXACT_GLOBS), (pattern.broad_globs, MAX_GLOBS)):
+            added = [glob for glob in globs if glob not in self._heard_by]
+            if not added or len(self._heard_by) + len(added) <= limit:
+                return globs
+        raise RefusedEvent("TOO_MANY_PATTERNS", "This server listens to as many kinds of patterns as it can")
+
+    def _leave_all(self, session: Session) -> None:
+        for pattern in tuple(self._of_session.get(session, {}).values()):
+            self._leave(session, pattern)
+
+    # What is published ---------------------------------------------------------------------------
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Handle one publish on a topic that is a pattern's text: queued for its sessions, or dropped."""
+        self._deliver((topic,), topic, payload)
+
+    def receive_match(self, glob: str, topic: str, payload: bytes) -> None:
+        """Handle one publish that a glob let through: queued once for each subscription it matches."""
+        parsed = parse_topic(topic)
+        index = self._heard_by.get(glob)
+        if parsed is not None and index is not None and (texts := index.match(parsed)):
+            self._deliver(texts, topic, payload)
+
+    def _deliver(self, texts: Sequence[str], topic: str, payload: bytes) -> None:
+        try:
+            message = parse_publish(topic, payload)
+        except InvalidPublish as error:
+            self._metrics.dropped.labels(error.code).inc()
+            log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error.detail)
+            return
+        for text in texts:
+            self._fanout.deliver(pattern_room(text), _by_pattern(message, text))
+
+
+def _by_pattern(message: Message, text: str) -> Message:
+    return replace(message, body={**message.body, "pattern": text})
+
+
+def _session_ended() -> RefusedEvent:
+    return RefusedEvent("SESSION_ENDED", "The session ended meanwhile")

@@ -1,0 +1,269 @@
+"""The work on one channel with members on this node: what they are told, and what Redis is told of them.
+
+Joins and leaves of this node's sessions are written to Redis, and the changes of all nodes are told to them,
+in batches: the first at once, then at most one each ``BATCH_S`` for a channel. A thousand who join together
+cost each member a few messages, not a thousand.
+
+A session enters the channel's presence room in the same step in which it takes the list of members, between
+two batches. So it misses no change, and hears none twice. What a member was told and what it hears
+afterwards add up to what every other member knows, on every node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore
+from hornet.core.errors import HornetError, RedisUnavailable
+from hornet.core.messages import Message
+from hornet.core.presence import Member, as_json
+from hornet.core.presence_view import Notice, View
+from hornet.core.sessions import State
+from hornet.engine import Engine
+from hornet.flows.channels.rooms import presence_room
+from hornet.flows.sessions.router import RefusedEvent
+from hornet.flows.sessions.sessions import Session
+
+log = logging.getLogger(__name__)
+
+BATCH_S = 0.1
+"""Nobody sees that a list is a tenth of a second old."""
+
+MEMBERS_PER_MESSAGE = 250
+"""At a kilobyte each, which is the most, a quarter of what may wait for a slow reader."""
+
+RETRY_S = 1.0
+"""Wait before a change is written again that Redis did not take."""
+
+SETTLE_S = 15.0
+"""How long the other nodes have to write their members again after Redis lost its data: by then each has
+connected again and has missed its own heartbeat."""
+
+
+@dataclass(slots=True)
+class _Newcomer:
+    session: Session
+    members: asyncio.Future[list[Member]]
+
+
+class PresenceChannel:
+    """One channel on which a session of this node is present. Sessions go by their keys in the store.
+
+    ``heard`` is done when this node hears what the others write. ``on_over`` is called when nobody of this
+    node is present any more and all is written, or when this node can't hear.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        heard: asyncio.Future[None],
+        engine: Engine,
+        store: PresenceStore,
+        max_members: Callable[[], int],
+        on_over: Callable[[PresenceChannel], None],
+    ) -> None:
+        self.name = name
+        self.worker: asyncio.Task[None] | None = None
+        """Runs while there is something to do."""
+        self._heard = heard
+        self._engine = engine
+        self._store = store
+        self._max_members = max_members
+        self._on_over = on_over
+        self._view = View()
+        self._mine: dict[str, Member] = {}
+        """Who is to be present, of this node."""
+        self._unwritten: dict[str, None] = {}
+        """Whose presence or absence Redis does not know yet."""
+        self._newcomers: dict[str, _Newcomer] = {}
+        self._is_registered = False
+        self._settling: asyncio.TimerHandle | None = None
+        self._is_over = False
+
+    @property
+    def told(self) -> list[Member]:
+        """The members as those who are in the presence room know them."""
+        return self._view.roster.told
+
+    def join(self, session: Session, member: Member) -> asyncio.Future[list[Member]]:
+        """Make a session present, with the next batch; done with all members, or the error, once it is."""
+        key = self._store.session_key(session.sid)
+        self._dismiss(key, _left())  # an attempt of the same session that still waits
+        members: asyncio.Future[list[Member]] = asyncio.get_running_loop().create_future()
+        self._newcomers[key] = _Newcomer(session, members)
+        if self._mine.get(key) != member:
+            self._mine[key] = member
+            self._unwritten[key] = None
+        self._start()
+        return members
+
+    def leave(self, session: Session) -> None:
+        """The session is no member any more; nothing happens if it was none."""
+        key = self._store.session_key(session.sid)
+        if key not in self._mine:
+            return
+        del self._mine[key]
+        self._unwritten[key] = None
+        self._engine.leave(session.sid, presence_room(self.name))
+        self._dismiss(key, _left())
+        self._start()
+
+    def apply(self, notice: Notice) -> None:
+        """Follow what a node wrote."""
+        self._view.apply(notice)
+        self._start()
+
+    def read_again(self) -> None:
+        """What nodes wrote may have passed by unheard."""
+        self._view.lose()
+        self._start()
+
+    def write_again(self) -> None:
+        """Redis may have lost the members of this node."""
+        self._is_registered = False
+        self._unwritten.update(dict.fromkeys(self._mine))
+        self.read_again()
+
+    def close(self) -> None:
+        """Wait for nothing any more; the worker has ended."""
+        if self._settling is not None:
+            self._settling.cancel()
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(
+            self._unwritten or self._view.is_stale or self._view.roster.has_changes or self._newcomers
+        )
+
+    def _start(self) -> None:
+        if self.worker is None and (self._has_work or not self._mine):
+            self.worker = asyncio.create_task(self._work(), name="hornet-presence")
+            self.worker.add_done_callback(self._on_worked)
+
+    async def _work(self) -> None:
+        """Do what there is to do, in batches, until nothing is left."""
+        try:
+            await self._heard
+        except RedisUnavailable as error:
+            self._give_up(error)
+            return
+        while self._has_work:
+            try:
+                if self._view.is_stale:
+                    await self._read()
+                await self._write()
+            except RedisUnavailable as error:
+                log.warning("Presence on %r waits for Redis: %s", self.name, error)
+                self._dismiss_all(error)
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._tell()
+            await asyncio.sleep(BATCH_S)
+
+    def _give_up(self, why: RedisUnavailable) -> None:
+        """This node can't hear of the channel's members, so nobody of it becomes one."""
+        self._is_over = True
+        self._on_over(self)
+        for key in tuple(self._newcomers):
+            self._dismiss(key, why)
+
+    def _on_worked(self, task: asyncio.Task[None]) -> None:
+        self.worker = None
+        if self._is_over:
+            return
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("The presence of %r failed", self.name, exc_info=error)
+            self._dismiss_all(RedisUnavailable("presence failed"))
+        elif self._has_work and not task.cancelled():
+            self._start()
+        elif not self._mine:
+            self.close()
+            self._on_over(self)
+
+    async def _read(self) -> None:
+        losses = self._view.losses
+        snapshot = await self._store.read(self.name)
+        self._view.reset(snapshot, losses)
+        self._unwritten.update(dict.fromkeys(self._mine.keys() - snapshot.sessions.keys()))
+        if self._view.is_settling and self._settling is None:
+            log.warning("Redis lost the members of %r: the nodes write them again", self.name)
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(SETTLE_S, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        self._view.settle()
+        self._start()
+
+    async def _write(self) -> None:
+        self._refuse_too_many()
+        while self._unwritten:
+            if not self._is_registered:
+                await self._store.register(self.name)
+                self._is_registered = True
+            keys = list(self._unwritten)[:SESSIONS_PER_SCRIPT]
+            put = {key: self._mine[key] for key in keys if key in self._mine}
+            gone = [key for key in keys if key not in self._mine]
+            for key in keys:
+                del self._unwritten[key]
+            try:
+                notice = await self._store.change(self.name, put, gone)
+            except RedisUnavailable:
+                self._unwritten.update(dict.fromkeys(keys))
+                raise
+            # The notice comes back through the subscription too. Only if others wait there, it must wait too.
+            if notice is not None and self._view.is_next(notice):
+                self._view.apply(notice)
+        if not self._mine and self._is_registered:
+            await self._store.unregister(self.name)
+            self._is_registered = False
+
+    def _refuse_too_many(self) -> None:
+        most, added = self._max_members(), set[str]()
+        roster = self._view.roster
+        for key in [key for key in self._newcomers if key in self._unwritten]:
+            member_id = self._mine[key].id
+            if roster.has_member(member_id) or member_id in added:
+                continue
+            if roster.members + len(added) < most:
+                added.add(member_id)
+                continue
+            del self._mine[key], self._unwritten[key]
+            self._dismiss(key, RefusedEvent("TOO_MANY_MEMBERS", f"A channel has {most} members at most"))
+
+    def _tell(self) -> None:
+        """One batch: the changes to those who are members, then the whole to those who become so."""
+        changes = self._view.roster.take_changes()
+        room = presence_room(self.name)
+        for kind, members in (("presence-quit", changes.gone), ("presence-add", changes.added)):
+            for start in range(0, len(members), MEMBERS_PER_MESSAGE):
+                some = as_json(members[start : start + MEMBERS_PER_MESSAGE])
+                body = {"type": kind, "channel": self.name, "members": some}
+                self._engine.fan_out(room, Message(self.name, body))
+        told = self._view.roster.told
+        for key in [key for key in self._newcomers if key in self._view.roster]:
+            newcomer = self._newcomers.pop(key)
+            if newcomer.session.state is State.CLOSED or newcomer.members.done():
+                continue
+            self._engine.enter(newcomer.session.sid, room)
+            newcomer.members.set_result(told)
+
+    def _dismiss(self, key: str, why: HornetError) -> None:
+        newcomer = self._newcomers.pop(key, None)
+        if newcomer is not None and not newcomer.members.done():
+            newcomer.members.set_exception(why)
+
+    def _dismiss_all(self, why: HornetError) -> None:
+        """Those who wait are told that it failed. They may be written by now, so they are taken out again."""
+        for key in tuple(self._newcomers):
+            if key not in self._view.roster:
+                del self._mine[key]
+                self._unwritten[key] = None
+            self._dismiss(key, why)
+
+
+def _left() -> RefusedEvent:
+    return RefusedEvent("SESSION_ENDED", "The session left meanwhile")

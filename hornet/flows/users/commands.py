@@ -1,0 +1,62 @@
+"""What backends ask about users, carried out for the sessions on this node."""
+
+from __future__ import annotations
+
+import logging
+
+from hornet.broker.keys import user_of
+from hornet.core.answers import USER_DISCONNECTED
+from hornet.core.errors import InvalidPublish
+from hornet.core.users import ChannelsChanged, Command, DisconnectUser, Notify, parse_command
+from hornet.engine import Engine
+from hornet.flows.auth.admission import Admission
+from hornet.flows.channels.rooms import room_of_user
+from hornet.flows.sessions.sessions import Sessions
+from hornet.flows.users.channels import UserChannels
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Notices:
+    """Receives what the listener hears about users. A malformed command is dropped, counted and logged."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        sessions: Sessions,
+        channels: UserChannels,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._sessions = sessions
+        self._channels = channels
+        self._admission = admission
+        self._metrics = metrics
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Obey one command about the user of ``topic``; never raises."""
+        try:
+            self._obey(user_of(topic), parse_command(payload))
+        except InvalidPublish as error:
+            self._metrics.dropped.labels(error.code).inc()
+            log.warning("Dropped a command of %d bytes about a user: %s", len(payload), error.detail)
+
+    def _obey(self, user: str, command: Command) -> None:
+        match command:
+            case Notify(event, payload):
+                self._notify(user, event, payload)
+            case ChannelsChanged():
+                self._channels.changed(user)
+            case DisconnectUser():
+                for session in self._sessions.of_user(user):
+                    self._admission.close(session, USER_DISCONNECTED)
+
+    def _notify(self, user: str, event: str, payload: object) -> None:
+        try:
+            count = self._engine.send_room(room_of_user(user), event, payload)
+        except ValueError:
+            raise InvalidPublish("NOT_JSON", "the payload has a number that JSON can't carry") from None
+        self._metrics.notifications.inc()
+        self._metrics.deliveries.inc(count)

@@ -1,0 +1,142 @@
+"""Keeps what Redis knows of users true: who is gone, whose node died, what was lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+
+from hornet.broker.users import PAGE, UserStore
+from hornet.core.errors import RedisUnavailable
+from hornet.flows.sessions.sessions import Sessions
+from hornet.flows.sessions.signals import Signals
+from hornet.flows.users.channels import UserChannels
+from hornet.flows.users.service import Users
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 1.0
+"""How often each node looks for users whose grace period is over: they are told as gone so much later."""
+
+QUIET_SWEEP_S = 5.0
+"""The same while nobody is leaving, and a grace period is longer than twice that: nobody is gone so soon."""
+
+PATIENCE = 3
+"""Looks in a row at which Redis has not as many sessions of this node as the node itself. Some are always on
+their way."""
+
+
+class Census:
+    """Looks after the users of all nodes, and compares what Redis has of this one with its sessions."""
+
+    def __init__(
+        self,
+        users: Users,
+        sessions: Sessions,
+        store: UserStore,
+        channels: UserChannels,
+        signals: Signals,
+    ) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._store = store
+        self._channels = channels
+        self._signals = signals
+        self._odd_looks = 0
+        self._is_quiet = False
+        self._missed_some = False
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Tell of users whose grace period is over, and keep Redis up to date, until cancelled."""
+        while True:
+            try:
+                if self._missed_some:
+                    await self._catch_up()
+                if await self._sweep():
+                    continue
+            except RedisUnavailable as error:
+                log.debug("Users can't be looked after now: %s", error)  # the listener has said so
+                self._is_quiet = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def resume(self) -> None:
+        """This node was deaf for a while, or Redis forgot: what each knows is compared, in the background."""
+        self._missed_some = True
+        self._wake.set()
+
+    async def bury(self, node: str) -> None:
+        """Take the sessions of a node that died from their users; the grace period begins.
+
+        Raises:
+            RedisUnavailable: some may be left.
+        """
+        async for page in self._store.held(node):
+            await asyncio.gather(*(self._store.depart(user, sid, node) for sid, user in page))
+
+    async def restore(self) -> None:
+        """Have in Redis the sessions of this node that have a user, no more and no fewer.
+
+        Raises:
+            RedisUnavailable: not all was done.
+        """
+        held: dict[str, str] = {}
+        async for page in self._store.held(self._store.node):
+            held.update(page)
+        for sid, user in held.items():
+            session = self._sessions.get(sid)
+            if (session is None or session.user != user) and sid not in self._users.departures:
+                self._users.departures.begin(user, sid)
+        missing = {
+            user: lost
+            for user in self._sessions.users()
+            if (lost := {s.sid: s.address for s in self._sessions.of_user(user) if s.sid not in held})
+        }
+        users = list(missing)
+        for at in range(0, len(users), PAGE):
+            await asyncio.gather(*(self._restore(user, missing[user]) for user in users[at : at + PAGE]))
+
+    @property
+    def _pause_s(self) -> float:
+        if not self._is_quiet:
+            return SWEEP_S
+        return min(QUIET_SWEEP_S, max(SWEEP_S, self._store.grace_s / 2))
+
+    async def _sweep(self) -> bool:
+        """True when there may be more to do at once."""
+        sweep = await self._store.sweep()
+        for user in sweep.gone:
+            self._signals.user_gone.send(user)
+        self._odd_looks = self._odd_looks + 1 if sweep.held != self._sessions.with_user else 0
+        self._is_quiet = not sweep.leaving and not self._odd_looks
+        if self._odd_looks == PATIENCE:
+            self._odd_looks = 0
+            await self.restore()
+        return len(sweep.gone) == PAGE
+
+    async def _catch_up(self) -> None:
+        self._missed_some = False
+        try:
+            await self.restore()
+        except BaseException:
+            self._missed_some = True
+            raise
+        for user in self._sessions.users():
+            self._channels.changed(user)
+
+    async def _restore(self, user: str, lost: Mapping[str, str]) -> None:
+        """Those that are gone by now must not be written again; those that arrive write themselves."""
+        sessions = {
+            sid: address
+            for sid, address in lost.items()
+            if sid not in self._users.arriving
+            and (session := self._sessions.get(sid)) is not None
+            and session.user == user
+        }
+        if sessions:
+            known = await self._store.restore(user, sessions, self._channels.known(user))
+            self._channels.restored(user, known)
