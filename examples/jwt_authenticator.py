@@ -19,7 +19,7 @@ from aiohttp import web
 
 from hornet import create_app
 from hornet.config import load_config
-from hornet.flows.auth import Authenticator, Grant, RefusedCredentials, Shown
+from hornet.flows.auth import Authenticator, Evidence, Grant, RefusedCredentials
 
 ALGORITHM = "HS256"
 
@@ -30,7 +30,7 @@ class JwtAuthenticator(Authenticator):
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def offer(self, shown: Shown) -> object | None:
+    def offer(self, shown: Evidence) -> object | None:
         return shown.fields.get("jwt")
 
     async def check(self, claim: str) -> Grant:

@@ -48,7 +48,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-class NoCollector:
+class NoGcTuning:
     """For nodes in this process: it is not theirs, and a collection would take most of each one's start."""
 
     def start(self) -> None: ...
@@ -57,9 +57,9 @@ class NoCollector:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _collector_of_the_process() -> Iterator[None]:
+def _gc_tuning_of_the_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hornet.engine.engine.Collector", NoCollector)
+        patch.setattr("hornet.engine.engine.GcTuning", NoGcTuning)
         yield
 
 

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "hornet"
 
-ABOVE = {"core", "engine", "broker", "flows", "web", "connector", "metrics", "config"}
+BELOW_APP = {"core", "engine", "broker", "flows", "web", "connector", "metrics", "config"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
@@ -16,24 +16,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "flows": {"core", "engine", "broker", "metrics"},
     "web": {"core", "flows"},
-    "connector": {"core", "broker.keys", "broker.orders"},
+    "connector": {"core", "broker.keys", "broker.user_commands"},
     "config": {
         "core",
         "broker.settings",
         "engine.settings",
         "flows.settings",
-        "flows.authenticators.settings",
+        "flows.auth.settings",
         "web.settings",
         "web.api.settings",
     },
     "config_doc": {"config"},
-    "sockets": {"core", "web.settings"},
-    "notify": set(),
-    "logs": {"config", "flows"},
-    "watching": {"broker", "engine", "flows", "metrics", "web"},
-    "app": ABOVE | {"_version", "watching"},
-    "serving": ABOVE | {"_version", "app", "sockets", "notify", "logs"},
-    "cli": ABOVE | {"_version", "config_doc", "serving", "sockets"},
+    "app": BELOW_APP | {"_version"},
+    "process": BELOW_APP | {"_version", "app"},
+    "cli": BELOW_APP | {"_version", "config_doc", "process"},
 }
 """Package or module of ours -> what it may import of ours, itself aside."""
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hornet.app.services import Ground
+from hornet.app.services import Services
 from hornet.broker.user_sessions import UserSessionStore
 from hornet.broker.users import UserStore
 from hornet.config import Config
 from hornet.core.addresses import parse_networks
-from hornet.flows.auth.admission import Admission
 from hornet.flows.auth import Authenticator
+from hornet.flows.auth.admission import Admission
 from hornet.flows.auth.backend import BackendAuthenticator
 from hornet.flows.auth.headers import HeaderAuthenticator
 from hornet.flows.auth.plugins import load_authenticators
 from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.auth.user_sessions import UserSessionAuthenticator
-from hornet.flows.users.reconciler import Census
+from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.hooks import SessionHooks
 from hornet.flows.sessions.limits import LimitedHooks
 from hornet.flows.sessions.router import Router
 from hornet.flows.sessions.session_events import SessionEvents
-from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.users.channels import UserChannels
+from hornet.flows.users.reconciler import Reconciler
 from hornet.flows.users.service import Users
 
 
@@ -36,7 +36,7 @@ class Entry:
     user_store: UserStore
     user_channels: UserChannels
     users: Users
-    census: Census
+    census: Reconciler
     admission: Admission
     router: Router
     limits: LimitedHooks
@@ -48,7 +48,7 @@ class Entry:
         self.user_store.max_sessions = config.users.user_sessions
 
 
-def open_entry(ground: Ground, own_ways: Iterable[Authenticator]) -> Entry:
+def open_entry(ground: Services, own_ways: Iterable[Authenticator]) -> Entry:
     """Let clients in by ``own_ways`` and those of the configuration, once the engine is started."""
     config, sessions, signals, engine = ground.config, ground.sessions, ground.signals, ground.engine
     subscriptions = Subscriptions(engine, ground.listener, signals, config.limits)
@@ -60,7 +60,7 @@ def open_entry(ground: Ground, own_ways: Iterable[Authenticator]) -> Entry:
     )
     user_channels = UserChannels(store, sessions, subscriptions)
     users = Users(engine, sessions, store, user_channels, ground.listener, signals)
-    census = Census(users, sessions, store, user_channels, signals)
+    census = Reconciler(users, sessions, store, user_channels, signals)
     _look_after_users(ground, census)
 
     headers = HeaderAuthenticator(config.authentication, parse_networks(config.engine.trusted_proxies))
@@ -96,7 +96,7 @@ def _configured_ways(config: Config, user_sessions: UserSessionStore) -> list[Au
     return [*found, UserSessionAuthenticator(user_sessions)]
 
 
-def _look_after_users(ground: Ground, census: Census) -> None:
+def _look_after_users(ground: Services, census: Reconciler) -> None:
     """Have the census know of nodes that died, and of what this node could not hear."""
 
     async def resume() -> None:

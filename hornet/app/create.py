@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 
 from hornet.app.authentication import open_entry
-from hornet.app.services import lay_ground
-from hornet.app.routing import begin_hearing
 from hornet.app.lifespan import live
+from hornet.app.metric_bindings import watch_embedded
 from hornet.app.node import NODE, Node
 from hornet.app.routes import add_routes
+from hornet.app.routing import begin_hearing
+from hornet.app.services import build_services
 from hornet.broker.user_lists import UserLists
 from hornet.config import Config
 from hornet.flows.auth import Authenticator
 from hornet.flows.commands.plugins import Declared
-from hornet.flows.users.queries import Directory
-from hornet.app.metric_bindings import watch_embedded
+from hornet.flows.users.queries import UserQueries
 
 
 def create_app(
@@ -34,7 +34,7 @@ def create_app(
     Raises:
         SetupError: here for a malformed setting or command, at start-up for a Redis that can't be used.
     """
-    ground = lay_ground(config or Config())
+    ground = build_services(config or Config())
     entry = open_entry(ground, authenticators)
     hearing = begin_hearing(ground, entry, commands or {})
     node = Node(
@@ -47,7 +47,7 @@ def create_app(
         ground.signals,
         ground.nodes,
         entry.users,
-        Directory(UserLists(ground.client)),
+        UserQueries(UserLists(ground.client)),
         hearing.patterns,
         hearing.presence,
     )

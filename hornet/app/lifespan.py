@@ -7,9 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from hornet.app.authentication import Entry
-from hornet.app.services import Ground
-from hornet.app.routing import Hearing
 from hornet.app.node import Node
+from hornet.app.routing import Hearing
+from hornet.app.services import Services
 from hornet.broker.client import check_reachable
 from hornet.broker.embedded import find_or_start
 from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
@@ -25,7 +25,7 @@ EVENT_FLUSH_S = 2.0
 LEAVE_S = 2.0
 
 
-async def live(node: Node, ground: Ground, entry: Entry, hearing: Hearing) -> AsyncIterator[None]:
+async def live(node: Node, ground: Services, entry: Entry, hearing: Hearing) -> AsyncIterator[None]:
     """Start all parts, yield once while the node serves, and stop them.
 
     Raises:
@@ -64,7 +64,7 @@ async def _open_redis(node: Node) -> None:
         )
 
 
-def _start_background(node: Node, ground: Ground, entry: Entry) -> list[asyncio.Task[None]]:
+def _start_background(node: Node, ground: Services, entry: Entry) -> list[asyncio.Task[None]]:
     """What goes on as long as the node lives; it is begun again when it fails."""
     metrics = ground.metrics
     jobs: dict[str, Callable[[], Awaitable[None]]] = {
@@ -82,7 +82,7 @@ def _start_background(node: Node, ground: Ground, entry: Entry) -> list[asyncio.
     ]
 
 
-async def _start(ground: Ground, hearing: Hearing) -> None:
+async def _start(ground: Services, hearing: Hearing) -> None:
     """The engine comes last: by then the node hears all that concerns it, and the others know of it."""
     try:
         await ground.listener.hold(CONTROL_TOPIC)
@@ -96,7 +96,7 @@ async def _start(ground: Ground, hearing: Hearing) -> None:
     await ground.engine.start()
 
 
-async def _stop(ground: Ground, entry: Entry, hearing: Hearing) -> None:
+async def _stop(ground: Services, entry: Entry, hearing: Hearing) -> None:
     """The engine goes first: the ends of its sessions are then written and told by those behind it."""
     await ground.engine.stop()
     await hearing.commands.close(LEAVE_S)

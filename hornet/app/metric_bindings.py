@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hornet.broker.survey import Asking
 from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.events import EventPublisher
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
+from hornet.broker.survey import Survey
 from hornet.engine import Engine
 from hornet.flows.sessions.sessions import Sessions
 from hornet.metrics import Metrics
@@ -35,7 +35,7 @@ def watch_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
-def watch_redis(metrics: Metrics, listener: Listener, events: EventPublisher) -> None:
+def watch_redis(metrics: Metrics, listener: Subscriber, events: EventPublisher) -> None:
     gauge = metrics.watch
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
@@ -57,7 +57,7 @@ def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | Non
     )
 
 
-def watch_api(metrics: Metrics, counts: ApiCounts, asking: Asking) -> None:
+def watch_api(metrics: Metrics, counts: ApiCounts, asking: Survey) -> None:
     totals = metrics.watch_totals
     totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
     totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)

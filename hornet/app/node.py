@@ -9,16 +9,16 @@ from aiohttp import web
 
 from hornet.broker.client import RedisUrl
 from hornet.broker.embedded import EmbeddedValkey
-from hornet.broker.subscriber import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.subscriber import Subscriber
 from hornet.config import Config, take_reloadable
 from hornet.engine import Engine
-from hornet.flows.users.queries import Directory
 from hornet.flows.channels.patterns import Patterns
 from hornet.flows.presence.service import Presence
 from hornet.flows.process.reloading import Outcome, Reloading
 from hornet.flows.sessions.sessions import Sessions
 from hornet.flows.sessions.signals import Signal, Signals
+from hornet.flows.users.queries import UserQueries
 from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 
@@ -33,12 +33,12 @@ class Node:
     redis_url: RedisUrl
     engine: Engine
     sessions: Sessions
-    listener: Listener
+    listener: Subscriber
     metrics: Metrics
     signals: Signals
     nodes: Nodes
     users: Users
-    directory: Directory
+    directory: UserQueries
     patterns: Patterns
     presence: Presence
     embedded: EmbeddedValkey | None = None

@@ -5,33 +5,33 @@ from __future__ import annotations
 from aiohttp import web
 
 from hornet._version import __version__
-from hornet.app.services import Ground
+from hornet.app.metric_bindings import watch_api
 from hornet.app.node import Node
+from hornet.app.services import Services
 from hornet.broker.client import RedisUrl
 from hornet.broker.keys import EMITTERS_GLOB, own_topics
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.user_sessions import UserSessionStore
 from hornet.flows.backend.cluster_queries import Cluster
-from hornet.flows.demo import Demo
 from hornet.flows.backend.publishing import Publishing
 from hornet.flows.backend.ticketing import Ticketing
 from hornet.flows.backend.user_credentials import UserCredentials
-from hornet.app.metric_bindings import watch_api
+from hornet.flows.demo import Demo
 from hornet.web.api.counts import ApiCounts
-from hornet.web.api.routes import Api, Backstage
+from hornet.web.api.routes import Api, ApiServices
 from hornet.web.demo_page import home_routes
 from hornet.web.probes import probe_routes
 from hornet.web.state import STATE, WebState
 from hornet.web.static_files import script_routes
 
 
-def add_routes(app: web.Application, ground: Ground, node: Node) -> None:
+def add_routes(app: web.Application, ground: Services, node: Node) -> None:
     """Have ``app`` answer for ``node``."""
     config = ground.config
     counts = ApiCounts()
     watch_api(ground.metrics, counts, ground.asking)
-    backstage = Backstage(
+    backstage = ApiServices(
         Publishing(Publisher(ground.client)),
         Ticketing(ground.tokens),
         Cluster(ground.engine, ground.asking, ground.sessions, ground.listener, __version__),
@@ -53,7 +53,7 @@ def add_routes(app: web.Application, ground: Ground, node: Node) -> None:
         app.add_routes(api.routes())
 
 
-def _why_not_ready(ground: Ground) -> str:
+def _why_not_ready(ground: Services) -> str:
     if not ground.engine.is_accepting:
         return "stopping"
     if not (ground.listener.is_connected and ground.nodes.is_answered):

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hornet.app.authentication import Entry
-from hornet.app.services import Ground
+from hornet.app.services import Services
 from hornet.broker.keys import EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, USER_PREFIX
 from hornet.broker.presence import PresenceStore
 from hornet.config import Config
+from hornet.flows.backend.token_revocation import TokenRevocation
 from hornet.flows.channels.channels import Channels
 from hornet.flows.channels.client_publishing import ClientPublishing
-from hornet.flows.commands.plugins import Declared, collect_commands
-from hornet.flows.commands.commands import Commands
-from hornet.flows.backend.token_revocation import Control
+from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.emitters import Emitters
-from hornet.flows.channels.delivery import Fanout
-from hornet.flows.users.commands import Notices
 from hornet.flows.channels.patterns import Patterns
-from hornet.flows.presence.service import Presence
 from hornet.flows.channels.subscribing import Subscribing
+from hornet.flows.commands.commands import Commands
+from hornet.flows.commands.plugins import Declared, collect_commands
+from hornet.flows.presence.service import Presence
+from hornet.flows.users.commands import UserCommandHandler
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Hearing:
         self.commands.settings = config.commands
 
 
-def begin_hearing(ground: Ground, entry: Entry, own_commands: Mapping[str, Declared]) -> Hearing:
+def begin_hearing(ground: Services, entry: Entry, own_commands: Mapping[str, Declared]) -> Hearing:
     """Have every topic and every event answered.
 
     Raises:
@@ -51,8 +51,8 @@ def begin_hearing(ground: Ground, entry: Entry, own_commands: Mapping[str, Decla
     config, engine, metrics, signals = ground.config, ground.engine, ground.metrics, ground.signals
     admission, router = entry.admission, entry.router
 
-    fanout = Fanout(engine, ground.sessions, Control(admission, ground.tokens), metrics)
-    notices = Notices(engine, ground.sessions, entry.user_channels, admission, metrics)
+    fanout = ChannelDelivery(engine, ground.sessions, TokenRevocation(admission, ground.tokens), metrics)
+    notices = UserCommandHandler(engine, ground.sessions, entry.user_channels, admission, metrics)
     patterns = Patterns(config.channels, engine, ground.listener, admission, fanout, signals, metrics)
     store = PresenceStore(ground.client, ground.nodes.id)
     presence = Presence(config.channels, engine, store, ground.listener, signals, metrics)

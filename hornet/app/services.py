@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornet.broker.survey import Asking
+from hornet.app.metric_bindings import watch_engine, watch_redis, watch_sessions
 from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
 from hornet.broker.embedded import local_url
 from hornet.broker.events import EventPublisher
 from hornet.broker.keys import MANAGER_TOPIC
-from hornet.broker.subscriber import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.subscriber import Subscriber
+from hornet.broker.survey import Survey
 from hornet.broker.tokens import TokenStore
-from hornet.broker.topic_router import Topics
+from hornet.broker.topic_router import TopicRouter
 from hornet.config import Config
 from hornet.engine import Engine
-from hornet.flows.sessions.hooks import Entrance
 from hornet.flows.channels.rooms import room_of
+from hornet.flows.sessions.hooks import Entrance
 from hornet.flows.sessions.sessions import Sessions
 from hornet.flows.sessions.signals import Signals
 from hornet.metrics import Metrics
-from hornet.app.metric_bindings import watch_engine, watch_redis, watch_sessions
 
 
 @dataclass(frozen=True)
-class Ground:
+class Services:
     """The parts that know of no flow. ``topics`` and ``entrance`` are where the flows join them."""
 
     config: Config
     url: RedisUrl
     client: Client
-    topics: Topics
-    listener: Listener
+    topics: TopicRouter
+    listener: Subscriber
     nodes: Nodes
-    asking: Asking
+    asking: Survey
     tokens: TokenStore
     events: EventPublisher
     entrance: Entrance
@@ -43,7 +43,7 @@ class Ground:
     metrics: Metrics
 
 
-def lay_ground(config: Config) -> Ground:
+def build_services(config: Config) -> Services:
     """Make the parts; none of them connects to anything yet.
 
     Raises:
@@ -53,15 +53,15 @@ def lay_ground(config: Config) -> Ground:
     timeout_s = config.redis.redis_timeout_s
     client = connect(url, timeout_s)
     events = EventPublisher(client)
-    topics = Topics()
-    listener = Listener(
+    topics = TopicRouter()
+    listener = Subscriber(
         lambda attempt: connect_subscriber(url, timeout_s, attempt),
         topics.receive,
         topics.receive_match,
         heartbeat_s=config.redis.redis_heartbeat_s,
     )
     nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
-    asking = Asking(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
+    asking = Survey(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
     for topic in asking.topics:
         topics.on(topic, asking.receive)
 
@@ -75,7 +75,7 @@ def lay_ground(config: Config) -> Ground:
     watch_sessions(metrics, sessions)
     watch_engine(metrics, engine)
     watch_redis(metrics, listener, events)
-    return Ground(
+    return Services(
         config,
         url,
         client,

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from hornet.broker.keys import OWN_PREFIX
-from hornet.broker.subscribing import Hold, Wanted
+from hornet.broker.subscribing import Subscription, SubscriptionSet
 from hornet.core.errors import RefusedByRedis
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,9 @@ ASK_AGAIN_S = 10.0
 class Refusals:
     """What is held now although Redis refuses it. ``ask`` is how it is asked for again."""
 
-    def __init__(self, ask: Callable[[Wanted, str, Hold], None]) -> None:
+    def __init__(self, ask: Callable[[SubscriptionSet, str, Subscription], None]) -> None:
         self._ask = ask
-        self._held: dict[Hold, tuple[Wanted, str]] = {}
+        self._held: dict[Subscription, tuple[SubscriptionSet, str]] = {}
         self._named: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.count = 0
@@ -36,7 +36,7 @@ class Refusals:
         """The topics and globs that are refused and held."""
         return tuple(name for _, name in self._held.values())
 
-    def refuse(self, wanted: Wanted, name: str, hold: Hold, reason: str) -> None:
+    def refuse(self, wanted: SubscriptionSet, name: str, hold: Subscription, reason: str) -> None:
         """Fail the hold. It is logged if that is news about ``name``."""
         self.count += 1
         rule = rule_for(wanted.subscribe, name, reason)
@@ -47,12 +47,12 @@ class Refusals:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(ASK_AGAIN_S, self._ask_again)
 
-    def granted(self, name: str, hold: Hold) -> bool:
+    def granted(self, name: str, hold: Subscription) -> bool:
         """Redis subscribes to it now; True if it had refused that. A later refusal is news."""
         self._named.discard(name)
         return self._held.pop(hold, None) is not None
 
-    def forget(self, hold: Hold) -> None:
+    def forget(self, hold: Subscription) -> None:
         """Nobody holds it any more."""
         self._held.pop(hold, None)
 

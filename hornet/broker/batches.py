@@ -27,7 +27,7 @@ command that comes alone does not wait."""
 Waiting = tuple[tuple[Any, ...], asyncio.Future[Any]]
 
 
-class Batches:
+class CommandBatcher:
     """Sends what is asked for while a round trip is under way together in the next one, in order.
 
     ``pause_s`` is waited between two round trips. 0 is for callers who wait for one answer after the other.

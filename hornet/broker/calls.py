@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.asyncio import RedisCluster
 
-from hornet.broker.batches import Batches
+from hornet.broker.batches import CommandBatcher
 from hornet.broker.client import Client, call
 from hornet.core.jsontext import dump_json
 
@@ -35,7 +35,7 @@ return answers
 """
 
 
-class Calls:
+class ScriptBatcher:
     """Makes the calls that are asked for while a round trip is under way together in the next one, in order.
 
     ``script`` sees one call's ``KEYS`` and ``ARGV``, and must answer something other than nil.
@@ -53,7 +53,7 @@ class Calls:
         return await self._batches.execute(keys, arguments)
 
 
-class _OneCommand(Batches):
+class _OneCommand(CommandBatcher):
     """Batches whose "commands" are keys and arguments of one script."""
 
     def __init__(self, client: Client, script: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from hornet.broker.subscribing import Hold
+from hornet.broker.subscribing import Subscription
 from hornet.core.errors import RedisUnavailable
 
 PATIENCE_S = 5.0
@@ -15,7 +15,7 @@ PATIENCE_S = 5.0
 class Patience:
     """Fails the holds that wait, ``PATIENCE_S`` after it began; and those that come, until it has an end."""
 
-    def __init__(self, holds: Callable[[], Iterable[Hold]]) -> None:
+    def __init__(self, holds: Callable[[], Iterable[Subscription]]) -> None:
         self._holds = holds
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
@@ -32,7 +32,7 @@ class Patience:
             self._timer.cancel()
             self._timer = None
 
-    def check(self, hold: Hold) -> None:
+    def check(self, hold: Subscription) -> None:
         """Fail a hold that comes too late to wait."""
         if self._is_over:
             hold.fail(_away())

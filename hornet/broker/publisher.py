@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hornet.broker.batches import Batches
+from hornet.broker.batches import CommandBatcher
 from hornet.broker.client import PUBLISH, PUBLISHES_PER_SCRIPT, Client, ClusterClient, call
 from hornet.broker.keys import idempotency_key
 from hornet.core.errors import PeerError
@@ -71,7 +71,7 @@ class Publisher:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._batches = Batches(client, pause_s=0)
+        self._batches = CommandBatcher(client, pause_s=0)
 
     async def publish(self, publications: Sequence[Publication]) -> Published:
         """Publish in order, in few round trips.

@@ -8,10 +8,10 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError
 
+from hornet.broker.acl import rule_for
 from hornet.broker.client import RedisUrl, connect_subscriber, heed
 from hornet.broker.failures import FAILURES, explain
 from hornet.broker.keys import EMITTERS_GLOB
-from hornet.broker.acl import rule_for
 from hornet.core.errors import SetupError
 
 

@@ -29,12 +29,12 @@ from typing import Any, Protocol
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from hornet.broker.acl import Refusals
 from hornet.broker.backoff import backoff_s
 from hornet.broker.client import heed
 from hornet.broker.failures import FAILURES, explain
 from hornet.broker.patience import Patience
-from hornet.broker.acl import Refusals
-from hornet.broker.subscribing import Command, Commands, Hold, Wanted
+from hornet.broker.subscribing import Command, Commands, Subscription, SubscriptionSet
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _ignore(glob: str, topic: str, payload: bytes) -> None:
     """For a listener that holds no globs."""
 
 
-class Listener:
+class Subscriber:
     """Keeps every topic that somebody holds subscribed, while :meth:`run` runs.
 
     ``connect`` gives a fresh client for attempt number n. ``receive`` is called for each message on a topic
@@ -79,11 +79,11 @@ class Listener:
         self._receive = receive
         self._receive_match = receive_match
         self._heartbeat_s = heartbeat_s
-        self._topics = Wanted(b"SUBSCRIBE", b"UNSUBSCRIBE")
-        self._globs = Wanted(b"PSUBSCRIBE", b"PUNSUBSCRIBE")
+        self._topics = SubscriptionSet(b"SUBSCRIBE", b"UNSUBSCRIBE")
+        self._globs = SubscriptionSet(b"PSUBSCRIBE", b"PUNSUBSCRIBE")
         self._serving = False
         self._commands = Commands()
-        self._to_restore: set[Hold] = set()
+        self._to_restore: set[Subscription] = set()
         self._refusals = Refusals(self._enqueue)
         self._patience = Patience(self._holds)
         self._telling: asyncio.Handle | None = None
@@ -157,17 +157,17 @@ class Listener:
         """Give up one hold; with the last one the glob is unsubscribed."""
         self._release(self._globs, glob)
 
-    def _hold(self, wanted: Wanted, name: str) -> asyncio.Future[None]:
+    def _hold(self, wanted: SubscriptionSet, name: str) -> asyncio.Future[None]:
         hold = wanted.held.get(name)
         if hold is None:
             name.encode()
-            hold = wanted.held[name] = Hold(asyncio.get_running_loop().create_future())
+            hold = wanted.held[name] = Subscription(asyncio.get_running_loop().create_future())
             self._patience.check(hold)
             self._enqueue(wanted, name, hold)
         hold.holders += 1
         return hold.confirmed if hold.confirmed.done() else asyncio.shield(hold.confirmed)
 
-    def _release(self, wanted: Wanted, name: str) -> None:
+    def _release(self, wanted: SubscriptionSet, name: str) -> None:
         hold = wanted.held[name]
         hold.holders -= 1
         if not hold.holders:
@@ -270,10 +270,10 @@ class Listener:
             hold.renew()
         self._patience.begin()
 
-    def _holds(self) -> Iterator[Hold]:
+    def _holds(self) -> Iterator[Subscription]:
         return itertools.chain(self._topics.held.values(), self._globs.held.values())
 
-    def _enqueue(self, wanted: Wanted, name: str, hold: Hold | None) -> None:
+    def _enqueue(self, wanted: SubscriptionSet, name: str, hold: Subscription | None) -> None:
         if self._serving:  # else the next connection asks for whatever is wanted then
             self._commands.ask(wanted, name, hold)
             self._work.set()
@@ -336,7 +336,7 @@ class Listener:
             self._regained()
         self._confirm(hold)
 
-    def _confirm(self, hold: Hold) -> None:
+    def _confirm(self, hold: Subscription) -> None:
         hold.confirm()
         self._settle(hold)
 
@@ -359,7 +359,7 @@ class Listener:
                 self._refusals.refuse(wanted, name, hold, reason)
                 self._settle(hold)
 
-    def _settle(self, hold: Hold) -> None:
+    def _settle(self, hold: Subscription) -> None:
         """Redis has answered about it. The connection counts as restored when it has about all of them."""
         if hold in self._to_restore:
             self._to_restore.discard(hold)

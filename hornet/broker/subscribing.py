@@ -13,7 +13,7 @@ NAMES_PER_COMMAND = 1000
 
 
 @dataclass(eq=False, slots=True)
-class Hold:
+class Subscription:
     """A topic or glob with its number of holders.
 
     ``confirmed`` is done while Redis is known to send it; it has failed while Redis refuses to.
@@ -39,19 +39,19 @@ class Hold:
 
 
 @dataclass(eq=False, slots=True)
-class Wanted:
+class SubscriptionSet:
     """What is held now, by name, of one kind: topics, or globs."""
 
     subscribe: bytes
     unsubscribe: bytes
-    held: dict[str, Hold] = field(default_factory=dict)
+    held: dict[str, Subscription] = field(default_factory=dict)
 
-    def has(self, name: str, hold: Hold | None) -> bool:
+    def has(self, name: str, hold: Subscription | None) -> bool:
         """Whether ``hold`` is what ``name`` is held by now, and not one that was given up."""
         return hold is not None and self.held.get(name) is hold
 
 
-Name = tuple[str, Hold | None]
+Name = tuple[str, Subscription | None]
 """A topic or glob with the hold that its confirmation completes; there is none after an UNSUBSCRIBE."""
 
 
@@ -62,7 +62,7 @@ class Command:
     A PING wants nothing, and has no names.
     """
 
-    wanted: Wanted | None
+    wanted: SubscriptionSet | None
     word: bytes
     names: list[Name] = field(default_factory=list)
     takes_more: bool = True
@@ -89,7 +89,7 @@ class Commands:
         self.unsent: deque[Command] = deque()
         self.sent: deque[Command] = deque()
 
-    def ask(self, wanted: Wanted, name: str, hold: Hold | None) -> None:
+    def ask(self, wanted: SubscriptionSet, name: str, hold: Subscription | None) -> None:
         """Ask for ``name``, or, without a hold, for no more of it; neighbours of one kind share a command."""
         word = wanted.unsubscribe if hold is None else wanted.subscribe
         last = self.unsent[-1] if self.unsent else None

@@ -15,8 +15,8 @@ from typing import Any
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import ASK_TOPIC, answer_topic
-from hornet.broker.subscriber import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.subscriber import Subscriber
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import dump_ascii_json, parse_json
 
@@ -52,10 +52,10 @@ class _Pending:
             self.done.set_result(None)
 
 
-class Asking:
+class Survey:
     """Asks all nodes, this one included, and answers what they ask."""
 
-    def __init__(self, client: Client, listener: Listener, nodes: Nodes, *, timeout_s: float) -> None:
+    def __init__(self, client: Client, listener: Subscriber, nodes: Nodes, *, timeout_s: float) -> None:
         self._client = client
         self._listener = listener
         self._nodes = nodes

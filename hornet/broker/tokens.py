@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from hornet.broker.calls import Calls
+from hornet.broker.calls import ScriptBatcher
 from hornet.broker.client import Client, call
 from hornet.broker.keys import grant_key, may_have_grant, token_key
 from hornet.core.credentials import Credentials
@@ -45,7 +45,7 @@ class TokenStore:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._takes = Calls(client, _TAKE)
+        self._takes = ScriptBatcher(client, _TAKE)
 
     async def create(self, token: str, grant: Grant, ttl_s: int) -> None:
         """Make ``token`` give ``grant`` to one client within ``ttl_s``.

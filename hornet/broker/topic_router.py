@@ -5,7 +5,7 @@ from __future__ import annotations
 from hornet.broker.subscriber import Receive, ReceiveMatch
 
 
-class Topics:
+class TopicRouter:
     """Hands each publish to exactly one receiver; to none where the table names none.
 
     A topic that is in the table by its name goes by it, else by the longest prefix that fits.

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hornet.broker.batches import Batches
+from hornet.broker.batches import CommandBatcher
 from hornet.broker.client import Client, call
 from hornet.broker.keys import (
     EVENTS_USER_GONE,
@@ -150,7 +150,7 @@ class UserStore:
     def __init__(self, client: Client, node: str, *, grace_s: float, max_sessions: int) -> None:
         self.node = node
         self._client = client
-        self._batches = Batches(client)
+        self._batches = CommandBatcher(client)
         self.grace_s = grace_s
         self.max_sessions = max_sessions
         """May be replaced at any time."""

@@ -27,7 +27,7 @@ class OverLimit(PeerError):
     """The peer has or asks for more than its share; ``code`` names the limit."""
 
 
-class Allowance:
+class RateLimiter:
     """Lets ``per_s`` through each second in the long run, and ``per_s * BURST_S`` at once (a token bucket).
 
     What is refused does not count: a peer that asks for too much still gets its share.
@@ -63,11 +63,11 @@ class Allowance:
 
 @dataclass(slots=True)
 class _Peer:
-    allowance: Allowance
+    allowance: RateLimiter
     sessions: int = 0
 
 
-class Addresses:
+class AddressLimiter:
     """Counts the sessions of each client address, and how fast they come.
 
     A network of IPv6 counts as one address, since a client has all of its /64. Addresses of this machine are
@@ -91,7 +91,7 @@ class Addresses:
         if name is None:
             return
         self._forget_quiet(per_s, now)
-        peer = self._peers.pop(name, None) or _Peer(Allowance(per_s, now))
+        peer = self._peers.pop(name, None) or _Peer(RateLimiter(per_s, now))
         self._peers[name] = peer  # to the end: the quiet ones gather at the start
         if not peer.allowance.offer(per_s, now):
             raise OverLimit(TOO_MANY_CONNECTIONS, "too many connections at once from this address")

@@ -9,19 +9,19 @@ import socketio
 from aiohttp import web
 
 from hornet.core.messages import Delivery, Outgoing
-from hornet.engine.gc_tuning import Collector
 from hornet.engine.counts import Counts
+from hornet.engine.gc_tuning import GcTuning
 from hornet.engine.rooms.broadcast import FanOut
-from hornet.engine.transport.connection_limit import Gate, GatedDoorway
-from hornet.engine.wire.prepared import BY_EVENT, PreparedMessage, PreparedPacket
-from hornet.engine.socketio.manager import LocalRegistry, Publish, RedisRegistry
-from hornet.engine.transport.request_limit import Requests
-from hornet.engine.transport.session import Session
 from hornet.engine.settings import EngineSettings
-from hornet.engine.wire.packets import SioPacket, Type
+from hornet.engine.socketio.manager import LocalManager, Publish, RedisManager
 from hornet.engine.socketio.server import SocketIoServer
-from hornet.engine.transport.direct_write import Tickets, find_send_each
+from hornet.engine.transport.connection_limit import ConnectionLimiter, GatedDoorway
+from hornet.engine.transport.direct_write import WriteLeases, find_send_each
+from hornet.engine.transport.request_limit import RequestLimiter
+from hornet.engine.transport.session import Session
 from hornet.engine.types import Hooks, Reason
+from hornet.engine.wire.packets import SioPacket, Type
+from hornet.engine.wire.prepared import BY_EVENT, PreparedMessage, PreparedPacket
 
 STOP_TIMEOUT_S = 2.0
 """How long ``stop`` waits for clients to answer a Close frame, and for hooks to return."""
@@ -45,16 +45,16 @@ class Engine:
         ``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
         self.settings = settings
         self.counts = Counts()
-        self._registry = LocalRegistry() if publish is None else RedisRegistry(publish)
+        self._registry = LocalManager() if publish is None else RedisManager(publish)
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
-            self.counts, tickets := Tickets(), find_send_each() if settings.compiled else None
+            self.counts, leases := WriteLeases(), find_send_each() if settings.compiled else None
         )
-        self._server = SocketIoServer(settings, self.counts, tickets, self._registry, self._fanout, hooks)
+        self._server = SocketIoServer(settings, self.counts, leases, self._registry, self._fanout, hooks)
         self._table = self._registry.table("/")
-        self.gate = Gate(settings, self.counts)
-        self._requests = Requests(settings, self.counts)
-        self._collector = Collector()
+        self.gate = ConnectionLimiter(settings, self.counts)
+        self._requests = RequestLimiter(settings, self.counts)
+        self._collector = GcTuning()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
         """For plug-ins: their own namespaces, and emitting, by python-socketio's interface.
@@ -77,7 +77,7 @@ class Engine:
     def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
 
-        It also bounds how many connections there are, in all and of each address (``hornet.engine.transport.connection_limit``).
+        It also bounds how many connections there are, in all and of each address.
         The engine works without it, at a higher price for each connection. Not for an application that
         decides in a middleware who may connect: what opens here has met none.
         """
@@ -94,7 +94,7 @@ class Engine:
 
     def hear(self, payload: bytes) -> None:
         """Do what another python-socketio process told, in the background; nothing without ``publish``."""
-        if isinstance(self._registry, RedisRegistry):
+        if isinstance(self._registry, RedisManager):
             self._registry.hear(payload)
 
     def configure(self, settings: EngineSettings) -> None:
@@ -118,7 +118,7 @@ class Engine:
         eio = self._server.eio
         await self._let_go()
         workers = [
-            session.jobs.task for session in self._registry.sessions.values() if session.jobs is not None
+            session.inbox.task for session in self._registry.sessions.values() if session.inbox is not None
         ]
         if workers:
             await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)
@@ -143,8 +143,8 @@ class Engine:
     def set_delivery(self, sid: str, delivery: Delivery) -> None:
         """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
         session = self._table.get(sid)
-        if session is not None and bool(session.kind & BY_EVENT) is not (delivery is Delivery.EVENT):
-            session.take_form(session.kind ^ BY_EVENT)
+        if session is not None and bool(session.wire_format & BY_EVENT) is not (delivery is Delivery.EVENT):
+            session.set_format(session.wire_format ^ BY_EVENT)
 
     async def close(self, sid: str, *, final: bool) -> None:
         """Close a session, after what was sent to it before.
@@ -199,7 +199,7 @@ class Engine:
         if session is None or not session.is_open:
             return
         message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
-        message.check(session.kind)
+        message.check(session.wire_format)
         self._fanout.to_session(session, message)
 
     def emit(self, sids: Collection[str], event: str, *args: object) -> int:

@@ -12,7 +12,7 @@ THRESHOLDS = (50_000, 20, 100)
 """Collections of the youngest objects per so many made; then each 20th and 100th of the older ones."""
 
 
-class Collector:
+class GcTuning:
     """Sets the collector for the life of an engine; what was set before comes back."""
 
     def __init__(self) -> None:

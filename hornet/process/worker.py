@@ -20,11 +20,11 @@ from hornet.app import NODE, Node, create_app
 from hornet.config import Config
 from hornet.core.errors import SetupError
 from hornet.engine.transport.connection_limit import SERVER_FULL
-from hornet.flows.sessions.shutdown import drain
 from hornet.flows.process.supervision import supervise
+from hornet.flows.sessions.shutdown import drain
+from hornet.process.listen import BACKLOG, listening, raise_file_limit, tls_context
 from hornet.process.logs import HttpFaults, set_level, set_up
 from hornet.process.systemd import READY, STOPPING, Notifier
-from hornet.process.listen import BACKLOG, listening, raise_file_limit, tls_context
 
 log = logging.getLogger(__name__)
 

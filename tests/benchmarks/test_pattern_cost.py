@@ -9,12 +9,12 @@ from hornet.flows.channels.patterns import EXACT_GLOBS
 def test_a_small_run_prints_a_line_for_each_kind_and_topic(capsys: pytest.CaptureFixture[str]) -> None:
     assert pattern_cost.main(["--patterns", "100", "--publishes", "500"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + len(pattern_cost.KINDS) * len(pattern_cost.TOPICS)
+    assert len(lines) == 2 + len(pattern_cost.WIRE_FORMATS) * len(pattern_cost.TOPICS)
     for line in lines[2:]:
         assert all(float(figure) >= 0 for figure in line.split()[-4:])
 
 
 def test_it_asks_for_the_globs_that_a_node_asks_for() -> None:
-    for make in pattern_cost.KINDS.values():
+    for make in pattern_cost.WIRE_FORMATS.values():
         asked = pattern_cost.asked_for([make(number) for number in range(1000)])
         assert EXACT_GLOBS <= len(asked) <= EXACT_GLOBS + 2

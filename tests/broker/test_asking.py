@@ -10,17 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from hornet.broker.survey import Asking
 from hornet.broker.client import connect_subscriber, parse_url
 from hornet.broker.keys import ASK_TOPIC
-from hornet.broker.subscriber import Listener
 from hornet.broker.nodes import Nodes
+from hornet.broker.subscriber import Subscriber
+from hornet.broker.survey import Survey
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer
 
 
 @asynccontextmanager
-async def node(server: RedisServer, timeout_s: float = 5) -> AsyncIterator[Asking]:
+async def node(server: RedisServer, timeout_s: float = 5) -> AsyncIterator[Survey]:
     """A living node that hears questions."""
     url = parse_url(server.url)
     async with Redis.from_url(server.url) as client:
@@ -29,8 +29,8 @@ async def node(server: RedisServer, timeout_s: float = 5) -> AsyncIterator[Askin
         def receive(topic: str, payload: bytes) -> None:
             asking.receive(topic, payload)
 
-        listener = Listener(lambda attempt: connect_subscriber(url, 5, attempt), receive, heartbeat_s=10)
-        asking = Asking(client, listener, nodes, timeout_s=timeout_s)
+        listener = Subscriber(lambda attempt: connect_subscriber(url, 5, attempt), receive, heartbeat_s=10)
+        asking = Survey(client, listener, nodes, timeout_s=timeout_s)
         running = asyncio.create_task(listener.run())
         await asking.start()
         await nodes.join()
@@ -98,7 +98,7 @@ async def test_without_redis_nobody_can_be_asked(own_redis: RedisServer) -> None
     ).map(lambda value: repr(value).replace("'", '"').encode("utf-8", "replace"))
 )
 async def test_what_is_no_question_is_dropped_and_counted(payload: bytes) -> None:
-    asking = Asking(Redis(), None, Nodes(Redis(), heartbeat_s=1), timeout_s=1)  # type: ignore[arg-type]  # not used
+    asking = Survey(Redis(), None, Nodes(Redis(), heartbeat_s=1), timeout_s=1)  # type: ignore[arg-type]  # not used
     for topic in asking.topics:
         before = asking.dropped
         asking.receive(topic, payload)

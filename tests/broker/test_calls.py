@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hornet.broker.batches import MAX_BATCH
-from hornet.broker.calls import Calls
+from hornet.broker.calls import ScriptBatcher
 from hornet.broker.client import RedisUrl, connect
 from hornet.core.errors import RedisUnavailable
 from tests.conftest import Valkey
@@ -16,24 +16,24 @@ SCRIPT = "return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 
 
 @pytest.fixture
-async def calls(valkey: Valkey) -> AsyncIterator[Calls]:
+async def calls(valkey: Valkey) -> AsyncIterator[ScriptBatcher]:
     client = connect(RedisUrl(valkey.url), 5.0)
-    yield Calls(client, SCRIPT)
+    yield ScriptBatcher(client, SCRIPT)
     await client.aclose()
 
 
-async def test_each_call_gets_its_own_answer_also_beyond_one_batch(calls: Calls, prefix: str) -> None:
+async def test_each_call_gets_its_own_answer_also_beyond_one_batch(calls: ScriptBatcher, prefix: str) -> None:
     numbers = range(3 * MAX_BATCH + 1)
     answers = await asyncio.gather(*(calls.make([f"{prefix}{n}"], ["INCRBY", str(n)]) for n in numbers))
     assert answers == list(numbers)
 
 
-async def test_calls_are_carried_out_in_order(calls: Calls, prefix: str) -> None:
+async def test_calls_are_carried_out_in_order(calls: ScriptBatcher, prefix: str) -> None:
     lengths = await asyncio.gather(*(calls.make([prefix], ["RPUSH", str(n)]) for n in range(500)))
     assert lengths == list(range(1, 501))
 
 
-async def test_a_refused_call_fails_alone(calls: Calls, prefix: str) -> None:
+async def test_a_refused_call_fails_alone(calls: ScriptBatcher, prefix: str) -> None:
     await calls.make([prefix], ["SET", "text"])
     good, bad = (asyncio.ensure_future(calls.make([prefix], [command])) for command in ("GET", "INCR"))
     assert await good == b"text"
@@ -43,14 +43,14 @@ async def test_a_refused_call_fails_alone(calls: Calls, prefix: str) -> None:
 
 async def test_each_call_has_its_own_keys_and_arguments(valkey: Valkey) -> None:
     client = connect(RedisUrl(valkey.url), 5.0)
-    calls = Calls(client, "return {#KEYS, #ARGV, unpack(ARGV)}")
+    calls = ScriptBatcher(client, "return {#KEYS, #ARGV, unpack(ARGV)}")
     asked = [([f"{{k}}{n}" for n in range(size % 3)], ["x"] * size) for size in range(7)]
     answers = await asyncio.gather(*(calls.make(keys, arguments) for keys, arguments in asked))
     assert answers == [[len(keys), len(found), *[b"x"] * len(found)] for keys, found in asked]
     await client.aclose()
 
 
-async def test_a_waiter_that_leaves_harms_no_other(calls: Calls, prefix: str) -> None:
+async def test_a_waiter_that_leaves_harms_no_other(calls: ScriptBatcher, prefix: str) -> None:
     leaver = asyncio.create_task(calls.make([f"{prefix}a"], ["SET", "1"]))
     other = asyncio.create_task(calls.make([f"{prefix}b"], ["SET", "2"]))
     await asyncio.sleep(0)
@@ -61,7 +61,7 @@ async def test_a_waiter_that_leaves_harms_no_other(calls: Calls, prefix: str) ->
 
 async def test_without_redis_each_waiter_is_told_and_the_next_is_tried_anew() -> None:
     client = connect(RedisUrl(f"redis://127.0.0.1:{free_port()}/0"), 1.0)
-    calls = Calls(client, SCRIPT)
+    calls = ScriptBatcher(client, SCRIPT)
     for _ in range(2):
         failures = await asyncio.gather(
             *(calls.make(["key"], ["GET"]) for _ in range(3)), return_exceptions=True

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from hornet.broker.batches import Batches
+from hornet.broker.batches import CommandBatcher
 from hornet.broker.client import Client, call, connect
 from hornet.broker.failures import unavailable
 from hornet.broker.keys import channel_topic
@@ -32,7 +32,7 @@ async def failure(client: Client, *command: object) -> RedisUnavailable:
     with pytest.raises(RedisUnavailable) as alone:
         await call(client.execute_command, *command)
     with pytest.raises(RedisUnavailable) as in_a_batch:
-        await Batches(client).execute(*command)
+        await CommandBatcher(client).execute(*command)
     assert type(in_a_batch.value) is type(alone.value)
     assert str(in_a_batch.value) == str(alone.value)
     assert "\n" not in str(alone.value)

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.client import connect_subscriber
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
 from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer, Wire
@@ -39,10 +39,10 @@ class Heard:
 @asynccontextmanager
 async def listening(
     url: str, heard: Heard | None = None, *, heartbeat_s: float = 10.0, timeout_s: float = 2.0
-) -> AsyncIterator[Listener]:
+) -> AsyncIterator[Subscriber]:
     """A listener that runs; that it still does is checked at the end."""
     heard = heard or Heard()
-    listener = Listener(
+    listener = Subscriber(
         lambda attempt: connect_subscriber(RedisUrl(url), timeout_s, attempt),
         heard,
         heard.match,
@@ -62,7 +62,7 @@ async def subscribers(redis: Redis, topic: str) -> int:
     return int(number)
 
 
-async def wait_lost(listener: Listener) -> None:
+async def wait_lost(listener: Subscriber) -> None:
     await eventually(lambda: answer(listener.is_connected), False)
 
 
@@ -267,7 +267,7 @@ async def test_a_redis_that_was_never_there_is_no_lost_connection(own_redis: Red
         attempts.append(attempt)
         return connect_subscriber(RedisUrl(own_redis.url), 1.0, attempt)
 
-    listener = Listener(connect, Heard(), heartbeat_s=1.0)
+    listener = Subscriber(connect, Heard(), heartbeat_s=1.0)
     task = asyncio.create_task(listener.run())
 
     async def enough() -> bool:
@@ -381,7 +381,7 @@ async def test_a_receive_that_fails_ends_the_run_and_leaves_no_connection_that_s
     def receive(topic: str, payload: bytes) -> None:
         raise KeyError(topic)
 
-    listener = Listener(lambda _: connect_subscriber(RedisUrl(valkey.url), 2.0), receive, heartbeat_s=10.0)
+    listener = Subscriber(lambda _: connect_subscriber(RedisUrl(valkey.url), 2.0), receive, heartbeat_s=10.0)
     task = asyncio.create_task(listener.run())
     await listener.hold(prefix)
     await redis.publish(prefix, b"")
@@ -403,7 +403,7 @@ async def test_nothing_is_left_in_redis_after_a_cancelled_run(
 async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, prefix: str) -> None:
     """Python 3.11's ``wait_for``, which redis-py sends through, loses one that comes as it ends."""
     for turns in range(120):
-        listener = Listener(
+        listener = Subscriber(
             lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), Heard(), heartbeat_s=10.0
         )
         task = asyncio.create_task(listener.run())

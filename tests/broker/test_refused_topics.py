@@ -6,7 +6,7 @@ import logging
 import pytest
 from redis.asyncio import Redis
 
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
 from hornet.core.errors import RefusedByRedis
 from tests.broker.acl import grant, limited, url_of
 from tests.broker.servers import RedisServer
@@ -21,7 +21,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hornet.broker.acl.ASK_AGAIN_S", 0.05)
 
 
-async def refused_by(listener: Listener) -> set[str]:
+async def refused_by(listener: Subscriber) -> set[str]:
     return set(listener.refused)
 
 

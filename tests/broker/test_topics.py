@@ -2,7 +2,7 @@
 
 import pytest
 
-from hornet.broker.topic_router import Topics
+from hornet.broker.topic_router import TopicRouter
 
 Got = list[tuple[str, ...]]
 
@@ -13,8 +13,8 @@ def got() -> Got:
 
 
 @pytest.fixture
-def topics(got: Got) -> Topics:
-    topics = Topics()
+def topics(got: Got) -> TopicRouter:
+    topics = TopicRouter()
     topics.on_prefix("", lambda topic, payload: got.append(("rest", topic)))
     topics.on_prefix("hornet:user:", lambda topic, payload: got.append(("users", topic)))
     topics.on_prefix("hornet:", lambda topic, payload: got.append(("own", topic)))
@@ -33,13 +33,13 @@ def topics(got: Got) -> Topics:
     ],
 )
 def test_a_topic_goes_by_its_name_else_by_its_longest_prefix(
-    topics: Topics, got: Got, topic: str, receiver: str
+    topics: TopicRouter, got: Got, topic: str, receiver: str
 ) -> None:
     topics.receive(topic, b"")
     assert got == [(receiver, topic)]
 
 
-def test_what_a_glob_let_through_goes_by_the_glob(topics: Topics, got: Got) -> None:
+def test_what_a_glob_let_through_goes_by_the_glob(topics: TopicRouter, got: Got) -> None:
     topics.on_other_globs(lambda glob, topic, payload: got.append(("other", glob, topic)))
     topics.receive_match("x*", "xa", b"")
     topics.receive_match("y*", "ya", b"")
@@ -47,7 +47,7 @@ def test_what_a_glob_let_through_goes_by_the_glob(topics: Topics, got: Got) -> N
 
 
 def test_what_nobody_receives_harms_nobody(got: Got) -> None:
-    topics = Topics()
+    topics = TopicRouter()
     topics.receive("hornet:a", b"")
     topics.receive_match("x*", "xa", b"")
     assert got == []

@@ -17,6 +17,7 @@ from hornet.broker.keys import (
     user_sessions_key,
     user_topic,
 )
+from hornet.broker.url import RedisUrl, parse_url
 from hornet.broker.user_commands import (
     channel_users_command,
     channels_command,
@@ -25,7 +26,6 @@ from hornet.broker.user_commands import (
     subscribe_command,
     unsubscribe_command,
 )
-from hornet.broker.url import RedisUrl, parse_url
 from hornet.broker.user_lists import UserLists
 from hornet.broker.users import Arrival, Known, UserStore
 from tests.broker.conftest import StartRedis

@@ -8,8 +8,8 @@ from tests.conformance.client import EVERY, MSGPACK, WEBSOCKETS, Clients, Kind
 from tests.conformance.differences import msgpack_only
 from tests.conformance.parsers import SioPacket, Type
 
-KINDS = [*EVERY, *msgpack_only(MSGPACK)]
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+WIRE_FORMATS = [*EVERY, *msgpack_only(MSGPACK)]
+every_kind = pytest.mark.parametrize("kind", WIRE_FORMATS, ids=str)
 
 TEXTS = {
     "nothing": "",

@@ -6,7 +6,7 @@ from tests.conformance.client import POLLING_3, POLLING_4, WEBSOCKET_3, WEBSOCKE
 from tests.conformance.differences import node_dies, where_node_differs
 from tests.conformance.payloads import Packet
 
-KINDS = [WEBSOCKET_4, WEBSOCKET_3, POLLING_4, POLLING_3]
+WIRE_FORMATS = [WEBSOCKET_4, WEBSOCKET_3, POLLING_4, POLLING_3]
 PLACEHOLDER = '{"_placeholder":true,"num":0}'
 
 INVALID = {
@@ -74,7 +74,7 @@ INVALID_BINARY: dict[str, list[Packet]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", WIRE_FORMATS, ids=str)
 @pytest.mark.parametrize("name", where_node_differs(INVALID, "lets it pass", LET_PASS_BY_NODE.__contains__))
 async def test_an_invalid_packet_closes(clients: Clients, kind: Kind, name: str) -> None:
     client = await clients.joined(kind)
@@ -82,7 +82,7 @@ async def test_an_invalid_packet_closes(clients: Clients, kind: Kind, name: str)
     await client.transport.closed()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", WIRE_FORMATS, ids=str)
 @pytest.mark.parametrize("name", INVALID_BINARY)
 async def test_invalid_binary_closes(clients: Clients, kind: Kind, name: str) -> None:
     client = await clients.joined(kind)
@@ -108,7 +108,7 @@ HOSTILE = {
 DEADLY = {name: node_dies("its stack overflows") for name in ("deep lists", "deep objects")}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", WIRE_FORMATS, ids=str)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=DEADLY.get(name, [])) for name in HOSTILE])
 async def test_a_hostile_packet_harms_only_its_sender(clients: Clients, kind: Kind, name: str) -> None:
     """Whether it is answered or refused is open; if answered, then in valid packets.

@@ -9,9 +9,9 @@ from hornet.core.limits import (
     TOO_MANY_CHANNELS,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_SESSIONS,
-    Addresses,
-    Allowance,
+    AddressLimiter,
     OverLimit,
+    RateLimiter,
     check_channels,
     check_depth,
     counted_as,
@@ -28,20 +28,20 @@ def refused(check: Callable[[], None]) -> str:
 
 
 def test_a_burst_passes_and_then_the_rate() -> None:
-    allowance = Allowance(10, 0.0)
+    allowance = RateLimiter(10, 0.0)
     assert sum(allowance.offer(10, 0.0) for _ in range(100)) == 10 * BURST_S
     assert sum(allowance.offer(10, 1.0) for _ in range(100)) == 10
     assert sum(allowance.offer(10, 1000.0) for _ in range(100)) == 10 * BURST_S
 
 
 def test_who_asks_for_too_much_still_gets_its_share() -> None:
-    allowance = Allowance(10, 0.0)
+    allowance = RateLimiter(10, 0.0)
     passed = sum(allowance.offer(10, moment / 1000) for moment in range(10_000))
     assert 10 * 10 <= passed <= 10 * (10 + BURST_S)
 
 
 def test_a_rate_below_one_passes_its_first_and_a_clock_that_goes_back_gives_nothing() -> None:
-    allowance = Allowance(0.1, 100.0)
+    allowance = RateLimiter(0.1, 100.0)
     assert not allowance.offer(0.1, 100.0)
     assert allowance.offer(0.1, 110.0)
     assert not allowance.offer(0.1, 50.0)
@@ -50,7 +50,7 @@ def test_a_rate_below_one_passes_its_first_and_a_clock_that_goes_back_gives_noth
 
 @pytest.mark.parametrize(("per_s", "wait_s"), [(1000.0, 1), (1.0, 1), (0.25, 2)])
 def test_who_is_refused_is_told_after_how_many_seconds_it_passes(per_s: float, wait_s: int) -> None:
-    allowance = Allowance(per_s, 0.0)
+    allowance = RateLimiter(per_s, 0.0)
     while allowance.offer(per_s, 0.0):
         pass
     assert allowance.wait_s(per_s) == wait_s
@@ -61,7 +61,7 @@ def test_who_is_refused_is_told_after_how_many_seconds_it_passes(per_s: float, w
 
 
 def test_an_address_has_so_many_sessions_and_no_more_until_one_leaves() -> None:
-    addresses = Addresses()
+    addresses = AddressLimiter()
     for _ in range(3):
         addresses.check_next("192.0.2.1", 3, 100, 0.0)
     assert refused(lambda: addresses.check_next("192.0.2.1", 3, 100, 0.0)) == TOO_MANY_SESSIONS
@@ -71,7 +71,7 @@ def test_an_address_has_so_many_sessions_and_no_more_until_one_leaves() -> None:
 
 
 def test_sessions_that_come_too_fast_are_refused_and_not_counted() -> None:
-    addresses = Addresses()
+    addresses = AddressLimiter()
     for _ in range(2):
         addresses.check_next("192.0.2.1", 3, 1, 0.0)
     assert refused(lambda: addresses.check_next("192.0.2.1", 3, 1, 0.0)) == TOO_MANY_CONNECTIONS
@@ -80,7 +80,7 @@ def test_sessions_that_come_too_fast_are_refused_and_not_counted() -> None:
 
 
 def test_addresses_that_left_are_forgotten() -> None:
-    addresses = Addresses()
+    addresses = AddressLimiter()
     for number in range(5000):
         address = f"10.{number >> 8}.{number & 255}.1"
         addresses.check_next(address, 3, 1, number * 0.01)

@@ -9,7 +9,7 @@ from tests.conftest import Valkey
 from tests.e2e.browser import Browser, Page
 from tests.e2e.node_client import LATEST, POLLING, WEBSOCKET, NodeClients
 from tests.e2e.server import ServerProcess
-from tests.flows.authenticators.user_api import UserApi
+from tests.flows.auth.user_api import UserApi
 
 CLIENTS = ("2.5.0", LATEST)
 HERMES = """<!doctype html><meta charset="utf-8"><title>page</title><body>

@@ -4,7 +4,7 @@ import asyncio
 import gc
 
 from hornet.engine.transport.session import Session
-from hornet.engine.transport.websocket import WebSocketLink
+from hornet.engine.transport.websocket import WebSocketTransport
 from tests.engine.application import Application
 
 ROUNDS, WEBSOCKETS, POLLERS, UPGRADED = 5, 120, 50, 30
@@ -50,7 +50,7 @@ async def test_sessions_that_came_and_went_leave_no_object_behind(application: A
     left = objects()
     server = application.engine.sio.eio  # tests before this one, in the same process, had others
     assert not [o for o in left if isinstance(o, Session) and o.host is server]
-    assert not [o for o in left if isinstance(o, WebSocketLink) and o._host is server]
+    assert not [o for o in left if isinstance(o, WebSocketTransport) and o._host is server]
     assert len(left) - before < SPARE_OBJECTS
     engine = application.engine
     assert (engine.sessions, len(engine.sio.eio.sockets), len(engine.members("all"))) == (0, 0, 0)

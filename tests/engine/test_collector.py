@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hornet.engine.gc_tuning import THRESHOLDS, Collector
+from hornet.engine.gc_tuning import THRESHOLDS, GcTuning
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def _as_before() -> Iterator[None]:
 def test_it_is_set_from_start_to_stop() -> None:
     before = gc.get_threshold()
     gc.unfreeze()
-    collector = Collector()
+    collector = GcTuning()
     collector.start()
     collector.start()
     assert gc.get_threshold() == THRESHOLDS != before
@@ -28,5 +28,5 @@ def test_it_is_set_from_start_to_stop() -> None:
 
 def test_one_that_was_not_started_changes_nothing() -> None:
     before = gc.get_threshold(), gc.get_freeze_count()
-    Collector().stop()
+    GcTuning().stop()
     assert (gc.get_threshold(), gc.get_freeze_count()) == before

@@ -13,9 +13,17 @@ import pytest
 from hornet.engine import Delivery, EngineSettings
 from hornet.engine.counts import Counts
 from hornet.engine.rooms.broadcast import FEW, SLICE, FanOut
-from hornet.engine.wire.prepared import PreparedMessage
 from hornet.engine.rooms.rooms import RoomTable
-from hornet.engine.transport.direct_write import MOST, NO_SOCKET, NO_TICKET, NOT_TRIED, SendEach, Tickets, find_send_each
+from hornet.engine.transport.direct_write import (
+    MOST,
+    NO_LEASE,
+    NO_SOCKET,
+    NOT_TRIED,
+    SendEach,
+    WriteLeases,
+    find_send_each,
+)
+from hornet.engine.wire.prepared import PreparedMessage
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import WAIT_S, until
 
@@ -27,9 +35,9 @@ class Recipient:
     """
 
     def __init__(self, sid: str, socket: int = NO_SOCKET) -> None:
-        self.sid, self.kind, self.ws, self.is_open = sid, 0, self, True
-        self.socket, self.ticket = socket, NO_TICKET
-        self.issued = Tickets()
+        self.sid, self.wire_format, self.ws, self.is_open = sid, 0, self, True
+        self.socket, self.lease = socket, NO_LEASE
+        self.leases = WriteLeases()
         self.written = b""
         self.writes = 0
         self.chance = random.Random(sid)
@@ -49,7 +57,7 @@ class Recipient:
         return taken
 
     def put(self, data: bytes) -> None:
-        self.issued.withdraw(self.socket)
+        self.leases.revoke(self.socket)
         self.write(data)
 
     @property
@@ -58,7 +66,7 @@ class Recipient:
         return self.socket != NO_SOCKET and not buffered
 
     def write_message(self, message: PreparedMessage) -> None:
-        self.put(message.frames(self.kind))
+        self.put(message.frames(self.wire_format))
 
     def sids(self) -> list[str]:
         return [self.sid]
@@ -84,13 +92,13 @@ def send_each(recipients: Sequence[Recipient]) -> SendEach:
     """Stands in for the compiled loop."""
 
     def send(
-        sockets: Any, tickets: Any, valid: Any, start: int, stop: int, data: bytes
+        sockets: Any, leases: Any, valid: Any, start: int, stop: int, data: bytes
     ) -> list[tuple[int, int]]:
         assert stop - start <= MOST
         rest = []
         for index in range(start, stop):
             number = sockets[index]
-            passes = number != NO_SOCKET and valid[number] == tickets[index] != NO_TICKET
+            passes = number != NO_SOCKET and valid[number] == leases[index] != NO_LEASE
             sent = recipients[number].send(data) if passes else NOT_TRIED
             if sent < len(data):
                 rest.append((index, sent))
@@ -103,10 +111,10 @@ WAYS = pytest.mark.parametrize("way", ["transports", "sockets"])
 
 
 def fan_out_to(sessions: Sequence[Any], way: str) -> FanOut:
-    issued = Tickets()
+    leases = WriteLeases()
     for session in sessions:
-        session.issued, session.ticket = issued, issued.issue(session.socket)
-    return FanOut(Counts(), issued, send_each(sessions) if way == "sockets" else None)
+        session.leases, session.lease = leases, leases.grant(session.socket)
+    return FanOut(Counts(), leases, send_each(sessions) if way == "sockets" else None)
 
 
 HOW = [

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornet.engine.wire.compression import deflate, inflate, negotiate
 from hornet.engine.errors import Malformed
+from hornet.engine.wire.compression import deflate, inflate, negotiate
 from hornet.engine.wire.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, FrameParser, frame, unmask
 
 MASK = b"\x1f\x00\xa5\xff"

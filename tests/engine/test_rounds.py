@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from hornet.engine.rooms.circular import CircularBroadcast
 from hornet.engine.wire.prepared import Prepared, PreparedMessage
-from hornet.engine.rooms.circular import Round
 from tests.engine.application import Text
 from tests.engine.test_fanout import Recipient, table_of
 
@@ -19,7 +19,7 @@ def test_each_recipient_gets_each_message_once_and_in_order(seed: int) -> None:
     chance = random.Random(seed)
     table, sessions = table_of(chance.randint(1, 40))
     messages = [message("0")]
-    turning = Round(table.everyone, table.everyone.line_up(), messages)
+    turning = CircularBroadcast(table.everyone, table.everyone.line_up(), messages)
     got: dict[str, list[Prepared]] = {session.sid: [] for session in sessions}
     for step in range(200):
         if step < 150 and chance.random() < 0.4:
@@ -45,7 +45,7 @@ def test_each_recipient_gets_each_message_once_and_in_order(seed: int) -> None:
 def test_a_message_that_gets_on_late_is_over_one_lap_later() -> None:
     table, _ = table_of(10)
     first, second = message("first"), message("second")
-    turning = Round(table.everyone, table.everyone.line_up(), [first])
+    turning = CircularBroadcast(table.everyone, table.everyone.line_up(), [first])
     turning.take(4)
     turning.add(second)
     laps = []
@@ -57,7 +57,7 @@ def test_a_message_that_gets_on_late_is_over_one_lap_later() -> None:
 
 def test_nothing_gets_on_once_the_room_has_changed() -> None:
     table, sessions = table_of(3)
-    turning = Round(table.everyone, table.everyone.line_up(), [message("1")])
+    turning = CircularBroadcast(table.everyone, table.everyone.line_up(), [message("1")])
     assert table.everyone.round is turning
     assert turning.may_concern(sessions[0])
     table.add("new", Recipient("new"))  # type: ignore[arg-type]  # has all that is asked of a session
@@ -68,5 +68,5 @@ def test_nothing_gets_on_once_the_room_has_changed() -> None:
 
 def test_an_outsider_is_owed_nothing() -> None:
     table, _ = table_of(3)
-    turning = Round(table.everyone, table.everyone.line_up(), [message("1")])
+    turning = CircularBroadcast(table.everyone, table.everyone.line_up(), [message("1")])
     assert turning.owes(Recipient("outsider")) == []  # type: ignore[arg-type]  # has all that is asked of one

@@ -11,21 +11,21 @@ import pytest
 
 from hornet.engine.counts import Counts
 from hornet.engine.rooms.broadcast import SLICE, FanOut
-from hornet.engine.wire.prepared import PreparedMessage
 from hornet.engine.rooms.rooms import RoomTable
 from hornet.engine.transport.direct_write import (
     MOST,
+    NO_LEASE,
     NO_SOCKET,
-    NO_TICKET,
     NOT_TRIED,
     SendEach,
-    Tickets,
+    WriteLeases,
     find_send_each,
     plain_socket,
 )
+from hornet.engine.wire.prepared import PreparedMessage
 from tests.engine.application import Text, running
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
+PendingBatch = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @pytest.fixture
@@ -52,22 +52,22 @@ def pairs() -> Iterator[Callable[[int], tuple[list[socket.socket], list[socket.s
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
+def run(request: pytest.FixtureRequest) -> PendingBatch:
     """Runs a coroutine in either event loop: each has transports of its own."""
     if request.param == "asyncio":
         return asyncio.run
-    found: Run = pytest.importorskip("uvloop").run
+    found: PendingBatch = pytest.importorskip("uvloop").run
     return found
 
 
 def lined_up(sockets: list[socket.socket]) -> tuple[Any, Any, Any, int, int]:
     """The arguments of ``send_each`` for all of them, with valid tickets."""
-    issued = Tickets()
+    leases = WriteLeases()
     numbers = array("i", [one.fileno() for one in sockets])
-    tickets = array("Q", [issued.issue(number) for number in numbers])
-    for number, ticket in zip(numbers, tickets, strict=True):
-        issued.validate(number, ticket)
-    return numbers, tickets, issued.valid, 0, len(numbers)
+    row = array("Q", [leases.grant(number) for number in numbers])
+    for number, lease in zip(numbers, row, strict=True):
+        leases.renew(number, lease)
+    return numbers, row, leases.valid, 0, len(numbers)
 
 
 def test_every_socket_gets_the_bytes(send_each: SendEach, pairs: Any) -> None:
@@ -78,10 +78,10 @@ def test_every_socket_gets_the_bytes(send_each: SendEach, pairs: Any) -> None:
 
 def test_only_those_from_start_to_stop_are_written_to(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(5)
-    numbers, tickets, valid, _, _ = lined_up(ours)
-    assert send_each(numbers, tickets, valid, 1, 3, b"hello") == []
-    assert send_each(numbers, tickets, valid, 3, 3, b"none") == []
-    assert send_each(numbers, tickets, valid, 0, 5, b"all") == []
+    numbers, row, valid, _, _ = lined_up(ours)
+    assert send_each(numbers, row, valid, 1, 3, b"hello") == []
+    assert send_each(numbers, row, valid, 3, 3, b"none") == []
+    assert send_each(numbers, row, valid, 0, 5, b"all") == []
     assert [peer.recv(100) for peer in peers] == [b"all", b"helloall", b"helloall", b"all", b"all"]
 
 
@@ -105,14 +105,14 @@ def test_an_error_of_a_socket_is_nothing_sent_and_holds_up_no_other(send_each: S
 
 def test_a_socket_is_not_tried_unless_its_ticket_is_valid(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(4)
-    numbers, tickets, _, start, stop = lined_up(ours)
-    issued = Tickets()
-    fresh = [issued.issue(number) for number in numbers]
-    issued.validate(numbers[0], fresh[0])  # the one that passes: they are given out in the same order
-    issued.validate(numbers[2], fresh[2] + 10)  # of another session that has the socket now
-    tickets[3], issued.valid[numbers[3]] = NO_TICKET, NO_TICKET
-    assert tickets[0] == fresh[0]
-    assert send_each(numbers, tickets, issued.valid, start, stop, b"hello") == [
+    numbers, row, _, start, stop = lined_up(ours)
+    leases = WriteLeases()
+    fresh = [leases.grant(number) for number in numbers]
+    leases.renew(numbers[0], fresh[0])  # the one that passes: they are given out in the same order
+    leases.renew(numbers[2], fresh[2] + 10)  # of another session that has the socket now
+    row[3], leases.valid[numbers[3]] = NO_LEASE, NO_LEASE
+    assert row[0] == fresh[0]
+    assert send_each(numbers, row, leases.valid, start, stop, b"hello") == [
         (1, NOT_TRIED),
         (2, NOT_TRIED),
         (3, NOT_TRIED),
@@ -121,8 +121,8 @@ def test_a_socket_is_not_tried_unless_its_ticket_is_valid(send_each: SendEach, p
 
 
 def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach) -> None:
-    numbers, tickets = array("i", [-1, 5, 2**31 - 1]), array("Q", [1, 1, 1])
-    assert send_each(numbers, tickets, array("Q", [0, 1]), 0, 3, b"hello") == [
+    numbers, row = array("i", [-1, 5, 2**31 - 1]), array("Q", [1, 1, 1])
+    assert send_each(numbers, row, array("Q", [0, 1]), 0, 3, b"hello") == [
         (0, NOT_TRIED),
         (1, NOT_TRIED),
         (2, NOT_TRIED),
@@ -130,7 +130,7 @@ def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach
 
 
 @pytest.mark.parametrize(
-    ("sockets", "tickets", "start", "stop", "data", "error"),
+    ("sockets", "row", "start", "stop", "data", "error"),
     [
         (array("i", [-1]) * (MOST + 1), array("Q", [0]) * (MOST + 1), 0, MOST + 1, b"", ValueError),
         (array("i", [-1]), array("Q", [0]), 0, 2, b"", ValueError),
@@ -144,42 +144,42 @@ def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach
     ],
 )
 def test_what_are_no_sockets_with_tickets_is_refused(
-    send_each: SendEach, sockets: Any, tickets: Any, start: int, stop: int, data: Any, error: type[Exception]
+    send_each: SendEach, sockets: Any, row: Any, start: int, stop: int, data: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        send_each(sockets, tickets, array("Q"), start, stop, data)
+        send_each(sockets, row, array("Q"), start, stop, data)
 
 
 class TestTickets:
     def test_a_ticket_is_valid_from_when_it_is_validated_until_it_is_withdrawn(self) -> None:
-        issued = Tickets()
-        ticket = issued.issue(5)
-        assert issued.valid[5] == NO_TICKET
-        issued.validate(5, ticket)
-        assert issued.valid[5] == ticket
-        issued.withdraw(5)
-        assert issued.valid[5] == NO_TICKET
+        leases = WriteLeases()
+        lease = leases.grant(5)
+        assert leases.valid[5] == NO_LEASE
+        leases.renew(5, lease)
+        assert leases.valid[5] == lease
+        leases.revoke(5)
+        assert leases.valid[5] == NO_LEASE
 
     def test_a_new_ticket_for_a_socket_makes_the_old_one_worthless(self) -> None:
-        issued = Tickets()
-        before = issued.issue(5)
-        issued.validate(5, before)
-        after = issued.issue(5)
-        assert issued.valid[5] == NO_TICKET
-        issued.validate(5, after)
-        assert issued.valid[5] != before
+        leases = WriteLeases()
+        before = leases.grant(5)
+        leases.renew(5, before)
+        after = leases.grant(5)
+        assert leases.valid[5] == NO_LEASE
+        leases.renew(5, after)
+        assert leases.valid[5] != before
 
     def test_there_is_no_ticket_where_there_is_no_socket(self) -> None:
-        issued = Tickets()
-        assert issued.issue(NO_SOCKET) == NO_TICKET
-        issued.withdraw(NO_SOCKET)
+        leases = WriteLeases()
+        assert leases.grant(NO_SOCKET) == NO_LEASE
+        leases.revoke(NO_SOCKET)
 
     def test_it_grows_with_the_numbers_of_the_sockets(self) -> None:
-        issued = Tickets()
-        tickets = [issued.issue(number) for number in (3, 0, 1000, 70_000)]
-        issued.validate(70_000, tickets[-1])
-        assert len(set(tickets)) == 4
-        assert issued.valid[70_000] == tickets[-1]
+        leases = WriteLeases()
+        row = [leases.grant(number) for number in (3, 0, 1000, 70_000)]
+        leases.renew(70_000, row[-1])
+        assert len(set(row)) == 4
+        assert leases.valid[70_000] == row[-1]
 
 
 def test_a_slice_of_the_fan_out_is_one_call() -> None:
@@ -189,10 +189,10 @@ def test_a_slice_of_the_fan_out_is_one_call() -> None:
 class Connection:
     """A session as the fan-out sees it, on a real transport."""
 
-    def __init__(self, number: int, transport: asyncio.Transport, issued: Tickets) -> None:
-        self.sid, self.kind, self.ws, self.issued = str(number), 0, transport, issued
+    def __init__(self, number: int, transport: asyncio.Transport, leases: WriteLeases) -> None:
+        self.sid, self.wire_format, self.ws, self.leases = str(number), 0, transport, leases
         self.socket = plain_socket(transport)
-        self.ticket = issued.issue(self.socket)
+        self.lease = leases.grant(self.socket)
 
     def sids(self) -> list[str]:
         return [self.sid]
@@ -202,30 +202,30 @@ class Connection:
         return not self.ws.get_write_buffer_size() and not self.ws.is_closing()
 
     def put(self, frames: bytes) -> None:
-        self.issued.withdraw(self.socket)
+        self.leases.revoke(self.socket)
         self.ws.write(frames)
 
     def write_message(self, message: PreparedMessage) -> None:
-        self.put(message.frames(self.kind))
+        self.put(message.frames(self.wire_format))
 
 
 def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
-    run: Run, send_each: SendEach, pairs: Any
+    run: PendingBatch, send_each: SendEach, pairs: Any
 ) -> None:
     """Buffers of the kernel fill up and empty again and again, while messages take all roads there are."""
 
     async def scenario() -> None:
         ours, peers = pairs(20)
-        loop, table, issued = asyncio.get_running_loop(), RoomTable(), Tickets()
+        loop, table, leases = asyncio.get_running_loop(), RoomTable(), WriteLeases()
         sessions: list[Any] = []
         for number, one in enumerate(ours):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             one.setblocking(False)
             transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, one.dup())
-            sessions.append(Connection(number, transport, issued))
+            sessions.append(Connection(number, transport, leases))
             assert sessions[-1].socket == transport.get_extra_info("socket").fileno()
             table.add(str(number), sessions[-1])
-        fanout = FanOut(Counts(), issued, send_each)
+        fanout = FanOut(Counts(), leases, send_each)
         expected: dict[str, list[bytes]] = {session.sid: [] for session in sessions}
         received = {session.sid: b"" for session in sessions}
 
@@ -260,7 +260,9 @@ def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
     run(scenario())
 
 
-def test_a_peer_that_is_gone_ends_its_own_connection_only(run: Run, send_each: SendEach, pairs: Any) -> None:
+def test_a_peer_that_is_gone_ends_its_own_connection_only(
+    run: PendingBatch, send_each: SendEach, pairs: Any
+) -> None:
     class Ended(asyncio.Protocol):
         def __init__(self) -> None:
             self.lost = asyncio.Event()
@@ -270,15 +272,15 @@ def test_a_peer_that_is_gone_ends_its_own_connection_only(run: Run, send_each: S
 
     async def scenario() -> None:
         ours, peers = pairs(3)
-        loop, table, issued, ended = asyncio.get_running_loop(), RoomTable(), Tickets(), []
+        loop, table, leases, ended = asyncio.get_running_loop(), RoomTable(), WriteLeases(), []
         for number, one in enumerate(ours):
             one.setblocking(False)
             transport, protocol = await loop.connect_accepted_socket(Ended, one.dup())
             transport.pause_reading()  # or it would hear of the end without writing
-            table.add(str(number), Connection(number, transport, issued))  # type: ignore[arg-type]  # has all it takes
+            table.add(str(number), Connection(number, transport, leases))  # type: ignore[arg-type]  # has all it takes
             ended.append(protocol)
         peers[1].close()
-        fanout = FanOut(Counts(), issued, send_each)
+        fanout = FanOut(Counts(), leases, send_each)
         fanout.to_room(table.everyone, PreparedMessage(Text("hello")))
         async with asyncio.timeout(10):
             await ended[1].lost.wait()

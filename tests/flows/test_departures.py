@@ -10,8 +10,8 @@ from hornet.broker.client import Client, connect
 from hornet.broker.url import RedisUrl
 from hornet.broker.users import UserStore
 from hornet.core.errors import RedisUnavailable
-from hornet.flows.users.service import pending_removals as module
-from hornet.flows.users.pending_removals import Departures
+from hornet.flows.users import pending_removals as module
+from hornet.flows.users.pending_removals import PendingRemovals
 from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
 from tests.e2e.waiting import eventually
@@ -44,7 +44,7 @@ async def test_a_departure_goes_on_until_redis_is_back(
     store: UserStore, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WAIT_S", 0.05)
-    departures = Departures(store)
+    departures = PendingRemovals(store)
     own_redis.pause()
     departures.begin("u", "s")
     with pytest.raises(RedisUnavailable):
@@ -56,7 +56,7 @@ async def test_a_departure_goes_on_until_redis_is_back(
 async def test_a_departure_asked_twice_ends_once_both_are_done(
     store: UserStore, own_redis: RedisServer
 ) -> None:
-    departures = Departures(store)
+    departures = PendingRemovals(store)
     departures.begin("u", "s")
     departures.begin("u", "s")
     assert "s" in departures
@@ -67,7 +67,7 @@ async def test_a_departure_asked_twice_ends_once_both_are_done(
 
 
 async def test_close_waits_for_those_under_way(store: UserStore, own_redis: RedisServer) -> None:
-    departures = Departures(store)
+    departures = PendingRemovals(store)
     departures.begin("u", "s")
     await departures.close(5.0)
     assert await sessions(own_redis) == 0
@@ -77,7 +77,7 @@ async def test_close_waits_for_those_under_way(store: UserStore, own_redis: Redi
 async def test_close_gives_up_in_time_and_says_so(
     store: UserStore, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    departures = Departures(store)
+    departures = PendingRemovals(store)
     own_redis.kill()
     departures.begin("u", "s")
     await departures.close(0.1)

@@ -5,7 +5,7 @@ import json
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
-from hornet.flows.auth import Authenticator, Grant, Shown
+from hornet.flows.auth import Authenticator, Evidence, Grant
 from hornet.flows.settings import ChannelSettings
 from tests.conftest import Valkey
 from tests.flows.client import Client
@@ -15,7 +15,7 @@ from tests.flows.conftest import Running, StartNode
 class Named(Authenticator):
     """Whoever says a name is that user, in a channel of that name, and may publish there."""
 
-    def offer(self, shown: Shown) -> str | None:
+    def offer(self, shown: Evidence) -> str | None:
         return shown.fields.get("name")
 
     async def check(self, claim: str) -> Grant:

@@ -14,7 +14,7 @@ from tests.e2e.waiting import eventually
 from tests.flows.client import Client, refusal
 from tests.flows.conftest import Running, StartNode
 
-Shown = Mapping[str, str]
+Evidence = Mapping[str, str]
 
 
 class Board:
@@ -25,22 +25,22 @@ class Board:
         self._redis = redis
         self._key = f"0{prefix}"
 
-    def own(self, shown: Shown) -> dict[str, str]:
+    def own(self, shown: Evidence) -> dict[str, str]:
         return {self._key: "x", **shown}
 
-    def text(self, shown: Shown, *, subset: bool = False) -> str:
+    def text(self, shown: Evidence, *, subset: bool = False) -> str:
         return parse_pattern(self.own(shown), subset).text
 
-    async def subscribe(self, client: Client, shown: Shown, **further: object) -> str:
+    async def subscribe(self, client: Client, shown: Evidence, **further: object) -> str:
         answer = await client.ask("hornet:subscribe", {"pattern": self.own(shown), **further})
         assert answer == {"ok": True, "pattern": self.text(shown, subset=bool(further.get("subset")))}
         return str(answer["pattern"])
 
-    async def unsubscribe(self, client: Client, shown: Shown, **further: object) -> None:
+    async def unsubscribe(self, client: Client, shown: Evidence, **further: object) -> None:
         answer = await client.ask("hornet:unsubscribe", {"pattern": self.own(shown), **further})
         assert answer["ok"] is True
 
-    async def publish(self, shown: Shown, kind: str = "x", **message: object) -> int:
+    async def publish(self, shown: Evidence, kind: str = "x", **message: object) -> int:
         topic = parse_publication(self.own(shown))
         return int(await self._redis.publish(topic, json.dumps({"type": kind, **message})))
 

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
-from hornet.flows.channels.subscriptions import By
+from hornet.flows.channels.subscriptions import SubscribedBy
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.conftest import Running, StartNode
@@ -19,7 +19,7 @@ async def backend(valkey: Valkey) -> AsyncIterator[AsyncConnector]:
         yield connector
 
 
-def channels_of(*nodes: Running, user: str) -> list[dict[str, By]]:
+def channels_of(*nodes: Running, user: str) -> list[dict[str, SubscribedBy]]:
     return [dict(session.channels) for running in nodes for session in running.node.sessions.of_user(user)]
 
 
@@ -62,13 +62,13 @@ async def test_a_channel_of_the_token_stays_when_the_backend_takes_its_own_wish_
     channel = f"{prefix}a"
     await backend.subscribe_user(prefix, channel)
     await running.connect_with_token(channel, user=prefix)
-    assert channels_of(running, user=prefix) == [{channel: By.CLIENT | By.BACKEND}]
+    assert channels_of(running, user=prefix) == [{channel: SubscribedBy.CLIENT | SubscribedBy.BACKEND}]
     await backend.unsubscribe_user(prefix, channel)
 
-    async def held() -> list[dict[str, By]]:
+    async def held() -> list[dict[str, SubscribedBy]]:
         return channels_of(running, user=prefix)
 
-    await eventually(held, [{channel: By.CLIENT}])
+    await eventually(held, [{channel: SubscribedBy.CLIENT}])
 
 
 async def test_a_subscription_that_races_with_an_arrival_is_never_missed(

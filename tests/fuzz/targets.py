@@ -37,11 +37,15 @@ from hornet.core.signatures import is_signed
 from hornet.core.triggers import check_trigger
 from hornet.core.user_sessions import parse_user_session
 from hornet.core.users import parse_command, parse_event_name
-from hornet.engine.wire import compression
+from hornet.engine.errors import Malformed, Refusal
 from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
-from hornet.engine.errors import Malformed, Refusal
+from hornet.engine.transport.polling import parse_body as parse_post
+from hornet.engine.transport.request_limit import is_disguised
+from hornet.engine.transport.websocket import check_websocket_request
+from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
+from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_packet
 from hornet.engine.wire.payloads import (
     parse_binary3,
     parse_binary_packet3,
@@ -50,10 +54,6 @@ from hornet.engine.wire.payloads import (
     parse_text3,
     parse_text_packet3,
 )
-from hornet.engine.transport.polling import parse_body as parse_post
-from hornet.engine.transport.request_limit import is_disguised
-from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_packet
-from hornet.engine.transport.websocket import check_websocket_request
 from hornet.web.api.cluster import ChannelListing
 from hornet.web.api.endpoint import parse_any, parse_body, parse_params
 from hornet.web.api.keys import parse_keys

@@ -6,10 +6,13 @@ import msgpack  # type: ignore[import-untyped]  # ships no types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornet.engine.wire import compression
-from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.errors import Malformed, Refusal
+from hornet.engine.transport.handshake import is_whole, parse_request
+from hornet.engine.transport.polling import parse_body
+from hornet.engine.transport.websocket import check_websocket_request
+from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
+from hornet.engine.wire.packets import SioPacket, dump_packet, parse_msgpack, parse_msgpack_text, parse_packet
 from hornet.engine.wire.payloads import (
     SEPARATOR,
     Packet,
@@ -23,9 +26,6 @@ from hornet.engine.wire.payloads import (
     parse_text3,
     parse_text_packet3,
 )
-from hornet.engine.transport.polling import parse_body
-from hornet.engine.wire.packets import SioPacket, dump_packet, parse_msgpack, parse_msgpack_text, parse_packet
-from hornet.engine.transport.websocket import check_websocket_request
 from tests.fuzz.test_parsers import JSON
 
 MAX_BYTES = 1000

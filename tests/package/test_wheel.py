@@ -56,14 +56,16 @@ def test_the_wheel_has_every_module_and_static_file_and_nothing_else(source: Pat
     ours = {str(path.relative_to(source)) for path in (source / "hornet").rglob("*") if path.is_file()}
     built = {"hornet/web/static/hornet.js", "hornet/web/static/socket.io.js"}
     if not wheel.stem.endswith("-any"):
-        built.add("hornet/engine/_sockets" + sysconfig.get_config_var("EXT_SUFFIX"))
+        built.add("hornet/engine/transport/_direct_write" + sysconfig.get_config_var("EXT_SUFFIX"))
     assert files == ours - {"hornet/engine/transport/_direct_write.c"} | built
 
 
 def test_the_server_of_the_wheel_has_the_compiled_loop_if_the_wheel_has(
     installed: Path, wheel: Path, tmp_path: Path
 ) -> None:
-    asks = "from hornet.engine.transport.direct_write import find_send_each; print(find_send_each() is not None)"
+    asks = (
+        "from hornet.engine.transport.direct_write import find_send_each; print(find_send_each() is not None)"
+    )
     said = call(installed / "python", "-I", "-c", asks, cwd=tmp_path)
     assert said.strip() == str(not wheel.stem.endswith("-any"))
 

@@ -18,7 +18,7 @@ import pytest
 from hornet.connector import AsyncConnector, sign_channel
 from tests.broker.servers import RedisServer
 from tests.e2e.server import ServerProcess
-from tests.flows.authenticators.user_api import UserApi
+from tests.flows.auth.user_api import UserApi
 from tests.flows.client import Client
 from tests.resilience.raw import UPGRADE
 

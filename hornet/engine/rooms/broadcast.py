@@ -1,7 +1,7 @@
 """From one message to every recipient's socket: encoded once, joined for each socket, a slice at a time.
 
 What is sent within one turn of the event loop is *held*, then becomes for each recipient one write of
-joined frames. Recipients of the same messages share the joined bytes (a ``Plan``). A system call costs
+joined frames. Recipients of the same messages share the joined bytes (a ``FrameBatch``). A system call costs
 some 5 µs, and all else here a fraction of one, so joining is what makes a burst cheap.
 
 **Order.** A socket gets its messages in the order of the calls, over all rooms. Messages for a socket
@@ -26,12 +26,12 @@ import asyncio
 from collections.abc import Collection
 
 from hornet.engine.counts import Counts
-from hornet.engine.rooms.recipients import Lineup
-from hornet.engine.wire.prepared import Plan, Prepared
+from hornet.engine.rooms.circular import CircularBroadcast
+from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.rooms.rooms import Room
-from hornet.engine.rooms.circular import Round
+from hornet.engine.transport.direct_write import NOT_TRIED, SendEach, WriteLeases
 from hornet.engine.transport.session import Session
-from hornet.engine.transport.direct_write import NOT_TRIED, SendEach, Tickets
+from hornet.engine.wire.prepared import FrameBatch, Prepared
 
 SLICE = 256
 """Sockets written to in one turn: some 2 ms of system calls. Larger slices are no cheaper, and a message that
@@ -41,7 +41,7 @@ FEW = 16
 """A message for as many recipients may pass a larger fan-out."""
 
 
-class Run:
+class PendingBatch:
     """Messages held for the members of a room, or for given sessions."""
 
     __slots__ = ("messages", "room", "targets")
@@ -70,18 +70,18 @@ class Run:
 class FanOut:
     """All that is on its way to the sessions of one node."""
 
-    def __init__(self, counts: Counts, tickets: Tickets, send_each: SendEach | None = None) -> None:
+    def __init__(self, counts: Counts, leases: WriteLeases, send_each: SendEach | None = None) -> None:
         self._counts = counts
-        self._tickets = tickets
+        self._leases = leases
         self._send_each = send_each
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._number = 0
-        self._held: list[Run] = []
+        self._held: list[PendingBatch] = []
         self._singles: dict[Session, list[tuple[int, Prepared]]] = {}
         # What is being written: a round, or, where runs are mixed, each recipient's own plan.
-        self._round: Round | None = None
-        self._waiting: dict[Session, Plan] = {}
+        self._round: CircularBroadcast | None = None
+        self._waiting: dict[Session, FrameBatch] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -99,7 +99,7 @@ class FanOut:
         elif size <= FEW and self.is_busy:
             self._few(tuple(members.values()), message)
         elif size:
-            room.run = Run(room, members.values())
+            room.run = PendingBatch(room, members.values())
             self._hold(room.run, message)
         return size
 
@@ -108,7 +108,7 @@ class FanOut:
         if len(sessions) <= FEW:
             self._few(sessions, message)
         else:
-            self._hold(Run(None, sessions), message)
+            self._hold(PendingBatch(None, sessions), message)
         return len(sessions)
 
     def to_session(self, session: Session, message: Prepared) -> None:
@@ -124,20 +124,20 @@ class FanOut:
         if plan is not None:
             self._write_one(session, plan)
         elif self._round is not None and (owed := self._round.owes(session)):
-            self._write_one(session, Plan(owed))
+            self._write_one(session, FrameBatch(owed))
         messages = self._singles.pop(session, [])
         for run in self._held:
             if run.is_for(session):
                 messages = messages + run.messages
         if messages:
             messages.sort(key=lambda entry: entry[0])
-            self._write_one(session, Plan([message for _, message in messages]))
+            self._write_one(session, FrameBatch([message for _, message in messages]))
 
     def _next_number(self) -> int:
         self._number += 1
         return self._number
 
-    def _hold(self, run: Run, message: Prepared) -> None:
+    def _hold(self, run: PendingBatch, message: Prepared) -> None:
         if self._round is not None:
             self._round.freeze()
         run.messages.append((self._next_number(), message))
@@ -191,7 +191,7 @@ class FanOut:
             ):
                 blocked[session] = messages
             else:
-                self._write_one(session, Plan([message for _, message in messages]))
+                self._write_one(session, FrameBatch([message for _, message in messages]))
         self._singles = blocked
 
     def _start(self) -> None:
@@ -203,15 +203,15 @@ class FanOut:
                 run.room.run = None
         if len(held) == 1 and not singles:
             run = held[0]
-            recipients = Lineup(run.targets) if run.room is None else run.room.line_up()
-            self._round = Round(run.room, recipients, [message for _, message in run.messages])
+            recipients = Recipients(run.targets) if run.room is None else run.room.line_up()
+            self._round = CircularBroadcast(run.room, recipients, [message for _, message in run.messages])
             return
         runs_of: dict[Session, int] = {}
         for number, run in enumerate(held):
             bit = 1 << number
             for session in run.targets:
                 runs_of[session] = runs_of.get(session, 0) | bit
-        plans: dict[int, Plan] = {}
+        plans: dict[int, FrameBatch] = {}
         for session, bits in runs_of.items():
             if session in singles:
                 continue
@@ -222,7 +222,7 @@ class FanOut:
         for session, messages in singles.items():
             self._waiting[session] = _join(held, runs_of.get(session, 0), messages)
 
-    def _go_round(self, turning: Round) -> None:
+    def _go_round(self, turning: CircularBroadcast) -> None:
         """Write to the next recipients of the round."""
         left = SLICE
         while left and not turning.is_over:
@@ -236,7 +236,7 @@ class FanOut:
     def _write_waiting(self) -> None:
         """Write to the next of those who have plans of their own, those with the same plan together."""
         take = self._waiting.popitem
-        sessions_of: dict[Plan, list[Session]] = {}
+        sessions_of: dict[FrameBatch, list[Session]] = {}
         for _ in range(min(SLICE, len(self._waiting))):
             session, plan = take()
             sessions = sessions_of.get(plan)
@@ -245,23 +245,23 @@ class FanOut:
             else:
                 sessions.append(session)
         for plan, sessions in sessions_of.items():
-            self._write(Lineup(sessions), 0, len(sessions), plan)
+            self._write(Recipients(sessions), 0, len(sessions), plan)
 
-    def _write_one(self, session: Session, plan: Plan) -> None:
-        self._write(Lineup((session,)), 0, 1, plan)
+    def _write_one(self, session: Session, plan: FrameBatch) -> None:
+        self._write(Recipients((session,)), 0, 1, plan)
 
-    def _write(self, recipients: Lineup, start: int, stop: int, plan: Plan) -> None:
+    def _write(self, recipients: Recipients, start: int, stop: int, plan: FrameBatch) -> None:
         """Write the same messages to each from ``start`` to ``stop``. What all the speed is about."""
         if self._send_each is None:
             for session in recipients.sessions[start:stop]:
                 self._write_through(session, plan, 0)
             return
-        for kind, first, last in recipients.kinds(start, stop):
-            frames = plan.frames[kind] or plan.make_frames(kind)
+        for wire_format, first, last in recipients.formats(start, stop):
+            frames = plan.frames[wire_format] or plan.make_frames(wire_format)
             if not frames:  # none of it could be encoded
                 continue
             rest = self._send_each(
-                recipients.sockets, recipients.tickets, self._tickets.valid, first, last, frames
+                recipients.sockets, recipients.leases, self._leases.valid, first, last, frames
             )
             done = last - first - len(rest)
             self._counts.writes += done
@@ -269,36 +269,36 @@ class FanOut:
             if rest:
                 self._write_rest(recipients, rest, plan)
 
-    def _write_rest(self, recipients: Lineup, rest: list[tuple[int, int]], plan: Plan) -> None:
+    def _write_rest(self, recipients: Recipients, rest: list[tuple[int, int]], plan: FrameBatch) -> None:
         """See to those whose sockets were not tried, or did not take all."""
         again = []
         for index, sent in rest:
             session = recipients.sessions[index]
             if sent == NOT_TRIED and session.is_clear:
-                recipients.is_stale |= session.ticket != recipients.tickets[index]
-                self._tickets.validate(session.socket, session.ticket)
+                recipients.is_stale |= session.lease != recipients.leases[index]
+                self._leases.renew(session.socket, session.lease)
                 again.append(session)
             else:
                 self._write_through(session, plan, max(0, sent))
         if again:
-            self._write(Lineup(again), 0, len(again), plan)
+            self._write(Recipients(again), 0, len(again), plan)
 
-    def _write_through(self, session: Session, plan: Plan, sent: int) -> None:
+    def _write_through(self, session: Session, plan: FrameBatch, sent: int) -> None:
         """Write all but the first ``sent`` bytes through the transport, bounds and all; or queue it."""
         if session.ws is None:
             session.enqueue_plan(plan)
             return
-        frames = plan.frames[session.kind] or plan.make_frames(session.kind)
+        frames = plan.frames[session.wire_format] or plan.make_frames(session.wire_format)
         session.put(frames[sent:])
         self._counts.writes += 1
         self._counts.bytes_out += len(frames)
 
 
-def _join(held: list[Run], bits: int, singles: list[tuple[int, Prepared]]) -> Plan:
+def _join(held: list[PendingBatch], bits: int, singles: list[tuple[int, Prepared]]) -> FrameBatch:
     """The messages of the runs in ``bits`` and of ``singles``, in the order of their calls."""
     messages = list(singles)
     for number, run in enumerate(held):
         if bits >> number & 1:
             messages += run.messages
     messages.sort(key=lambda entry: entry[0])
-    return Plan([message for _, message in messages])
+    return FrameBatch([message for _, message in messages])

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from hornet.engine.rooms.recipients import Lineup
-from hornet.engine.wire.prepared import Plan, Prepared
+from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.rooms.rooms import Room
 from hornet.engine.transport.session import Session
+from hornet.engine.wire.prepared import FrameBatch, Prepared
 
 
-class Round:
+class CircularBroadcast:
     """Messages for the members that a room has now, or for given sessions; there is at least one of each.
 
     It is *open* while further messages may get on: until the room changes, or something else has to come
@@ -31,7 +31,7 @@ class Round:
 
     __slots__ = ("_at", "_index", "_messages", "_plan", "recipients", "room")
 
-    def __init__(self, room: Room | None, recipients: Lineup, messages: Sequence[Prepared]) -> None:
+    def __init__(self, room: Room | None, recipients: Recipients, messages: Sequence[Prepared]) -> None:
         self.room = room
         if room is not None:
             room.round = self
@@ -41,7 +41,7 @@ class Round:
         """How many have been written to, over all laps."""
         self._messages = deque((0, message) for message in messages)
         """With where each got on, in the order of the calls."""
-        self._plan: Plan | None = None
+        self._plan: FrameBatch | None = None
 
     def add(self, message: Prepared) -> None:
         """Let one more message get on; the round must be open."""
@@ -68,13 +68,13 @@ class Round:
         size = len(self.recipients)
         return [message for start, message in self._messages if start + (index - start) % size >= self._at]
 
-    def take(self, limit: int) -> tuple[int, int, Plan]:
+    def take(self, limit: int) -> tuple[int, int, FrameBatch]:
         """Where the next recipients begin and end, at most ``limit``, and what each of them gets."""
         size = len(self.recipients)
         index = self._at % size
         end = min(index + limit, size, index + self._messages[0][0] + size - self._at)
         if self._plan is None:
-            self._plan = Plan([message for _, message in self._messages])
+            self._plan = FrameBatch([message for _, message in self._messages])
         taken = index, end, self._plan
         self._at += end - index
         while self._messages and self._messages[0][0] + size <= self._at:

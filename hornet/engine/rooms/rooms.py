@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from hornet.engine.rooms.recipients import Lineup
+from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.transport.session import Session
 
 if TYPE_CHECKING:
-    from hornet.engine.rooms.broadcast import Run
-    from hornet.engine.rooms.circular import Round
+    from hornet.engine.rooms.broadcast import PendingBatch
+    from hornet.engine.rooms.circular import CircularBroadcast
 
 
 class Room:
@@ -20,16 +20,16 @@ class Room:
 
     def __init__(self) -> None:
         self.members: dict[str, Session] = {}
-        self.run: Run | None = None
+        self.run: PendingBatch | None = None
         """The fan-out that still has to look at the members; it must be told before they change."""
-        self.round: Round | None = None
+        self.round: CircularBroadcast | None = None
         """The fan-out under way that further messages for these members may join."""
-        self._lineup: Lineup | None = None
+        self._lineup: Recipients | None = None
 
-    def line_up(self) -> Lineup:
+    def line_up(self) -> Recipients:
         """The members in a row, which is kept for the next message."""
         if self._lineup is None or self._lineup.is_stale:
-            self._lineup = Lineup(self.members.values())
+            self._lineup = Recipients(self.members.values())
         return self._lineup
 
     def has(self, session: Session) -> bool:

@@ -13,21 +13,21 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from hornet.core.limits import Addresses
+from hornet.core.limits import AddressLimiter
 from hornet.engine.counts import Counts
-from hornet.engine.transport.handshake import Doorway
-from hornet.engine.transport.endpoint import Endpoint
-from hornet.engine.transport.ids import generate_ids
-from hornet.engine.wire.payloads import Packet
-from hornet.engine.transport.session import Session
 from hornet.engine.settings import EngineSettings
-from hornet.engine.transport.direct_write import Tickets
+from hornet.engine.transport.direct_write import WriteLeases
+from hornet.engine.transport.endpoint import Endpoint
+from hornet.engine.transport.handshake import Doorway
+from hornet.engine.transport.ids import generate_ids
+from hornet.engine.transport.session import Session
+from hornet.engine.transport.timer_wheel import TimerWheel
+from hornet.engine.transport.websocket import WebSocketTransport
 from hornet.engine.types import Handshake, Reason
-from hornet.engine.transport.websocket import WebSocketLink
-from hornet.engine.transport.timer_wheel import Wheel
+from hornet.engine.wire.payloads import Packet
 
 
-class Above(Protocol):
+class SessionListener(Protocol):
     """What the Engine.IO server needs of the Socket.IO server on top of it."""
 
     def on_opened(self, session: Session) -> None: ...
@@ -56,15 +56,17 @@ class EngineIoServer:
 
     async_mode = "aiohttp"
 
-    def __init__(self, *, settings: EngineSettings, counts: Counts, tickets: Tickets, **ignored: Any) -> None:
+    def __init__(
+        self, *, settings: EngineSettings, counts: Counts, leases: WriteLeases, **ignored: Any
+    ) -> None:
         self.settings = settings
         self.counts = counts
-        self.tickets = tickets
-        self.wheel = Wheel(tick_s(settings))
+        self.leases = leases
+        self.wheel = TimerWheel(tick_s(settings))
         self.sockets: dict[str, Session] = {}
-        self.addresses = Addresses()
-        self.closing: set[WebSocketLink] = set()
-        self.above: Above
+        self.addresses = AddressLimiter()
+        self.closing: set[WebSocketTransport] = set()
+        self.above: SessionListener
         self._all_closed: asyncio.Event | None = None
         self.endpoint = Endpoint(self)
         self.paths: set[bytes] = set()
@@ -88,10 +90,10 @@ class EngineIoServer:
 
     # For the endpoint ----------------------------------------------------------------------------
 
-    def open(self, handshake: Handshake, kind: int, transport: str) -> Session:
+    def open(self, handshake: Handshake, wire_format: int, transport: str) -> Session:
         """A new session, with the packets that open it in its queue."""
         sid = self.generate_id()
-        session = Session(self, sid, handshake, kind, asyncio.get_running_loop().time())
+        session = Session(self, sid, handshake, wire_format, asyncio.get_running_loop().time())
         self.sockets[sid] = session
         self.counts.opened[f"{transport}/{handshake.protocol}"] += 1
         session.queue.append(self._dump_open(sid, transport))
@@ -124,7 +126,7 @@ class EngineIoServer:
         self.addresses.leave(session.handshake.address)
         self.above.on_ended(session, reason)
 
-    def on_link_closed(self, link: WebSocketLink) -> None:
+    def on_link_closed(self, link: WebSocketTransport) -> None:
         self.closing.discard(link)
         if not self.closing and self._all_closed is not None:
             self._all_closed.set()
@@ -167,21 +169,21 @@ class EngineIoServer:
 
     async def get_session(self, sid: str) -> dict[str, Any]:
         session = self.sockets[sid]
-        if session.stored is None:
-            session.stored = {}
-        return session.stored
+        if session.plugin_data is None:
+            session.plugin_data = {}
+        return session.plugin_data
 
     async def save_session(self, sid: str, session: dict[str, Any]) -> None:
-        self.sockets[sid].stored = session
+        self.sockets[sid].plugin_data = session
 
     def session(self, sid: str) -> AbstractAsyncContextManager[dict[str, Any]]:
         @asynccontextmanager
-        async def stored() -> AsyncIterator[dict[str, Any]]:
+        async def plugin_data() -> AsyncIterator[dict[str, Any]]:
             session = await self.get_session(sid)
             yield session
             await self.save_session(sid, session)
 
-        return stored()
+        return plugin_data()
 
     def generate_id(self) -> str:
         return next(self._ids)

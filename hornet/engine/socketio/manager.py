@@ -21,10 +21,10 @@ import socketio
 
 from hornet.core.errors import DependencyError
 from hornet.engine.rooms.broadcast import FanOut
-from hornet.engine.wire.prepared import PreparedPacket
 from hornet.engine.rooms.rooms import Room, RoomTable
 from hornet.engine.transport.session import Session
 from hornet.engine.wire.packets import SioPacket, Type
+from hornet.engine.wire.prepared import PreparedPacket
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ Publish = Callable[[str], Awaitable[object]]
 """Tells other processes. It raises a ``DependencyError`` where that is not possible now."""
 
 
-class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock class has no types
+class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock class has no types
     """Sessions, namespaces and rooms of this node, by python-socketio's interface."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -72,7 +72,7 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         if namespace == "/":
             session.sid = sid
         else:
-            session.others = {**(session.others or {}), namespace: sid}
+            session.namespace_sids = {**(session.namespace_sids or {}), namespace: sid}
         self.table(namespace).add(sid, session)
         return sid
 
@@ -86,8 +86,10 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         if namespace == "/":
             session.sid = None
         else:
-            assert session.others is not None
-            session.others = {n: s for n, s in session.others.items() if n != namespace} or None
+            assert session.namespace_sids is not None
+            session.namespace_sids = {
+                n: s for n, s in session.namespace_sids.items() if n != namespace
+            } or None
             if not table.everyone.members:
                 del self.tables[namespace]
         self.callbacks.pop(sid, None)
@@ -144,7 +146,7 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
             return None
         if namespace == "/":
             return session.sid
-        return session.others.get(namespace) if session.others is not None else None
+        return session.namespace_sids.get(namespace) if session.namespace_sids is not None else None
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
         table = self.tables.get(namespace)
@@ -237,10 +239,10 @@ class LocalRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the stock c
         return ack
 
 
-class RedisRegistry(socketio.AsyncRedisManager, LocalRegistry):  # type: ignore[misc]  # the stock class has no types
+class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[misc]  # the stock class has no types
     """The same, and told by other python-socketio processes on the same Redis, and telling them.
 
-    In the order of bases, ``super()`` of the stock pub/sub class is ``LocalRegistry``: what it hears is
+    In the order of bases, ``super()`` of the stock pub/sub class is ``LocalManager``: what it hears is
     done here. The stock manager's own connection is never probed, and takes up to a minute to be replaced;
     and a PUBLISH that may have been carried out is sent twice. So how to hear and tell is for who made this.
     """

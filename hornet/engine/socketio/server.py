@@ -17,14 +17,14 @@ import socketio
 
 from hornet.core.limits import check_depth
 from hornet.engine.counts import Counts
-from hornet.engine.socketio.engineio_adapter import EngineIoServer
 from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut
-from hornet.engine.wire.payloads import Packet
-from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
-from hornet.engine.socketio.manager import LocalRegistry
-from hornet.engine.transport.session import Session
 from hornet.engine.settings import EngineSettings
+from hornet.engine.socketio.engineio_adapter import EngineIoServer
+from hornet.engine.socketio.manager import LocalManager
+from hornet.engine.transport.direct_write import WriteLeases
+from hornet.engine.transport.session import Session
+from hornet.engine.types import Handshake, Hooks, Reason
 from hornet.engine.wire.packets import (
     SioPacket,
     Type,
@@ -33,8 +33,8 @@ from hornet.engine.wire.packets import (
     parse_msgpack_text,
     parse_packet,
 )
-from hornet.engine.transport.direct_write import Tickets
-from hornet.engine.types import Handshake, Hooks, Reason
+from hornet.engine.wire.payloads import Packet
+from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     """The Socket.IO protocol on top of our Engine.IO sessions."""
 
     eio: EngineIoServer
-    manager: LocalRegistry
+    manager: LocalManager
 
     def __init__(
         self,
         settings: EngineSettings,
         counts: Counts,
-        tickets: Tickets,
-        registry: LocalRegistry,
+        leases: WriteLeases,
+        registry: LocalManager,
         fanout: FanOut,
         hooks: Hooks,
     ) -> None:
@@ -59,7 +59,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             logger=_logger(),
             settings=settings,
             counts=counts,
-            tickets=tickets,
+            leases=leases,
         )
         self.eio.above = self
         self.environ = _Environs(registry.sessions)
@@ -85,24 +85,24 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         Raises:
             Malformed: no packet, or not one that may come now.
         """
-        partial = session.partial
-        if partial is not None:
+        pending_binary = session.pending_binary
+        if pending_binary is not None:
             if isinstance(message, str):
                 raise Malformed("bad_packet", "an attachment was to come")
-            if sum(map(len, partial.attachments)) + len(message) > self.eio.settings.max_payload_bytes:
+            if sum(map(len, pending_binary.attachments)) + len(message) > self.eio.settings.max_payload_bytes:
                 raise Malformed("too_big", "the attachments are too big", 1009)
-            if partial.attach(message):
-                session.partial = None
-                self._dispatch(session, partial)
+            if pending_binary.attach(message):
+                session.pending_binary = None
+                self._dispatch(session, pending_binary)
             return
         settings = self.eio.settings
         if isinstance(message, bytes):
             if not session.is_greeted:
-                session.take_form(session.kind | MSGPACK)
-            if not session.kind & MSGPACK:
+                session.set_format(session.wire_format | MSGPACK)
+            if not session.wire_format & MSGPACK:
                 raise Malformed("bad_packet", "an attachment without a packet")
             packet = parse_msgpack(message, session.handshake.protocol)
-        elif session.kind & MSGPACK:
+        elif session.wire_format & MSGPACK:
             if session.handshake.protocol == 4:
                 raise Malformed("bad_packet", "text from a client with the MessagePack parser")
             packet = parse_msgpack_text(message)
@@ -113,14 +113,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         if packet.waits_for > settings.max_attachments:
             raise Malformed("too_many_attachments", "an event has too many attachments", 1009)
         if packet.waits_for:
-            session.partial = packet
+            session.pending_binary = packet
         else:
             self._dispatch(session, packet)
 
     def on_ended(self, session: Session, reason: Reason) -> None:
         """Tell all whom it concerns, after what the session sent before has been handled."""
-        session.partial = None
-        if session.sid is None and session.others is None and session.jobs is None:
+        session.pending_binary = None
+        if session.sid is None and session.namespace_sids is None and session.inbox is None:
             self.manager.sessions.pop(session.eio_sid, None)
             return
         session.do(self._depart_all, session, reason)
@@ -129,10 +129,10 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         try:
             if session.sid is not None:
                 await self._depart(session, session.sid, reason)
-            for namespace in list(session.others or ()):
+            for namespace in list(session.namespace_sids or ()):
                 await self._handle_disconnect(session.eio_sid, namespace, reason.value)
         finally:
-            for namespace, sid in list((session.others or {}).items()):
+            for namespace, sid in list((session.namespace_sids or {}).items()):
                 self.manager.remove(sid, namespace)
             self.manager.sessions.pop(session.eio_sid, None)
 
@@ -170,7 +170,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     async def _elsewhere(self, session: Session, packet: SioPacket) -> None:
         """A packet of a plug-in's namespace; all that were before it have been handled."""
         eio_sid, namespace = session.eio_sid, packet.namespace
-        joined = session.others is not None and namespace in session.others
+        joined = session.namespace_sids is not None and namespace in session.namespace_sids
         if joined == (packet.type is Type.CONNECT):
             self._refuse(session)
         elif packet.type is Type.CONNECT:
@@ -195,7 +195,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         session.connected()
         session.write(_dump_connected(sid, session))
         handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
-        if session.handshake.protocol == 3 or session.jobs is not None:  # version 3 is still being opened
+        if session.handshake.protocol == 3 or session.inbox is not None:  # version 3 is still being opened
             session.do(self._greet, session, sid, handshake)
         elif (waits := self._begin(session, sid, handshake)) is not None:
             session.do(self._wait, session, waits)
@@ -344,7 +344,7 @@ class _NoErrors(logging.Filter):
 
 def _dump_connected(sid: str, session: Session) -> Packet:
     """The answer to a CONNECT: each is sent once, so it takes no ``Prepared``. An id needs no escapes."""
-    if session.kind & MSGPACK:
+    if session.wire_format & MSGPACK:
         data = {"sid": sid} if session.handshake.protocol == 4 else None
         return dump_msgpack(SioPacket(Type.CONNECT, data))
     return f'40{{"sid":"{sid}"}}' if session.handshake.protocol == 4 else "40"

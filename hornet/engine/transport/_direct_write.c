@@ -164,7 +164,7 @@ static struct PyModuleDef definition = {
 };
 
 PyMODINIT_FUNC
-PyInit__sockets(void)
+PyInit__direct_write(void)
 {
     return PyModuleDef_Init(&definition);
 }

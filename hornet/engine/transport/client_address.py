@@ -10,7 +10,7 @@ from hornet.core.forwarded import HOPS
 from hornet.engine.settings import EngineSettings
 
 
-class Callers:
+class ClientAddressResolver:
     """Reads addresses by the settings about proxies, which need a restart to change."""
 
     def __init__(self, settings: EngineSettings) -> None:

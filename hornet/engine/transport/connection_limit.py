@@ -1,6 +1,6 @@
 """How many connections there may be, asked when one comes in, before it has said anything.
 
-Who has a session is counted with the sessions (see :class:`hornet.core.limits.Addresses`). Here it is about
+Who has a session is counted with the sessions (``core.limits.AddressLimiter``). Here it is about
 the others: connections that never ask for anything, HTTP requests, polls. For each address they are counted
 while they are in the doorway or with aiohttp, and leave the count when they become a WebSocket.
 
@@ -20,10 +20,10 @@ from aiohttp.web_protocol import RequestHandler
 
 from hornet.core.addresses import UNIX, is_in, parse_networks
 from hornet.core.limits import counted_as
-from hornet.engine.transport.refusal_log import Advisor
 from hornet.engine.counts import Counts
-from hornet.engine.transport.handshake import Doorway
 from hornet.engine.settings import EngineSettings
+from hornet.engine.transport.handshake import Doorway
+from hornet.engine.transport.refusal_log import ThrottledLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +40,12 @@ RESERVED_FILES = 200
 that are just being refused. Of a small limit a quarter is kept."""
 
 
-class Gate:
+class ConnectionLimiter:
     """Decides about each new connection."""
 
     def __init__(self, settings: EngineSettings, counts: Counts) -> None:
         self._counts = counts
-        self._advisor = Advisor()
+        self._advisor = ThrottledLog()
         self._of_address: dict[str, int] = {}
         self._of_handler: dict[RequestHandler, str] = {}
         self._trusted = parse_networks(settings.trusted_proxies)
@@ -121,7 +121,9 @@ class GatedDoorway(Doorway):
 
     __slots__ = ("_gate", "_name")
 
-    def __init__(self, server: EngineIoServer, http: Callable[[], asyncio.Protocol], gate: Gate) -> None:
+    def __init__(
+        self, server: EngineIoServer, http: Callable[[], asyncio.Protocol], gate: ConnectionLimiter
+    ) -> None:
         super().__init__(server, http)
         self._gate = gate
         self._name = ""

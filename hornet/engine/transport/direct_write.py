@@ -21,11 +21,11 @@ MOST = 1024
 """Sockets that one call takes; the C source has the same number."""
 
 NO_SOCKET = -1
-NO_TICKET = 0
+NO_LEASE = 0
 NOT_TRIED = -1
 
 
-class Tickets:
+class WriteLeases:
     """Which sockets may be written to past their transports at this moment.
 
     For each file number there is at most one valid ticket. A ticket is for one session, in one form, on one
@@ -40,28 +40,28 @@ class Tickets:
 
     def __init__(self) -> None:
         self.valid = array("Q")
-        """By file number; ``NO_TICKET`` where none is."""
-        self._last = NO_TICKET
+        """By file number; ``NO_LEASE`` where none is."""
+        self._last = NO_LEASE
 
-    def issue(self, number: int) -> int:
+    def grant(self, number: int) -> int:
         """A new ticket for the socket, not valid yet. None that was issued before will be any more."""
         if number < 0:
-            return NO_TICKET
+            return NO_LEASE
         missing = number + 1 - len(self.valid)
         if missing > 0:
             self.valid.frombytes(bytes(self.valid.itemsize * (missing + len(self.valid))))
-        self.withdraw(number)
+        self.revoke(number)
         self._last += 1
         return self._last
 
-    def validate(self, number: int, ticket: int) -> None:
+    def renew(self, number: int, lease: int) -> None:
         """The transport has nothing left to write."""
-        self.valid[number] = ticket
+        self.valid[number] = lease
 
-    def withdraw(self, number: int) -> None:
+    def revoke(self, number: int) -> None:
         """The transport may have something left, or belongs to nobody any more."""
         if number >= 0:
-            self.valid[number] = NO_TICKET
+            self.valid[number] = NO_LEASE
 
 
 def find_send_each() -> SendEach | None:

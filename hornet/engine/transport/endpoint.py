@@ -18,8 +18,6 @@ from multidict import CIMultiDictProxy
 
 from hornet.core.limits import OverLimit
 from hornet.core.origins import is_allowed
-from hornet.engine.transport.refusal_log import ADVICE, Advisor
-from hornet.engine.transport.client_address import Callers
 from hornet.engine.errors import (
     Refusal,
     bad_handshake_method,
@@ -31,12 +29,14 @@ from hornet.engine.errors import (
     unknown_transport,
     unsupported_version,
 )
+from hornet.engine.transport.client_address import ClientAddressResolver
 from hornet.engine.transport.polling import Query, answer_poll, dump_response, take_post
-from hornet.engine.wire.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
+from hornet.engine.transport.refusal_log import ADVICE, ThrottledLog
 from hornet.engine.transport.session import Session
 from hornet.engine.transport.states import State
+from hornet.engine.transport.websocket import Acceptance, Takeover, WebSocketTransport
 from hornet.engine.types import Handshake
-from hornet.engine.transport.websocket import Acceptance, Takeover, WebSocketLink
+from hornet.engine.wire.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
 
 if TYPE_CHECKING:
     from hornet.engine.socketio.engineio_adapter import EngineIoServer
@@ -57,8 +57,8 @@ class Endpoint:
 
     def __init__(self, server: EngineIoServer) -> None:
         self._server = server
-        self._advisor = Advisor()
-        self._callers = Callers(server.settings)
+        self._advisor = ThrottledLog()
+        self._callers = ClientAddressResolver(server.settings)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
@@ -149,12 +149,12 @@ class Endpoint:
             raise bad_handshake_method()
         if not self._server.is_accepting:
             raise stopping()
-        protocol, kind = _parse_version(query)
+        protocol, wire_format = _parse_version(query)
         headers = _parse_headers(request.headers)
         if transport == "polling":
             handshake = self._handshake(request.transport, headers, query, protocol)
             self._count(handshake)
-            session = self._server.open(handshake, kind, transport)
+            session = self._server.open(handshake, wire_format, transport)
             response = dump_response(session, session.take(), query)
             response.headers["Cache-Control"] = "no-store"
             return response
@@ -162,11 +162,11 @@ class Endpoint:
         takeover = Takeover(request)
         handshake = self._handshake(takeover.transport, headers, query, protocol)
         self._count(handshake)
-        return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, kind))
+        return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, wire_format))
 
     def open_websocket(
         self, transport: asyncio.Transport, text: str, headers: Mapping[str, str]
-    ) -> WebSocketLink | None:
+    ) -> WebSocketTransport | None:
         """Open a session on a WebSocket, for the doorway; None for what ``handle`` has to answer.
 
         That is all but a first request that is fine. Nothing has been written or changed then.
@@ -180,13 +180,13 @@ class Endpoint:
             query = _parse_query(text)
             if query.get("transport") != ["websocket"] or "sid" in query or "j" in query:
                 return None
-            protocol, kind = _parse_version(query)
+            protocol, wire_format = _parse_version(query)
             acceptance = Acceptance(headers, compress=settings.compression)
             handshake = self._handshake(transport, headers, query, protocol)
             self._count(handshake)
         except Refusal:
             return None
-        return self._carry(transport, acceptance, handshake, kind)
+        return self._carry(transport, acceptance, handshake, wire_format)
 
     def _count(self, handshake: Handshake) -> None:
         """Count a session that is about to open.
@@ -203,12 +203,12 @@ class Endpoint:
             raise over_limit(limit) from None
 
     def _carry(
-        self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, kind: int
-    ) -> WebSocketLink:
+        self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, wire_format: int
+    ) -> WebSocketTransport:
         """A new session on a WebSocket, which is accepted and opened in one write."""
         deflated = acceptance.deflated
-        session = self._server.open(handshake, kind | (DEFLATED if deflated else 0), "websocket")
-        link = WebSocketLink(self._server, session, transport, deflated=deflated)
+        session = self._server.open(handshake, wire_format | (DEFLATED if deflated else 0), "websocket")
+        link = WebSocketTransport(self._server, session, transport, deflated=deflated)
         transport.write(acceptance.response + session.take_frames())
         link.carry()
         return link
@@ -217,7 +217,7 @@ class Endpoint:
         """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
         acceptance = Acceptance(request.headers, compress=self._server.settings.compression)
         takeover = Takeover(request)
-        link = WebSocketLink(self._server, session, takeover.transport, deflated=acceptance.deflated)
+        link = WebSocketTransport(self._server, session, takeover.transport, deflated=acceptance.deflated)
         takeover.transport.write(acceptance.response)
         if session.state is State.POLLING:
             link.probe()
@@ -265,12 +265,12 @@ def _parse_version(query: Query) -> tuple[int, int]:
     protocol = {"4": 4, "3": 3}.get(query.get("EIO", [""])[0])
     if protocol is None:
         raise unsupported_version()
-    kind = VERSION_3 if protocol == 3 else 0
+    wire_format = VERSION_3 if protocol == 3 else 0
     if protocol == 3 and "b64" in query:
-        kind |= TEXT_ONLY
+        wire_format |= TEXT_ONLY
     if query.get("parser") == ["msgpack"]:
-        kind |= MSGPACK
-    return protocol, kind
+        wire_format |= MSGPACK
+    return protocol, wire_format
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:

@@ -62,18 +62,18 @@ class Doorway(asyncio.Protocol):
     waits here, where a connection costs little, and not for long.
     """
 
-    __slots__ = ("_head", "_http", "_server", "_transport", "booked")
+    __slots__ = ("_head", "_http", "_server", "_transport", "scheduled_tick")
 
     def __init__(self, server: EngineIoServer, http: Callable[[], asyncio.Protocol]) -> None:
         self._server = server
         self._http = http
         self._head = b""
-        self.booked = 0
+        self.scheduled_tick = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._server.doorways.add(self)
-        self._server.wheel.book(
+        self._server.wheel.schedule(
             self, asyncio.get_running_loop().time() + self._server.settings.handshake_timeout_s
         )
 
@@ -102,7 +102,7 @@ class Doorway(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._depart()
 
-    def on_due(self, now: float) -> None:
+    def on_timeout(self, now: float) -> None:
         """Nothing came, or not all of it."""
         self._refuse(TOO_SLOW, b"408 Request Timeout")
 

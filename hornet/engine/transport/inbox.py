@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 Job = Callable[..., Awaitable[object]]
 
-JOBS_HIGH, JOBS_LOW = 64, 16
+INBOX_HIGH, INBOX_LOW = 64, 16
 """Jobs that wait for their turn at which reading from the session stops, and goes on."""
 
 
-class Jobs:
+class SessionInbox:
     """Begins each job when those before it are over. ``task`` ends with the last; the session forgets it."""
 
     __slots__ = ("_session", "_waiting", "task")
@@ -31,12 +31,12 @@ class Jobs:
 
     def add(self, job: Job, args: tuple[Any, ...]) -> None:
         self._waiting.append((job, args))
-        if len(self._waiting) == JOBS_HIGH and self._session.link is not None:
+        if len(self._waiting) == INBOX_HIGH and self._session.link is not None:
             self._session.link.pause_reading()
 
-    async def caught_up(self) -> None:
+    async def drain(self) -> None:
         """Return when few enough wait that more may be taken."""
-        while len(self._waiting) > JOBS_LOW and not self.task.done():
+        while len(self._waiting) > INBOX_LOW and not self.task.done():
             await asyncio.wait((self.task,), timeout=0.05)
 
     async def _run(self) -> None:
@@ -49,6 +49,6 @@ class Jobs:
             except Exception:  # a plug-in or hook may raise anything
                 session.host.counts.hook_errors += 1
                 log.exception("A handler failed")
-            if len(self._waiting) == JOBS_LOW and session.link is not None:
+            if len(self._waiting) == INBOX_LOW and session.link is not None:
                 session.link.resume_reading()
-        session.jobs = None
+        session.inbox = None

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from hornet.core.limits import Allowance
+from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
-from hornet.engine.transport.inbox import JOBS_HIGH
+from hornet.engine.transport.inbox import INBOX_HIGH
+from hornet.engine.transport.session import Session
+from hornet.engine.transport.states import State
+from hornet.engine.types import Reason
 from hornet.engine.wire.payloads import (
     Packet,
     dump_binary3,
@@ -22,9 +25,6 @@ from hornet.engine.wire.payloads import (
     parse_text3,
 )
 from hornet.engine.wire.prepared import TEXT_ONLY
-from hornet.engine.transport.session import Session
-from hornet.engine.transport.states import State
-from hornet.engine.types import Reason
 
 STATUS = {"too_big": 413, "too_slow": 408, "too_many_packets": 429}
 """HTTP's own codes for a body that can't be taken, where it has one."""
@@ -129,16 +129,16 @@ async def _take_body(session: Session, request: web.Request, query: Query) -> No
     content_type = request.content_type if "Content-Type" in request.headers else ""
     packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
     if session.posted is None:
-        session.posted = Allowance(settings.max_packet_rate, now)
+        session.posted = RateLimiter(settings.max_packet_rate, now)
     if not session.posted.offer(settings.max_packet_rate, now, len(packets)):
         raise too_many_packets()
     for number, packet in enumerate(packets, 1):
         if not session.is_open:
             break
         session.receive(packet, now)
-        if number % JOBS_HIGH == 0:
-            await session.caught_up()
-    await session.caught_up()
+        if number % INBOX_HIGH == 0:
+            await session.drain()
+    await session.drain()
 
 
 async def _read_body(request: web.Request, max_bytes: int, timeout_s: float) -> bytes:
@@ -189,7 +189,7 @@ def dump_response(session: Session, packets: Sequence[Packet], query: Query) -> 
         body, content_type = dump_jsonp(query["j"][0], text), "text/javascript"
     elif session.handshake.protocol == 4:
         body = dump_payload4(packets)
-    elif session.kind & TEXT_ONLY or all(isinstance(packet, str) for packet in packets):
+    elif session.wire_format & TEXT_ONLY or all(isinstance(packet, str) for packet in packets):
         body = dump_text3(packets).encode("utf-8")
     else:
         body, content_type = dump_binary3(packets), "application/octet-stream"

@@ -26,7 +26,7 @@ EVERY_S = 10.0
 """Each advice is logged no more often than this: who is refused may try as often as it likes."""
 
 
-class Advisor:
+class ThrottledLog:
     """Logs refusals of addresses, with the advice for their code."""
 
     def __init__(self) -> None:

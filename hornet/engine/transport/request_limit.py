@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hornet.core.limits import Addresses, OverLimit
-from hornet.engine.transport.refusal_log import Advisor
-from hornet.engine.transport.client_address import Callers
+from hornet.core.limits import AddressLimiter, OverLimit
 from hornet.engine.counts import Counts
 from hornet.engine.settings import EngineSettings
+from hornet.engine.transport.client_address import ClientAddressResolver
+from hornet.engine.transport.refusal_log import ThrottledLog
 
 TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
 DISGUISED_PATH = "DISGUISED_PATH"
@@ -24,16 +24,16 @@ DISGUISED_PATH = "DISGUISED_PATH"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Requests:
+class RequestLimiter:
     """The middleware of the application."""
 
     def __init__(self, settings: EngineSettings, counts: Counts) -> None:
         self.settings = settings
         """May be replaced at any time."""
         self._counts = counts
-        self._addresses = Addresses()
-        self._advisor = Advisor()
-        self._callers = Callers(settings)
+        self._addresses = AddressLimiter()
+        self._advisor = ThrottledLog()
+        self._callers = ClientAddressResolver(settings)
 
     def attach(self, app: web.Application) -> None:
         @web.middleware

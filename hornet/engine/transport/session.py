@@ -10,19 +10,19 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hornet.core.limits import Allowance
+from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed
-from hornet.engine.transport.session_owner import Host
-from hornet.engine.transport.inbox import Job, Jobs
-from hornet.engine.wire.payloads import Packet
-from hornet.engine.wire.prepared import Plan, Prepared, dump_frame
-from hornet.engine.transport.direct_write import NO_SOCKET, NO_TICKET, plain_socket
+from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, plain_socket
+from hornet.engine.transport.inbox import Job, SessionInbox
+from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import MOVES, State, Step, is_open
 from hornet.engine.types import Handshake, Reason
+from hornet.engine.wire.payloads import Packet
+from hornet.engine.wire.prepared import FrameBatch, Prepared, dump_frame
 
 if TYPE_CHECKING:
+    from hornet.engine.transport.websocket import WebSocketTransport
     from hornet.engine.wire.packets import SioPacket
-    from hornet.engine.transport.websocket import WebSocketLink
 
 PING_FRAME = dump_frame("2", 0)
 
@@ -37,65 +37,67 @@ class Session:
         "_connect_by",
         "_heartbeat",
         "_pinged",
-        "booked",
         "eio_sid",
         "handshake",
         "host",
-        "jobs",
-        "kind",
+        "inbox",
+        "lease",
         "link",
-        "others",
-        "partial",
+        "namespace_sids",
+        "pending_binary",
+        "plugin_data",
         "poll",
         "posted",
         "posting",
         "queue",
         "queued_bytes",
+        "scheduled_tick",
         "sid",
         "socket",
         "state",
-        "stored",
-        "ticket",
+        "wire_format",
         "ws",
     )
 
-    def __init__(self, host: Host, eio_sid: str, handshake: Handshake, kind: int, now: float) -> None:
+    def __init__(
+        self, host: SessionOwner, eio_sid: str, handshake: Handshake, wire_format: int, now: float
+    ) -> None:
         self.host = host
         self.eio_sid = eio_sid
         self.handshake = handshake
-        self.kind = kind
+        self.wire_format = wire_format
         self.state = State.POLLING
         self.ws: asyncio.Transport | None = None
         """The transport that frames are written to; None while polling, upgrading or closing."""
         self.socket = NO_SOCKET
         """The file number of the socket below ``ws``, where the fan-out may send past the transport."""
-        self.ticket = NO_TICKET
-        """What entitles the fan-out to do so: a new one whenever ``kind`` or ``socket`` changes."""
-        self.link: WebSocketLink | None = None
+        self.lease = NO_LEASE
+        """What entitles the fan-out to do so: a new one whenever ``wire_format`` or ``socket`` changes."""
+        self.link: WebSocketTransport | None = None
         self.queue: list[Packet] = []
         self.queued_bytes = 0
         self.poll: asyncio.Future[None] | None = None
         self.posting = False
-        self.posted: Allowance | None = None
+        self.posted: RateLimiter | None = None
         """How many more packets may come by POST; None before the first."""
         self.sid: str | None = None
         """The id in the default namespace."""
-        self.others: dict[str, str] | None = None
+        self.namespace_sids: dict[str, str] | None = None
         """The ids in other namespaces."""
-        self.partial: SioPacket | None = None
+        self.pending_binary: SioPacket | None = None
         """A binary packet whose attachments are still coming."""
-        self.jobs: Jobs | None = None
+        self.inbox: SessionInbox | None = None
         """What its packets asked for and is not done yet."""
-        self.stored: dict[str, Any] | None = None
+        self.plugin_data: dict[str, Any] | None = None
         """What plug-ins keep with python-socketio's ``save_session``."""
-        self.booked = 0
+        self.scheduled_tick = 0
         settings = host.settings
         self._pinged = False
         self._heartbeat = now + settings.ping_interval_s
         if handshake.protocol == 3:
             self._heartbeat += settings.ping_timeout_s
         self._connect_by = now + settings.connect_timeout_s if handshake.protocol == 4 else 0.0
-        host.wheel.book(self, min(self._heartbeat, self._connect_by or self._heartbeat))
+        host.wheel.schedule(self, min(self._heartbeat, self._connect_by or self._heartbeat))
 
     # State ---------------------------------------------------------------------------------------
 
@@ -117,29 +119,29 @@ class Session:
         """What waits for the client: in the queue, or in the buffer of its WebSocket."""
         return self.queued_bytes + (self.ws.get_write_buffer_size() if self.ws is not None else 0)
 
-    def take_form(self, kind: int) -> None:
+    def set_format(self, wire_format: int) -> None:
         """Be of another kind from now on."""
-        self.kind = kind
-        self.ticket = self.host.tickets.issue(self.socket)
+        self.wire_format = wire_format
+        self.lease = self.host.leases.grant(self.socket)
 
     def connected(self) -> None:
         """The client connected to a namespace: the connect timeout is off."""
         self._connect_by = 0.0
 
-    def on_due(self, now: float) -> None:
+    def on_timeout(self, now: float) -> None:
         """The heartbeat or a timeout is due."""
         if self.state is State.CLOSING:
             self.gone()
         elif self._connect_by and now >= self._connect_by:
             self.drop(Reason.CONNECT_TIMEOUT)
         elif now < self._heartbeat:
-            self._book()
+            self._schedule()
         elif self._pinged or self.handshake.protocol == 3:
             self.drop(Reason.PING_TIMEOUT)
         else:
             self._pinged = True
             self._heartbeat = now + self.host.settings.ping_timeout_s
-            self._book()
+            self._schedule()
             self._ping()
 
     def _ping(self) -> None:
@@ -152,17 +154,17 @@ class Session:
         """The client of version 4 answered a ping."""
         self._pinged = False
         self._heartbeat = now + self.host.settings.ping_interval_s
-        self._book()
+        self._schedule()
 
-    def _book(self) -> None:
-        self.host.wheel.book(self, min(self._heartbeat, self._connect_by or self._heartbeat))
+    def _schedule(self) -> None:
+        self.host.wheel.schedule(self, min(self._heartbeat, self._connect_by or self._heartbeat))
 
     def sids(self) -> Iterable[str]:
         """The session's ids, in all its namespaces."""
         if self.sid is not None:
             yield self.sid
-        if self.others is not None:
-            yield from self.others.values()
+        if self.namespace_sids is not None:
+            yield from self.namespace_sids.values()
 
     # Receiving -----------------------------------------------------------------------------------
 
@@ -175,18 +177,18 @@ class Session:
         if isinstance(packet, bytes):
             self.host.on_message(self, packet)
             return
-        kind = packet[:1]
-        if kind == "4":
+        packet_type = packet[:1]
+        if packet_type == "4":
             self.host.on_message(self, packet[1:])
-        elif kind == "3" and self.handshake.protocol == 4:
+        elif packet_type == "3" and self.handshake.protocol == 4:
             self.pong(now)
-        elif kind == "2" and self.handshake.protocol == 3:
+        elif packet_type == "2" and self.handshake.protocol == 3:
             self._heartbeat = now + self.host.settings.ping_interval_s + self.host.settings.ping_timeout_s
-            self._book()
+            self._schedule()
             self.write("3" + packet[1:])
-        elif kind == "1":
+        elif packet_type == "1":
             self._leave()
-        elif kind != "6":
+        elif packet_type != "6":
             raise Malformed("bad_type", "a packet of unknown type, or one that only a server sends")
 
     def _leave(self) -> None:
@@ -201,14 +203,14 @@ class Session:
     def write(self, packet: Packet) -> None:
         """Send one packet, ahead of what the fan-out still holds; for what belongs to no message."""
         if self.ws is not None:
-            self.put(dump_frame(packet, self.kind))
+            self.put(dump_frame(packet, self.wire_format))
         else:
             self.enqueue((packet,))
 
     def put(self, frames: bytes) -> None:
         """Write frames through the WebSocket's transport, which there must be."""
         assert self.ws is not None
-        self.host.tickets.withdraw(self.socket)
+        self.host.leases.revoke(self.socket)
         self.ws.write(frames)
 
     @property
@@ -225,14 +227,14 @@ class Session:
     def write_message(self, message: Prepared) -> None:
         """Send one message now."""
         if self.ws is not None:
-            self.put(message.frames(self.kind))
+            self.put(message.frames(self.wire_format))
         else:
-            self.enqueue(message.packets(self.kind))
+            self.enqueue(message.packets(self.wire_format))
 
-    def enqueue_plan(self, plan: Plan) -> None:
+    def enqueue_plan(self, plan: FrameBatch) -> None:
         """Queue messages; for when there is no WebSocket to write to."""
         if is_open(self.state):
-            self.enqueue(plan.packets(self.kind))
+            self.enqueue(plan.packets(self.wire_format))
 
     def enqueue(self, packets: Sequence[Packet]) -> None:
         """Queue packets for the next poll, or for the WebSocket that an upgrade will bring."""
@@ -265,7 +267,7 @@ class Session:
 
     # Upgrading -----------------------------------------------------------------------------------
 
-    def probed(self, link: WebSocketLink) -> None:
+    def probed(self, link: WebSocketTransport) -> None:
         """A WebSocket asked to take over: end the poll that waits, so that the client lets go of polling."""
         self.move(Step.PROBED)
         self.link = link
@@ -273,7 +275,7 @@ class Session:
             self.queue.append("6")
             self.wake()
 
-    def upgraded(self, link: WebSocketLink, transport: asyncio.Transport) -> None:
+    def upgraded(self, link: WebSocketTransport, transport: asyncio.Transport) -> None:
         """The WebSocket takes over, and gets what is queued."""
         self.move(Step.UPGRADED)
         self.open_websocket(link, transport)
@@ -287,17 +289,17 @@ class Session:
         self.move(Step.FAILED)
         self.link = None
 
-    def open_websocket(self, link: WebSocketLink, transport: asyncio.Transport) -> None:
+    def open_websocket(self, link: WebSocketTransport, transport: asyncio.Transport) -> None:
         """Send over ``transport`` from now on, starting with what is queued."""
         self.state = State.WEBSOCKET
         self.link, self.ws, self.socket = link, transport, plain_socket(transport)
-        self.ticket = self.host.tickets.issue(self.socket)
+        self.lease = self.host.leases.grant(self.socket)
         if self.queue:
             self.put(self.take_frames())
 
     def take_frames(self) -> bytes:
         """The queue as WebSocket frames; it is empty afterwards."""
-        return b"".join([dump_frame(packet, self.kind) for packet in self.take()])
+        return b"".join([dump_frame(packet, self.wire_format) for packet in self.take()])
 
     # Ending --------------------------------------------------------------------------------------
 
@@ -313,14 +315,14 @@ class Session:
         if state is State.WEBSOCKET:
             self.gone()
         else:
-            self.host.wheel.book(self, asyncio.get_running_loop().time() + LINGER_S)
+            self.host.wheel.schedule(self, asyncio.get_running_loop().time() + LINGER_S)
         if probing is not None:
             self.link = probing
             self.host.closing.add(probing)
 
     def upgraded_late(self, transport: asyncio.Transport) -> None:
         """The WebSocket takes over a session that was closed meanwhile: it gets what is queued, no more."""
-        transport.write(b"".join([dump_frame(packet, self.kind) for packet in self.queue]))
+        transport.write(b"".join([dump_frame(packet, self.wire_format) for packet in self.queue]))
         self.gone()
 
     def drop(self, reason: Reason, code: int = 1000) -> None:
@@ -361,8 +363,8 @@ class Session:
     def _end(self, reason: Reason, code: int) -> None:
         link = self.link
         self.move(Step.ENDED)
-        self.host.tickets.withdraw(self.socket)
-        self.ws, self.socket, self.ticket = None, NO_SOCKET, NO_TICKET
+        self.host.leases.revoke(self.socket)
+        self.ws, self.socket, self.lease = None, NO_SOCKET, NO_LEASE
         self.host.wheel.cancel(self)
         self.wake()
         if link is not None:
@@ -373,11 +375,11 @@ class Session:
 
     def do(self, job: Job, *args: Any) -> None:
         """Run ``job`` after all jobs given before; there is a task only while there is work."""
-        if self.jobs is None:
-            self.jobs = Jobs(self)
-        self.jobs.add(job, args)
+        if self.inbox is None:
+            self.inbox = SessionInbox(self)
+        self.inbox.add(job, args)
 
-    async def caught_up(self) -> None:
+    async def drain(self) -> None:
         """Return when few enough jobs wait that more packets may be taken."""
-        if self.jobs is not None:
-            await self.jobs.caught_up()
+        if self.inbox is not None:
+            await self.inbox.drain()

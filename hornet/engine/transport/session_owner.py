@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from hornet.engine.counts import Counts
-from hornet.engine.wire.payloads import Packet
 from hornet.engine.settings import EngineSettings
-from hornet.engine.transport.direct_write import Tickets
+from hornet.engine.transport.direct_write import WriteLeases
+from hornet.engine.transport.timer_wheel import TimerWheel
 from hornet.engine.types import Reason
-from hornet.engine.transport.timer_wheel import Wheel
+from hornet.engine.wire.payloads import Packet
 
 if TYPE_CHECKING:
     from hornet.engine.transport.session import Session
-    from hornet.engine.transport.websocket import WebSocketLink
+    from hornet.engine.transport.websocket import WebSocketTransport
 
 
-class Host(Protocol):
+class SessionOwner(Protocol):
     """The server, as its sessions see it."""
 
     settings: EngineSettings
     counts: Counts
-    wheel: Wheel
-    tickets: Tickets
-    closing: set[WebSocketLink]
+    wheel: TimerWheel
+    leases: WriteLeases
+    closing: set[WebSocketTransport]
     """WebSockets on their way out: most of them wait for the client's Close frame."""
 
     def on_message(self, session: Session, message: Packet) -> None:
@@ -34,7 +34,7 @@ class Host(Protocol):
         """The session is no longer open; called once."""
         ...
 
-    def on_link_closed(self, link: WebSocketLink) -> None:
+    def on_link_closed(self, link: WebSocketTransport) -> None:
         """A WebSocket's connection is gone."""
         ...
 

@@ -14,31 +14,31 @@ from math import ceil
 from typing import Protocol
 
 
-class Timed(Protocol):
-    """What may be booked; ``booked`` belongs to the wheel and starts as 0."""
+class Scheduled(Protocol):
+    """What may be booked; ``scheduled_tick`` belongs to the wheel and starts as 0."""
 
-    booked: int
+    scheduled_tick: int
 
-    def on_due(self, now: float) -> None:
+    def on_timeout(self, now: float) -> None:
         """Called once, at or after the time booked (never before), and no longer than one tick after."""
         ...
 
 
-class Wheel:
-    """Calls ``on_due`` of what is booked; ``tick_s`` is how exact it is."""
+class TimerWheel:
+    """Calls ``on_timeout`` of what is booked; ``tick_s`` is how exact it is."""
 
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
-        self._buckets: dict[int, dict[Timed, None]] = {}
+        self._buckets: dict[int, dict[Scheduled, None]] = {}
         self._ticks: list[int] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._set_for = 0
 
-    def book(self, timed: Timed, due: float) -> None:
-        """Call ``timed.on_due`` at ``due`` (the loop's time), and not when it was booked before."""
+    def schedule(self, timed: Scheduled, due: float) -> None:
+        """Call ``timed.on_timeout`` at ``due`` (the loop's time), and not when it was booked before."""
         tick = ceil(due / self._tick_s)
-        if tick == timed.booked:
+        if tick == timed.scheduled_tick:
             return
         self.cancel(timed)
         bucket = self._buckets.get(tick)
@@ -48,15 +48,15 @@ class Wheel:
             if self._timer is None or tick < self._set_for:
                 self._set_timer()
         bucket[timed] = None
-        timed.booked = tick
+        timed.scheduled_tick = tick
 
-    def cancel(self, timed: Timed) -> None:
+    def cancel(self, timed: Scheduled) -> None:
         """Forget a booking, if there is one."""
-        if timed.booked:
-            bucket = self._buckets.get(timed.booked)
+        if timed.scheduled_tick:
+            bucket = self._buckets.get(timed.scheduled_tick)
             if bucket is not None:
                 bucket.pop(timed, None)
-            timed.booked = 0
+            timed.scheduled_tick = 0
 
     def stop(self) -> None:
         """Forget everything."""
@@ -85,8 +85,8 @@ class Wheel:
                 bucket = self._buckets[self._ticks[0]]
                 while bucket:
                     timed, _ = bucket.popitem()
-                    timed.booked = 0
-                    timed.on_due(now)
+                    timed.scheduled_tick = 0
+                    timed.on_timeout(now)
                 del self._buckets[heappop(self._ticks)]
         finally:
             self._set_timer()

@@ -16,15 +16,15 @@ from typing import Any, cast
 from aiohttp import web
 
 from hornet.core.limits import BURST_S
-from hornet.engine.wire import compression
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
-from hornet.engine.wire.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
-from hornet.engine.transport.session_owner import Host
-from hornet.engine.wire.payloads import parse_binary_packet3, parse_text_packet3
-from hornet.engine.wire.prepared import DEFLATED, dump_frame
 from hornet.engine.transport.session import Session
+from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import State
 from hornet.engine.types import Reason
+from hornet.engine.wire import compression
+from hornet.engine.wire.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
+from hornet.engine.wire.payloads import parse_binary_packet3, parse_text_packet3
+from hornet.engine.wire.prepared import DEFLATED, dump_frame
 
 TOO_MANY = too_many_packets().code
 
@@ -47,12 +47,23 @@ class Phase(IntEnum):
     """Sent a Close frame."""
 
 
-class WebSocketLink(asyncio.Protocol):
+class WebSocketTransport(asyncio.Protocol):
     """One WebSocket from its request to its end."""
 
-    __slots__ = ("_filled_at", "_host", "_loop", "_parser", "_session", "_transport", "booked", "phase")
+    __slots__ = (
+        "_filled_at",
+        "_host",
+        "_loop",
+        "_parser",
+        "_session",
+        "_transport",
+        "phase",
+        "scheduled_tick",
+    )
 
-    def __init__(self, host: Host, session: Session, transport: asyncio.Transport, *, deflated: bool) -> None:
+    def __init__(
+        self, host: SessionOwner, session: Session, transport: asyncio.Transport, *, deflated: bool
+    ) -> None:
         self._host = host
         self._session: Session | None = session
         self._transport = transport
@@ -61,7 +72,7 @@ class WebSocketLink(asyncio.Protocol):
         self._parser.left = host.settings.max_packet_rate * BURST_S
         self._filled_at = self._loop.time()
         self.phase = Phase.OPENED
-        self.booked = 0
+        self.scheduled_tick = 0
         transport.set_write_buffer_limits(high=host.settings.send_buffer_bytes)
 
     # What the session and the server ask for -----------------------------------------------------
@@ -74,7 +85,7 @@ class WebSocketLink(asyncio.Protocol):
 
     def probe(self) -> None:
         """Ask to take the session over, within the upgrade timeout."""
-        self._host.wheel.book(self, self._loop.time() + self._host.settings.upgrade_timeout_s)
+        self._host.wheel.schedule(self, self._loop.time() + self._host.settings.upgrade_timeout_s)
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a Close frame and wait for the client's, for a while."""
@@ -85,7 +96,7 @@ class WebSocketLink(asyncio.Protocol):
             if not self._transport.is_closing():
                 self._transport.write(close_frame(code, reason))
                 self._transport.resume_reading()
-                self._host.wheel.book(self, self._loop.time() + CLOSE_TIMEOUT_S)
+                self._host.wheel.schedule(self, self._loop.time() + CLOSE_TIMEOUT_S)
 
     def abort_soon(self) -> None:
         """Cut the connection, and drop what it could not send; not from inside the transport's own call."""
@@ -100,7 +111,7 @@ class WebSocketLink(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def on_due(self, now: float) -> None:
+    def on_timeout(self, now: float) -> None:
         """The upgrade or the closing took too long."""
         if self.phase is Phase.CLOSING:
             self._transport.abort()
@@ -192,7 +203,7 @@ class WebSocketLink(asyncio.Protocol):
             self.phase = Phase.ACTIVE
             self._host.wheel.cancel(self)
             if self._parser.inflates:
-                session.kind |= DEFLATED
+                session.wire_format |= DEFLATED
             session.upgraded(self, self._transport)
         elif self.phase is Phase.PROBED and payload == "5" and session.link is self:
             session.upgraded_late(self._transport)
@@ -301,7 +312,7 @@ class Takeover:
             raise bad_request("the connection is gone")
         self.transport = self._handler.transport
 
-    def hand_over(self, link: WebSocketLink) -> web.StreamResponse:
+    def hand_over(self, link: WebSocketTransport) -> web.StreamResponse:
         """Let ``link`` have the connection, with what the client sent behind its request already.
 
         aiohttp keeps a request handler, its parser, a task and timers for a connection; telling it that the

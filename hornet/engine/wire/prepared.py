@@ -1,7 +1,7 @@
 """A message in every form its recipients need; each form is made at most once, and only if someone needs it.
 
-A session's *kind* is a small number that says which form it takes. ``Prepared`` is one message, ``Plan`` is a
-run of messages for the same recipients: what goes to a WebSocket in one write.
+A session's *wire format* is a small number that says which form it takes. ``Prepared`` is one message,
+``FrameBatch`` is a run of messages for the same recipients: what goes to a WebSocket in one write.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from hornet.core.jsontext import dump_ascii_json, dump_json
 from hornet.core.messages import Outgoing
 from hornet.engine.wire.compression import deflate
 from hornet.engine.wire.frames import BINARY, TEXT, frame
-from hornet.engine.wire.payloads import Packet, dump_binary_packet3
 from hornet.engine.wire.packets import SioPacket, Type, dump_msgpack, dump_packet
+from hornet.engine.wire.payloads import Packet, dump_binary_packet3
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +28,21 @@ DEFLATED = 8
 """The session's WebSocket takes compressed frames."""
 TEXT_ONLY = 16
 """The session's client can't take binary (version 3's ``b64``); it gets base64 in text."""
-KINDS = 32
+WIRE_FORMATS = 32
 
 DEFLATE_FROM_BYTES = 1024
 """Shorter messages are sent as they are; compressing them hardly pays (the Node server's threshold)."""
 
 
-def dump_frame(packet: Packet, kind: int) -> bytes:
+def dump_frame(packet: Packet, wire_format: int) -> bytes:
     """The WebSocket frame of one Engine.IO packet."""
     if isinstance(packet, str):
         opcode, payload = TEXT, packet.encode("utf-8")
-    elif kind & TEXT_ONLY:
+    elif wire_format & TEXT_ONLY:
         opcode, payload = TEXT, dump_binary_packet3(packet).encode("ascii")
     else:
-        opcode, payload = BINARY, (b"\x04" + packet if kind & VERSION_3 else packet)
-    if kind & DEFLATED and len(payload) >= DEFLATE_FROM_BYTES:
+        opcode, payload = BINARY, (b"\x04" + packet if wire_format & VERSION_3 else packet)
+    if wire_format & DEFLATED and len(payload) >= DEFLATE_FROM_BYTES:
         return frame(opcode, deflate(payload), compressed=True)
     return frame(opcode, payload)
 
@@ -63,58 +63,60 @@ class Prepared:
     __slots__ = ("_frames", "_packets")
 
     def __init__(self) -> None:
-        self._frames: list[bytes | None] = [None] * KINDS
-        self._packets: list[list[Packet] | None] = [None] * KINDS
+        self._frames: list[bytes | None] = [None] * WIRE_FORMATS
+        self._packets: list[list[Packet] | None] = [None] * WIRE_FORMATS
 
-    def packet(self, kind: int) -> SioPacket:
+    def packet(self, wire_format: int) -> SioPacket:
         """The Socket.IO packet for this kind of session."""
         raise NotImplementedError
 
-    def packets(self, kind: int) -> list[Packet]:
+    def packets(self, wire_format: int) -> list[Packet]:
         """The Engine.IO packets for a polling session of this kind.
 
         socket.io-client 1.x reads UTF-8 in a polling response as Latin-1, so version 3 gets ASCII.
         """
-        kind &= ~DEFLATED
-        packets = self._packets[kind]
+        wire_format &= ~DEFLATED
+        packets = self._packets[wire_format]
         if packets is None:
-            packets = self._packets[kind] = self._dump(kind, ascii_only=bool(kind & VERSION_3))
+            packets = self._packets[wire_format] = self._dump(
+                wire_format, ascii_only=bool(wire_format & VERSION_3)
+            )
         return packets
 
-    def frames(self, kind: int) -> bytes:
+    def frames(self, wire_format: int) -> bytes:
         """The WebSocket frames for a session of this kind, joined."""
-        frames = self._frames[kind]
+        frames = self._frames[wire_format]
         if frames is None:
-            frames = self._frames[kind] = self._dump_frames(kind)
+            frames = self._frames[wire_format] = self._dump_frames(wire_format)
         return frames
 
-    def check(self, kind: int) -> None:
+    def check(self, wire_format: int) -> None:
         """Encode the message for this kind.
 
         Raises:
             ValueError, TypeError: it can't be.
         """
-        self.frames(kind)
+        self.frames(wire_format)
 
-    def drop(self, kind: int) -> None:
+    def drop(self, wire_format: int) -> None:
         """Let the message be nothing for this kind, which it can't be encoded for."""
-        self._frames[kind], self._packets[kind & ~DEFLATED] = b"", []
+        self._frames[wire_format], self._packets[wire_format & ~DEFLATED] = b"", []
 
-    def _dump_frames(self, kind: int) -> bytes:
-        if kind & VERSION_3 and not kind & MSGPACK:
+    def _dump_frames(self, wire_format: int) -> bytes:
+        if wire_format & VERSION_3 and not wire_format & MSGPACK:
             # Text is the same in both versions: share the frame if there is no binary in it.
-            packets = self._dump(kind, ascii_only=False)
+            packets = self._dump(wire_format, ascii_only=False)
             if len(packets) == 1:
-                return self.frames(kind & ~VERSION_3)
-        elif kind & DEFLATED or self._packets[kind] is None:
-            packets = self._dump(kind, ascii_only=False)
+                return self.frames(wire_format & ~VERSION_3)
+        elif wire_format & DEFLATED or self._packets[wire_format] is None:
+            packets = self._dump(wire_format, ascii_only=False)
         else:
-            packets = self.packets(kind)
-        return b"".join([dump_frame(packet, kind) for packet in packets])
+            packets = self.packets(wire_format)
+        return b"".join([dump_frame(packet, wire_format) for packet in packets])
 
-    def _dump(self, kind: int, *, ascii_only: bool) -> list[Packet]:
-        packet = self.packet(kind)
-        if kind & MSGPACK:
+    def _dump(self, wire_format: int, *, ascii_only: bool) -> list[Packet]:
+        packet = self.packet(wire_format)
+        if wire_format & MSGPACK:
             return [dump_msgpack(packet)]
         packets = dump_packet(packet, ascii_only=ascii_only)
         if not ascii_only and not _is_unicode(packets[0]):
@@ -131,7 +133,7 @@ class PreparedPacket(Prepared):
         super().__init__()
         self._packet = packet
 
-    def packet(self, kind: int) -> SioPacket:
+    def packet(self, wire_format: int) -> SioPacket:
         return self._packet
 
 
@@ -145,53 +147,55 @@ class PreparedMessage(Prepared):
         self._message = message
         self._packets_by_delivery: list[SioPacket | None] = [None, None]
 
-    def packet(self, kind: int) -> SioPacket:
-        packet = self._packets_by_delivery[kind & BY_EVENT]
+    def packet(self, wire_format: int) -> SioPacket:
+        packet = self._packets_by_delivery[wire_format & BY_EVENT]
         if packet is None:
             data = (
-                list(self._message.event()) if kind & BY_EVENT else ["message", self._message.message_text()]
+                list(self._message.event())
+                if wire_format & BY_EVENT
+                else ["message", self._message.message_text()]
             )
-            packet = self._packets_by_delivery[kind & BY_EVENT] = SioPacket(Type.EVENT, data)
+            packet = self._packets_by_delivery[wire_format & BY_EVENT] = SioPacket(Type.EVENT, data)
         return packet
 
-    def _dump(self, kind: int, *, ascii_only: bool) -> list[Packet]:
+    def _dump(self, wire_format: int, *, ascii_only: bool) -> list[Packet]:
         """The classic form, which most sessions take, is written by hand: it costs a third."""
-        if kind & (MSGPACK | BY_EVENT):
-            return super()._dump(kind, ascii_only=ascii_only)
-        text = self.packet(kind).data[1]
+        if wire_format & (MSGPACK | BY_EVENT):
+            return super()._dump(wire_format, ascii_only=ascii_only)
+        text = self.packet(wire_format).data[1]
         escaped = dump_ascii_json(text) if ascii_only or not _is_unicode(text) else dump_json(text)
         return [f'42["message",{escaped}]']
 
 
-class Plan:
+class FrameBatch:
     """Messages that go to the same sessions in one write, in order."""
 
     __slots__ = ("frames", "messages")
 
     def __init__(self, messages: Sequence[Prepared]) -> None:
         self.messages = messages
-        self.frames: list[bytes | None] = [None] * KINDS
+        self.frames: list[bytes | None] = [None] * WIRE_FORMATS
         """The joined frames for each kind, once ``make_frames`` made them."""
 
-    def make_frames(self, kind: int) -> bytes:
+    def make_frames(self, wire_format: int) -> bytes:
         """The joined frames, which are kept in ``frames``."""
-        frames = b"".join([message.frames(kind) for message in self._sound(kind)])
-        self.frames[kind] = frames
+        frames = b"".join([message.frames(wire_format) for message in self._sound(wire_format)])
+        self.frames[wire_format] = frames
         return frames
 
-    def packets(self, kind: int) -> list[Packet]:
+    def packets(self, wire_format: int) -> list[Packet]:
         """The packets for a session that polls."""
-        return [packet for message in self._sound(kind) for packet in message.packets(kind)]
+        return [packet for message in self._sound(wire_format) for packet in message.packets(wire_format)]
 
-    def _sound(self, kind: int) -> list[Prepared]:
+    def _sound(self, wire_format: int) -> list[Prepared]:
         """The messages that can be encoded for this kind; another would take the whole fan-out with it."""
         sound = []
         for message in self.messages:
             try:
-                message.frames(kind)
+                message.frames(wire_format)
             except (ValueError, TypeError, OverflowError, RecursionError):
                 log.exception("A message can't be encoded and is dropped")
-                message.drop(kind)
+                message.drop(wire_format)
             else:
                 sound.append(message)
         return sound

@@ -2,6 +2,6 @@
 
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Shown, Where
+from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Evidence, Source
 
-__all__ = ["Answer", "Authenticator", "Event", "Grant", "RefusedCredentials", "Shown", "Where"]
+__all__ = ["Answer", "Authenticator", "Event", "Evidence", "Grant", "RefusedCredentials", "Source"]

@@ -22,14 +22,14 @@ from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
 from hornet.core.sessions import State, Step
 from hornet.engine import Engine, Handshake
-from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Shown, Where
+from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Evidence, Source
+from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
-from hornet.flows.auth.timeouts import Deadlines
+from hornet.flows.channels.subscriptions import SubscribedBy, Subscriptions, always
 from hornet.flows.sessions.router import Router
 from hornet.flows.sessions.sessions import Session, Sessions
-from hornet.flows.settings import SessionSettings
 from hornet.flows.sessions.signals import Signals
-from hornet.flows.channels.subscriptions import By, Subscriptions, always
+from hornet.flows.settings import SessionSettings
 from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 
@@ -64,7 +64,7 @@ class Admission:
         metrics: Metrics,
     ) -> None:
         self._engine = engine
-        self._deadlines = Deadlines(settings.auth_timeout_s, self._on_auth_timeout)
+        self._deadlines = AuthTimeouts(settings.auth_timeout_s, self._on_auth_timeout)
         self.max_attempts = settings.max_attempts
         """May be replaced at any time."""
         self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
@@ -99,7 +99,7 @@ class Admission:
         self._deadlines.start(session)
         handshake = session.handshake
         session.attributes = self._attributes_of(handshake)
-        found = self._find(session, Shown(Where.REQUEST, handshake))
+        found = self._find(session, Evidence(Source.REQUEST, handshake))
         return self._begin_by(session, found) if isinstance(found, _Claim) else self._begin_by_auth(session)
 
     async def _begin_by(self, session: Session, found: _Claim) -> None:
@@ -120,7 +120,7 @@ class Admission:
             self._count(refused.code)
             self._answer(session, answers.refusal(refused))
             return None
-        found = self._find(session, Shown(Where.AUTH, handshake, shown))
+        found = self._find(session, Evidence(Source.AUTH, handshake, shown))
         return self._attempt(session, found) if isinstance(found, _Claim) else None
 
     def end(self, session: Session) -> None:
@@ -183,7 +183,7 @@ class Admission:
             await self._users.arrive(session, grant)
         joined = False
         try:
-            joined = await self._subscriptions.join(session, grant.channels, By.CLIENT, still=still)
+            joined = await self._subscriptions.join(session, grant.channels, SubscribedBy.CLIENT, still=still)
         finally:
             if arrives and not joined:
                 self._users.depart(session)
@@ -201,7 +201,7 @@ class Admission:
         await self._on_event(MESSAGE, session, args)
 
     async def _on_event(self, event: str, session: Session, args: Sequence[object]) -> object:
-        shown = Shown(Where.EVENT, session.handshake, args[0] if args else None, event)
+        shown = Evidence(Source.EVENT, session.handshake, args[0] if args else None, event)
         found = self._find(session, shown)
         answer = await self._attempt(session, found) if isinstance(found, _Claim) else found
         return answer or _error(answers.refused(answers.WRONG_PARAMETERS))
@@ -218,7 +218,7 @@ class Admission:
             self._deadlines.start(session)
         return {"ok": True}
 
-    def _find(self, session: Session, shown: Shown) -> _Claim | Mapping[str, object] | None:
+    def _find(self, session: Session, shown: Evidence) -> _Claim | Mapping[str, object] | None:
         """The claim that the first authenticator which takes it found in it, still to be checked.
 
         Or the answer to the event's acknowledgement where that was malformed; None where nobody takes it.

@@ -24,7 +24,7 @@ MESSAGE = "message"
 """The event that carries whatever a client shows, unless a way of proving has an event of its own."""
 
 
-class Where(Enum):
+class Source(Enum):
     """Where a client shows something. One connection has each of the first two once, in this order."""
 
     REQUEST = auto()
@@ -36,14 +36,14 @@ class Where(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Evidence:
     """What a client shows.
 
     ``value`` is ``auth``, or the first argument of the event ``event``: any JSON value, None where there is
     none. ``fields`` is that value where it is an object or the JSON text of one, and empty else.
     """
 
-    where: Where
+    where: Source
     handshake: Handshake
     value: object = None
     event: str = ""
@@ -78,7 +78,7 @@ class Authenticator(Protocol):
     """Whether a failed attempt is one of the few (``max_attempts``) that a session has."""
 
     @abstractmethod
-    def offer(self, shown: Shown) -> Any | None:
+    def offer(self, shown: Evidence) -> Any | None:
         """The claim in ``shown``, in whatever form ``check`` wants; None to decline. Must not block.
 
         Raises:

@@ -14,7 +14,7 @@ from hornet.core import answers
 from hornet.core.access_tokens import FIELDS, parse_access_token, parse_profile
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Shown, Where
+from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.auth.settings import BackendSettings
 from hornet.flows.sessions.sessions import Session
 
@@ -49,10 +49,10 @@ class BackendAuthenticator(Authenticator):
         self._quiet_until = 0.0
         self._http: aiohttp.ClientSession | None = None
 
-    def offer(self, shown: Shown) -> str | None:
+    def offer(self, shown: Evidence) -> str | None:
         if shown.event == AUTHENTICATE:
             return parse_access_token(shown.value)
-        if shown.where is Where.AUTH and any(name in shown.fields for name in FIELDS):
+        if shown.where is Source.AUTH and any(name in shown.fields for name in FIELDS):
             return parse_access_token(shown.fields)
         return None
 

@@ -11,7 +11,7 @@ from hornet.core.channels import is_utf8_text
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant, parse_user_id
 from hornet.engine import Handshake
-from hornet.flows.auth.authenticator import Answer, Authenticator, Shown, Where
+from hornet.flows.auth.authenticator import Answer, Authenticator, Evidence, Source
 from hornet.flows.auth.settings import AuthenticationSettings
 from hornet.flows.sessions.sessions import Session
 
@@ -33,8 +33,8 @@ class HeaderAuthenticator(Authenticator):
         self._attribute_headers = tuple((name, name.lower()) for name in settings.attribute_headers)
         self._trusted = trusted
 
-    def offer(self, shown: Shown) -> str | None:
-        if shown.where is not Where.REQUEST or not self._user_header:
+    def offer(self, shown: Evidence) -> str | None:
+        if shown.where is not Source.REQUEST or not self._user_header:
             return None
         user = shown.handshake.headers.get(self._user_header)
         return user if user and is_in(shown.handshake.peer, self._trusted) else None

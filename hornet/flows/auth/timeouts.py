@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hornet.flows.sessions.sessions import Session
 
 
-class Deadlines:
+class AuthTimeouts:
     """Calls ``on_due`` with each session ``after_s`` its start, unless it was stopped before."""
 
     def __init__(self, after_s: float, on_due: Callable[[Session], None]) -> None:

@@ -9,7 +9,7 @@ from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.credentials import Credentials, parse_credentials, shows_credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Shown, Where
+from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Evidence, Source
 from hornet.flows.sessions.sessions import Session, Sessions
 from hornet.flows.sessions.signals import Signals
 
@@ -32,8 +32,8 @@ class TokenAuthenticator(Authenticator):
         signals.session_closed.connect(lambda session, _: self._tell_gone(session))
         signals.logged_out.connect(self._forget)
 
-    def offer(self, shown: Shown) -> Credentials | None:
-        if shown.event == MESSAGE or (shown.where is Where.AUTH and shows_credentials(shown.fields)):
+    def offer(self, shown: Evidence) -> Credentials | None:
+        if shown.event == MESSAGE or (shown.where is Source.AUTH and shows_credentials(shown.fields)):
             credentials = parse_credentials(shown.fields or shown.value)
             if CONTROL_CHANNEL in credentials.channels:
                 raise RefusedCredentials(answers.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")

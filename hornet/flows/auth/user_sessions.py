@@ -11,7 +11,7 @@ from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.core.jsontext import dump_json
 from hornet.core.user_sessions import UserSession, parse_user_session, shows_user_session
-from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Shown, Where
+from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.sessions.sessions import Session
 
 NOT_AUTHORIZED = "You're not authorized"
@@ -23,8 +23,8 @@ class UserSessionAuthenticator(Authenticator):
     def __init__(self, store: UserSessionStore) -> None:
         self._store = store
 
-    def offer(self, shown: Shown) -> UserSession | None:
-        is_asked = shown.event == MESSAGE or shown.where is Where.AUTH
+    def offer(self, shown: Evidence) -> UserSession | None:
+        is_asked = shown.event == MESSAGE or shown.where is Source.AUTH
         if is_asked and shows_user_session(shown.fields):
             return parse_user_session(shown.fields)
         return None

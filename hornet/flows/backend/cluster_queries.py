@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hornet.broker.survey import Asking, Collected
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
+from hornet.broker.survey import Collected, Survey
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Session, Sessions
@@ -36,7 +36,7 @@ class Cluster:
     """Asks all nodes, and answers for this one."""
 
     def __init__(
-        self, engine: Engine, asking: Asking, sessions: Sessions, listener: Listener, version: str
+        self, engine: Engine, asking: Survey, sessions: Sessions, listener: Subscriber, version: str
     ) -> None:
         self._engine = engine
         self._asking = asking

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hornet.broker.keys import CONTROL_TOPIC, channel_topic
-from hornet.broker.user_commands import notify_commands
 from hornet.broker.publisher import Once, Publication, Published, Publisher
+from hornet.broker.user_commands import notify_commands
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import InvalidPublish
 from hornet.core.jsontext import dump_json

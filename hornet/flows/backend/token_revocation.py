@@ -13,7 +13,7 @@ from hornet.flows.auth.admission import Admission
 log = logging.getLogger(__name__)
 
 
-class Control:
+class TokenRevocation:
     """Obeys control messages."""
 
     def __init__(self, admission: Admission, tokens: TokenStore) -> None:

@@ -18,10 +18,10 @@ from hornet.core.sessions import State
 from hornet.core.signatures import is_signed
 from hornet.core.tokens import is_token
 from hornet.flows.auth.admission import Admission
+from hornet.flows.channels.subscriptions import SubscribedBy, Subscriptions
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
 from hornet.flows.settings import ChannelSettings
-from hornet.flows.channels.subscriptions import By, Subscriptions
 
 FORBIDDEN = "FORBIDDEN"
 SIGNATURE_REQUIRED = "SIGNATURE_REQUIRED"
@@ -106,7 +106,7 @@ class Channels:
                 answer.update(await self._presence.enter(session, channel, presence))
             except BaseException:
                 if not had_it:
-                    self._subscriptions.leave(session, channel, By.CLIENT)
+                    self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
                 raise
         return answer
 
@@ -121,13 +121,13 @@ class Channels:
         channel = check_channel(shown.get("channel"))
         if not self._is_subscribed(session, channel):
             raise RefusedEvent(NOT_SUBSCRIBED, "The session is not subscribed to this channel")
-        is_out = self._subscriptions.leave(session, channel, By.CLIENT)
+        is_out = self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
         if self._presence is not None:
             self._presence.leave(session, channel)
         return {"ok": True, "channel": channel, "subscribed": not is_out}
 
     def _is_subscribed(self, session: Session, channel: str) -> bool:
-        return bool(session.channels.get(channel, By(0)) & By.CLIENT)
+        return bool(session.channels.get(channel, SubscribedBy(0)) & SubscribedBy.CLIENT)
 
     def _check_open(self, session: Session, channel: str) -> None:
         kind = kind_of(channel, self._public)
@@ -159,7 +159,7 @@ class Channels:
             is_in = await self._admission.redeem(session, Credentials(token, (channel,)))
         except RefusedCredentials as refused:
             raise RefusedEvent(refused.code, answers.EXPLANATIONS[refused.code]) from None
-        if not is_in or not await self._subscriptions.join(session, (channel,), By.CLIENT):
+        if not is_in or not await self._subscriptions.join(session, (channel,), SubscribedBy.CLIENT):
             raise _session_ended()
 
 

@@ -12,11 +12,11 @@ from hornet.broker.client import Client, call
 from hornet.broker.keys import channel_topic
 from hornet.core.channels import Names
 from hornet.core.client_publishes import parse_client_publish
-from hornet.core.limits import Allowance
+from hornet.core.limits import RateLimiter
 from hornet.flows.sessions.router import RefusedEvent, Router
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.settings import ChannelSettings
 from hornet.flows.sessions.signals import Signals
+from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
 PUBLISH = "hornet:publish"
@@ -35,7 +35,7 @@ class ClientPublishing:
         """May be replaced at any time."""
         self._client = client
         self._metrics = metrics
-        self._paces: dict[Session, Allowance] = {}
+        self._paces: dict[Session, RateLimiter] = {}
         router.on(PUBLISH, self.publish)
         signals.session_closed.connect(self._on_session_closed)
 
@@ -63,7 +63,7 @@ class ClientPublishing:
         per_s, now = self.settings.max_publish_rate, asyncio.get_running_loop().time()
         pace = self._paces.get(session)
         if pace is None:
-            pace = self._paces[session] = Allowance(per_s, now)
+            pace = self._paces[session] = RateLimiter(per_s, now)
         return pace.offer(per_s, now)
 
     def _on_session_closed(self, session: Session, reason: str) -> None:

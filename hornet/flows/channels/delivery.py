@@ -10,7 +10,7 @@ from hornet.core.control import parse_control
 from hornet.core.errors import InvalidPublish
 from hornet.core.messages import Message, parse_publish
 from hornet.engine import Engine
-from hornet.flows.backend.token_revocation import Control
+from hornet.flows.backend.token_revocation import TokenRevocation
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Sessions
 from hornet.metrics import Metrics
@@ -18,10 +18,12 @@ from hornet.metrics import Metrics
 log = logging.getLogger(__name__)
 
 
-class Fanout:
+class ChannelDelivery:
     """Receives what the listener hears. A malformed publish is dropped, counted and logged; never raised."""
 
-    def __init__(self, engine: Engine, sessions: Sessions, control: Control, metrics: Metrics) -> None:
+    def __init__(
+        self, engine: Engine, sessions: Sessions, control: TokenRevocation, metrics: Metrics
+    ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._control = control

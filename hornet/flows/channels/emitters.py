@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hornet.broker.emitter_packets import Emit, parse_emit
 from hornet.broker.keys import EMITTERS_GLOB
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
 from hornet.core.errors import InvalidPublish
 from hornet.core.sessions import State
 from hornet.engine import Engine
@@ -23,7 +23,7 @@ NAMESPACE = "/"
 class Emitters:
     """Delivers emits to sessions of this node. Malformed ones are dropped, counted and logged."""
 
-    def __init__(self, engine: Engine, sessions: Sessions, listener: Listener, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, sessions: Sessions, listener: Subscriber, metrics: Metrics) -> None:
         self._engine = engine
         self._sessions = sessions
         self._listener = listener

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
 from hornet.core import answers
 from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish, RefusedCredentials
@@ -25,12 +25,12 @@ from hornet.core.sessions import State
 from hornet.core.tokens import is_token
 from hornet.engine import Engine
 from hornet.flows.auth.admission import Admission
-from hornet.flows.channels.delivery import Fanout
+from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.rooms import pattern_room
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.settings import ChannelSettings
 from hornet.flows.sessions.signals import Signals
+from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,9 @@ class Patterns:
         self,
         settings: ChannelSettings,
         engine: Engine,
-        listener: Listener,
+        listener: Subscriber,
         admission: Admission,
-        fanout: Fanout,
+        fanout: ChannelDelivery,
         signals: Signals,
         metrics: Metrics,
     ) -> None:

@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection
 from enum import IntFlag
 
 from hornet.broker.keys import channel_topic
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
 from hornet.core.limits import check_channels
 from hornet.core.sessions import State
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.settings import LimitSettings
 from hornet.flows.sessions.signals import Signals
+from hornet.flows.settings import LimitSettings
 
 
-class By(IntFlag):
+class SubscribedBy(IntFlag):
     """For whose sake a session holds a channel. It leaves when neither wants it any more."""
 
     CLIENT = 1
@@ -37,7 +37,7 @@ def always() -> bool:
 class Subscriptions:
     """Puts sessions of this node into channels, and takes them out."""
 
-    def __init__(self, engine: Engine, listener: Listener, signals: Signals, limits: LimitSettings) -> None:
+    def __init__(self, engine: Engine, listener: Subscriber, signals: Signals, limits: LimitSettings) -> None:
         self._engine = engine
         self._listener = listener
         self._signals = signals
@@ -48,7 +48,7 @@ class Subscriptions:
         self,
         session: Session,
         channels: Collection[str],
-        by: By,
+        by: SubscribedBy,
         *,
         still: Callable[[], bool] = always,
     ) -> bool:
@@ -62,7 +62,7 @@ class Subscriptions:
             RedisUnavailable: Redis has been away for too long; nothing has changed.
             RefusedByRedis: this node may not listen on one of them; nothing has changed.
         """
-        if by is By.CLIENT:
+        if by is SubscribedBy.CLIENT:
             self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
         confirmations = [self._listener.hold(topic) for topic in topics]
@@ -86,7 +86,7 @@ class Subscriptions:
         added = [channel for channel in channels if channel not in session.channels]
         check_channels(session.channels, added, self.limits.max_channels_per_session)
 
-    def leave(self, session: Session, channel: str, by: By) -> bool:
+    def leave(self, session: Session, channel: str, by: SubscribedBy) -> bool:
         """The session holds the channel no more for this sake; True when it is out of it now."""
         reasons = session.channels.get(channel)
         if reasons is None:
@@ -104,9 +104,9 @@ class Subscriptions:
     def leave_all(self, session: Session) -> None:
         """Take the session out of all its channels."""
         for channel in tuple(session.channels):
-            self.leave(session, channel, By.CLIENT | By.BACKEND)
+            self.leave(session, channel, SubscribedBy.CLIENT | SubscribedBy.BACKEND)
 
-    def _enter(self, session: Session, channel: str, topic: str, by: By) -> None:
+    def _enter(self, session: Session, channel: str, topic: str, by: SubscribedBy) -> None:
         if channel in session.channels:
             session.channels[channel] |= by
             self._listener.release(topic)  # it holds it already

@@ -23,12 +23,12 @@ from hornet.core.commands import (
 )
 from hornet.core.errors import PeerError
 from hornet.core.jsontext import dump_json, parse_json
-from hornet.core.limits import Allowance
+from hornet.core.limits import RateLimiter
 from hornet.core.sessions import State
 from hornet.flows.sessions.router import RefusedEvent, Router
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.settings import CommandSettings
 from hornet.flows.sessions.signals import Signals
+from hornet.flows.settings import CommandSettings
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class _Caller:
     __slots__ = ("pace", "running")
 
     def __init__(self, per_s: float, now: float) -> None:
-        self.pace = Allowance(per_s, now)
+        self.pace = RateLimiter(per_s, now)
         self.running = 0
 
 

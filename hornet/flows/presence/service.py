@@ -11,17 +11,17 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from hornet.broker.keys import presence_channel_of, presence_key
-from hornet.broker.subscriber import Listener
 from hornet.broker.presence import PresenceStore, parse_notice
+from hornet.broker.subscriber import Subscriber
 from hornet.core.presence import Member, as_json, parse_member
 from hornet.core.presence_view import Snapshot
 from hornet.engine import Engine
-from hornet.flows.presence.channel import PresenceChannel
 from hornet.flows.channels.rooms import presence_room
+from hornet.flows.presence.channel import PresenceChannel
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.settings import ChannelSettings
 from hornet.flows.sessions.signals import Signals
+from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Presence:
         settings: ChannelSettings,
         engine: Engine,
         store: PresenceStore,
-        listener: Listener,
+        listener: Subscriber,
         signals: Signals,
         metrics: Metrics,
     ) -> None:

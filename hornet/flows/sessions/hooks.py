@@ -10,10 +10,10 @@ from hornet.core.sessions import Step
 from hornet.engine import Handshake
 from hornet.engine.types import Hooks
 from hornet.flows.auth.admission import Admission
+from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import Router
 from hornet.flows.sessions.sessions import Session, Sessions
 from hornet.flows.sessions.signals import Signals
-from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 

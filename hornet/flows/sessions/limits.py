@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Sequence
 
 from hornet.core import answers
-from hornet.core.limits import TOO_MANY_EVENTS, Allowance
+from hornet.core.limits import TOO_MANY_EVENTS, RateLimiter
 from hornet.engine import Engine, Handshake
 from hornet.engine.types import Hooks
 from hornet.flows.sessions.context import session_id
@@ -26,8 +26,8 @@ class _Pace:
     __slots__ = ("events", "is_over", "is_told", "refusals")
 
     def __init__(self, per_s: float, now: float) -> None:
-        self.events = Allowance(per_s, now)
-        self.refusals: Allowance | None = None
+        self.events = RateLimiter(per_s, now)
+        self.refusals: RateLimiter | None = None
         self.is_told = False
         self.is_over = False
 
@@ -82,7 +82,7 @@ class LimitedHooks:
             pace.is_told = True
             self._engine.tell(sid, answers.error(TOO_MANY_EVENTS))
         if pace.refusals is None:
-            pace.refusals = Allowance(per_s, now)
+            pace.refusals = RateLimiter(per_s, now)
         if not pace.is_over and not pace.refusals.offer(per_s, now):
             pace.is_over = True  # what it sent before it learns of that is still to come
             log.warning("Session %s is closed: it sends more than twice %g events a second", sid, per_s)

@@ -10,7 +10,7 @@ from hornet.core.sessions import MOVES, State, Step
 
 if TYPE_CHECKING:
     from hornet.engine import Handshake
-    from hornet.flows.channels.subscriptions import By
+    from hornet.flows.channels.subscriptions import SubscribedBy
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +28,7 @@ class Session:
     handshake: Handshake
     state: State = State.NEW
     tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    channels: dict[str, By] = field(default_factory=dict)
+    channels: dict[str, SubscribedBy] = field(default_factory=dict)
     failures: int = 0
     user: str | None = None
     info: Any = None

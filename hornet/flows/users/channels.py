@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from hornet.broker.users import Known, UserStore
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
+from hornet.flows.channels.subscriptions import SubscribedBy, Subscriptions
 from hornet.flows.sessions.sessions import Session, Sessions
-from hornet.flows.channels.subscriptions import By, Subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ class UserChannels:
     def leave(self, session: Session) -> None:
         """Take a session out of the channels of its user, which is not (any more) behind it."""
         for channel, by in tuple(session.channels.items()):
-            if by & By.BACKEND:
-                self._subscriptions.leave(session, channel, By.BACKEND)
+            if by & SubscribedBy.BACKEND:
+                self._subscriptions.leave(session, channel, SubscribedBy.BACKEND)
 
     def end(self, user: str) -> None:
         """The user has no session here any more."""
@@ -116,16 +116,18 @@ class UserChannels:
         async with here.moving:
             for session in sessions:
                 wanted = here.known.channels
-                held = {channel for channel, by in session.channels.items() if by & By.BACKEND}
+                held = {channel for channel, by in session.channels.items() if by & SubscribedBy.BACKEND}
                 for channel in held - wanted:
-                    self._subscriptions.leave(session, channel, By.BACKEND)
+                    self._subscriptions.leave(session, channel, SubscribedBy.BACKEND)
                 if session.user == user and not wanted <= held:
                     await self._join(session, user, sorted(wanted - held))
 
     async def _join(self, session: Session, user: str, channels: Sequence[str]) -> None:
         """What Redis refuses to this node is left out; the listener has said so."""
         try:
-            await self._subscriptions.join(session, channels, By.BACKEND, still=lambda: session.user == user)
+            await self._subscriptions.join(
+                session, channels, SubscribedBy.BACKEND, still=lambda: session.user == user
+            )
         except RefusedByRedis:
             for channel in channels if len(channels) > 1 else ():
                 await self._join(session, user, (channel,))

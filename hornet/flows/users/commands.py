@@ -18,7 +18,7 @@ from hornet.metrics import Metrics
 log = logging.getLogger(__name__)
 
 
-class Notices:
+class UserCommandHandler:
     """Receives what the listener hears about users. A malformed command is dropped, counted and logged."""
 
     def __init__(

@@ -16,7 +16,7 @@ WAIT_S = 5.0
 """How long a new user of a session waits for the former one to be taken out."""
 
 
-class Departures:
+class PendingRemovals:
     """The sessions on their way out, by their id."""
 
     def __init__(self, store: UserStore) -> None:

@@ -13,7 +13,7 @@ from hornet.broker.user_commands import Command, User
 from hornet.broker.user_lists import UserLists, UserSession
 
 
-class Directory:
+class UserQueries:
     """Finds users, their sessions and channels; notifies, subscribes and disconnects them."""
 
     def __init__(self, lists: UserLists) -> None:

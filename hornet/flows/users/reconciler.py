@@ -27,7 +27,7 @@ PATIENCE = 3
 their way."""
 
 
-class Census:
+class Reconciler:
     """Looks after the users of all nodes, and compares what Redis has of this one with its sessions."""
 
     def __init__(

@@ -7,18 +7,18 @@ A guest costs nothing of this.
 from __future__ import annotations
 
 from hornet.broker.keys import user_topic
-from hornet.broker.subscriber import Listener
+from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import Arrival, UserStore
 from hornet.core.answers import OTHER_USER, TOO_MANY_USER_SESSIONS
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.core.sessions import State
 from hornet.engine import Engine
-from hornet.flows.users.pending_removals import Departures
 from hornet.flows.channels.rooms import room_of_user
 from hornet.flows.sessions.sessions import Session, Sessions
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.users.channels import UserChannels
+from hornet.flows.users.pending_removals import PendingRemovals
 
 
 class Users:
@@ -30,7 +30,7 @@ class Users:
         sessions: Sessions,
         store: UserStore,
         channels: UserChannels,
-        listener: Listener,
+        listener: Subscriber,
         signals: Signals,
     ) -> None:
         self._engine = engine
@@ -39,7 +39,7 @@ class Users:
         self._channels = channels
         self._listener = listener
         self._signals = signals
-        self.departures = Departures(store)
+        self.departures = PendingRemovals(store)
         self.arriving: set[str] = set()
         """The sessions of which Redis is being told."""
 

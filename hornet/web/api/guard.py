@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
 
-from hornet.core.limits import Allowance
+from hornet.core.limits import RateLimiter
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.keys import Key, Keys, Right, parse_keys
 from hornet.web.api.problems import Problem
@@ -29,7 +29,7 @@ class Guard:
     def __init__(self, settings: ApiSettings, counts: ApiCounts) -> None:
         self._keys: Keys
         self._per_s: int
-        self._allowances: dict[str, Allowance] = {}
+        self._allowances: dict[str, RateLimiter] = {}
         self._counts = counts
         self.configure(settings)
 
@@ -59,7 +59,7 @@ class Guard:
             return
         allowance = self._allowances.get(name)
         if allowance is None:
-            allowance = self._allowances[name] = Allowance(per_s, now)
+            allowance = self._allowances[name] = RateLimiter(per_s, now)
         if not allowance.offer(per_s, now):
             raise Problem("TOO_MANY_REQUESTS", headers={"Retry-After": str(allowance.wait_s(per_s))})
 

@@ -11,11 +11,11 @@ import msgspec
 from aiohttp import web
 
 from hornet.flows.backend.cluster_queries import Cluster
-from hornet.flows.users.queries import Directory
 from hornet.flows.backend.publishing import Publishing
-from hornet.flows.process.reloading import Reloading
 from hornet.flows.backend.ticketing import Ticketing
 from hornet.flows.backend.user_credentials import UserCredentials
+from hornet.flows.process.reloading import Reloading
+from hornet.flows.users.queries import UserQueries
 from hornet.web import etag as known
 from hornet.web.api.administration import Administration
 from hornet.web.api.cluster import ClusterOperations
@@ -35,18 +35,18 @@ from hornet.web.api.users import UserOperations
 
 
 @dataclass(frozen=True)
-class Backstage:
+class ApiServices:
     """The flows behind the API."""
 
     publishing: Publishing
     ticketing: Ticketing
     cluster: Cluster
-    directory: Directory
+    directory: UserQueries
     credentials: UserCredentials
     reloading: Reloading[Any]
 
 
-def operations(parts: Backstage) -> list[Operation]:
+def operations(parts: ApiServices) -> list[Operation]:
     """Every operation, in the order of the document."""
     return [
         *Publish(parts.publishing).operations(),
@@ -61,7 +61,7 @@ def operations(parts: Backstage) -> list[Operation]:
 class Api:
     """The HTTP API of one node, and the compatible routes beside it."""
 
-    def __init__(self, settings: ApiSettings, parts: Backstage, counts: ApiCounts) -> None:
+    def __init__(self, settings: ApiSettings, parts: ApiServices, counts: ApiCounts) -> None:
         self._operations = operations(parts)
         self._guard = Guard(settings, counts)
         self._endpoint = Endpoint(settings, self._guard, counts)
@@ -87,7 +87,7 @@ class Api:
 def describe() -> dict[str, Any]:
     """The document, for those who only want to read it: nothing has to run."""
     nobody: Any = None
-    return openapi(operations(Backstage(nobody, nobody, nobody, nobody, nobody, nobody)), API_VERSION)
+    return openapi(operations(ApiServices(nobody, nobody, nobody, nobody, nobody, nobody)), API_VERSION)
 
 
 def _document_route(operations: Sequence[Operation]) -> web.RouteDef:

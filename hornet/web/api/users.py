@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from hornet.flows.users.queries import Directory
+from hornet.flows.users.queries import UserQueries
 from hornet.web.api.fields import (
     After,
     Answer,
@@ -108,7 +108,7 @@ class Changed(Answer, frozen=True, kw_only=True):
 class UserOperations:
     """All goes to Redis alone, so it makes no difference on which nodes a user is."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: UserQueries) -> None:
         self._directory = directory
 
     def operations(self) -> list[Operation]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.flows.authenticators.user_api import UserApi
+from tests.flows.auth.user_api import UserApi
 from tests.flows.conftest import Running, StartNode
 
 

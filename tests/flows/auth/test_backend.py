@@ -7,7 +7,7 @@ import pytest
 from hornet.connector import AsyncConnector
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
-from tests.flows.authenticators.user_api import UserApi
+from tests.flows.auth.user_api import UserApi
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 

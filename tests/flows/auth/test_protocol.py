@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hornet.core.errors import RedisUnavailable
-from hornet.flows.auth import Answer, Authenticator, Event, Grant, RefusedCredentials, Shown, Where
+from hornet.flows.auth import Answer, Authenticator, Event, Evidence, Grant, RefusedCredentials, Source
 from hornet.flows.sessions.sessions import Session
 from tests.flows.conftest import StartNode
 
@@ -16,10 +16,10 @@ class Password(Authenticator):
     events = ("knock",)
 
     def __init__(self) -> None:
-        self.seen: list[tuple[Where, str, object]] = []
+        self.seen: list[tuple[Source, str, object]] = []
         self.is_closed = False
 
-    def offer(self, shown: Shown) -> str | None:
+    def offer(self, shown: Evidence) -> str | None:
         self.seen.append((shown.where, shown.event, shown.value))
         password = shown.fields.get("password")
         if password == "malformed":
@@ -65,10 +65,10 @@ async def test_it_is_given_what_a_client_shows_wherever_it_does(start_node: Star
     assert (await client.message())["type"] == "connected"
     await client.ask("knock", {"password": "ana"})
     assert password.seen == [
-        (Where.REQUEST, "", None),
-        (Where.AUTH, "", {"a": 1}),
-        (Where.EVENT, "message", '{"password": "ana"}'),
-        (Where.EVENT, "knock", {"password": "ana"}),
+        (Source.REQUEST, "", None),
+        (Source.AUTH, "", {"a": 1}),
+        (Source.EVENT, "message", '{"password": "ana"}'),
+        (Source.EVENT, "knock", {"password": "ana"}),
     ]
 
 
