@@ -48,9 +48,8 @@ async def running(start_node: StartNode, prefix: str) -> Running:
     assert (await client.message())["type"] == "news"
     await client.emit("message", "not JSON")
     assert (await client.message())["error"] == "WRONG_PARAMETERS"
-    counts = running.node.engine.counts
-    counts.refused["SERVER_FULL"] += 0
-    counts.malformed["bad_json"] += 0
+    running.node.engine.count_no_free_file()
+    running.node.engine.count_bad_http()
     return running
 
 

@@ -84,7 +84,6 @@ def open_entry(ground: Services, own_ways: Iterable[Authenticator]) -> Entry:
 
     hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, ground.metrics)
     limits = LimitedHooks(hooks, engine, config.limits, ground.metrics)
-    ground.entrance.lead_to(limits)
     return Entry(ways, subscriptions, store, user_channels, users, census, admission, router, limits)
 
 

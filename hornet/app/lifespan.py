@@ -37,7 +37,7 @@ async def live(node: Node, ground: Services, entry: Entry, hearing: Hearing) -> 
     await check_rights(ground.url, redis.redis_timeout_s, topics=own, emitters=api.emitters)
     tasks = _start_background(node, ground, entry)
     try:
-        await _start(ground, hearing)
+        await _start(ground, entry, hearing)
         yield
         await _stop(ground, entry, hearing)
     finally:
@@ -82,7 +82,7 @@ def _start_background(node: Node, ground: Services, entry: Entry) -> list[asynci
     ]
 
 
-async def _start(ground: Services, hearing: Hearing) -> None:
+async def _start(ground: Services, entry: Entry, hearing: Hearing) -> None:
     """The engine comes last: by then the node hears all that concerns it, and the others know of it."""
     try:
         await ground.listener.hold(CONTROL_TOPIC)
@@ -93,7 +93,7 @@ async def _start(ground: Services, hearing: Hearing) -> None:
     except RedisUnavailable as error:
         raise SetupError(f"Redis at {ground.url} went away while Hornet started: {error}.") from None
     await _join(ground.nodes)
-    await ground.engine.start()
+    await ground.engine.start(entry.limits)
 
 
 async def _stop(ground: Services, entry: Entry, hearing: Hearing) -> None:

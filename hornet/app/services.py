@@ -17,7 +17,6 @@ from hornet.broker.topic_router import TopicRouter
 from hornet.config import Config
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
-from hornet.flows.sessions.hooks import Entrance
 from hornet.flows.sessions.sessions import Sessions
 from hornet.flows.sessions.signals import Signals
 from hornet.metrics import Metrics
@@ -25,7 +24,7 @@ from hornet.metrics import Metrics
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that know of no flow. ``topics`` and ``entrance`` are where the flows join them."""
+    """The parts that know of no flow. The flows join them at ``topics``."""
 
     config: Config
     url: RedisUrl
@@ -36,7 +35,6 @@ class Services:
     asking: Survey
     tokens: TokenStore
     events: EventPublisher
-    entrance: Entrance
     engine: Engine
     sessions: Sessions
     signals: Signals
@@ -68,8 +66,7 @@ def build_services(config: Config) -> Services:
     async def tell_others(text: str) -> None:
         await call(client.publish, MANAGER_TOPIC, text)
 
-    entrance = Entrance()
-    engine = Engine(config.engine, entrance, publish=tell_others, alias=room_of)
+    engine = Engine(config.engine, publish=tell_others, alias=room_of)
     topics.on(MANAGER_TOPIC, lambda _, payload: engine.hear(payload))
     sessions, signals, metrics = Sessions(), Signals(), Metrics()
     watch_sessions(metrics, sessions)
@@ -85,7 +82,6 @@ def build_services(config: Config) -> Services:
         asking,
         TokenStore(client),
         events,
-        entrance,
         engine,
         sessions,
         signals,

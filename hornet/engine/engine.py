@@ -15,7 +15,7 @@ from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.manager import LocalManager, Publish, RedisManager
 from hornet.engine.socketio.server import SocketIoServer
-from hornet.engine.transport.connection_limit import ConnectionLimiter, GatedDoorway
+from hornet.engine.transport.connection_limit import SERVER_FULL, ConnectionLimiter, GatedDoorway
 from hornet.engine.transport.direct_write import WriteLeases, find_send_each
 from hornet.engine.transport.request_limit import RequestLimiter
 from hornet.engine.transport.session import Session
@@ -30,30 +30,30 @@ STOP_TIMEOUT_S = 2.0
 class Engine:
     """Every Socket.IO client of this node: who is connected, who is in which room, and what is sent to them.
 
-    All but ``start``, ``stop`` and ``close`` return at once and may be called from any callback of the loop.
+    All but ``start`` and ``stop`` return at once and may be called from any callback of the loop.
     """
 
     def __init__(
         self,
         settings: EngineSettings,
-        hooks: Hooks,
         *,
         publish: Publish | None = None,
         alias: Callable[[str], str] | None = None,
     ) -> None:
         """``publish`` tells other python-socketio processes; what they tell is for :meth:`hear`.
-        ``alias`` gives the room that other python-socketio processes mean by a name that no room has."""
+        ``alias`` gives the room that other python-socketio processes mean by a name that no room has.
+        The engine accepts no session before ``start``."""
         self.settings = settings
-        self.counts = Counts()
+        self._counts = Counts()
         self._registry = LocalManager() if publish is None else RedisManager(publish)
         self._registry.alias = alias
         self._fanout = self._registry.fanout = FanOut(
-            self.counts, leases := WriteLeases(), find_send_each() if settings.compiled else None
+            self._counts, leases := WriteLeases(), find_send_each() if settings.compiled else None
         )
-        self._server = SocketIoServer(settings, self.counts, leases, self._registry, self._fanout, hooks)
+        self._server = SocketIoServer(settings, self._counts, leases, self._registry, self._fanout)
         self._table = self._registry.table("/")
-        self.gate = ConnectionLimiter(settings, self.counts)
-        self._requests = RequestLimiter(settings, self.counts)
+        self.gate = ConnectionLimiter(settings, self._counts)
+        self._requests = RequestLimiter(settings, self._counts)
         self._collector = GcTuning()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
@@ -86,11 +86,13 @@ class Engine:
             gate.watch(http)
         return lambda: GatedDoorway(self._server.eio, http, gate)
 
-    async def start(self) -> None:
-        """Listen to other nodes, and set the garbage collector. Sessions may come from then on."""
+    async def start(self, hooks: Hooks) -> None:
+        """Accept sessions from now on, and tell ``hooks`` of them.
+
+        Also begins to do what other nodes tell, and sets the garbage collector.
+        """
         self._collector.start()
-        self._server.manager_initialized = True
-        self._registry.initialize()
+        self._server.start(hooks)
 
     def hear(self, payload: bytes) -> None:
         """Do what another python-socketio process told, in the background; nothing without ``publish``."""
@@ -103,6 +105,19 @@ class Engine:
         self._server.eio.configure(settings)
         self.gate.configure(settings)
         self._requests.settings = settings
+
+    @property
+    def counts(self) -> Counts:
+        """What the engine has counted since it was made; only the engine changes it."""
+        return self._counts
+
+    def count_no_free_file(self) -> None:
+        """Count a connection that the process could not accept, since no file is left for it."""
+        self._counts.refused[SERVER_FULL] += 1
+
+    def count_bad_http(self) -> None:
+        """Count a request that aiohttp refused because it is no HTTP."""
+        self._counts.malformed["bad_http"] += 1
 
     @property
     def is_accepting(self) -> bool:
@@ -146,20 +161,21 @@ class Engine:
         if session is not None and bool(session.wire_format & BY_EVENT) is not (delivery is Delivery.EVENT):
             session.set_format(session.wire_format ^ BY_EVENT)
 
-    async def close(self, sid: str, *, final: bool) -> None:
-        """Close a session, after what was sent to it before.
-
-        ``final`` sends Socket.IO's DISCONNECT first, so that a stock client stays away; else only the
-        transport goes, and the client reconnects.
-        """
+    def close(self, sid: str) -> None:
+        """Close the transport of a session, after what was sent to it before. The client reconnects."""
         session = self._table.get(sid)
-        if session is None:
-            return
-        if final:
-            self._server.dismiss(session)
-        else:
+        if session is not None:
             self._fanout.flush(session)
             session.close(Reason.FORCED_CLOSE)
+
+    def disconnect(self, sid: str) -> None:
+        """Send Socket.IO's DISCONNECT to a session, after what was sent before, and close its transport.
+
+        A stock client does not reconnect by itself after a DISCONNECT.
+        """
+        session = self._table.get(sid)
+        if session is not None:
+            self._server.dismiss(session)
 
     @property
     def rooms(self) -> int:
@@ -233,8 +249,8 @@ class Engine:
         message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
         message.check(0)
         count = self._fanout.to_room(self._table.room(room), message)
-        self.counts.messages += 1
-        self.counts.deliveries += count
+        self._counts.messages += 1
+        self._counts.deliveries += count
         return count
 
     def fan_out(
@@ -250,8 +266,8 @@ class Engine:
             count = self._fanout.to_room(found, prepared)
         else:
             count = self._fanout.to_sessions(_select(found.members, only, skip), prepared)
-        self.counts.messages += 1
-        self.counts.deliveries += count
+        self._counts.messages += 1
+        self._counts.deliveries += count
         return count
 
 

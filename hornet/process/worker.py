@@ -19,7 +19,6 @@ from hornet._version import __version__
 from hornet.app import NODE, Node, create_app
 from hornet.config import Config
 from hornet.core.errors import SetupError
-from hornet.engine.transport.connection_limit import SERVER_FULL
 from hornet.flows.process.supervision import supervise
 from hornet.flows.sessions.shutdown import drain
 from hornet.process.listen import BACKLOG, listening, raise_file_limit, tls_context
@@ -78,7 +77,7 @@ async def _serve(config: Config, load: Load) -> None:
     node.reloaded.connect(lambda config: set_level(config.log))
     node.reloading.load = load
     _count_unhandled(node)
-    http_faults = HttpFaults(lambda: node.engine.counts.malformed.update(("bad_http",)))
+    http_faults = HttpFaults(node.engine.count_bad_http)
     logging.getLogger("aiohttp.server").addFilter(http_faults)
     with listening(config.server, os.environ) as sockets:
         runner = web.AppRunner(
@@ -217,7 +216,7 @@ def _count_unhandled(node: Node) -> None:
         nonlocal told_at
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in NO_FILE and "socket" in context:
-            node.engine.counts.refused[SERVER_FULL] += 1
+            node.engine.count_no_free_file()
             if loop.time() >= told_at + NO_FILE_EVERY_S:
                 told_at = loop.time()
                 log.error(

@@ -30,13 +30,13 @@ SETTINGS = EngineSettings(
 async def serving() -> AsyncIterator[str]:
     """A server on a free port, by its base URL."""
     hooks = DefaultNamespace()
-    hooks.engine = engine = Engine(SETTINGS, hooks)
+    hooks.engine = engine = Engine(SETTINGS)
     engine.sio.register_namespace(CustomNamespace("/custom"))
     engine.sio.register_namespace(RefusingNamespace("/refused", "not here"))
     engine.sio.register_namespace(RefusingNamespace("/refused-with-data", "not here", {"code": 7}))
     app = web.Application()
     engine.attach(app)
-    await engine.start()
+    await engine.start(hooks)
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     assert runner.server is not None
@@ -93,7 +93,7 @@ class DefaultNamespace:
                 for number in range(count):
                     self.engine.send(sid, "number", number)
             case ["drop"]:
-                await self.engine.close(sid, final=False)
+                self.engine.close(sid)
         return None
 
 

@@ -87,7 +87,7 @@ async def running(
         publish = (
             None if redis_url is None else await stack.enter_async_context(sharing(application, redis_url))
         )
-        application.engine = Engine(settings or EngineSettings(), application, publish=publish)
+        application.engine = Engine(settings or EngineSettings(), publish=publish)
         yield await stack.enter_async_context(_served(application, ssl_context, doorway=doorway, host=host))
 
 
@@ -116,7 +116,7 @@ async def _served(
 ) -> AsyncIterator[Application]:
     app = web.Application()
     application.engine.attach(app)
-    await application.engine.start()
+    await application.engine.start(application)
     async with (
         serving(app, ssl_context, application.engine if doorway else None, host) as origin,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http,

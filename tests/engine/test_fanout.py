@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import aiohttp
 import pytest
 
-from hornet.engine import Delivery, EngineSettings
+from hornet.engine import Delivery, Engine, EngineSettings
 from hornet.engine.counts import Counts
 from hornet.engine.rooms.broadcast import FEW, SLICE, FanOut
 from hornet.engine.rooms.rooms import RoomTable
@@ -385,13 +385,13 @@ async def test_enter_and_leave_tell_who_was_first_and_who_was_last(application: 
     assert list(engine.members("r")) == []
 
 
-@pytest.mark.parametrize(("final", "last"), [(True, "41"), (False, None)])
+@pytest.mark.parametrize(("end", "last"), [(Engine.disconnect, "41"), (Engine.close, None)])
 async def test_closing_sends_what_was_queued_first(
-    application: Application, final: bool, last: str | None
+    application: Application, end: Callable[[Engine, str], None], last: str | None
 ) -> None:
     ws, sid = await application.open_websocket()
     application.engine.send(sid, "bye")
-    await application.engine.close(sid, final=final)
+    end(application.engine, sid)
     received = [m.data async for m in ws if m.type is aiohttp.WSMsgType.TEXT]
     assert received == ['42["bye"]', *([last] if last else [])]
 

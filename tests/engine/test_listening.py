@@ -82,7 +82,7 @@ async def test_a_session_under_tls_upgrades(secure: Application) -> None:
     secure.engine.send(sid, "queued")
     await ws.send_str("5")
     assert await ws.receive_str() == '42["queued"]'
-    await secure.engine.close(sid, final=True)
+    secure.engine.disconnect(sid)
     assert await ws.receive_str() == "41"
     assert (await ws.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
 
@@ -113,14 +113,14 @@ async def test_a_connection_under_tls_that_is_cut_ends_its_session(secure: Appli
 
 async def test_a_unix_socket_serves_polls_and_websockets(tmp_path: Path) -> None:
     application = Application()
-    application.engine = Engine(EngineSettings(trusted_proxies=("0.0.0.0/0",)), application)
+    application.engine = Engine(EngineSettings(trusted_proxies=("0.0.0.0/0",)))
     app = web.Application()
     application.engine.attach(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     path = str(tmp_path / "hornet.sock")
     await web.UnixSite(runner, path).start()
-    await application.engine.start()
+    await application.engine.start(application)
     application.url = "http://hornet/socket.io/"
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as application.http:
         ws, _ = await application.open_websocket()

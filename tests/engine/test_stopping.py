@@ -16,10 +16,10 @@ from tests.engine.caller import WAIT_S, until
 async def test_a_poll_that_waits_delays_no_stop() -> None:
     """aiohttp waits for requests under way before it cleans up, and a poll waits for the next heartbeat."""
     hooks = Application()
-    hooks.engine = Engine(EngineSettings(), hooks)
+    hooks.engine = Engine(EngineSettings())
 
     async def run_engine(_: web.Application) -> AsyncIterator[None]:
-        await hooks.engine.start()
+        await hooks.engine.start(hooks)
         yield
         await hooks.engine.stop()
 
@@ -35,6 +35,19 @@ async def test_a_poll_that_waits_delays_no_stop() -> None:
             await server.close()
         assert await poll == "1"
     assert await hooks.last_gone() == (sid, "server shutting down")
+
+
+async def test_an_engine_accepts_no_session_before_its_start() -> None:
+    hooks = Application()
+    hooks.engine = Engine(EngineSettings())
+    app = web.Application()
+    hooks.engine.attach(app)
+    async with TestServer(app, host="127.0.0.1") as server, aiohttp.ClientSession() as hooks.http:
+        hooks.url = str(server.make_url("/socket.io/"))
+        assert (await hooks.get(EIO="4", transport="polling")).status == 503
+        await hooks.engine.start(hooks)
+        assert (await hooks.get(EIO="4", transport="polling")).status == 200
+        await hooks.engine.stop()
 
 
 async def test_a_node_that_stops_takes_no_new_session_and_keeps_those_it_has() -> None:

@@ -87,7 +87,7 @@ async def test_a_client_that_is_sent_away_while_it_upgrades_hears_of_it_on_eithe
         await ws.send_str("2probe")
         assert await ws.receive_str() == "3probe"
         application.engine.send(sid, "why")
-        await application.engine.close(sid, final=True)
+        application.engine.disconnect(sid)
         assert await application.last_gone() == (sid, "server namespace disconnect")
         if goes_on:
             await ws.send_str("5")

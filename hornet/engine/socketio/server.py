@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,6 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         leases: WriteLeases,
         registry: LocalManager,
         fanout: FanOut,
-        hooks: Hooks,
     ) -> None:
         super().__init__(
             client_manager=registry,
@@ -62,14 +61,22 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             leases=leases,
         )
         self.eio.above = self
+        self.eio.is_accepting = False
         self.environ = _Environs(registry.sessions)
         self._fanout = fanout
         self._counts = counts
-        self._hooks = hooks
+        self._hooks: Hooks = _NotStarted()
         self._table = registry.table("/")
 
     def _engineio_server_class(self) -> type[EngineIoServer]:
         return EngineIoServer
+
+    def start(self, hooks: Hooks) -> None:
+        """Accept sessions from now on, tell ``hooks`` of them, and do what other processes tell."""
+        self._hooks = hooks
+        self.manager_initialized = True
+        self.manager.initialize()
+        self.eio.is_accepting = True
 
     # From the Engine.IO server -------------------------------------------------------------------
 
@@ -311,6 +318,19 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))
         session.close(Reason.SERVER_DISCONNECT)
+
+
+class _NotStarted:
+    """The hooks of a server that accepts no session yet."""
+
+    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
+        raise RuntimeError("the engine is not started")
+
+    async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
+        raise RuntimeError("the engine is not started")
+
+    async def on_disconnect(self, sid: str, reason: str) -> None:
+        raise RuntimeError("the engine is not started")
 
 
 def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:

@@ -82,7 +82,6 @@ class Admission:
         self._signals = signals
         self._metrics = metrics
         self._checking: dict[Session, object] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     def listen(self, router: Router) -> None:
         """Take the events by which clients show something, and the one by which they take it back."""
@@ -291,9 +290,7 @@ class Admission:
         self._count(code)
         self._answer(session, answer)
         session.move(Step.GONE)  # whatever it sent that waits to be handled changes nothing any more
-        task = asyncio.create_task(self._engine.close(session.sid, final=True))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        asyncio.get_running_loop().call_soon(self._engine.disconnect, session.sid)
 
     def _count(self, code: str) -> None:
         self._metrics.refused.labels(code).inc()

@@ -122,7 +122,7 @@ class Cluster:
     async def _disconnect(self, data: Mapping[str, Any]) -> list[str]:
         closed = [sid for sid in data["sessions"] if self._sessions.get(sid) is not None]
         for sid in closed:
-            await self._engine.close(sid, final=True)
+            self._engine.disconnect(sid)
         return closed
 
     async def _node(self, data: Mapping[str, Any]) -> Entry:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
 
 from hornet.core.sessions import Step
 from hornet.engine import Handshake
-from hornet.engine.types import Hooks
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import Router
@@ -18,26 +16,6 @@ from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-
-class Entrance:
-    """The hooks of an engine whose flows are still to be made: they need it themselves."""
-
-    def __init__(self) -> None:
-        self._hooks: Hooks
-
-    def lead_to(self, hooks: Hooks) -> None:
-        """Hand everything on to ``hooks``. Must be called before the engine is started."""
-        self._hooks = hooks
-
-    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
-        return self._hooks.on_connect(sid, handshake)
-
-    def on_event(self, sid: str, event: str, args: Sequence[object]) -> Coroutine[Any, Any, object]:
-        return self._hooks.on_event(sid, event, args)
-
-    def on_disconnect(self, sid: str, reason: str) -> Coroutine[Any, Any, None]:
-        return self._hooks.on_disconnect(sid, reason)
 
 
 class SessionHooks:

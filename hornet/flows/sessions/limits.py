@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Sequence
 
 from hornet.core import answers
 from hornet.core.limits import TOO_MANY_EVENTS, RateLimiter
-from hornet.engine import Engine, Handshake
-from hornet.engine.types import Hooks
+from hornet.engine import Engine, Handshake, Hooks
 from hornet.flows.sessions.context import session_id
 from hornet.flows.settings import LimitSettings
 from hornet.metrics import Metrics
@@ -86,5 +85,5 @@ class LimitedHooks:
         if not pace.is_over and not pace.refusals.offer(per_s, now):
             pace.is_over = True  # what it sent before it learns of that is still to come
             log.warning("Session %s is closed: it sends more than twice %g events a second", sid, per_s)
-            await self._engine.close(sid, final=True)
+            self._engine.disconnect(sid)
         return {"error": {"code": TOO_MANY_EVENTS, "message": answers.EXPLANATIONS[TOO_MANY_EVENTS]}}

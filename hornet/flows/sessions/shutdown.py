@@ -27,6 +27,6 @@ async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
     steps = max(1, min(len(leaving), int(window_s * STEPS_PER_S)))
     for step in range(steps):
         for session in leaving[step::steps]:
-            await engine.close(session.sid, final=False)
+            engine.close(session.sid)
         if any(sessions.get(session.sid) for session in leaving):
             await asyncio.sleep(window_s / steps)
