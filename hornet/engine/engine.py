@@ -18,7 +18,7 @@ from hornet.engine.socketio.server import SocketIoServer
 from hornet.engine.transport.connection_limit import SERVER_FULL, ConnectionLimiter, GatedDoorway
 from hornet.engine.transport.direct_write import WriteLeases, find_send_each
 from hornet.engine.transport.request_limit import RequestLimiter
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.types import Hooks, Reason
 from hornet.engine.wire.packets import SioPacket, Type
 from hornet.engine.wire.prepared import BY_EVENT, PreparedMessage, PreparedPacket
@@ -272,8 +272,8 @@ class Engine:
 
 
 def _select(
-    members: Mapping[str, Session], only: Collection[str] | None, skip: Collection[str]
-) -> list[Session]:
+    members: Mapping[str, EngineSession], only: Collection[str] | None, skip: Collection[str]
+) -> list[EngineSession]:
     if only is None:
         return [session for sid, session in members.items() if sid not in skip]
     return [members[sid] for sid in only if sid in members and sid not in skip]

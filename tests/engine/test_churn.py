@@ -3,7 +3,7 @@
 import asyncio
 import gc
 
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.websocket import WebSocketTransport
 from tests.engine.application import Application
 
@@ -49,7 +49,7 @@ async def test_sessions_that_came_and_went_leave_no_object_behind(application: A
     await asyncio.sleep(0)
     left = objects()
     server = application.engine.sio.eio  # tests before this one, in the same process, had others
-    assert not [o for o in left if isinstance(o, Session) and o.host is server]
+    assert not [o for o in left if isinstance(o, EngineSession) and o.host is server]
     assert not [o for o in left if isinstance(o, WebSocketTransport) and o._host is server]
     assert len(left) - before < SPARE_OBJECTS
     engine = application.engine

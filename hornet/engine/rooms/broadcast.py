@@ -30,7 +30,7 @@ from hornet.engine.rooms.circular import CircularBroadcast
 from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.rooms.rooms import Room
 from hornet.engine.transport.direct_write import NOT_TRIED, SendEach, WriteLeases
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.wire.prepared import FrameBatch, Prepared
 
 SLICE = 256
@@ -46,7 +46,7 @@ class PendingBatch:
 
     __slots__ = ("messages", "room", "targets")
 
-    def __init__(self, room: Room | None, targets: Collection[Session]) -> None:
+    def __init__(self, room: Room | None, targets: Collection[EngineSession]) -> None:
         self.room = room
         self.targets = targets
         self.messages: list[tuple[int, Prepared]] = []
@@ -58,7 +58,7 @@ class PendingBatch:
             self.room.run = None
             self.room = None
 
-    def is_for(self, session: Session) -> bool:
+    def is_for(self, session: EngineSession) -> bool:
         """Whether the session is among the recipients; asked rarely, so no set is kept for it."""
         if self.room is not None:
             return self.room.has(session)
@@ -78,10 +78,10 @@ class FanOut:
         self._scheduled = False
         self._number = 0
         self._held: list[PendingBatch] = []
-        self._singles: dict[Session, list[tuple[int, Prepared]]] = {}
+        self._singles: dict[EngineSession, list[tuple[int, Prepared]]] = {}
         # What is being written: a round, or, where runs are mixed, each recipient's own plan.
         self._round: CircularBroadcast | None = None
-        self._waiting: dict[Session, FrameBatch] = {}
+        self._waiting: dict[EngineSession, FrameBatch] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -103,7 +103,7 @@ class FanOut:
             self._hold(room.run, message)
         return size
 
-    def to_sessions(self, sessions: Collection[Session], message: Prepared) -> int:
+    def to_sessions(self, sessions: Collection[EngineSession], message: Prepared) -> int:
         """Queue a message for given sessions; returns how many they are."""
         if len(sessions) <= FEW:
             self._few(sessions, message)
@@ -111,14 +111,14 @@ class FanOut:
             self._hold(PendingBatch(None, sessions), message)
         return len(sessions)
 
-    def to_session(self, session: Session, message: Prepared) -> None:
+    def to_session(self, session: EngineSession, message: Prepared) -> None:
         """Send a message to one session: now, unless something older is on its way to it."""
         if self.is_busy:
             self._few((session,), message)
         else:
             session.write_message(message)
 
-    def flush(self, session: Session) -> None:
+    def flush(self, session: EngineSession) -> None:
         """Write at once all that is on its way to one session; for before it is closed."""
         plan = self._waiting.pop(session, None)
         if plan is not None:
@@ -144,7 +144,7 @@ class FanOut:
         self._held.append(run)
         self._schedule()
 
-    def _few(self, sessions: Collection[Session], message: Prepared) -> None:
+    def _few(self, sessions: Collection[EngineSession], message: Prepared) -> None:
         """Join what may be joined within this turn, behind what each session has on its way."""
         number = self._next_number()
         singles = self._singles
@@ -182,7 +182,7 @@ class FanOut:
         """Write to those who have nothing older on its way, while a larger fan-out goes on."""
         if not self._singles:
             return
-        blocked: dict[Session, list[tuple[int, Prepared]]] = {}
+        blocked: dict[EngineSession, list[tuple[int, Prepared]]] = {}
         for session, messages in self._singles.items():
             if (
                 session in self._waiting
@@ -206,7 +206,7 @@ class FanOut:
             recipients = Recipients(run.targets) if run.room is None else run.room.line_up()
             self._round = CircularBroadcast(run.room, recipients, [message for _, message in run.messages])
             return
-        runs_of: dict[Session, int] = {}
+        runs_of: dict[EngineSession, int] = {}
         for number, run in enumerate(held):
             bit = 1 << number
             for session in run.targets:
@@ -236,7 +236,7 @@ class FanOut:
     def _write_waiting(self) -> None:
         """Write to the next of those who have plans of their own, those with the same plan together."""
         take = self._waiting.popitem
-        sessions_of: dict[FrameBatch, list[Session]] = {}
+        sessions_of: dict[FrameBatch, list[EngineSession]] = {}
         for _ in range(min(SLICE, len(self._waiting))):
             session, plan = take()
             sessions = sessions_of.get(plan)
@@ -247,7 +247,7 @@ class FanOut:
         for plan, sessions in sessions_of.items():
             self._write(Recipients(sessions), 0, len(sessions), plan)
 
-    def _write_one(self, session: Session, plan: FrameBatch) -> None:
+    def _write_one(self, session: EngineSession, plan: FrameBatch) -> None:
         self._write(Recipients((session,)), 0, 1, plan)
 
     def _write(self, recipients: Recipients, start: int, stop: int, plan: FrameBatch) -> None:
@@ -283,7 +283,7 @@ class FanOut:
         if again:
             self._write(Recipients(again), 0, len(again), plan)
 
-    def _write_through(self, session: Session, plan: FrameBatch, sent: int) -> None:
+    def _write_through(self, session: EngineSession, plan: FrameBatch, sent: int) -> None:
         """Write all but the first ``sent`` bytes through the transport, bounds and all; or queue it."""
         if session.ws is None:
             session.enqueue_plan(plan)

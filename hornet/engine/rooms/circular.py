@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.rooms.rooms import Room
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.wire.prepared import FrameBatch, Prepared
 
 
@@ -36,7 +36,7 @@ class CircularBroadcast:
         if room is not None:
             room.round = self
         self.recipients = recipients
-        self._index: dict[Session, int] | None = None
+        self._index: dict[EngineSession, int] | None = None
         self._at = 0
         """How many have been written to, over all laps."""
         self._messages = deque((0, message) for message in messages)
@@ -54,11 +54,11 @@ class CircularBroadcast:
             self.room.round = None
             self.room = None
 
-    def may_concern(self, session: Session) -> bool:
+    def may_concern(self, session: EngineSession) -> bool:
         """Whether messages that get on would go to this session."""
         return self.room is not None and self.room.has(session)
 
-    def owes(self, session: Session) -> list[Prepared]:
+    def owes(self, session: EngineSession) -> list[Prepared]:
         """What is on its way to this session."""
         if self._index is None:
             self._index = {recipient: index for index, recipient in enumerate(self.recipients.sessions)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Iterator
 
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 
 
 class Recipients:
@@ -17,7 +17,7 @@ class Recipients:
 
     __slots__ = ("_ends", "is_stale", "leases", "sessions", "sockets")
 
-    def __init__(self, sessions: Collection[Session]) -> None:
+    def __init__(self, sessions: Collection[EngineSession]) -> None:
         formats = {session.wire_format for session in sessions}
         if len(formats) > 1:
             self.sessions = sorted(sessions, key=lambda session: session.wire_format)

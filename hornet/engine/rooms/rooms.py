@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from hornet.engine.rooms.recipients import Recipients
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 
 if TYPE_CHECKING:
     from hornet.engine.rooms.broadcast import PendingBatch
@@ -19,7 +19,7 @@ class Room:
     __slots__ = ("_lineup", "members", "round", "run")
 
     def __init__(self) -> None:
-        self.members: dict[str, Session] = {}
+        self.members: dict[str, EngineSession] = {}
         self.run: PendingBatch | None = None
         """The fan-out that still has to look at the members; it must be told before they change."""
         self.round: CircularBroadcast | None = None
@@ -32,7 +32,7 @@ class Room:
             self._lineup = Recipients(self.members.values())
         return self._lineup
 
-    def has(self, session: Session) -> bool:
+    def has(self, session: EngineSession) -> bool:
         """Whether the session is a member."""
         return any(self.members.get(sid) is session for sid in session.sids())
 
@@ -63,11 +63,11 @@ class RoomTable:
     def __contains__(self, sid: str) -> bool:
         return sid in self.everyone.members
 
-    def get(self, sid: str) -> Session | None:
+    def get(self, sid: str) -> EngineSession | None:
         """The session with this id."""
         return self.everyone.members.get(sid)
 
-    def add(self, sid: str, session: Session) -> None:
+    def add(self, sid: str, session: EngineSession) -> None:
         """A session joined the namespace."""
         self.everyone.freeze()
         self.everyone.members[sid] = session

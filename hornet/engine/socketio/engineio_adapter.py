@@ -20,7 +20,7 @@ from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.endpoint import Endpoint
 from hornet.engine.transport.handshake import Doorway
 from hornet.engine.transport.ids import generate_ids
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.timer_wheel import TimerWheel
 from hornet.engine.transport.websocket import WebSocketTransport
 from hornet.engine.types import Handshake, Reason
@@ -30,11 +30,11 @@ from hornet.engine.wire.payloads import Packet
 class SessionListener(Protocol):
     """What the Engine.IO server needs of the Socket.IO server on top of it."""
 
-    def on_opened(self, session: Session) -> None: ...
+    def on_opened(self, session: EngineSession) -> None: ...
 
-    def on_message(self, session: Session, message: Packet) -> None: ...
+    def on_message(self, session: EngineSession, message: Packet) -> None: ...
 
-    def on_ended(self, session: Session, reason: Reason) -> None: ...
+    def on_ended(self, session: EngineSession, reason: Reason) -> None: ...
 
 
 def tick_s(settings: EngineSettings) -> float:
@@ -63,7 +63,7 @@ class EngineIoServer:
         self.counts = counts
         self.leases = leases
         self.wheel = TimerWheel(tick_s(settings))
-        self.sockets: dict[str, Session] = {}
+        self.sockets: dict[str, EngineSession] = {}
         self.addresses = AddressLimiter()
         self.closing: set[WebSocketTransport] = set()
         self.above: SessionListener
@@ -90,10 +90,10 @@ class EngineIoServer:
 
     # For the endpoint ----------------------------------------------------------------------------
 
-    def open(self, handshake: Handshake, wire_format: int, transport: str) -> Session:
+    def open(self, handshake: Handshake, wire_format: int, transport: str) -> EngineSession:
         """A new session, with the packets that open it in its queue."""
         sid = self.generate_id()
-        session = Session(self, sid, handshake, wire_format, asyncio.get_running_loop().time())
+        session = EngineSession(self, sid, handshake, wire_format, asyncio.get_running_loop().time())
         self.sockets[sid] = session
         self.counts.opened[f"{transport}/{handshake.protocol}"] += 1
         session.queue.append(self._dump_open(sid, transport))
@@ -118,10 +118,10 @@ class EngineIoServer:
 
     # For sessions --------------------------------------------------------------------------------
 
-    def on_message(self, session: Session, message: Packet) -> None:
+    def on_message(self, session: EngineSession, message: Packet) -> None:
         self.above.on_message(session, message)
 
-    def on_ended(self, session: Session, reason: Reason) -> None:
+    def on_ended(self, session: EngineSession, reason: Reason) -> None:
         self.counts.closed[reason.value] += 1
         self.addresses.leave(session.handshake.address)
         self.above.on_ended(session, reason)
@@ -131,7 +131,7 @@ class EngineIoServer:
         if not self.closing and self._all_closed is not None:
             self._all_closed.set()
 
-    def on_gone(self, session: Session) -> None:
+    def on_gone(self, session: EngineSession) -> None:
         self.sockets.pop(session.eio_sid, None)
 
     # What python-socketio asks for ---------------------------------------------------------------

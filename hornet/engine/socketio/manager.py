@@ -22,7 +22,7 @@ import socketio
 from hornet.core.errors import DependencyError
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.rooms.rooms import Room, RoomTable
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.wire.packets import SioPacket, Type
 from hornet.engine.wire.prepared import PreparedPacket
 
@@ -38,7 +38,7 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cl
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tables: dict[str, RoomTable] = {"/": RoomTable()}
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, EngineSession] = {}
         self.fanout: FanOut
         self.alias: Callable[[str], str] | None = None
         """The room of the default namespace that somebody means who emits to one that is empty."""
@@ -57,7 +57,7 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cl
 
     # Connecting and disconnecting ----------------------------------------------------------------
 
-    def add(self, session: Session, namespace: str) -> str | None:
+    def add(self, session: EngineSession, namespace: str) -> str | None:
         """Give the session an id in a namespace; None when it has one already.
 
         Version 3 knows its id already: the engine's for the default namespace, else ``<namespace>#<engine
@@ -205,7 +205,7 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cl
         args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
         names = list(_names(to or room))
         skipped = set(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else {skip_sid}
-        members: dict[str, Session] = {}
+        members: dict[str, EngineSession] = {}
         if len(names) == 1 and callback is None and skipped == {None}:
             found = self._room(table, names[0])
             self.fanout.to_room(found, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace)))

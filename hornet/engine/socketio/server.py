@@ -23,7 +23,7 @@ from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.engineio_adapter import EngineIoServer
 from hornet.engine.socketio.manager import LocalManager
 from hornet.engine.transport.direct_write import WriteLeases
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.types import Handshake, Hooks, Reason
 from hornet.engine.wire.packets import (
     SioPacket,
@@ -80,13 +80,13 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
 
     # From the Engine.IO server -------------------------------------------------------------------
 
-    def on_opened(self, session: Session) -> None:
+    def on_opened(self, session: EngineSession) -> None:
         """A session opened; version 3 is connected to the default namespace by that alone."""
         self.manager.sessions[session.eio_sid] = session
         if session.handshake.protocol == 3:
             self._connect(session, None)
 
-    def on_message(self, session: Session, message: Packet) -> None:
+    def on_message(self, session: EngineSession, message: Packet) -> None:
         """Handle one message; the first one tells which parser the client has.
 
         Raises:
@@ -124,7 +124,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         else:
             self._dispatch(session, packet)
 
-    def on_ended(self, session: Session, reason: Reason) -> None:
+    def on_ended(self, session: EngineSession, reason: Reason) -> None:
         """Tell all whom it concerns, after what the session sent before has been handled."""
         session.pending_binary = None
         if session.sid is None and session.namespace_sids is None and session.inbox is None:
@@ -132,7 +132,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             return
         session.do(self._depart_all, session, reason)
 
-    async def _depart_all(self, session: Session, reason: Reason) -> None:
+    async def _depart_all(self, session: EngineSession, reason: Reason) -> None:
         try:
             if session.sid is not None:
                 await self._depart(session, session.sid, reason)
@@ -145,7 +145,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
 
     # Packets -------------------------------------------------------------------------------------
 
-    def _dispatch(self, session: Session, packet: SioPacket) -> None:
+    def _dispatch(self, session: EngineSession, packet: SioPacket) -> None:
         if packet.type in (Type.ACK, Type.BINARY_ACK):
             self._acknowledged(session, packet)
         elif packet.namespace != "/":
@@ -157,7 +157,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         else:
             raise Malformed("connected", "the client is connected to the namespace already")
 
-    def _acknowledged(self, session: Session, packet: SioPacket) -> None:
+    def _acknowledged(self, session: EngineSession, packet: SioPacket) -> None:
         """Hand an answer to who asked, ahead of other jobs: a handler may be waiting for it."""
         if self.manager.sid_from_eio_sid(session.eio_sid, packet.namespace) is None:
             raise Malformed("not_connected", "an answer from a namespace that was not joined")
@@ -165,7 +165,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data
         )
 
-    async def _here(self, session: Session, packet: SioPacket) -> None:
+    async def _here(self, session: EngineSession, packet: SioPacket) -> None:
         """A packet of the default namespace; all that were before it have been handled."""
         if session.sid is None:
             self._refuse(session)
@@ -174,7 +174,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         else:
             await self._depart(session, session.sid, Reason.CLIENT_DISCONNECT)
 
-    async def _elsewhere(self, session: Session, packet: SioPacket) -> None:
+    async def _elsewhere(self, session: EngineSession, packet: SioPacket) -> None:
         """A packet of a plug-in's namespace; all that were before it have been handled."""
         eio_sid, namespace = session.eio_sid, packet.namespace
         joined = session.namespace_sids is not None and namespace in session.namespace_sids
@@ -188,13 +188,13 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         else:
             await self._handle_disconnect(eio_sid, namespace, Reason.CLIENT_DISCONNECT.value)
 
-    def _refuse(self, session: Session) -> None:
+    def _refuse(self, session: EngineSession) -> None:
         """Close a session whose packet is for a namespace that it has not joined, or has joined already."""
         if session.is_open:
             self._counts.malformed["not_connected"] += 1
             session.drop(Reason.PARSE_ERROR, 1002)
 
-    def _connect(self, session: Session, auth: object | None) -> None:
+    def _connect(self, session: EngineSession, auth: object | None) -> None:
         """Connect a client to the default namespace, and answer before any hook can send."""
         sid = self.manager.add(session, "/")
         if sid is None:
@@ -207,12 +207,12 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         elif (waits := self._begin(session, sid, handshake)) is not None:
             session.do(self._wait, session, waits)
 
-    async def _greet(self, session: Session, sid: str, handshake: Handshake) -> None:
+    async def _greet(self, session: EngineSession, sid: str, handshake: Handshake) -> None:
         waits = self._begin(session, sid, handshake)
         if waits is not None:
             await self._wait(session, waits)
 
-    def _begin(self, session: Session, sid: str, handshake: Handshake) -> Awaitable[object] | None:
+    def _begin(self, session: EngineSession, sid: str, handshake: Handshake) -> Awaitable[object] | None:
         """Tell the hooks; what is to be waited for, if anything."""
         try:
             return self._hooks.on_connect(sid, handshake)
@@ -222,14 +222,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             session.drop(Reason.FORCED_CLOSE, 1011)
             return None
 
-    async def _wait(self, session: Session, greeting: Awaitable[object]) -> None:
+    async def _wait(self, session: EngineSession, greeting: Awaitable[object]) -> None:
         try:
             await greeting
         except Exception:
             session.drop(Reason.FORCED_CLOSE, 1011)
             raise
 
-    async def _event(self, session: Session, sid: str, packet: SioPacket) -> None:
+    async def _event(self, session: EngineSession, sid: str, packet: SioPacket) -> None:
         event, *args = packet.data
         result = await self._hooks.on_event(sid, event, args)
         if isinstance(result, asyncio.Future):
@@ -237,14 +237,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         else:
             self._acknowledge(session, packet.id, result)
 
-    def _acknowledge(self, session: Session, number: int | None, result: object) -> None:
+    def _acknowledge(self, session: EngineSession, number: int | None, result: object) -> None:
         """Answer an event, if the client asked for that by a number."""
         if number is not None:
             answer = list(result) if isinstance(result, tuple) else [] if result is None else [result]
             self._fanout.to_session(session, PreparedPacket(SioPacket(Type.ACK, answer, id=number)))
 
     def _acknowledge_late(
-        self, session: Session, sid: str, number: int | None, done: asyncio.Future[object]
+        self, session: EngineSession, sid: str, number: int | None, done: asyncio.Future[object]
     ) -> None:
         """Answer an event whose handling went on beside the others; one that failed gets no answer."""
         if done.cancelled():
@@ -257,7 +257,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._counts.hook_errors += 1
             log.exception("A handler failed")
 
-    async def _depart(self, session: Session, sid: str, reason: Reason) -> None:
+    async def _depart(self, session: EngineSession, sid: str, reason: Reason) -> None:
         """The end of an id in the default namespace; it is in its rooms until the hook returns."""
         if session.sid != sid:
             return
@@ -266,7 +266,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         finally:
             self.manager.remove(sid, "/")
 
-    async def _connect_elsewhere(self, session: Session, packet: SioPacket) -> None:
+    async def _connect_elsewhere(self, session: EngineSession, packet: SioPacket) -> None:
         """Connect a client to a namespace of a plug-in, by python-socketio's rules."""
         namespace = packet.namespace
         known = (
@@ -281,7 +281,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         elif session.is_open:
             await self._handle_connect(session.eio_sid, namespace, packet.data)
 
-    def _send(self, session: Session, packet: SioPacket) -> None:
+    def _send(self, session: EngineSession, packet: SioPacket) -> None:
         """Send an answer of the protocol, in the client's version of it."""
         if packet.type is Type.CONNECT_ERROR and not isinstance(packet.data, dict):
             packet.data = {"message": str(packet.data)}
@@ -313,7 +313,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         elif not ignore_queue:
             await self.manager.can_disconnect(sid, "/")
 
-    def dismiss(self, session: Session) -> None:
+    def dismiss(self, session: EngineSession) -> None:
         """Close a session with a DISCONNECT packet, so that a stock client does not come back by itself."""
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))
@@ -362,7 +362,7 @@ class _NoErrors(logging.Filter):
         return True
 
 
-def _dump_connected(sid: str, session: Session) -> Packet:
+def _dump_connected(sid: str, session: EngineSession) -> Packet:
     """The answer to a CONNECT: each is sent once, so it takes no ``Prepared``. An id needs no escapes."""
     if session.wire_format & MSGPACK:
         data = {"sid": sid} if session.handshake.protocol == 4 else None
@@ -373,7 +373,7 @@ def _dump_connected(sid: str, session: Session) -> Packet:
 class _Environs(Mapping[str, "dict[str, Any]"]):
     """The WSGI environment of each session for plug-ins, made from its handshake when somebody asks."""
 
-    def __init__(self, sessions: Mapping[str, Session]) -> None:
+    def __init__(self, sessions: Mapping[str, EngineSession]) -> None:
         self._sessions = sessions
 
     def __getitem__(self, eio_sid: str) -> dict[str, Any]:

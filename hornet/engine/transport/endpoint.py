@@ -32,7 +32,7 @@ from hornet.engine.errors import (
 from hornet.engine.transport.client_address import ClientAddressResolver
 from hornet.engine.transport.polling import Query, answer_poll, dump_response, take_post
 from hornet.engine.transport.refusal_log import ADVICE, ThrottledLog
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.states import State
 from hornet.engine.transport.websocket import Acceptance, Takeover, WebSocketTransport
 from hornet.engine.types import Handshake
@@ -127,7 +127,7 @@ class Endpoint:
         return self._open(request, query, transport)
 
     async def _continue(
-        self, session: Session, request: web.Request, query: Query, transport: str
+        self, session: EngineSession, request: web.Request, query: Query, transport: str
     ) -> web.StreamResponse:
         """A request of a session that exists."""
         if transport == "websocket":
@@ -213,7 +213,7 @@ class Endpoint:
         link.carry()
         return link
 
-    def _upgrade(self, session: Session, request: web.Request) -> web.StreamResponse:
+    def _upgrade(self, session: EngineSession, request: web.Request) -> web.StreamResponse:
         """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
         acceptance = Acceptance(request.headers, compress=self._server.settings.compression)
         takeover = Takeover(request)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornet.engine.transport.session import Session
+    from hornet.engine.transport.session import EngineSession
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class SessionInbox:
 
     __slots__ = ("_session", "_waiting", "task")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: EngineSession) -> None:
         self._session = session
         self._waiting: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self.task = asyncio.get_running_loop().create_task(self._run())

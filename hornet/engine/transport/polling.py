@@ -10,7 +10,7 @@ from aiohttp import web
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.inbox import INBOX_HIGH
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.states import State
 from hornet.engine.types import Reason
 from hornet.engine.wire.payloads import (
@@ -35,7 +35,7 @@ COMPRESS_FROM_BYTES = 1024
 """Shorter responses are not worth compressing (the Node server's threshold)."""
 
 
-async def answer_poll(session: Session, request: web.Request, query: Query) -> web.Response:
+async def answer_poll(session: EngineSession, request: web.Request, query: Query) -> web.Response:
     """Answer a GET with what is queued, as soon as there is anything.
 
     A second GET while one waits is an error that ends the session; a client that cuts its poll has ended it.
@@ -97,7 +97,7 @@ class _Watch(asyncio.Protocol):
             self._handler.transport.set_protocol(self._handler)
 
 
-async def take_post(session: Session, request: web.Request, query: Query) -> web.Response:
+async def take_post(session: EngineSession, request: web.Request, query: Query) -> web.Response:
     """Handle the packets of a POST, in order; broken ones, or a second POST meanwhile, end the session."""
     if session.posting:
         session.drop(Reason.TRANSPORT_ERROR)
@@ -119,7 +119,7 @@ async def take_post(session: Session, request: web.Request, query: Query) -> web
     return web.Response(text="ok")
 
 
-async def _take_body(session: Session, request: web.Request, query: Query) -> None:
+async def _take_body(session: EngineSession, request: web.Request, query: Query) -> None:
     settings = session.host.settings
     longest_s = settings.ping_interval_s + settings.ping_timeout_s  # a client silent for so long is gone
     body = await _read_body(request, settings.max_payload_bytes, longest_s)
@@ -179,7 +179,7 @@ def parse_body(protocol: int, body: bytes, content_type: str, *, jsonp: bool) ->
     return parse_text3(body)
 
 
-def dump_response(session: Session, packets: Sequence[Packet], query: Query) -> web.Response:
+def dump_response(session: EngineSession, packets: Sequence[Packet], query: Query) -> web.Response:
     """A response that carries packets, in the form that the client asked for."""
     content_type = "text/plain"
     if "j" in query:

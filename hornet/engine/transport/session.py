@@ -30,7 +30,7 @@ LINGER_S = 10.0
 """How long a polling client may take to fetch what it was sent before the server closed its session."""
 
 
-class Session:
+class EngineSession:
     """An Engine.IO session and the Socket.IO ids it has; see ``states`` for its life."""
 
     __slots__ = (

@@ -12,7 +12,7 @@ from hornet.engine.types import Reason
 from hornet.engine.wire.payloads import Packet
 
 if TYPE_CHECKING:
-    from hornet.engine.transport.session import Session
+    from hornet.engine.transport.session import EngineSession
     from hornet.engine.transport.websocket import WebSocketTransport
 
 
@@ -26,11 +26,11 @@ class SessionOwner(Protocol):
     closing: set[WebSocketTransport]
     """WebSockets on their way out: most of them wait for the client's Close frame."""
 
-    def on_message(self, session: Session, message: Packet) -> None:
+    def on_message(self, session: EngineSession, message: Packet) -> None:
         """A message came (the text behind the type digit, or binary). Raises Malformed."""
         ...
 
-    def on_ended(self, session: Session, reason: Reason) -> None:
+    def on_ended(self, session: EngineSession, reason: Reason) -> None:
         """The session is no longer open; called once."""
         ...
 
@@ -38,6 +38,6 @@ class SessionOwner(Protocol):
         """A WebSocket's connection is gone."""
         ...
 
-    def on_gone(self, session: Session) -> None:
+    def on_gone(self, session: EngineSession) -> None:
         """The session's id means nothing any more; called once, after ``on_ended``."""
         ...

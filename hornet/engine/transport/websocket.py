@@ -17,7 +17,7 @@ from aiohttp import web
 
 from hornet.core.limits import BURST_S
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
-from hornet.engine.transport.session import Session
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import State
 from hornet.engine.types import Reason
@@ -62,10 +62,10 @@ class WebSocketTransport(asyncio.Protocol):
     )
 
     def __init__(
-        self, host: SessionOwner, session: Session, transport: asyncio.Transport, *, deflated: bool
+        self, host: SessionOwner, session: EngineSession, transport: asyncio.Transport, *, deflated: bool
     ) -> None:
         self._host = host
-        self._session: Session | None = session
+        self._session: EngineSession | None = session
         self._transport = transport
         self._parser = FrameParser(host.settings.max_payload_bytes, compression.inflate if deflated else None)
         self._loop = asyncio.get_running_loop()
@@ -188,13 +188,13 @@ class WebSocketTransport(asyncio.Protocol):
                 payload = parse_binary_packet3(payload)
             session.receive(payload, self._loop.time())
 
-    def _pong(self, session: Session, pong: bytes) -> None:
+    def _pong(self, session: EngineSession, pong: bytes) -> None:
         if self.phase is Phase.ACTIVE:
             session.put(pong)
         else:
             self._transport.write(pong)
 
-    def _take_probe(self, session: Session, payload: str | bytes) -> None:
+    def _take_probe(self, session: EngineSession, payload: str | bytes) -> None:
         if self.phase is Phase.OPENED and payload == "2probe" and session.state is State.POLLING:
             self.phase = Phase.PROBED
             self._transport.write(dump_frame("3probe", 0))
@@ -219,7 +219,7 @@ class WebSocketTransport(asyncio.Protocol):
         if session is not None:
             self._part(session, phase, Reason.TRANSPORT_CLOSE)
 
-    def _part(self, session: Session, phase: Phase, reason: Reason) -> None:
+    def _part(self, session: EngineSession, phase: Phase, reason: Reason) -> None:
         """Tell the session that its WebSocket, or the one it was to move to, is gone."""
         if phase is Phase.ACTIVE:
             session.lost(reason)
