@@ -13,7 +13,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class State(Enum):
+class AuthState(Enum):
     __hash__ = object.__hash__  # there is one of each; Enum's own hash is a call of Python code
 
     NEW = auto()
@@ -22,7 +22,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-class Step(Enum):
+class AuthStep(Enum):
     __hash__ = object.__hash__
 
     ATTEMPTED = auto()
@@ -33,23 +33,23 @@ class Step(Enum):
     GONE = auto()
 
 
-MOVES: dict[tuple[State, Step], State] = {
-    (State.NEW, Step.ATTEMPTED): State.CHECKING,
-    (State.NEW, Step.GRANTED): State.READY,
-    (State.NEW, Step.TIMED_OUT): State.CLOSED,
-    (State.NEW, Step.GONE): State.CLOSED,
-    (State.CHECKING, Step.REFUSED): State.NEW,
-    (State.CHECKING, Step.GRANTED): State.READY,
-    (State.CHECKING, Step.TIMED_OUT): State.CLOSED,
-    (State.CHECKING, Step.GONE): State.CLOSED,
-    (State.READY, Step.ATTEMPTED): State.READY,
-    (State.READY, Step.REFUSED): State.READY,
-    (State.READY, Step.GRANTED): State.READY,
-    (State.READY, Step.TIMED_OUT): State.READY,
-    (State.READY, Step.LOGGED_OUT): State.NEW,
-    (State.READY, Step.GONE): State.CLOSED,
-    (State.CLOSED, Step.REFUSED): State.CLOSED,
-    (State.CLOSED, Step.GRANTED): State.CLOSED,
-    (State.CLOSED, Step.TIMED_OUT): State.CLOSED,
-    (State.CLOSED, Step.GONE): State.CLOSED,
+MOVES: dict[tuple[AuthState, AuthStep], AuthState] = {
+    (AuthState.NEW, AuthStep.ATTEMPTED): AuthState.CHECKING,
+    (AuthState.NEW, AuthStep.GRANTED): AuthState.READY,
+    (AuthState.NEW, AuthStep.TIMED_OUT): AuthState.CLOSED,
+    (AuthState.NEW, AuthStep.GONE): AuthState.CLOSED,
+    (AuthState.CHECKING, AuthStep.REFUSED): AuthState.NEW,
+    (AuthState.CHECKING, AuthStep.GRANTED): AuthState.READY,
+    (AuthState.CHECKING, AuthStep.TIMED_OUT): AuthState.CLOSED,
+    (AuthState.CHECKING, AuthStep.GONE): AuthState.CLOSED,
+    (AuthState.READY, AuthStep.ATTEMPTED): AuthState.READY,
+    (AuthState.READY, AuthStep.REFUSED): AuthState.READY,
+    (AuthState.READY, AuthStep.GRANTED): AuthState.READY,
+    (AuthState.READY, AuthStep.TIMED_OUT): AuthState.READY,
+    (AuthState.READY, AuthStep.LOGGED_OUT): AuthState.NEW,
+    (AuthState.READY, AuthStep.GONE): AuthState.CLOSED,
+    (AuthState.CLOSED, AuthStep.REFUSED): AuthState.CLOSED,
+    (AuthState.CLOSED, AuthStep.GRANTED): AuthState.CLOSED,
+    (AuthState.CLOSED, AuthStep.TIMED_OUT): AuthState.CLOSED,
+    (AuthState.CLOSED, AuthStep.GONE): AuthState.CLOSED,
 }

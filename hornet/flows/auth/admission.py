@@ -20,7 +20,7 @@ from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredenti
 from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
-from hornet.core.sessions import State, Step
+from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Handshake
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.auth.timeouts import AuthTimeouts
@@ -142,7 +142,7 @@ class Admission:
         try:
             return await self._admit(session, grant, still)
         finally:
-            if session.state in (State.NEW, State.CHECKING):
+            if session.state in (AuthState.NEW, AuthState.CHECKING):
                 self._deadlines.start(session)
 
     async def redeem(self, session: Session, credentials: Credentials) -> bool:
@@ -191,7 +191,7 @@ class Admission:
         session.publish += tuple(name for name in grant.publish if name not in session.publish)
         if grant.attributes:
             session.attributes = {**(session.attributes or {}), **grant.attributes}
-        session.move(Step.GRANTED)
+        session.move(AuthStep.GRANTED)
         self._metrics.admitted.inc()
         return True
 
@@ -207,8 +207,8 @@ class Admission:
 
     async def _on_logout(self, session: Session, args: Sequence[object]) -> object:
         """The session is as it was when it connected, with the authentication timeout before it."""
-        if session.state is State.READY:
-            session.move(Step.LOGGED_OUT)
+        if session.state is AuthState.READY:
+            session.move(AuthStep.LOGGED_OUT)
             self._subscriptions.leave_all(session)
             self._signals.logged_out.send(session)
             self._users.depart(session)
@@ -223,21 +223,21 @@ class Admission:
         Or the answer to the event's acknowledgement where that was malformed; None where nobody takes it.
         """
         for authenticator in self._who_takes[shown.event]:
-            if session.state is State.CLOSED:
+            if session.state is AuthState.CLOSED:
                 return None
             try:
                 claim = authenticator.offer(shown)
             except RefusedCredentials as refused:
-                session.move(Step.ATTEMPTED)
+                session.move(AuthStep.ATTEMPTED)
                 return self._refuse(session, authenticator, refused)
             if claim is not None:
-                session.move(Step.ATTEMPTED)
+                session.move(AuthStep.ATTEMPTED)
                 return _Claim(authenticator, claim)
         return None
 
     async def _attempt(self, session: Session, found: _Claim) -> object:
         """Let the authenticator decide; the answer to the event's acknowledgement."""
-        if session.state is State.CLOSED:
+        if session.state is AuthState.CLOSED:
             return None
         authenticator, claim = found
         self._checking[session] = claim
@@ -266,14 +266,14 @@ class Admission:
         """Admit it, unless what it showed was revoked while it was checked: then it is closed."""
         if await self.admit(session, grant, still=lambda: session in self._checking):
             return True
-        if session.state is not State.CLOSED:
+        if session.state is not AuthState.CLOSED:
             self.close(session, answers.TOKEN_REVOKED)
         return False
 
     def _refuse(
         self, session: Session, authenticator: Authenticator, why: RefusedCredentials
     ) -> Mapping[str, object]:
-        if session.move(Step.REFUSED) is not State.CLOSED:
+        if session.move(AuthStep.REFUSED) is not AuthState.CLOSED:
             self._count(why.code)
             self._answer(session, authenticator.refused(why))
             if authenticator.is_limited:
@@ -283,13 +283,13 @@ class Admission:
         return _error(why)
 
     def _on_auth_timeout(self, session: Session) -> None:
-        if session.move(Step.TIMED_OUT) is State.CLOSED:
+        if session.move(AuthStep.TIMED_OUT) is AuthState.CLOSED:
             self.close(session, answers.AUTHENTICATION_TIMEOUT)
 
     def _end_with(self, session: Session, code: str, answer: Answer | None) -> None:
         self._count(code)
         self._answer(session, answer)
-        session.move(Step.GONE)  # whatever it sent that waits to be handled changes nothing any more
+        session.move(AuthStep.GONE)  # whatever it sent that waits to be handled changes nothing any more
         asyncio.get_running_loop().call_soon(self._engine.disconnect, session.sid)
 
     def _count(self, code: str) -> None:

@@ -14,7 +14,7 @@ from hornet.core.channels import Kind, Names, check_channel, kind_of
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.core.signatures import is_signed
 from hornet.core.tokens import is_token
 from hornet.flows.auth.admission import Admission
@@ -133,7 +133,7 @@ class Channels:
         kind = kind_of(channel, self._public)
         if kind is Kind.PRIVATE:
             raise RefusedEvent(SIGNATURE_REQUIRED, "A private channel takes a signature of the backend")
-        if session.state is not State.READY:
+        if session.state is not AuthState.READY:
             raise RefusedEvent(NOT_AUTHENTICATED, "Show a valid credential first")
         if kind is not Kind.PUBLIC:
             raise RefusedEvent(FORBIDDEN, "The channel is not public: a token that names it is needed")

@@ -9,7 +9,7 @@ from hornet.broker.emitter_packets import Emit, parse_emit
 from hornet.broker.keys import EMITTERS_GLOB
 from hornet.broker.subscriber import Subscriber
 from hornet.core.errors import InvalidPublish
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Sessions
@@ -62,4 +62,4 @@ class Emitters:
 
     def _admitted(self) -> set[str]:
         """Everyone who has shown a valid credential: who has not is a stranger."""
-        return {session.sid for session in self._sessions.all() if session.state is State.READY}
+        return {session.sid for session in self._sessions.all() if session.state is AuthState.READY}

@@ -21,7 +21,7 @@ from hornet.core.errors import InvalidPublish, RefusedCredentials
 from hornet.core.messages import Message, parse_publish
 from hornet.core.pattern_index import PatternIndex
 from hornet.core.patterns import Pattern, parse_pattern, parse_topic
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.core.tokens import is_token
 from hornet.engine import Engine
 from hornet.flows.auth.admission import Admission
@@ -120,10 +120,10 @@ class Patterns:
 
     async def _check_right(self, session: Session, pattern: Pattern, token: object) -> None:
         """Any session that is in has the right if the configuration says so; else a token must name it."""
-        if self.settings.public_patterns and session.state is State.READY:
+        if self.settings.public_patterns and session.state is AuthState.READY:
             return
         if token is None:
-            if session.state is not State.READY:
+            if session.state is not AuthState.READY:
                 raise RefusedEvent("NOT_AUTHENTICATED", "Show a valid credential first")
             raise RefusedEvent("FORBIDDEN", "A token that names the pattern is needed")
         if not is_token(token):
@@ -153,7 +153,7 @@ class Patterns:
         except BaseException:
             self._release(live)
             raise
-        if session.state is State.CLOSED:
+        if session.state is AuthState.CLOSED:
             self._release(live)
             raise _session_ended()
         self._of_session.setdefault(session, {})[pattern.text] = pattern

@@ -13,7 +13,7 @@ from enum import IntFlag
 from hornet.broker.keys import channel_topic
 from hornet.broker.subscriber import Subscriber
 from hornet.core.limits import check_channels
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Session
@@ -72,7 +72,7 @@ class Subscriptions:
         except BaseException:
             self._release(topics)
             raise
-        if session.state is State.CLOSED or not still():
+        if session.state is AuthState.CLOSED or not still():
             self._release(topics)
             return False
         for channel, topic in zip(channels, topics, strict=True):

@@ -24,7 +24,7 @@ from hornet.core.commands import (
 from hornet.core.errors import PeerError
 from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.limits import RateLimiter
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.flows.sessions.router import RefusedEvent, Router
 from hornet.flows.sessions.sessions import Session
 from hornet.flows.sessions.signals import Signals
@@ -112,9 +112,9 @@ class Commands:
 
     def _find(self, session: Session, name: str) -> Command[Any]:
         command = self._commands.get(name)
-        if session.state is State.CLOSED:
+        if session.state is AuthState.CLOSED:
             raise RefusedEvent("SESSION_ENDED", "The session ended meanwhile")
-        if session.state is not State.READY and (command is None or command.needs_authentication):
+        if session.state is not AuthState.READY and (command is None or command.needs_authentication):
             raise RefusedEvent(NOT_AUTHENTICATED, "Show a valid credential first")
         if command is None:
             raise RefusedEvent(UNKNOWN_COMMAND, "No command has this name")

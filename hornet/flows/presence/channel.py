@@ -21,7 +21,7 @@ from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
 from hornet.core.presence import Member, as_json
 from hornet.core.presence_view import Notice, View
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import presence_room
 from hornet.flows.sessions.router import RefusedEvent
@@ -246,7 +246,7 @@ class PresenceChannel:
         told = self._view.roster.told
         for key in [key for key in self._newcomers if key in self._view.roster]:
             newcomer = self._newcomers.pop(key)
-            if newcomer.session.state is State.CLOSED or newcomer.members.done():
+            if newcomer.session.state is AuthState.CLOSED or newcomer.members.done():
                 continue
             self._engine.enter(newcomer.session.sid, room)
             newcomer.members.set_result(told)

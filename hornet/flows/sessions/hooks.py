@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Sequence
 
-from hornet.core.sessions import Step
+from hornet.core.sessions import AuthStep
 from hornet.engine import Handshake
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
@@ -57,7 +57,7 @@ class SessionHooks:
         session = self._sessions.remove(sid)
         if session is None:
             return
-        session.move(Step.GONE)
+        session.move(AuthStep.GONE)
         self._subscriptions.leave_all(session)
         self._admission.end(session)
         log.info("Session %s closed: %s", sid, reason)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from hornet.core import answers
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.flows.sessions.sessions import Session
 from hornet.metrics import Metrics
 
@@ -53,7 +53,7 @@ class Router:
             handler = self._handlers.get(event)
             if handler is None:
                 raise RefusedEvent("UNKNOWN_EVENT", "Hornet has no such event")
-            if session.state is not State.READY and event not in self._open:
+            if session.state is not AuthState.READY and event not in self._open:
                 raise RefusedEvent("NOT_AUTHENTICATED", "Show a valid credential first")
             return await handler(session, args)
         except PeerError as error:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hornet.core.sessions import MOVES, State, Step
+from hornet.core.sessions import MOVES, AuthState, AuthStep
 
 if TYPE_CHECKING:
     from hornet.engine import Handshake
@@ -26,7 +26,7 @@ class Session:
     sid: str
     address: str
     handshake: Handshake
-    state: State = State.NEW
+    state: AuthState = AuthState.NEW
     tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
     channels: dict[str, SubscribedBy] = field(default_factory=dict)
     failures: int = 0
@@ -35,7 +35,7 @@ class Session:
     attributes: Mapping[str, str] | None = None
     publish: tuple[str, ...] = ()
 
-    def move(self, step: Step) -> State:
+    def move(self, step: AuthStep) -> AuthState:
         """Take ``step``; the table in :mod:`hornet.core.sessions` says where it leads."""
         self.state = MOVES[self.state, step]
         return self.state

@@ -12,7 +12,7 @@ from hornet.broker.users import Arrival, UserStore
 from hornet.core.answers import OTHER_USER, TOO_MANY_USER_SESSIONS
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.core.sessions import State
+from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of_user
 from hornet.flows.sessions.sessions import Session, Sessions
@@ -64,7 +64,7 @@ class Users:
         await self.departures.wait(session.sid)
         if session.sid in self.arriving:
             raise RedisUnavailable("the session's former user is still being registered")
-        if session.state is State.CLOSED:
+        if session.state is AuthState.CLOSED:
             return
         heard = self._listener.hold(user_topic(user))
         began = self._begin(session, user, grant)
