@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from hornet.flows.sessions.context import session_id
+from hornet.flows.sessions.sessions import session_id
 from hornet.process.logs import TEXT, HttpFaults, JsonFormatter, TextFormatter
 
 

@@ -19,7 +19,6 @@ from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.auth.user_sessions import UserSessionAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.hooks import SessionHooks
-from hornet.flows.sessions.limits import LimitedHooks
 from hornet.flows.sessions.router import Router
 from hornet.flows.sessions.session_events import SessionEvents
 from hornet.flows.users.channels import UserChannels
@@ -29,7 +28,7 @@ from hornet.flows.users.service import Users
 
 @dataclass(frozen=True)
 class Entry:
-    """``ways`` are asked in their order. ``router`` takes the events of clients, ``limits`` how many."""
+    """``ways`` are asked in their order. ``router`` takes the events of clients."""
 
     ways: list[Authenticator]
     subscriptions: Subscriptions
@@ -39,11 +38,12 @@ class Entry:
     census: Reconciler
     admission: Admission
     router: Router
-    limits: LimitedHooks
+    hooks: SessionHooks
 
     def follow(self, config: Config) -> None:
         """Follow ``config`` from now on."""
-        self.limits.settings = self.subscriptions.limits = config.limits
+        self.hooks.configure(config.limits)
+        self.subscriptions.limits = config.limits
         self.admission.max_attempts = config.sessions.max_attempts
         self.user_store.max_sessions = config.users.user_sessions
 
@@ -82,9 +82,18 @@ def open_entry(ground: Services, own_ways: Iterable[Authenticator]) -> Entry:
     router = Router(ground.metrics)
     admission.listen(router)
 
-    hooks = SessionHooks(sessions, admission, router, subscriptions, users, signals, ground.metrics)
-    limits = LimitedHooks(hooks, engine, config.limits, ground.metrics)
-    return Entry(ways, subscriptions, store, user_channels, users, census, admission, router, limits)
+    hooks = SessionHooks(
+        engine=engine,
+        sessions=sessions,
+        admission=admission,
+        router=router,
+        subscriptions=subscriptions,
+        users=users,
+        signals=signals,
+        metrics=ground.metrics,
+        limits=config.limits,
+    )
+    return Entry(ways, subscriptions, store, user_channels, users, census, admission, router, hooks)
 
 
 def _configured_ways(config: Config, user_sessions: UserSessionStore) -> list[Authenticator]:

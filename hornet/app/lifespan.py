@@ -93,7 +93,7 @@ async def _start(ground: Services, entry: Entry, hearing: Hearing) -> None:
     except RedisUnavailable as error:
         raise SetupError(f"Redis at {ground.url} went away while Hornet started: {error}.") from None
     await _join(ground.nodes)
-    await ground.engine.start(entry.limits)
+    await ground.engine.start(entry.hooks)
 
 
 async def _stop(ground: Services, entry: Entry, hearing: Hearing) -> None:

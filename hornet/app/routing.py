@@ -38,8 +38,8 @@ class Hearing:
         """Follow ``config`` from now on."""
         self.channels.configure(config.channels)
         self.patterns.settings = self.presence.settings = config.channels
-        self.client_publishing.settings = config.channels
-        self.commands.settings = config.commands
+        self.client_publishing.configure(config.channels)
+        self.commands.configure(config.commands)
 
 
 def begin_hearing(ground: Services, entry: Entry, own_commands: Mapping[str, Declared]) -> Hearing:
@@ -72,7 +72,9 @@ def begin_hearing(ground: Services, entry: Entry, own_commands: Mapping[str, Dec
     channels = Channels(config.channels, admission, entry.subscriptions, presence)
     Subscribing(router, pattern=patterns, channel=channels)
     router.on("hornet:presence", presence.on_presence)
-    client_publishing = ClientPublishing(config.channels, ground.client, router, signals, metrics)
+    client_publishing = ClientPublishing(settings=config.channels, client=ground.client, metrics=metrics)
+    router.on("hornet:publish", client_publishing.publish)
     declared = collect_commands(own_commands, config.commands.commands)
-    commands = Commands(config.commands, declared, router, signals, metrics)
+    commands = Commands(settings=config.commands, commands=declared, metrics=metrics)
+    router.on("hornet:command", commands.call, needs_authentication=False)
     return Hearing(channels, patterns, presence, client_publishing, emitters, commands)

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
 from hornet.config import LogSettings
-from hornet.flows.sessions.context import session_id
+from hornet.flows.sessions.sessions import session_id
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
-from hornet.flows.channels.subscriptions import SubscribedBy
+from hornet.flows.sessions.sessions import SubscribedBy
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.conftest import Running, StartNode

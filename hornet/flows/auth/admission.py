@@ -25,9 +25,9 @@ from hornet.engine import Engine, Handshake
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
-from hornet.flows.channels.subscriptions import SubscribedBy, Subscriptions, always
+from hornet.flows.channels.subscriptions import Subscriptions, always
 from hornet.flows.sessions.router import Router
-from hornet.flows.sessions.sessions import Session, Sessions
+from hornet.flows.sessions.sessions import Session, Sessions, SubscribedBy
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import SessionSettings
 from hornet.flows.users.service import Users

@@ -44,7 +44,7 @@ class TokenAuthenticator(Authenticator):
         return await self._tokens.take(claim)
 
     def accepted(self, session: Session, claim: Credentials) -> Answer:
-        self._sessions.grant(session, claim.token, claim.channels)
+        self._sessions.remember_token(session, claim.token, claim.channels)
         self._events.tell_connect(claim.token, claim.channels)
         return answers.CONNECTED
 

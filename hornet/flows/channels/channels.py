@@ -18,9 +18,9 @@ from hornet.core.sessions import AuthState
 from hornet.core.signatures import is_signed
 from hornet.core.tokens import is_token
 from hornet.flows.auth.admission import Admission
-from hornet.flows.channels.subscriptions import SubscribedBy, Subscriptions
+from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import RefusedEvent
-from hornet.flows.sessions.sessions import Session
+from hornet.flows.sessions.sessions import Session, SubscribedBy
 from hornet.flows.settings import ChannelSettings
 
 FORBIDDEN = "FORBIDDEN"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from enum import IntFlag
 
 from hornet.broker.keys import channel_topic
 from hornet.broker.subscriber import Subscriber
@@ -16,18 +15,9 @@ from hornet.core.limits import check_channels
 from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
-from hornet.flows.sessions.sessions import Session
+from hornet.flows.sessions.sessions import Session, SubscribedBy
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import LimitSettings
-
-
-class SubscribedBy(IntFlag):
-    """For whose sake a session holds a channel. It leaves when neither wants it any more."""
-
-    CLIENT = 1
-    """It asked for it, with a token, a signature or because the channel is public."""
-    BACKEND = 2
-    """The backend subscribed its user."""
 
 
 def always() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,17 +24,13 @@ from hornet.core.commands import (
 )
 from hornet.core.errors import PeerError
 from hornet.core.jsontext import dump_json, parse_json
-from hornet.core.limits import RateLimiter
 from hornet.core.sessions import AuthState
-from hornet.flows.sessions.router import RefusedEvent, Router
-from hornet.flows.sessions.sessions import Session
-from hornet.flows.sessions.signals import Signals
+from hornet.flows.sessions.router import RefusedEvent
+from hornet.flows.sessions.sessions import Activity, Session
 from hornet.flows.settings import CommandSettings
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-COMMAND = "hornet:command"
 
 NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
 RATE_LIMITED = "RATE_LIMITED"
@@ -42,35 +39,25 @@ FAILURE = "The command failed; what went wrong is in the server's log"
 Answer = dict[str, object]
 
 
-class _Caller:
-    """How fast one session calls, and how many commands run for it."""
-
-    __slots__ = ("pace", "running")
-
-    def __init__(self, per_s: float, now: float) -> None:
-        self.pace = RateLimiter(per_s, now)
-        self.running = 0
-
-
 class Commands:
     """Answers ``hornet:command``."""
 
     def __init__(
         self,
+        *,
         settings: CommandSettings,
         commands: Mapping[str, Command[Any]],
-        router: Router,
-        signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self.settings = settings
-        """May be replaced at any time."""
+        self._settings = settings
         self._commands = commands
         self._metrics = metrics
-        self._callers: dict[Session, _Caller] = {}
+        self._counts: Counter[Session] = Counter()
         self._running: set[asyncio.Task[Answer]] = set()
-        router.on(COMMAND, self.call, needs_authentication=False)
-        signals.session_closed.connect(self._on_session_closed)
+
+    def configure(self, settings: CommandSettings) -> None:
+        """Follow ``settings`` from now on."""
+        self._settings = settings
 
     async def call(self, session: Session, args: Sequence[object]) -> Answer | asyncio.Task[Answer]:
         """Begin a command. The task that is returned ends with the answer.
@@ -83,7 +70,7 @@ class Commands:
         """
         name, data = parse_call(args[0] if args else None)
         command = self._find(session, name)
-        caller = self._take_turn(session)
+        self._check_limits(session)
         try:
             checked = command.check(data)
         except PeerError:
@@ -96,9 +83,9 @@ class Commands:
             session.sid, session.user, session.info, session.attributes, frozenset(session.channels)
         )
         task = asyncio.create_task(self._run(name, command, context, checked), name="hornet-command")
-        caller.running += 1
+        self._counts[session] += 1
         self._running.add(task)
-        task.add_done_callback(lambda task: self._on_ended(caller, task))
+        task.add_done_callback(lambda task: self._on_ended(session, task))
         return task
 
     async def close(self, timeout_s: float) -> None:
@@ -120,21 +107,15 @@ class Commands:
             raise RefusedEvent(UNKNOWN_COMMAND, "No command has this name")
         return command
 
-    def _take_turn(self, session: Session) -> _Caller:
-        per_s, now = self.settings.max_command_rate, asyncio.get_running_loop().time()
-        caller = self._callers.get(session)
-        if caller is None:
-            caller = self._callers[session] = _Caller(per_s, now)
-        if not caller.pace.offer(per_s, now):
+    def _check_limits(self, session: Session) -> None:
+        per_s, max_running = self._settings.max_command_rate, self._settings.max_commands
+        if not session.may(Activity.COMMAND, per_s, asyncio.get_running_loop().time()):
             raise RefusedEvent(RATE_LIMITED, f"A session calls {per_s:g} commands a second at most")
-        if caller.running >= self.settings.max_commands:
-            raise RefusedEvent(
-                TOO_MANY_COMMANDS, f"A session has {self.settings.max_commands} commands running at most"
-            )
-        return caller
+        if self._counts[session] >= max_running:
+            raise RefusedEvent(TOO_MANY_COMMANDS, f"A session has {max_running} commands running at most")
 
     async def _run(self, name: str, command: Command[Any], context: Context, data: object) -> Answer:
-        timeout = asyncio.timeout(self.settings.command_timeout_s)
+        timeout = asyncio.timeout(self._settings.command_timeout_s)
         try:
             async with timeout:
                 result = await command.run(context, data)
@@ -153,7 +134,7 @@ class Commands:
         return {"ok": True, "result": answer}
 
     def _time_out(self, name: str) -> Answer:
-        log.warning("Command %r took longer than %g s", name, self.settings.command_timeout_s)
+        log.warning("Command %r took longer than %g s", name, self._settings.command_timeout_s)
         self._count(name, "timeout")
         self._metrics.refused.labels(COMMAND_TIMEOUT).inc()
         return _error(COMMAND_TIMEOUT, "The command took too long")
@@ -166,12 +147,11 @@ class Commands:
     def _count(self, name: str, outcome: str) -> None:
         self._metrics.commands.labels(name, outcome).inc()
 
-    def _on_ended(self, caller: _Caller, task: asyncio.Task[Answer]) -> None:
-        caller.running -= 1
+    def _on_ended(self, session: Session, task: asyncio.Task[Answer]) -> None:
         self._running.discard(task)
-
-    def _on_session_closed(self, session: Session, reason: str) -> None:
-        self._callers.pop(session, None)
+        self._counts[session] -= 1
+        if not self._counts[session]:
+            del self._counts[session]
 
 
 def _is_cancelled() -> bool:

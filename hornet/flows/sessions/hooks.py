@@ -1,17 +1,21 @@
-"""What the engine calls: a session's beginning, its events, and its end."""
+"""What the engine calls: a session begins, sends an event, and ends."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 
+from hornet.core import answers
+from hornet.core.limits import TOO_MANY_EVENTS
 from hornet.core.sessions import AuthStep
-from hornet.engine import Handshake
+from hornet.engine import Engine, Handshake
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import Router
-from hornet.flows.sessions.sessions import Session, Sessions
+from hornet.flows.sessions.sessions import Activity, Session, Sessions, session_id
 from hornet.flows.sessions.signals import Signals
+from hornet.flows.settings import LimitSettings
 from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 
@@ -19,10 +23,19 @@ log = logging.getLogger(__name__)
 
 
 class SessionHooks:
-    """Knows in which order a session's beginning and end concern the other flows."""
+    """Calls the flows in the right order when a session begins, sends an event, or ends.
+
+    At most ``max_event_rate`` events a second of each session reach a flow, so a client in a loop harms only
+    itself. An event too many is refused: by its acknowledgement, and by an error message, which is sent once
+    until another event passes. A client that goes on at twice the rate is disconnected and told to stay away.
+
+    What is logged meanwhile carries the session's id.
+    """
 
     def __init__(
         self,
+        *,
+        engine: Engine,
         sessions: Sessions,
         admission: Admission,
         router: Router,
@@ -30,7 +43,9 @@ class SessionHooks:
         users: Users,
         signals: Signals,
         metrics: Metrics,
+        limits: LimitSettings,
     ) -> None:
+        self._engine = engine
         self._sessions = sessions
         self._admission = admission
         self._router = router
@@ -38,22 +53,42 @@ class SessionHooks:
         self._users = users
         self._signals = signals
         self._metrics = metrics
+        self._limits = limits
+
+    def configure(self, limits: LimitSettings) -> None:
+        """Follow ``limits`` from now on, for sessions that are there as well."""
+        self._limits = limits
 
     def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
-        """A session like any other from here on, but with nothing granted to it yet."""
-        session = Session(sid, handshake.address, handshake)
-        self._sessions.add(session)
-        self._metrics.sessions_opened.inc()
-        log.info("Session %s opened from %s", sid, handshake.address)
-        self._signals.session_opened.send(session)
-        return self._admission.begin(session)
+        """Add a session with nothing granted to it yet, and check the credentials of its handshake."""
+        before = session_id.set(sid)
+        try:
+            session = Session(sid, handshake.address, handshake)
+            self._sessions.add(session)
+            self._metrics.sessions_opened.inc()
+            log.info("Session %s opened from %s", sid, handshake.address)
+            self._signals.session_opened.send(session)
+            attempt = self._admission.begin(session)
+        finally:
+            session_id.reset(before)  # the engine serves other sessions in the same context
+        return None if attempt is None else self._finish_connecting(sid, attempt)
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
+        """Hand the event to the router; returns the answer to the event's acknowledgement."""
+        session_id.set(sid)
+        self._metrics.events.inc()
         session = self._sessions.get(sid)
-        return None if session is None else await self._router.handle(session, event, args)
+        if session is None:
+            return None
+        per_s, now = self._limits.max_event_rate, asyncio.get_running_loop().time()
+        if session.may(Activity.EVENT, per_s, now):
+            session.is_warned = False
+            return await self._router.handle(session, event, args)
+        return await self._refuse(session, per_s, now)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
-        """Leave the channels, release what was held, tell the backend."""
+        """Take the session out of its channels and from its user, and tell the backend."""
+        session_id.set(sid)
         session = self._sessions.remove(sid)
         if session is None:
             return
@@ -63,3 +98,20 @@ class SessionHooks:
         log.info("Session %s closed: %s", sid, reason)
         self._signals.session_closed.send(session, reason)
         self._users.depart(session)
+
+    async def _finish_connecting(self, sid: str, attempt: Awaitable[object]) -> None:
+        session_id.set(sid)  # this runs in a task of its own
+        await attempt
+
+    async def _refuse(self, session: Session, per_s: float, now: float) -> dict[str, object]:
+        self._metrics.refused.labels(TOO_MANY_EVENTS).inc()
+        if not session.is_warned:
+            session.is_warned = True
+            self._engine.tell(session.sid, answers.error(TOO_MANY_EVENTS))
+        if not session.is_flooding and not session.may(Activity.REFUSED_EVENT, per_s, now):
+            session.is_flooding = True  # events that the client sent before it is closed still arrive
+            log.warning(
+                "Session %s is closed: it sends more than twice %g events a second", session.sid, per_s
+            )
+            self._engine.disconnect(session.sid)
+        return {"error": {"code": TOO_MANY_EVENTS, "message": answers.EXPLANATIONS[TOO_MANY_EVENTS]}}

@@ -1,44 +1,88 @@
-"""The sessions of this node: who is behind them, which tokens they showed and which channels they hold."""
+"""The sessions of this node: their users, the tokens that they showed, the channels that they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import Enum, IntFlag, auto
+from typing import Any
 
+from hornet.core.limits import RateLimiter
 from hornet.core.sessions import MOVES, AuthState, AuthStep
+from hornet.engine import Handshake
 
-if TYPE_CHECKING:
-    from hornet.engine import Handshake
-    from hornet.flows.channels.subscriptions import SubscribedBy
+session_id: ContextVar[str] = ContextVar("session_id", default="")
+"""The id of the session that the running task serves, for the log; empty where there is none."""
+
+
+class SubscribedBy(IntFlag):
+    """Who subscribed a session to a channel. The session leaves when neither wants the channel any more."""
+
+    CLIENT = 1
+    """The client did, with a token or a signature, or because the channel is public."""
+    BACKEND = 2
+    """The backend did, by subscribing the session's user."""
+
+
+class Activity(Enum):
+    """What a session may do only so many times a second."""
+
+    __hash__ = object.__hash__  # there is one of each; Enum's own hash is a call of Python code
+
+    EVENT = auto()
+    REFUSED_EVENT = auto()
+    """To send an event that :data:`EVENT` has no room for."""
+    PUBLISH = auto()
+    COMMAND = auto()
 
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """One connected client.
-
-    ``tokens`` has the channels that each of its tokens opened; ``channels`` all that it holds, and for
-    whose sake. ``failures`` are its failed attempts since the last good one, of the ways that count them.
-    ``user`` is None for a guest. ``publish`` are the channels it may publish on; ``*`` in one
-    stands for any run of characters.
-    """
+    """One connected client, as the flows know it."""
 
     sid: str
     address: str
     handshake: Handshake
     state: AuthState = AuthState.NEW
     tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The channels that each of its tokens opened."""
     channels: dict[str, SubscribedBy] = field(default_factory=dict)
+    """All channels that it holds."""
     failures: int = 0
+    """Failed attempts since the last successful one; authenticators without a limit don't count theirs."""
     user: str | None = None
+    """None for a guest."""
     info: Any = None
+    """What its credential said about the user, for other clients to see."""
     attributes: Mapping[str, str] | None = None
+    """Facts for plug-ins, which no client sees."""
     publish: tuple[str, ...] = ()
+    """Channels that it may publish on; ``*`` stands for any run of characters."""
+    limiters: dict[Activity, RateLimiter] | None = None
+    """Made when first needed: most sessions only listen."""
+    is_warned: bool = False
+    """It was told that its events come too fast, and no event has passed since."""
+    is_flooding: bool = False
+    """It is being closed, since it did not slow down."""
 
     def move(self, step: AuthStep) -> AuthState:
         """Take ``step``; the table in :mod:`hornet.core.sessions` says where it leads."""
         self.state = MOVES[self.state, step]
         return self.state
+
+    def may(self, activity: Activity, per_s: float, now: float) -> bool:
+        """Count one more of ``activity``; False where that would be more than ``per_s`` a second.
+
+        ``now`` is the time of the event loop. Twice ``per_s`` may come at once after a pause.
+        """
+        limiters = self.limiters
+        if limiters is None:
+            limiters = self.limiters = {}
+        limiter = limiters.get(activity)
+        if limiter is None:
+            limiter = limiters[activity] = RateLimiter(per_s, now)
+        return limiter.offer(per_s, now)
 
 
 class Sessions:
@@ -64,38 +108,38 @@ class Sessions:
         return list(self._by_sid.values())
 
     def remove(self, sid: str) -> Session | None:
-        """Forget a session and its tokens; None when it is unknown. Its user is the users' business."""
+        """Forget a session and its tokens; None when it is unknown. Call :meth:`set_user` for its user."""
         session = self._by_sid.pop(sid, None)
         if session is not None:
-            self._unlist_tokens(session)
+            self._remove_tokens(session)
         return session
 
     def forget_tokens(self, session: Session) -> None:
-        """The session has nothing to do any more with the tokens that it showed."""
-        self._unlist_tokens(session)
+        """Forget which tokens the session showed; the session itself stays."""
+        self._remove_tokens(session)
         session.tokens.clear()
 
-    def grant(self, session: Session, token: str, channels: tuple[str, ...]) -> None:
-        """Remember that ``token`` opened ``channels`` for this session. A token is one session's only."""
+    def remember_token(self, session: Session, token: str, channels: tuple[str, ...]) -> None:
+        """Remember that ``token`` opened ``channels`` for this session. A token belongs to one session."""
         session.tokens[token] = channels
         self._by_token[token] = session
 
-    def _unlist_tokens(self, session: Session) -> None:
+    def _remove_tokens(self, session: Session) -> None:
         for token in session.tokens:
             self._by_token.pop(token, None)
 
     def with_tokens(self, tokens: Collection[str]) -> list[Session]:
-        """The sessions that were let in by one of ``tokens``, each once."""
-        found = (self._by_token.get(token) for token in tokens)
-        return list(dict.fromkeys(session for session in found if session is not None))
+        """Return the sessions that showed one of ``tokens``, each once."""
+        sessions = (self._by_token.get(token) for token in tokens)
+        return list(dict.fromkeys(session for session in sessions if session is not None))
 
     def sids_with_tokens(self, names: Iterable[str]) -> set[str]:
-        """The sessions that ``only`` or ``except`` name, each by a token of its own or by its id."""
-        found = (self._by_token.get(name) or self._by_sid.get(name) for name in names)
-        return {session.sid for session in found if session is not None}
+        """Return the ids of the sessions that ``only`` or ``except`` name, by a token or by an id."""
+        sessions = (self._by_token.get(name) or self._by_sid.get(name) for name in names)
+        return {session.sid for session in sessions if session is not None}
 
     def set_user(self, session: Session, user: str | None) -> None:
-        """Say who is behind a session; None takes that back."""
+        """Set the user of a session; None makes it a guest's."""
         if session.user is not None:
             self.with_user -= 1
             others = self._by_user[session.user]
@@ -108,7 +152,7 @@ class Sessions:
             self._by_user.setdefault(user, {})[session.sid] = session
 
     def of_user(self, user: str) -> list[Session]:
-        """The sessions of a user on this node."""
+        """Return the sessions of a user on this node."""
         return list(self._by_user.get(user, {}).values())
 
     @property
@@ -116,5 +160,5 @@ class Sessions:
         return len(self._by_user)
 
     def users(self) -> list[str]:
-        """The users with a session on this node."""
+        """Return the users with a session on this node."""
         return list(self._by_user)

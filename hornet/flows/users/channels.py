@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from hornet.broker.users import Known, UserStore
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
-from hornet.flows.channels.subscriptions import SubscribedBy, Subscriptions
-from hornet.flows.sessions.sessions import Session, Sessions
+from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.sessions.sessions import Session, Sessions, SubscribedBy
 
 log = logging.getLogger(__name__)
 
