@@ -84,7 +84,7 @@ class SessionHooks:
         if session.may(Activity.EVENT, per_s, now):
             session.is_warned = False
             return await self._router.handle(session, event, args)
-        return await self._refuse(session, per_s, now)
+        return self._refuse(session, per_s, now)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
         """Take the session out of its channels and from its user, and tell the backend."""
@@ -103,7 +103,7 @@ class SessionHooks:
         session_id.set(sid)  # this runs in a task of its own
         await attempt
 
-    async def _refuse(self, session: Session, per_s: float, now: float) -> dict[str, object]:
+    def _refuse(self, session: Session, per_s: float, now: float) -> dict[str, object]:
         self._metrics.refused.labels(TOO_MANY_EVENTS).inc()
         if not session.is_warned:
             session.is_warned = True
