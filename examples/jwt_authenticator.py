@@ -30,8 +30,8 @@ class JwtAuthenticator(Authenticator):
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def offer(self, shown: Evidence) -> object | None:
-        return shown.fields.get("jwt")
+    def offer(self, evidence: Evidence) -> object | None:
+        return evidence.fields.get("jwt")
 
     async def check(self, claim: str) -> Grant:
         required = {"require": ["exp", "sub"]}

@@ -1,5 +1,7 @@
 """Each page by itself: its links lead somewhere, its code is code, it names nothing private."""
 
+import ast
+import importlib
 import json
 import re
 import subprocess
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hornet.connector import AsyncConnector, Connector
 from tests.docs.markdown import ROOT, Block, all_blocks, anchors, blocks, code_spans, links, page_name, pages
 
 LANGUAGES = {
@@ -79,6 +82,23 @@ def test_every_code_block_says_its_language(page: Path) -> None:
 @blocks_of("python")
 def test_python_blocks_compile(block: Block) -> None:
     compile(block.text, str(block), "exec")
+
+
+@blocks_of("python")
+def test_python_blocks_import_what_hornet_has(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "hornet":
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+
+
+@blocks_of("python")
+def test_python_blocks_call_what_a_connector_has(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "hornet":
+            assert hasattr(Connector, node.attr), node.attr
+            assert hasattr(AsyncConnector, node.attr), node.attr
 
 
 @blocks_of("sh")
