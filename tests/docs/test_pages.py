@@ -55,6 +55,14 @@ def test_links_lead_to_a_page_and_a_heading_that_exist(page: Path) -> None:
             assert target.fragment in anchors(file), link
 
 
+def test_every_page_has_a_title_of_its_own() -> None:
+    titles: dict[str, Path] = {}
+    for page in pages():
+        title, *_ = re.findall(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert title not in titles, f"{page_name(page)} and {page_name(titles[title])}: {title}"
+        titles[title] = page
+
+
 @every_page
 def test_a_page_names_no_host_but_those_of_the_list(page: Path) -> None:
     for url in re.findall(r"https?://[^\s<>\"'`)\],;]+", page.read_text(encoding="utf-8")):
