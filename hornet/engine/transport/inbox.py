@@ -1,4 +1,4 @@
-"""What the packets of one session ask for, done one after the other."""
+"""The inbox of a session: the work that its packets ask for, done one job after the other."""
 
 from __future__ import annotations
 
@@ -6,49 +6,83 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from hornet.engine.transport.session import EngineSession
+from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
 
 Job = Callable[..., Awaitable[object]]
 
 INBOX_HIGH, INBOX_LOW = 64, 16
-"""Jobs that wait for their turn at which reading from the session stops, and goes on."""
+"""Waiting jobs at which reading from the client stops, and at which it goes on."""
+
+
+class InboxOwner(Protocol):
+    """The session, as its inbox sees it."""
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client, where the transport can stop."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+        ...
+
+    def on_job_failed(self) -> None:
+        """Count a job that raised an exception."""
+        ...
+
+    def on_inbox_empty(self) -> None:
+        """Drop the inbox: its last job is done."""
+        ...
 
 
 class SessionInbox:
-    """Begins each job when those before it are over. ``task`` ends with the last; the session forgets it."""
+    """Runs jobs in the order in which they were added; its task ends with the last one.
 
-    __slots__ = ("_session", "_waiting", "task")
+    A session makes an inbox when there is work and drops it afterwards, so an idle session has no task.
+    """
 
-    def __init__(self, session: EngineSession) -> None:
-        self._session = session
+    __slots__ = ("_low", "_owner", "_waiting", "task")
+
+    def __init__(self, owner: InboxOwner) -> None:
+        self._owner = owner
         self._waiting: deque[tuple[Job, tuple[Any, ...]]] = deque()
+        self._low: asyncio.Event | None = None
+        """Set when few enough jobs wait; made when somebody waits for that."""
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     def add(self, job: Job, args: tuple[Any, ...]) -> None:
+        """Run ``job`` after all jobs that were added before."""
         self._waiting.append((job, args))
-        if len(self._waiting) == INBOX_HIGH and self._session.link is not None:
-            self._session.link.pause_reading()
+        if len(self._waiting) == INBOX_HIGH:
+            self._owner.pause_reading()
 
     async def drain(self) -> None:
-        """Return when few enough wait that more may be taken."""
+        """Return when at most ``INBOX_LOW`` jobs wait, so that more packets may be taken."""
         while len(self._waiting) > INBOX_LOW and not self.task.done():
-            await asyncio.wait((self.task,), timeout=0.05)
+            if self._low is None:
+                self._low = asyncio.Event()
+            self._low.clear()
+            await self._low.wait()
 
     async def _run(self) -> None:
-        """The supervisor of the jobs: one that fails is ours to mend, and does not end the others."""
-        session = self._session
-        while self._waiting:
-            job, args = self._waiting.popleft()
-            try:
-                await job(*args)
-            except Exception:  # a plug-in or hook may raise anything
-                session.host.counts.hook_errors += 1
-                log.exception("A handler failed")
-            if len(self._waiting) == INBOX_LOW and session.link is not None:
-                session.link.resume_reading()
-        session.inbox = None
+        """Run the jobs. A job that raises is a bug in Hornet or in a plug-in; the next jobs still run."""
+        owner = self._owner
+        try:
+            while self._waiting:
+                job, args = self._waiting.popleft()
+                try:
+                    await job(*args)
+                except Exception:  # a plug-in or hook may raise anything
+                    owner.on_job_failed()
+                    log.exception("A handler failed")
+                if len(self._waiting) == INBOX_LOW:
+                    owner.resume_reading()
+                    self._wake_readers()
+            owner.on_inbox_empty()
+        finally:
+            self._wake_readers()
+
+    def _wake_readers(self) -> None:
+        if self._low is not None:
+            self._low.set()

@@ -383,3 +383,19 @@ class EngineSession:
         """Return when few enough jobs wait that more packets may be taken."""
         if self.inbox is not None:
             await self.inbox.drain()
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client's WebSocket; a client that polls waits for its POST."""
+        if self.link is not None:
+            self.link.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read from the client's WebSocket again."""
+        if self.link is not None:
+            self.link.resume_reading()
+
+    def on_job_failed(self) -> None:
+        self.host.counts.hook_errors += 1
+
+    def on_inbox_empty(self) -> None:
+        self.inbox = None
