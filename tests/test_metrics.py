@@ -32,6 +32,7 @@ PROMISED = {
     "lag of the loop": "hornet_loop_lag_seconds_count",
     "send buffers": "hornet_send_buffer_bytes",
     "slow readers": "hornet_slow_readers_total",
+    "hooks that failed": "hornet_hook_errors_total",
     "memory": "process_resident_memory_bytes",
     "open files": "process_open_fds",
 }

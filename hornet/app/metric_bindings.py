@@ -31,6 +31,7 @@ def watch_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
+    totals("hornet_hook_errors", "Hooks and handlers that failed", "", lambda: {"": counts.hook_errors})
     totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 

@@ -1,4 +1,4 @@
-"""What the engine counts; the metrics page reads it."""
+"""The engine's counters, which the metrics page reads."""
 
 from __future__ import annotations
 
@@ -17,20 +17,16 @@ class Counts:
     refusals: Counter[int] = field(default_factory=Counter)
     """HTTP requests refused, by Engine.IO error code (0 to 5)."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Connections refused or cut for one of our own reasons, by its code."""
+    """Connections refused or cut for a reason that Engine.IO has no number for, by Hornet's code."""
     malformed: Counter[str] = field(default_factory=Counter)
     """Broken input from clients, by what was wrong."""
     upgrades: int = 0
+    """Sessions that moved from polling to WebSocket."""
     slow_readers: int = 0
-    messages: int = 0
-    """Messages given to ``fan_out``."""
-    deliveries: int = 0
-    """Deliveries queued by ``fan_out``."""
-    writes: int = 0
-    """Writes to WebSockets made for them: fewer than deliveries wherever messages were joined."""
+    """Sessions ended because the client read too slowly for ``send_buffer_bytes``."""
     bytes_out: int = 0
-    """Bytes of those writes, and of the answers to polls."""
+    """Bytes that the fan-out wrote to WebSockets, and of the answers to polls."""
     bytes_in: int = 0
     """Bytes received on WebSockets and in POST bodies."""
     hook_errors: int = 0
-    """Hooks that raised: a bug of ours."""
+    """Hooks and handlers that raised an exception: each is a bug in Hornet or in a plug-in."""

@@ -248,10 +248,7 @@ class Engine:
         """
         message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
         message.check(0)
-        count = self._fanout.to_room(self._table.room(room), message)
-        self._counts.messages += 1
-        self._counts.deliveries += count
-        return count
+        return self._fanout.to_room(self._table.room(room), message)
 
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
@@ -263,12 +260,8 @@ class Engine:
         found = self._table.room(room)
         prepared = PreparedMessage(message)
         if only is None and not skip:
-            count = self._fanout.to_room(found, prepared)
-        else:
-            count = self._fanout.to_sessions(_select(found.members, only, skip), prepared)
-        self._counts.messages += 1
-        self._counts.deliveries += count
-        return count
+            return self._fanout.to_room(found, prepared)
+        return self._fanout.to_sessions(_select(found.members, only, skip), prepared)
 
 
 def _select(

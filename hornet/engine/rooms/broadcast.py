@@ -264,7 +264,6 @@ class FanOut:
                 recipients.sockets, recipients.leases, self._leases.valid, first, last, frames
             )
             done = last - first - len(rest)
-            self._counts.writes += done
             self._counts.bytes_out += done * len(frames)
             if rest:
                 self._write_rest(recipients, rest, plan)
@@ -290,7 +289,6 @@ class FanOut:
             return
         frames = plan.frames[session.wire_format] or plan.make_frames(session.wire_format)
         session.put(frames[sent:])
-        self._counts.writes += 1
         self._counts.bytes_out += len(frames)
 
 
