@@ -14,8 +14,7 @@ from collections.abc import Collection, Mapping
 from hornet.broker.client import Client, call
 from hornet.broker.keys import node_presence_key, presence_key
 from hornet.core.jsontext import dump_json, parse_json
-from hornet.core.presence import Member, load_member
-from hornet.core.presence_view import Notice, Snapshot
+from hornet.core.presence import Member, PresenceNotice, PresenceSnapshot, load_member
 
 SESSIONS_PER_SCRIPT = 500
 """Redis serves nobody else during a script; this many take it about a millisecond."""
@@ -95,7 +94,9 @@ class PresenceStore:
         """To be done when nobody of this node is present there any more. Raises as :meth:`register` does."""
         await call(self._client.srem, node_presence_key(self._node), channel)
 
-    async def change(self, channel: str, put: Mapping[str, Member], gone: Collection[str]) -> Notice | None:
+    async def change(
+        self, channel: str, put: Mapping[str, Member], gone: Collection[str]
+    ) -> PresenceNotice | None:
         """Make sessions present and others absent, and tell all nodes; None when it was all so already.
 
         At most ``SESSIONS_PER_SCRIPT`` together.
@@ -110,7 +111,7 @@ class PresenceStore:
         )
         return None if answer is None else parse_notice(answer)
 
-    async def read(self, channel: str) -> Snapshot:
+    async def read(self, channel: str) -> PresenceSnapshot:
         """Everybody who is present.
 
         Raises:
@@ -118,7 +119,9 @@ class PresenceStore:
         """
         found = await call(self._client.hgetall, presence_key(channel))
         epoch, _, version = found.pop(b"", b":0").decode().rpartition(":")
-        return Snapshot(epoch, int(version), {key.decode(): load_member(text) for key, text in found.items()})
+        return PresenceSnapshot(
+            epoch, int(version), {key.decode(): load_member(text) for key, text in found.items()}
+        )
 
     async def bury(self, node: str) -> None:
         """Take everybody out whom a node made present. Doing it again is harmless.
@@ -134,7 +137,7 @@ class PresenceStore:
             await call(self._client.srem, key, channel)
 
 
-def parse_notice(payload: bytes) -> Notice:
+def parse_notice(payload: bytes) -> PresenceNotice:
     """What a script published: ``[epoch, version, [session, member, ...], [session, ...]]``.
 
     Raises:
@@ -148,7 +151,9 @@ def parse_notice(payload: bytes) -> Notice:
         raise ValueError("no epoch and version")
     texts = _texts(put)
     pairs = zip(texts[::2], texts[1::2], strict=True)
-    return Notice(epoch, int(version), {key: load_member(text) for key, text in pairs}, tuple(_texts(gone)))
+    return PresenceNotice(
+        epoch, int(version), {key: load_member(text) for key, text in pairs}, tuple(_texts(gone))
+    )
 
 
 def _texts(value: object) -> list[str]:

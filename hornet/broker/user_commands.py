@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hornet.broker.keys import USERS, channel_users_key, user_channels_key, user_session_key, user_topic
+from hornet.core.backend_commands import CHANNELS_CHANGED, DISCONNECT, dump_notify
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.grants import parse_user_id
 from hornet.core.user_sessions import is_session_id
-from hornet.core.users import CHANNELS_CHANGED, DISCONNECT, dump_notify
 
-Command = tuple[str, ...]
+RedisCommand = tuple[str, ...]
 User = str | int
 
 # One step, so that both directions agree, and a node that hears of it finds it done.
@@ -25,7 +25,7 @@ return changed
 """.replace("CHANGED", CHANNELS_CHANGED)
 
 
-def notify_commands(users: User | Iterable[User], event: str, payload: object) -> list[Command]:
+def notify_commands(users: User | Iterable[User], event: str, payload: object) -> list[RedisCommand]:
     """Emit ``event`` to every session of ``users``. Each command answers how many nodes heard it.
 
     Raises:
@@ -35,7 +35,7 @@ def notify_commands(users: User | Iterable[User], event: str, payload: object) -
     return [("PUBLISH", user_topic(user), text) for user in _users(users)]
 
 
-def disconnect_user_commands(users: User | Iterable[User]) -> list[Command]:
+def disconnect_user_commands(users: User | Iterable[User]) -> list[RedisCommand]:
     """End the sessions of ``users``. Each command answers how many nodes heard it.
 
     Raises:
@@ -44,7 +44,7 @@ def disconnect_user_commands(users: User | Iterable[User]) -> list[Command]:
     return [("PUBLISH", user_topic(user), DISCONNECT) for user in _users(users)]
 
 
-def subscribe_command(user: User, channels: str | Iterable[str]) -> Command:
+def subscribe_command(user: User, channels: str | Iterable[str]) -> RedisCommand:
     """Have all sessions of ``user``, present and future, in ``channels``; answers how many are new.
 
     Raises:
@@ -53,7 +53,7 @@ def subscribe_command(user: User, channels: str | Iterable[str]) -> Command:
     return _change("SADD", user, channels)
 
 
-def unsubscribe_command(user: User, channels: str | Iterable[str]) -> Command:
+def unsubscribe_command(user: User, channels: str | Iterable[str]) -> RedisCommand:
     """Take that back; answers how many of them the user had.
 
     Raises:
@@ -62,22 +62,22 @@ def unsubscribe_command(user: User, channels: str | Iterable[str]) -> Command:
     return _change("SREM", user, channels)
 
 
-def channels_command(user: User) -> Command:
+def channels_command(user: User) -> RedisCommand:
     """Answers the channels to which the backend subscribed ``user``."""
     return ("SMEMBERS", user_channels_key(parse_user_id(user)))
 
 
-def channel_users_command(channel: str) -> Command:
+def channel_users_command(channel: str) -> RedisCommand:
     """Answers the users that the backend subscribed to ``channel``."""
     return ("SMEMBERS", channel_users_key(channel))
 
 
-def online_command(user: User) -> Command:
+def online_command(user: User) -> RedisCommand:
     """Answers nil for a user who is not online."""
     return ("ZSCORE", USERS, parse_user_id(user))
 
 
-def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> Command:
+def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> RedisCommand:
     """Have ``session_id`` prove to be ``user``; the one registered before counts no more.
 
     Raises:
@@ -91,7 +91,7 @@ def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> 
     return ("SET", user_session_key(parse_user_id(user)), session_id, *expiry)
 
 
-def remove_user_session_command(user: User) -> Command:
+def remove_user_session_command(user: User) -> RedisCommand:
     """Let no session id prove to be ``user`` any more; answers whether one did.
 
     Raises:
@@ -100,7 +100,7 @@ def remove_user_session_command(user: User) -> Command:
     return ("DEL", user_session_key(parse_user_id(user)))
 
 
-def _change(verb: str, user: User, channels: str | Iterable[str]) -> Command:
+def _change(verb: str, user: User, channels: str | Iterable[str]) -> RedisCommand:
     user = parse_user_id(user)
     names = [channels] if isinstance(channels, str) else list(dict.fromkeys(channels))
     if not names:

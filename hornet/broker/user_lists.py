@@ -7,7 +7,7 @@ from typing import Any
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import USERS, user_sessions_key
-from hornet.broker.user_commands import Command
+from hornet.broker.user_commands import RedisCommand
 from hornet.core.jsontext import parse_json
 
 
@@ -42,7 +42,7 @@ class UserLists:
         sessions = [_session(sid.decode(), parse_json(text)) for sid, text in found.items()]
         return sorted(sessions, key=lambda session: (session.since_ms, session.session))
 
-    async def ask(self, command: Command) -> Any:
+    async def ask(self, command: RedisCommand) -> Any:
         """The answer to one of the commands in :mod:`hornet.broker.user_commands`."""
         return await call(self._client.execute_command, *command)
 

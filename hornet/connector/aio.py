@@ -136,7 +136,7 @@ class AsyncConnector:
                 if event is not None:
                     yield event
 
-    async def _execute(self, command: commands.Command) -> Any:
+    async def _execute(self, command: commands.RedisCommand) -> Any:
         return await self.redis.execute_command(*command)
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from hornet.core.tokens import is_token
 
 log = logging.getLogger(__name__)
 
-Command = tuple[str, ...]
+RedisCommand = tuple[str, ...]
 Event = tuple[str, dict[str, Any]]
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -45,7 +45,7 @@ RETRY_S = 1.0
 """Wait between attempts to get a lost subscription back."""
 
 
-def token_commands(token: str, grant: Grant, ttl_s: int) -> list[Command]:
+def token_commands(token: str, grant: Grant, ttl_s: int) -> list[RedisCommand]:
     """Make ``token`` give ``grant``; to be sent as one transaction.
 
     Raises:
@@ -56,7 +56,7 @@ def token_commands(token: str, grant: Grant, ttl_s: int) -> list[Command]:
         raise ValueError("no channel given")
     if ttl_s < 1:
         raise ValueError("a token lives at least one second")
-    commands: list[Command] = []
+    commands: list[RedisCommand] = []
     if grant.channels:
         commands += [("SADD", token_key(token), *grant.channels), ("EXPIRE", token_key(token), str(ttl_s))]
     if carried := dump_grant(grant):
@@ -80,7 +80,7 @@ def make_grant(
 
 def publish_commands(
     channels: str | Iterable[str], kind: str, message: Mapping[str, Any] | None, options: Mapping[str, Any]
-) -> list[Command]:
+) -> list[RedisCommand]:
     """Publish one message on each channel. It is checked here as Hornet will check it.
 
     Raises:
@@ -99,7 +99,7 @@ def publish_commands(
     return [("PUBLISH", channel_topic(name), text) for name in names]
 
 
-def disconnect_command(tokens: str | Iterable[str]) -> Command:
+def disconnect_command(tokens: str | Iterable[str]) -> RedisCommand:
     """Close the sessions of ``tokens`` on every node.
 
     Raises:

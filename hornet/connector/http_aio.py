@@ -77,7 +77,7 @@ class AsyncHttpConnector(AsyncConnector):
     ) -> AsyncIterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
 
-    async def _execute(self, command: commands.Command) -> Any:
+    async def _execute(self, command: commands.RedisCommand) -> Any:
         raise NotImplementedError(api.NO_USERS)
 
     async def close(self) -> None:

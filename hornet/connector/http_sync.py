@@ -76,7 +76,7 @@ class HttpConnector(Connector):
     def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
         raise NotImplementedError(api.NO_EVENTS)
 
-    def _execute(self, command: commands.Command) -> Any:
+    def _execute(self, command: commands.RedisCommand) -> Any:
         raise NotImplementedError(api.NO_USERS)
 
     def close(self) -> None:

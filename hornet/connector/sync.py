@@ -179,7 +179,7 @@ class Connector:
                 if event is not None:
                     yield event
 
-    def _execute(self, command: commands.Command) -> Any:
+    def _execute(self, command: commands.RedisCommand) -> Any:
         return self.redis.execute_command(*command)
 
     def close(self) -> None:

@@ -1,44 +1,60 @@
-"""Whose address a request comes from, when proxies stand between."""
+"""The address of a client behind proxies: which headers say it, how they are read, and which entry counts.
+
+Each proxy appends the address that it saw at the right end of ``X-Forwarded-For``, or of ``Forwarded``
+(RFC 7239). Everything to the left of that entry came with the request, so a client may have invented it. Both
+headers are therefore read from the right, and everything to the left of a malformed entry is ignored.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 UNIX: Literal["unix"] = "unix"
-"""In place of an address: whoever connects through a Unix socket. The kernel lets no other in."""
+"""Stands for the address of a peer that connects through a Unix socket. The socket file's permissions decide
+who can connect."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"]
 
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_VALUE = r"[][:/!#$%&'*+.^_`|~0-9A-Za-z-]+"  # proxies also write [::1] and 1.2.3.4:80 without the quotes
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\""
+_PAIR = re.compile(rf"({_TOKEN})=({_VALUE}|{_QUOTED})")
+# RFC 7239, section 4: an element is a list of pairs, separated by semicolons.
+_ELEMENT = re.compile(rf"{_PAIR.pattern}(?:[ \t]*;[ \t]*{_PAIR.pattern})*")
+# RFC 7239, section 6: a node is an address, in brackets for IPv6, with an optional port.
+_NODE = re.compile(r"\"?(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::\w+)?\"?")
+
 
 def parse_networks(values: Sequence[str]) -> tuple[Network, ...]:
-    """Networks from addresses, CIDR blocks, or the word ``unix``.
+    """Parse addresses, CIDR blocks and the word ``unix`` into networks.
 
     Raises:
-        ValueError: one of them is none of these; the message names it.
+        ValueError: a value has none of these forms; the message names the value.
     """
     return tuple(UNIX if value == UNIX else ipaddress.ip_network(value, strict=False) for value in values)
 
 
 def client_address(peer: str, hops: Iterable[str], trusted: Sequence[Network]) -> str:
-    """The nearest address that is not a trusted proxy's: ``peer`` itself unless the peer is trusted.
+    """Return the nearest address that belongs to no trusted proxy: ``peer`` itself unless it is trusted.
 
-    ``hops`` are what proxies say they saw, the nearest one's word first (see :mod:`hornet.core.forwarded`),
-    so a client's own claim further on never counts. A malformed entry ends the walk.
+    ``hops`` are the addresses that the proxies report, the nearest proxy's report first (see ``HOPS``). An
+    address that a client invents stands further on, so it never counts. A malformed entry ends the search.
     """
     address = peer
-    rest = iter(hops)
+    remaining = iter(hops)
     while is_in(address, trusted):
         try:
-            address = str(ipaddress.ip_address(next(rest)))
+            address = str(ipaddress.ip_address(next(remaining)))
         except (StopIteration, ValueError):
             break
     return address
 
 
 def is_in(address: str, networks: Sequence[Network]) -> bool:
-    """True for an address in one of ``networks``; an IPv4 address may be written in its IPv6 form."""
+    """Return True for an address in one of ``networks``; IPv4 addresses may be written in their IPv6 form."""
     if address == UNIX:
         return UNIX in networks
     try:
@@ -49,3 +65,41 @@ def is_in(address: str, networks: Sequence[Network]) -> bool:
     return any(
         parsed in network for network in networks if network != UNIX and network.version == parsed.version
     )
+
+
+def forwarded_for(text: str) -> Iterator[str]:
+    """Yield the hops of ``X-Forwarded-For`` from the right; they may not be addresses."""
+    for hop in reversed(text.split(",")):
+        if hop := hop.strip():
+            yield hop
+
+
+def forwarded(text: str) -> Iterator[str]:
+    """Yield the ``for`` of each element of ``Forwarded`` from the right, without brackets and port.
+
+    An element starts at the last comma after which everything is well-formed. A quote that a client left open
+    therefore can't hide the elements that proxies appended. An element that names no address yields "".
+    """
+    while text := text.rstrip(" \t,"):
+        cut = len(text)
+        while True:
+            cut = text.rfind(",", 0, cut)
+            element = text[cut + 1 :].strip(" \t")
+            if _ELEMENT.fullmatch(element):
+                break
+            if cut < 0:
+                return
+        yield _node_address(element)
+        text = text[: max(cut, 0)]
+
+
+def _node_address(element: str) -> str:
+    for name, value in _PAIR.findall(element):
+        if name.lower() == "for":
+            node = _NODE.fullmatch(value)
+            return (node[1] or node[2]) if node else ""
+    return ""
+
+
+HOPS = {"X-Forwarded-For": forwarded_for, "Forwarded": forwarded}
+"""The headers that may be trusted, each with the function that reads its hops."""

@@ -82,3 +82,25 @@ def _dump(dump: Callable[[object], str], value: object) -> str:
         return dump(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def check_depth(value: object, max_depth: int) -> None:
+    """Raise unless lists and objects are nested at most ``max_depth`` deep in ``value``, which holds no loop.
+
+    The value is looked at level by level, so no depth of it can exhaust the stack.
+
+    Raises:
+        ValueError: they are nested deeper.
+    """
+    level: list[object] = [value]
+    for _ in range(max_depth):
+        level = [
+            child
+            for container in level
+            if isinstance(container, list | dict)
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return
+    if any(isinstance(inner, list | dict) for inner in level):
+        raise ValueError("nested too deeply")

@@ -134,21 +134,3 @@ def check_channels(held: Sized, added: Sized, max_channels: int) -> None:
     """
     if len(held) + len(added) > max_channels:
         raise OverLimit(TOO_MANY_CHANNELS, f"a session may have {max_channels} channels")
-
-
-def check_depth(value: object, max_depth: int) -> None:
-    """Raises:
-    ValueError: lists and objects are nested deeper than ``max_depth`` in ``value``, which holds no loop.
-    """
-    level: list[object] = [value]
-    for _ in range(max_depth):
-        level = [
-            child
-            for one in level
-            if isinstance(one, list | dict)
-            for child in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return
-    if any(isinstance(one, list | dict) for one in level):
-        raise ValueError("nested too deeply")

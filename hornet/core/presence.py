@@ -1,35 +1,44 @@
 """Who is present on a channel: members, each with one session or more, on any node.
 
-A session becomes present with data that its backend signed. Sessions with the same id are one member: it is
-added with the first of them and gone with the last, wherever they are connected.
+A session becomes present with data that its backend signed. Sessions with the same id are one member: the
+member is added with the first of them and gone with the last, wherever they are connected.
 
-:class:`Roster` is what one node knows and has told. Sessions come and go in it at once, in any number; the
-node takes the changes out from time to time and tells them in one batch. Whoever is told the members first
-and every batch after it knows, at each moment, exactly what the others know.
+:class:`Roster` is what one node knows and what it has announced to its clients. Sessions come and go in it
+one by one; from time to time the node takes the changes out and announces them in one batch. A client that
+gets the list of members and every batch after it knows at each moment exactly what the other clients know.
+
+:class:`PresenceView` keeps the roster up to date with Redis, which has the truth for all nodes and numbers
+its changes (see :mod:`hornet.core.positions`). Each change reaches all nodes as a :class:`PresenceNotice`;
+after a gap the node reads a :class:`PresenceSnapshot`.
+
+While a session of this node is present, Redis always has a member. Another epoch therefore means that Redis
+lost its data. The nodes then write their own members again, each after its own time. So a member that is not
+in the first snapshot of such an epoch is not gone; only one that is still missing later is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hornet.core.errors import PeerError
 from hornet.core.grants import is_user_id
-from hornet.core.jsontext import dump_json, parse_json
+from hornet.core.jsontext import check_depth, dump_json, parse_json
+from hornet.core.positions import Position, StreamFollower
 
 BAD_PRESENCE = "BAD_PRESENCE"
 
 MAX_PRESENCE_BYTES = 1024
-"""Of one member's data. Every other member is sent it: a name and a picture's address, not the picture."""
+"""Of one member's data, which is sent to every other member: a name and a picture's address, no picture."""
 
-MAX_DEPTH = 32
-"""Of lists and objects within each other. What one browser's parser takes, another member's may not."""
+MAX_PRESENCE_DEPTH = 32
+"""Of lists and objects within each other: one browser's parser may take more than another member's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody who is present; ``info`` is any JSON value, meant for the other members."""
+    """A member of a channel; ``info`` is any JSON value, meant for the other members."""
 
     id: str
     info: Any = None
@@ -39,12 +48,12 @@ class Member:
 
 
 def as_json(members: Sequence[Member]) -> list[dict[str, Any]]:
-    """The members as clients get them."""
+    """Return the members in the form that clients get."""
     return [member.as_json() for member in members]
 
 
 def parse_member(text: str | bytes, user: str | None = None) -> Member:
-    """The member that presence data describes: ``{"id", "info"}``, both optional if ``user`` is known.
+    """Parse presence data, ``{"id", "info"}``; both are optional where ``user`` is known.
 
     Raises:
         PeerError: ``BAD_PRESENCE``; the detail says what is wrong.
@@ -52,36 +61,39 @@ def parse_member(text: str | bytes, user: str | None = None) -> Member:
     if len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")) > MAX_PRESENCE_BYTES:
         raise _bad(f"the presence data is longer than {MAX_PRESENCE_BYTES} bytes")
     try:
-        shown = parse_json(text)
-        dump_json(shown).encode()
+        data = parse_json(text)
+        dump_json(data).encode()
     except ValueError:
         raise _bad("the presence data is not JSON that can be sent on") from None
-    if not isinstance(shown, dict):
+    if not isinstance(data, dict):
         raise _bad("the presence data is no JSON object")
-    if _is_deeper(shown, MAX_DEPTH):
-        raise _bad(f"the presence data is nested deeper than {MAX_DEPTH} levels")
-    found = shown.get("id", user)
-    member_id = str(found) if type(found) is int else found
+    try:
+        check_depth(data, MAX_PRESENCE_DEPTH)
+    except ValueError:
+        raise _bad(f"the presence data is nested deeper than {MAX_PRESENCE_DEPTH} levels") from None
+    member_id = data.get("id", user)
+    if type(member_id) is int:
+        member_id = str(member_id)
     if not is_user_id(member_id):
         raise _bad("the presence data has no 'id', and the session has no user")
-    return Member(member_id, shown.get("info"))
+    return Member(member_id, data.get("info"))
 
 
 def load_member(text: str | bytes) -> Member:
-    """A member that a node wrote down: the JSON of :meth:`Member.as_json`.
+    """Read a member that a node wrote: the JSON of :meth:`Member.as_json`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a member.
     """
-    shown = parse_json(text)
-    if not isinstance(shown, dict) or not is_user_id(shown.get("id")):
+    fields = parse_json(text)
+    if not isinstance(fields, dict) or not is_user_id(fields.get("id")):
         raise ValueError("no member")
-    return Member(shown["id"], shown.get("info"))
+    return Member(fields["id"], fields.get("info"))
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened since the last batch. Nobody is in both lists."""
+class MemberChanges:
+    """The changes since the last batch. No member is in both lists."""
 
     added: tuple[Member, ...] = ()
     gone: tuple[Member, ...] = ()
@@ -91,20 +103,20 @@ class Changes:
 
 
 class Roster:
-    """The members of one channel: as they are by all that was heard, and as they were told.
+    """The members of one channel: as they are now, and as they were announced.
 
-    A session is named by any text that is its own among all nodes. Whatever a member's later sessions say,
-    the member has the ``info`` of the session it was added with, until it is gone.
+    A session is named by any text that is unique among all nodes. A member keeps the ``info`` of the session
+    it was added with until the member is gone, whatever the ``info`` of its later sessions.
     """
 
     def __init__(self) -> None:
         self._sessions: dict[str, Member] = {}
         self._sessions_of: dict[str, dict[str, None]] = {}
-        self._told: dict[str, Member] = {}
+        self._announced: dict[str, Member] = {}
         self._changed: dict[str, None] = {}
 
     def __len__(self) -> int:
-        """How many sessions are present now."""
+        """Return how many sessions are present now."""
         return len(self._sessions)
 
     def __contains__(self, session: str) -> bool:
@@ -120,16 +132,16 @@ class Roster:
 
     @property
     def has_changes(self) -> bool:
-        """True when the next batch may tell something."""
+        """True when the next batch may not be empty."""
         return bool(self._changed)
 
     @property
-    def told(self) -> list[Member]:
-        """The members by all batches so far: what a newcomer is told before the next one."""
-        return list(self._told.values())
+    def announced(self) -> list[Member]:
+        """The members by all batches so far: the list for a client that joins before the next batch."""
+        return list(self._announced.values())
 
     def put(self, session: str, member: Member) -> None:
-        """``session`` is present as ``member`` from now on. Saying it again changes nothing."""
+        """Make ``session`` present as ``member``. Repeating it has no effect."""
         present = self._sessions.get(session)
         if present is not None:
             if present.id == member.id:
@@ -140,23 +152,23 @@ class Roster:
         self._changed[member.id] = None
 
     def remove(self, session: str) -> None:
-        """``session`` is present no more. One that never was changes nothing."""
+        """Make ``session`` absent. It has no effect where the session is not present."""
         member = self._sessions.pop(session, None)
         if member is None:
             return
-        others = self._sessions_of[member.id]
-        del others[session]
-        if not others:
+        sessions = self._sessions_of[member.id]
+        del sessions[session]
+        if not sessions:
             del self._sessions_of[member.id]
         self._changed[member.id] = None
 
     def merge(self, sessions: Mapping[str, Member]) -> None:
-        """All of ``sessions`` are present, beside those that are known."""
+        """Make all of ``sessions`` present, beside those that are."""
         for session, member in sessions.items():
             self.put(session, member)
 
     def replace(self, sessions: Mapping[str, Member]) -> None:
-        """Exactly ``sessions`` are present."""
+        """Make exactly ``sessions`` present."""
         self.remove_all(self._sessions.keys() - sessions.keys())
         self.merge(sessions)
 
@@ -164,25 +176,96 @@ class Roster:
         for session in sessions:
             self.remove(session)
 
-    def take_changes(self) -> Changes:
-        """What is to be told now: each change since the last call once, none of what was undone since."""
+    def take_changes(self) -> MemberChanges:
+        """Return the next batch: each change since the last call once, without those that were undone."""
         added, gone = [], []
         for member_id in self._changed:
             sessions = self._sessions_of.get(member_id)
-            if sessions and member_id not in self._told:
-                member = self._told[member_id] = self._sessions[next(iter(sessions))]
+            if sessions and member_id not in self._announced:
+                member = self._announced[member_id] = self._sessions[next(iter(sessions))]
                 added.append(member)
-            elif not sessions and member_id in self._told:
-                gone.append(self._told.pop(member_id))
+            elif not sessions and member_id in self._announced:
+                gone.append(self._announced.pop(member_id))
         self._changed.clear()
-        return Changes(tuple(added), tuple(gone))
+        return MemberChanges(tuple(added), tuple(gone))
 
 
-def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return not levels or any(_is_deeper(one, levels - 1) for one in inner)
+@dataclass(frozen=True, slots=True)
+class PresenceNotice:
+    """One change: sessions that are present from ``version`` on, and sessions that no longer are."""
+
+    epoch: str
+    version: int
+    put: Mapping[str, Member] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSnapshot:
+    """All sessions at one version. Without any session, the epoch is empty and the version is 0."""
+
+    epoch: str
+    version: int
+    sessions: Mapping[str, Member] = field(default_factory=dict)
+
+
+class PresenceView:
+    """What this node knows of a channel's members."""
+
+    def __init__(self) -> None:
+        self.roster = Roster()
+        self.is_settling = False
+        """True while members are kept that a snapshot lacked; a later snapshot decides about them."""
+        self._follower: StreamFollower[PresenceNotice] = StreamFollower()
+
+    @property
+    def is_stale(self) -> bool:
+        """True while a snapshot is needed: until the first one, and after each gap."""
+        return self._follower.is_stale
+
+    @property
+    def losses(self) -> int:
+        """How often notices may have been missed."""
+        return self._follower.losses
+
+    def apply(self, notice: PresenceNotice) -> None:
+        """Follow one change. A known change has no effect; after a gap the view is stale.
+
+        A change that comes while the view is stale waits for the snapshot.
+        """
+        if self._follower.offer(notice.position, notice, is_empty=not self.roster):
+            self.roster.remove_all(notice.gone)
+            self.roster.merge(notice.put)
+
+    def is_next(self, notice: PresenceNotice) -> bool:
+        """Return True for the change that follows, or that begins an epoch when nobody was present."""
+        return self._follower.is_next(notice.position, is_empty=not self.roster)
+
+    def lose(self) -> None:
+        """Ask for a snapshot: notices may have been missed, or Redis may have changed without one."""
+        self._follower.lose()
+
+    def reset(self, snapshot: PresenceSnapshot, losses: int = 0) -> None:
+        """Take over a snapshot. ``losses`` is what :attr:`losses` was before it was read."""
+        known = self._follower.position
+        has_lost_data = bool(known.epoch) and snapshot.epoch != known.epoch and len(self.roster) > 0
+        waiting = self._follower.reset(Position(snapshot.epoch, snapshot.version), losses)
+        self.is_settling = has_lost_data or self.is_settling
+        if self.is_settling:
+            self.roster.merge(snapshot.sessions)
+        else:
+            self.roster.replace(snapshot.sessions)
+        for _, notice in waiting:
+            self.apply(notice)
+
+    def settle(self) -> None:
+        """Accept the next snapshot as the whole truth: every node has had time to write its members."""
+        self.is_settling = False
+        self.lose()
 
 
 def _bad(detail: str) -> PeerError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornet.core.forwarded import HOPS
+from hornet.core.addresses import HOPS
 from hornet.core.options import option
 from hornet.core.origins import SAME_HOST
 

@@ -10,8 +10,7 @@ from hornet.broker.client import Client, connect
 from hornet.broker.keys import node_presence_key, presence_key
 from hornet.broker.presence import PresenceStore, parse_notice
 from hornet.broker.url import RedisUrl
-from hornet.core.presence import Member
-from hornet.core.presence_view import Notice, Snapshot, View
+from hornet.core.presence import Member, PresenceNotice, PresenceSnapshot, PresenceView
 from tests.conftest import Valkey
 
 ANN, BEN = Member("ann", {"name": "Žo\\ë/🐎"}), Member("ben")
@@ -33,16 +32,16 @@ async def test_a_change_is_told_with_the_next_version_and_kept(
         first = await store.change(prefix, {"n1/a": ANN, "n1/b": BEN}, [])
         second = await store.change(prefix, {"n1/b": BEN}, ["n1/a", "n1/unknown"])
         assert first is not None
-        assert second == Notice(first.epoch, 2, {}, ("n1/a",)), "only what really changed"
-        told: list[Notice] = []
+        assert second == PresenceNotice(first.epoch, 2, {}, ("n1/a",)), "only what really changed"
+        told: list[PresenceNotice] = []
         async with asyncio.timeout(10):
             async for item in listener.listen():
                 told.append(parse_notice(item["data"]))
                 if len(told) == 2:
                     break
     assert told == [first, second]
-    assert first == Notice(first.epoch, 1, {"n1/a": ANN, "n1/b": BEN})
-    assert await store.read(prefix) == Snapshot(first.epoch, 2, {"n1/b": BEN})
+    assert first == PresenceNotice(first.epoch, 1, {"n1/a": ANN, "n1/b": BEN})
+    assert await store.read(prefix) == PresenceSnapshot(first.epoch, 2, {"n1/b": BEN})
 
 
 async def test_what_is_so_already_is_no_change(client: Client, prefix: str) -> None:
@@ -56,11 +55,11 @@ async def test_an_empty_channel_leaves_no_key_and_begins_another_epoch(
     client: Client, redis: Redis, prefix: str
 ) -> None:
     store = PresenceStore(client, "n1")
-    assert await store.read(prefix) == Snapshot("", 0)
+    assert await store.read(prefix) == PresenceSnapshot("", 0)
     first = await store.change(prefix, {"n1/a": ANN}, [])
     last = await store.change(prefix, {}, ["n1/a"])
     assert first is not None
-    assert last == Notice(first.epoch, 2, {}, ("n1/a",))
+    assert last == PresenceNotice(first.epoch, 2, {}, ("n1/a",))
     assert await redis.exists(presence_key(prefix)) == 0
     again = await store.change(prefix, {"n1/a": ANN}, [])
     assert again is not None
@@ -98,9 +97,9 @@ async def test_a_channel_that_nobody_is_on_any_more_is_not_the_nodes_to_clean(
 async def test_who_follows_the_notices_knows_what_redis_knows(client: Client, prefix: str) -> None:
     """Five nodes change the same channel at once; one that applies each notice once, in any repetition."""
     stores = [PresenceStore(client, f"n{number}") for number in range(5)]
-    view = View()
+    view = PresenceView()
     view.reset(await stores[0].read(prefix))
-    notices: list[Notice] = []
+    notices: list[PresenceNotice] = []
 
     async def come_and_go(store: PresenceStore) -> None:
         for number in range(20):

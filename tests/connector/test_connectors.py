@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from hornet.broker.keys import CONTROL_TOPIC, EVENTS_CONNECT, EVENTS_DISCONNECT, channel_topic
 from hornet.broker.tokens import TokenStore
 from hornet.connector import AsyncConnector, Connector, commands
-from hornet.core.control import DisconnectTokens, parse_control
+from hornet.core.backend_commands import DisconnectTokens, parse_control
 from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish
 from hornet.core.messages import Message, parse_publish

@@ -14,9 +14,9 @@ from hornet.broker.tokens import TokenStore
 from hornet.connector import ApiError, ApiUnavailable, AsyncConnector, Connector
 from hornet.connector.http_aio import AsyncHttpConnector
 from hornet.connector.http_sync import HttpConnector
+from hornet.core.backend_commands import dump_notify
 from hornet.core.credentials import Credentials
 from hornet.core.messages import parse_publish
-from hornet.core.users import dump_notify
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import Make, Shape, Threaded, in_thread

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from hornet.broker.keys import user_topic
 from hornet.broker.users import UserStore
-from hornet.core.users import DisconnectUser, Notify, parse_command
+from hornet.core.backend_commands import DisconnectUser, Notify, parse_user_command
 from tests.broker.servers import RedisServer
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
@@ -36,9 +36,9 @@ async def test_a_notification_goes_to_the_topic_of_each_user(
         for user in (f"{prefix}ž", "7"):
             topic, payload = await heard.next()
             assert topic == f"hornet:user:{user}"
-            assert parse_command(payload) == Notify("order paid", {"n": 1})
+            assert parse_user_command(payload) == Notify("order paid", {"n": 1})
         assert await connector.disconnect_user(7) == 1
-        assert parse_command((await heard.next())[1]) == DisconnectUser()
+        assert parse_user_command((await heard.next())[1]) == DisconnectUser()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hornet.core.limits import (
     OverLimit,
     RateLimiter,
     check_channels,
-    check_depth,
     counted_as,
 )
 
@@ -115,22 +114,3 @@ def test_what_an_address_counts_as(address: str, name: str | None) -> None:
 def test_channels_are_counted_together() -> None:
     check_channels({"a", "b"}, ["c"], 3)
     assert refused(lambda: check_channels({"a", "b"}, ["c", "d"], 3)) == TOO_MANY_CHANNELS
-
-
-def nested(depth: int) -> object:
-    value: object = 1
-    for level in range(depth):
-        value = [value, 1] if level % 2 else {"a": value}
-    return value
-
-
-def test_depth_is_counted_in_lists_and_objects() -> None:
-    check_depth(1, 1)
-    check_depth(nested(5), 5)
-    with pytest.raises(ValueError, match="too deeply"):
-        check_depth(nested(6), 5)
-
-
-def test_no_depth_is_too_deep_to_be_checked() -> None:
-    with pytest.raises(ValueError, match="too deeply"):
-        check_depth(nested(100_000), 64)

@@ -1,11 +1,20 @@
-"""Members and their sessions: who is added, who is gone, and what a batch tells."""
+"""Members of a channel, and how a node follows them through gaps, repetitions, and the loss of Redis."""
 
 import pytest
 
 from hornet.core.errors import PeerError
-from hornet.core.presence import MAX_PRESENCE_BYTES, Changes, Member, Roster, parse_member
+from hornet.core.presence import (
+    MAX_PRESENCE_BYTES,
+    Member,
+    MemberChanges,
+    PresenceNotice,
+    PresenceSnapshot,
+    PresenceView,
+    Roster,
+    parse_member,
+)
 
-ANN, BEN = Member("ann", {"name": "Ann"}), Member("ben")
+ANN, BEN, CLEO = Member("ann", {"name": "Ann"}), Member("ben"), Member("cleo")
 
 
 @pytest.mark.parametrize(
@@ -63,23 +72,23 @@ def test_a_member_is_json_without_what_it_lacks() -> None:
 def test_a_member_is_added_with_its_first_session_and_gone_with_its_last() -> None:
     roster = Roster()
     roster.put("n1/a", ANN)
-    assert roster.take_changes() == Changes(added=(ANN,))
+    assert roster.take_changes() == MemberChanges(added=(ANN,))
     roster.put("n2/b", ANN)
     roster.remove("n1/a")
-    assert roster.take_changes() == Changes()
+    assert roster.take_changes() == MemberChanges()
     roster.remove("n2/b")
-    assert roster.take_changes() == Changes(gone=(ANN,))
-    assert (len(roster), roster.told) == (0, [])
+    assert roster.take_changes() == MemberChanges(gone=(ANN,))
+    assert (len(roster), roster.announced) == (0, [])
 
 
 def test_one_batch_has_all_that_happened_and_nothing_that_was_undone() -> None:
     roster = Roster()
     roster.merge({"a": ANN, "b": BEN})
     roster.remove("a")
-    assert roster.take_changes() == Changes(added=(BEN,))
+    assert roster.take_changes() == MemberChanges(added=(BEN,))
     roster.remove("b")
     roster.put("a", ANN)
-    assert roster.take_changes() == Changes(added=(ANN,), gone=(BEN,))
+    assert roster.take_changes() == MemberChanges(added=(ANN,), gone=(BEN,))
     roster.remove("a")
     roster.put("c", ANN)
     assert not roster.take_changes()
@@ -88,10 +97,10 @@ def test_one_batch_has_all_that_happened_and_nothing_that_was_undone() -> None:
 def test_a_newcomer_is_told_what_was_told_to_the_others() -> None:
     roster = Roster()
     roster.put("a", ANN)
-    assert roster.told == []
+    assert roster.announced == []
     roster.take_changes()
     roster.put("b", BEN)
-    assert roster.told == [ANN]
+    assert roster.announced == [ANN]
 
 
 def test_saying_the_same_again_changes_nothing() -> None:
@@ -113,11 +122,11 @@ def test_a_member_keeps_the_info_it_was_added_with_until_it_is_gone() -> None:
     roster.put("b", Member("ann", "other"))
     roster.remove("a")
     roster.take_changes()
-    assert roster.told == [ANN]
+    assert roster.announced == [ANN]
     roster.remove("b")
-    assert roster.take_changes() == Changes(gone=(ANN,))
+    assert roster.take_changes() == MemberChanges(gone=(ANN,))
     roster.put("c", Member("ann", "other"))
-    assert roster.take_changes() == Changes(added=(Member("ann", "other"),))
+    assert roster.take_changes() == MemberChanges(added=(Member("ann", "other"),))
 
 
 def test_a_session_may_become_another_member() -> None:
@@ -125,7 +134,7 @@ def test_a_session_may_become_another_member() -> None:
     roster.put("a", ANN)
     roster.take_changes()
     roster.put("a", BEN)
-    assert roster.take_changes() == Changes(added=(BEN,), gone=(ANN,))
+    assert roster.take_changes() == MemberChanges(added=(BEN,), gone=(ANN,))
 
 
 def test_the_whole_truth_replaces_what_was_known() -> None:
@@ -133,4 +142,101 @@ def test_the_whole_truth_replaces_what_was_known() -> None:
     roster.merge({"a": ANN, "b": BEN})
     roster.take_changes()
     roster.replace({"c": BEN, "d": Member("cleo")})
-    assert roster.take_changes() == Changes(added=(Member("cleo"),), gone=(ANN,))
+    assert roster.take_changes() == MemberChanges(added=(Member("cleo"),), gone=(ANN,))
+
+
+def ids(view: PresenceView) -> list[str]:
+    view.roster.take_changes()
+    return sorted(member.id for member in view.roster.announced)
+
+
+def following(epoch: str = "e", version: int = 5, **sessions: Member) -> PresenceView:
+    view = PresenceView()
+    view.reset(PresenceSnapshot(epoch, version, sessions))
+    return view
+
+
+def test_nothing_is_known_before_the_first_snapshot() -> None:
+    view = PresenceView()
+    view.apply(PresenceNotice("e", 1, {"a": ANN}))
+    assert view.is_stale
+    assert ids(view) == []
+    view.reset(PresenceSnapshot("e", 1, {"a": ANN}))
+    assert not view.is_stale
+    assert ids(view) == ["ann"]
+
+
+def test_each_version_in_turn_is_followed() -> None:
+    view = following(a=ANN)
+    view.apply(PresenceNotice("e", 6, {"b": BEN}))
+    view.apply(PresenceNotice("e", 7, {"c": CLEO}, ("a",)))
+    assert ids(view) == ["ben", "cleo"]
+    assert not view.is_stale
+
+
+def test_a_version_that_is_known_changes_nothing() -> None:
+    view = following(a=ANN)
+    for version in (1, 5):
+        view.apply(PresenceNotice("e", version, {"b": BEN}, ("a",)))
+    assert ids(view) == ["ann"]
+    assert not view.is_stale
+
+
+def test_a_gap_needs_a_snapshot_and_tells_only_the_difference() -> None:
+    view = following(a=ANN, b=BEN)
+    assert ids(view) == ["ann", "ben"]
+    view.apply(PresenceNotice("e", 7, {"c": CLEO}))
+    assert view.is_stale
+    view.apply(PresenceNotice("e", 8, gone=("a",)))
+    view.reset(PresenceSnapshot("e", 8, {"b": BEN, "c": CLEO}))
+    assert view.roster.take_changes() == MemberChanges(added=(CLEO,), gone=(ANN,))
+
+
+def test_an_epoch_that_begins_when_nobody_was_there_is_followed_from_its_first_version() -> None:
+    view = following("", 0)
+    view.apply(PresenceNotice("e", 1, {"a": ANN}))
+    view.apply(PresenceNotice("e", 2, gone=("a",)))
+    view.apply(PresenceNotice("f", 1, {"b": BEN}))
+    assert not view.is_stale
+    assert ids(view) == ["ben"]
+
+
+def test_what_is_told_while_a_snapshot_is_read_is_not_missed() -> None:
+    view = following(a=ANN)
+    view.apply(PresenceNotice("e", 7, {"b": BEN}))
+    view.apply(PresenceNotice("e", 8, {"c": CLEO}))
+    view.reset(PresenceSnapshot("e", 7, {"a": ANN, "b": BEN}))
+    assert not view.is_stale
+    assert ids(view) == ["ann", "ben", "cleo"]
+
+
+def test_a_snapshot_that_was_read_before_a_loss_does_not_make_up_for_it() -> None:
+    view = following(a=ANN)
+    view.lose()
+    before = view.losses
+    view.lose()
+    view.reset(PresenceSnapshot("e", 6, {"a": ANN}), before)
+    assert view.is_stale
+    view.reset(PresenceSnapshot("e", 7, {"b": BEN}), view.losses)
+    assert not view.is_stale
+    assert ids(view) == ["ben"]
+
+
+def test_when_redis_lost_its_data_nobody_is_gone_before_the_nodes_had_their_time() -> None:
+    view = following(a=ANN, b=BEN)
+    assert ids(view) == ["ann", "ben"]
+    view.apply(PresenceNotice("f", 1, {"a": ANN}))
+    assert view.is_stale
+    view.reset(PresenceSnapshot("f", 1, {"a": ANN}))
+    assert view.is_settling
+    view.apply(PresenceNotice("f", 2, {"c": CLEO}))
+    assert view.roster.take_changes() == MemberChanges(added=(CLEO,))
+    view.apply(PresenceNotice("f", 4))
+    assert view.is_stale
+    view.reset(PresenceSnapshot("f", 4, {"a": ANN, "c": CLEO}))
+    assert ids(view) == ["ann", "ben", "cleo"], "a gap in the meantime decides nothing"
+    view.settle()
+    assert view.is_stale
+    view.reset(PresenceSnapshot("f", 4, {"a": ANN, "c": CLEO}), view.losses)
+    assert view.roster.take_changes() == MemberChanges(gone=(BEN,))
+    assert not view.is_settling

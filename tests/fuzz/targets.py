@@ -21,13 +21,12 @@ from hornet.connector.commands import parse_event
 from hornet.connector.http import ApiError, ApiUnavailable, parse_address, parse_answer
 from hornet.core import origins
 from hornet.core.access_tokens import parse_access_token, parse_profile
-from hornet.core.addresses import client_address, parse_networks
+from hornet.core.addresses import HOPS, client_address, parse_networks
+from hornet.core.backend_commands import parse_control, parse_event_name, parse_user_command
 from hornet.core.client_publishes import parse_client_publish
 from hornet.core.commands import parse_call
-from hornet.core.control import parse_control
 from hornet.core.credentials import parse_credentials, parse_delivery, query_fields, read_fields
 from hornet.core.errors import PeerError, SetupError
-from hornet.core.forwarded import HOPS
 from hornet.core.grants import parse_grant, parse_user_id
 from hornet.core.jsontext import parse_json
 from hornet.core.messages import Delivery, parse_publish
@@ -36,7 +35,6 @@ from hornet.core.presence import load_member, parse_member
 from hornet.core.signatures import is_signed
 from hornet.core.triggers import check_trigger
 from hornet.core.user_sessions import parse_user_session
-from hornet.core.users import parse_command, parse_event_name
 from hornet.engine.errors import Malformed, Refusal
 from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
@@ -263,7 +261,7 @@ TARGETS = (
     # Backends, over Redis and over HTTP, and other nodes
     Target(lambda draw: parse_publish(draw.text(), draw.json()), (PeerError,), (parse_publish,)),
     of_json(parse_control, PeerError),
-    of_json(parse_command, PeerError),
+    of_json(parse_user_command, PeerError),
     of_shown(parse_event_name, ValueError),
     of_json(parse_grant, ValueError),
     of_json(parse_emit, PeerError),

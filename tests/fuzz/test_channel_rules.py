@@ -117,7 +117,7 @@ def test_who_listened_from_the_start_knows_who_is_present(steps: list[tuple[str,
             assert not added & known, "nobody is added twice"
             assert gone <= known, "nobody goes who was not there"
             known = (known | added) - gone
-            assert known == set(sessions.values()) == {one.id for one in roster.told}
+            assert known == set(sessions.values()) == {one.id for one in roster.announced}
 
 
 @given(ANYTHING)

@@ -6,15 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hornet.core.access_tokens import parse_access_token, parse_profile
-from hornet.core.addresses import client_address, parse_networks
-from hornet.core.control import parse_control
+from hornet.core.addresses import HOPS, client_address, parse_networks
+from hornet.core.backend_commands import MAX_EVENT_CHARS, Notify, parse_control, parse_user_command
 from hornet.core.credentials import parse_credentials, query_fields, read_fields
 from hornet.core.errors import InvalidPublish, RefusedCredentials
-from hornet.core.forwarded import HOPS
 from hornet.core.grants import check_grant
 from hornet.core.messages import parse_publish
 from hornet.core.user_sessions import parse_user_session
-from hornet.core.users import MAX_EVENT_CHARS, Notify, parse_command
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -112,7 +110,7 @@ COMMANDS = st.fixed_dictionaries(
 @given(PAYLOADS | COMMANDS.map(lambda value: json.dumps(value).encode()))
 def test_a_command_about_a_user_is_known_or_refused(payload: bytes) -> None:
     try:
-        command = parse_command(payload)
+        command = parse_user_command(payload)
     except InvalidPublish:
         return
     if isinstance(command, Notify):

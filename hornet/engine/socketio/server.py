@@ -15,7 +15,7 @@ from typing import Any
 
 import socketio
 
-from hornet.core.limits import check_depth
+from hornet.core.jsontext import check_depth
 from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from hornet.core.addresses import UNIX, client_address, parse_networks
-from hornet.core.forwarded import HOPS
+from hornet.core.addresses import HOPS, UNIX, client_address, parse_networks
 from hornet.engine.settings import EngineSettings
 
 

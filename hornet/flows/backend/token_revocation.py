@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from hornet.broker.tokens import TokenStore
-from hornet.core.control import DisconnectTokens
+from hornet.core.backend_commands import DisconnectTokens
 from hornet.core.errors import RedisUnavailable
 from hornet.flows.auth.admission import Admission
 

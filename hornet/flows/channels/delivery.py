@@ -6,7 +6,7 @@ import logging
 from time import perf_counter
 
 from hornet.broker.keys import CONTROL_TOPIC, channel_of
-from hornet.core.control import parse_control
+from hornet.core.backend_commands import parse_control
 from hornet.core.errors import InvalidPublish
 from hornet.core.messages import Message, parse_publish
 from hornet.engine import Engine

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore
 from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
-from hornet.core.presence import Member, as_json
-from hornet.core.presence_view import Notice, View
+from hornet.core.presence import Member, PresenceNotice, PresenceView, as_json
 from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import presence_room
@@ -73,7 +72,7 @@ class PresenceChannel:
         self._store = store
         self._max_members = max_members
         self._on_over = on_over
-        self._view = View()
+        self._view = PresenceView()
         self._mine: dict[str, Member] = {}
         """Who is to be present, of this node."""
         self._unwritten: dict[str, None] = {}
@@ -86,7 +85,7 @@ class PresenceChannel:
     @property
     def told(self) -> list[Member]:
         """The members as those who are in the presence room know them."""
-        return self._view.roster.told
+        return self._view.roster.announced
 
     def join(self, session: Session, member: Member) -> asyncio.Future[list[Member]]:
         """Make a session present, with the next batch; done with all members, or the error, once it is."""
@@ -111,7 +110,7 @@ class PresenceChannel:
         self._dismiss(key, _left())
         self._start()
 
-    def apply(self, notice: Notice) -> None:
+    def apply(self, notice: PresenceNotice) -> None:
         """Follow what a node wrote."""
         self._view.apply(notice)
         self._start()
@@ -243,13 +242,13 @@ class PresenceChannel:
                 some = as_json(members[start : start + MEMBERS_PER_MESSAGE])
                 body = {"type": kind, "channel": self.name, "members": some}
                 self._engine.fan_out(room, Message(self.name, body))
-        told = self._view.roster.told
+        announced = self._view.roster.announced
         for key in [key for key in self._newcomers if key in self._view.roster]:
             newcomer = self._newcomers.pop(key)
             if newcomer.session.state is AuthState.CLOSED or newcomer.members.done():
                 continue
             self._engine.enter(newcomer.session.sid, room)
-            newcomer.members.set_result(told)
+            newcomer.members.set_result(announced)
 
     def _dismiss(self, key: str, why: HornetError) -> None:
         newcomer = self._newcomers.pop(key, None)

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.presence import PresenceStore, parse_notice
 from hornet.broker.subscriber import Subscriber
-from hornet.core.presence import Member, as_json, parse_member
-from hornet.core.presence_view import Snapshot
+from hornet.core.presence import Member, PresenceSnapshot, as_json, parse_member
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import presence_room
 from hornet.flows.presence.channel import PresenceChannel
@@ -176,5 +175,5 @@ class Presence:
         self._listener.release(presence_key(found.name))
 
 
-def _distinct(snapshot: Snapshot) -> list[Member]:
+def _distinct(snapshot: PresenceSnapshot) -> list[Member]:
     return list({member.id: member for member in snapshot.sessions.values()}.values())

@@ -6,8 +6,14 @@ import logging
 
 from hornet.broker.keys import user_of
 from hornet.core.answers import USER_DISCONNECTED
+from hornet.core.backend_commands import (
+    ChannelsChanged,
+    DisconnectUser,
+    Notify,
+    UserCommand,
+    parse_user_command,
+)
 from hornet.core.errors import InvalidPublish
-from hornet.core.users import ChannelsChanged, Command, DisconnectUser, Notify, parse_command
 from hornet.engine import Engine
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.rooms import room_of_user
@@ -38,12 +44,12 @@ class UserCommandHandler:
     def receive(self, topic: str, payload: bytes) -> None:
         """Obey one command about the user of ``topic``; never raises."""
         try:
-            self._obey(user_of(topic), parse_command(payload))
+            self._obey(user_of(topic), parse_user_command(payload))
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped a command of %d bytes about a user: %s", len(payload), error.detail)
 
-    def _obey(self, user: str, command: Command) -> None:
+    def _obey(self, user: str, command: UserCommand) -> None:
         match command:
             case Notify(event, payload):
                 self._notify(user, event, payload)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hornet.broker import user_commands as orders
-from hornet.broker.user_commands import Command, User
+from hornet.broker.user_commands import RedisCommand, User
 from hornet.broker.user_lists import UserLists, UserSession
 
 
@@ -67,7 +67,7 @@ class UserQueries:
         channels = await self.channels(user)
         return await self.unsubscribe(user, channels) if channels else 0
 
-    async def _ask_all(self, commands: Iterable[Command]) -> int:
+    async def _ask_all(self, commands: Iterable[RedisCommand]) -> int:
         return sum([int(await self._lists.ask(command)) for command in commands])
 
 

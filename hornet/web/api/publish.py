@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from hornet.core.users import MAX_EVENT_CHARS
+from hornet.core.backend_commands import MAX_EVENT_CHARS
 from hornet.flows.backend.publishing import Outbound, Published, Publishing
 from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Channels, Request, Tokens, Users, listed
 from hornet.web.api.keys import Right
