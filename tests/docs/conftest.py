@@ -88,9 +88,9 @@ def reader(tmp_path: Path, valkey: Valkey) -> Iterator[Reader]:
 
 
 @pytest.fixture(scope="session")
-def server(valkey: Valkey) -> Iterator[ServerProcess]:
+def server(shared_valkey: Valkey) -> Iterator[ServerProcess]:
     """A server in its default settings, shared by all tests of this folder."""
-    server = ServerProcess("--port", "0", "--redis", valkey.url)
+    server = ServerProcess("--port", "0", "--redis", shared_valkey.url)
     assert server.url
     yield server
     server.sweep()

@@ -16,9 +16,9 @@ from tests.e2e.versions import TRANSPORTS
 
 
 @pytest.fixture(scope="session")
-def shared_server(valkey: Valkey) -> Iterator[ServerProcess]:
+def shared_server(shared_valkey: Valkey) -> Iterator[ServerProcess]:
     """One server process for all tests that need nothing but the defaults."""
-    server = ServerProcess("--port", "0", "--redis", valkey.url)
+    server = ServerProcess("--port", "0", "--redis", shared_valkey.url)
     assert server.url
     yield server
     server.sweep()

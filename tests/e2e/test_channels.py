@@ -14,13 +14,13 @@ SECRET = "a secret of the backend"
 
 
 @pytest.fixture(scope="module")
-def nodes(valkey: Valkey) -> Iterator[list[ServerProcess]]:
+def nodes(shared_valkey: Valkey) -> Iterator[list[ServerProcess]]:
     """Two nodes on one Redis that let clients into private channels, and into public ones."""
     options = (
         "--port",
         "0",
         "--redis",
-        valkey.url,
+        shared_valkey.url,
         "--channel-secrets",
         SECRET,
         "--public-channels",

@@ -67,7 +67,7 @@ StartNode = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
-    """Starts nodes on the shared Valkey; they and their clients are gone after the test."""
+    """Starts nodes on the test's Valkey; they and their clients are gone after the test."""
     async with AsyncExitStack() as stack:
 
         async def start(

@@ -81,7 +81,7 @@ StartApi = Callable[..., Awaitable[Api]]
 
 @pytest.fixture
 async def start_api(valkey: Valkey) -> AsyncIterator[StartApi]:
-    """Starts nodes, by default on the shared Valkey; they and their clients are gone after the test."""
+    """Starts nodes, by default on the test's Valkey; they and their clients are gone after the test."""
     async with AsyncExitStack() as stack:
 
         async def start(*, redis: str = valkey.url, redis_timeout_s: float = 5, **options: Any) -> Api:
