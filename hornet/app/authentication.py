@@ -58,9 +58,16 @@ def open_entry(ground: Services, own_ways: Iterable[Authenticator]) -> Entry:
         grace_s=config.users.user_grace_s,
         max_sessions=config.users.user_sessions,
     )
-    user_channels = UserChannels(store, sessions, subscriptions)
-    users = Users(engine, sessions, store, user_channels, ground.listener, signals)
-    census = Reconciler(users, sessions, store, user_channels, signals)
+    user_channels = UserChannels(store=store, sessions=sessions, subscriptions=subscriptions)
+    users = Users(
+        engine=engine,
+        sessions=sessions,
+        store=store,
+        channels=user_channels,
+        listener=ground.listener,
+        signals=signals,
+    )
+    census = Reconciler(users=users, sessions=sessions, store=store, channels=user_channels, signals=signals)
     _look_after_users(ground, census)
 
     headers = HeaderAuthenticator(config.authentication, parse_networks(config.engine.trusted_proxies))

@@ -37,7 +37,8 @@ class Hearing:
     def follow(self, config: Config) -> None:
         """Follow ``config`` from now on."""
         self.channels.configure(config.channels)
-        self.patterns.settings = self.presence.settings = config.channels
+        self.patterns.configure(config.channels)
+        self.presence.configure(config.channels)
         self.client_publishing.configure(config.channels)
         self.commands.configure(config.commands)
 
@@ -51,16 +52,48 @@ def begin_hearing(ground: Services, entry: Entry, own_commands: Mapping[str, Dec
     config, engine, metrics, signals = ground.config, ground.engine, ground.metrics, ground.signals
     admission, router = entry.admission, entry.router
 
-    fanout = ChannelDelivery(engine, ground.sessions, TokenRevocation(admission, ground.tokens), metrics)
-    notices = UserCommandHandler(engine, ground.sessions, entry.user_channels, admission, metrics)
-    patterns = Patterns(config.channels, engine, ground.listener, admission, fanout, signals, metrics)
-    store = PresenceStore(ground.client, ground.nodes.id)
-    presence = Presence(config.channels, engine, store, ground.listener, signals, metrics)
-    emitters = Emitters(engine, ground.sessions, ground.listener, metrics)
+    delivery = ChannelDelivery(
+        engine=engine,
+        sessions=ground.sessions,
+        revocation=TokenRevocation(admission, ground.tokens),
+        metrics=metrics,
+    )
+    user_commands = UserCommandHandler(
+        engine=engine,
+        sessions=ground.sessions,
+        channels=entry.user_channels,
+        admission=admission,
+        metrics=metrics,
+    )
+    patterns = Patterns(
+        settings=config.channels,
+        engine=engine,
+        listener=ground.listener,
+        admission=admission,
+        delivery=delivery,
+        metrics=metrics,
+    )
+    presence = Presence(
+        settings=config.channels,
+        engine=engine,
+        store=PresenceStore(ground.client, ground.nodes.id),
+        listener=ground.listener,
+        metrics=metrics,
+    )
+    emitters = Emitters(engine=engine, sessions=ground.sessions, listener=ground.listener, metrics=metrics)
+    channels = Channels(
+        settings=config.channels,
+        admission=admission,
+        subscriptions=entry.subscriptions,
+        presence=presence,
+    )
+    client_publishing = ClientPublishing(settings=config.channels, client=ground.client, metrics=metrics)
+    declared = collect_commands(own_commands, config.commands.commands)
+    commands = Commands(settings=config.commands, commands=declared, metrics=metrics)
 
     topics = ground.topics
-    topics.on_prefix(OWN_PREFIX, fanout.receive)
-    topics.on_prefix(USER_PREFIX, notices.receive)
+    topics.on_prefix(OWN_PREFIX, delivery.receive)
+    topics.on_prefix(USER_PREFIX, user_commands.receive)
     topics.on_prefix(PRESENCE_PREFIX, presence.receive)
     topics.on_prefix("", patterns.receive)
     topics.on_glob(EMITTERS_GLOB, emitters.receive)
@@ -68,13 +101,14 @@ def begin_hearing(ground: Services, entry: Entry, own_commands: Mapping[str, Dec
 
     ground.nodes.on_dead(presence.bury)
     ground.nodes.on_lost(presence.restore)
+    ground.listener.on_restored(presence.read_again)
 
-    channels = Channels(config.channels, admission, entry.subscriptions, presence)
+    signals.left.connect(presence.leave)
+    signals.logged_out.connect(patterns.leave_all)
+    signals.session_closed.connect(lambda session, _: patterns.leave_all(session))
+
     Subscribing(router, pattern=patterns, channel=channels)
     router.on("hornet:presence", presence.on_presence)
-    client_publishing = ClientPublishing(settings=config.channels, client=ground.client, metrics=metrics)
     router.on("hornet:publish", client_publishing.publish)
-    declared = collect_commands(own_commands, config.commands.commands)
-    commands = Commands(settings=config.commands, commands=declared, metrics=metrics)
     router.on("hornet:command", commands.call, needs_authentication=False)
     return Hearing(channels, patterns, presence, client_publishing, emitters, commands)

@@ -8,9 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.keys import node_presence_key, presence_key
+from hornet.broker.presence import PresenceStore
 from hornet.connector import AsyncConnector, sign_channel
-from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.core.errors import RedisUnavailable
 from hornet.core.presence import Member
+from hornet.core.signatures import sign_hmac
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.settings import ChannelSettings
 from tests.broker.servers import RedisServer
@@ -59,6 +61,11 @@ async def join(running: Running, channel: str, member: Member | str, client: Cli
     member = Member(member) if isinstance(member, str) else member
     told = await running.node.presence.join(session, channel, member)
     return Present(running, channel, client, {one.id for one in told})
+
+
+async def stored_members(redis: Redis, channel: str) -> list[Member]:
+    """The members of a channel as Redis has them."""
+    return list((await PresenceStore(redis, "nobody").read(channel)).sessions.values())
 
 
 @pytest.fixture
@@ -119,7 +126,9 @@ async def test_who_leaves_the_channel_or_the_presence_is_gone_and_hears_no_more(
     await watcher.hear_until("watcher")
 
 
-async def test_a_member_may_ask_for_the_members_and_nobody_else(running: Running, prefix: str) -> None:
+async def test_a_member_may_ask_for_the_members_and_nobody_else(
+    running: Running, redis: Redis, prefix: str
+) -> None:
     ann = await join(running, prefix, Member("ann", 1))
     outsider = await running.connect_with_token(prefix)
     assert await ann.client.ask("hornet:presence", {"channel": prefix}) == {
@@ -133,19 +142,25 @@ async def test_a_member_may_ask_for_the_members_and_nobody_else(running: Running
     assert await code({"channel": f"{prefix}unknown"}) == "NOT_A_MEMBER"
     for wrong in ((), (None,), ("a",), ({},), ({"channel": 7},)):
         assert await code(*wrong) == "WRONG_PARAMETERS"
-    assert await running.node.presence.read_members(prefix) == [Member("ann", 1)]
+    assert await stored_members(redis, prefix) == [Member("ann", 1)]
 
 
-async def test_presence_data_makes_a_member_with_the_user_as_its_id(running: Running, prefix: str) -> None:
+async def test_presence_data_makes_a_member_with_the_user_as_its_id(
+    start_node: StartNode, prefix: str
+) -> None:
+    running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
     client = await running.connect_with_token(prefix, user="ann")
-    session = running.node.sessions.get(client.sid)
-    assert session is not None
-    presence = running.node.presence
-    for wrong in ("", "[]", '{"id":""}'):
-        with pytest.raises(PeerError, match="BAD_PRESENCE"):
-            presence.check(session, wrong)
-    presence.check(session, '{"info":1}')
-    assert await presence.enter(session, prefix, '{"info":1}') == {"members": [{"id": "ann", "info": 1}]}
+
+    async def subscribe_with(presence: str) -> Any:
+        signature = sign_hmac("secret", client.sid, channel, presence)
+        return await client.ask(
+            "hornet:subscribe", {"channel": channel, "signature": signature, "presence": presence}
+        )
+
+    for wrong in ("[]", '{"id":""}'):
+        assert (await subscribe_with(wrong))["error"]["code"] == "BAD_PRESENCE"
+        assert channel not in running.session(client).channels
+    assert (await subscribe_with('{"info":1}'))["members"] == [{"id": "ann", "info": 1}]
 
 
 async def test_when_all_are_gone_nothing_is_left_in_redis_or_on_the_node(
@@ -172,13 +187,15 @@ async def test_joining_again_is_answered_and_told_nobody(running: Running, prefi
     assert end.known == {"watcher", "ann", "end"}
 
 
-async def test_a_channel_has_so_many_members_and_no_more(start_node: StartNode, prefix: str) -> None:
+async def test_a_channel_has_so_many_members_and_no_more(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
     running = await start_node(channels=ChannelSettings(max_members=2))
     for name in ("ann", "ben", "ann"):
         await join(running, prefix, name)
     with pytest.raises(RefusedEvent, match="TOO_MANY_MEMBERS"):
         await join(running, prefix, "cleo")
-    assert {member.id for member in await running.node.presence.read_members(prefix)} == {"ann", "ben"}
+    assert {member.id for member in await stored_members(redis, prefix)} == {"ann", "ben"}
 
 
 async def test_a_crowd_that_joins_at_once_costs_each_member_few_messages(

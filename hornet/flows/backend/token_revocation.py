@@ -21,14 +21,14 @@ class TokenRevocation:
         self._tokens = tokens
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def obey(self, command: DisconnectTokens) -> None:
+    def handle(self, command: DisconnectTokens) -> None:
         """Close the sessions of the tokens at once; unused tokens are deleted in the background."""
         self._admission.revoke(command.tokens)
-        task = asyncio.create_task(self._kill(command.tokens))
+        task = asyncio.create_task(self._delete_unused(command.tokens))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _kill(self, tokens: frozenset[str]) -> None:
+    async def _delete_unused(self, tokens: frozenset[str]) -> None:
         try:
             await self._tokens.revoke(tokens)
         except RedisUnavailable as error:

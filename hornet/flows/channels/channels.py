@@ -7,18 +7,19 @@ to every session that is in. A signature and a token are valid credentials: they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from hornet.core import answers
 from hornet.core.channels import Kind, Names, check_channel, kind_of
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
+from hornet.core.presence import Member, as_json, parse_member
 from hornet.core.sessions import AuthState
 from hornet.core.signatures import is_signed
 from hornet.core.tokens import is_token
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.presence.service import Presence
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session, SubscribedBy
 from hornet.flows.settings import ChannelSettings
@@ -31,38 +32,16 @@ NOT_SUBSCRIBED = "NOT_SUBSCRIBED"
 SESSION_ENDED = "SESSION_ENDED"
 
 
-class Presence(Protocol):
-    """Who is present on the channels."""
-
-    def check(self, session: Session, text: str) -> None:
-        """Raises:
-        PeerError: ``BAD_PRESENCE``: the signed data describes no member.
-        """
-        ...
-
-    async def enter(self, session: Session, channel: str, text: str) -> Mapping[str, object]:
-        """Make the session, which holds the channel, a member; what to add to the answer.
-
-        Raises:
-            PeerError: it can't be one, for instance ``TOO_MANY_MEMBERS``.
-            RedisUnavailable: it could not be made one.
-        """
-        ...
-
-    def leave(self, session: Session, channel: str) -> None:
-        """The session is no member any more, if it was one."""
-        ...
-
-
 class Channels:
     """Subscribes sessions to channels by name."""
 
     def __init__(
         self,
+        *,
         settings: ChannelSettings,
         admission: Admission,
         subscriptions: Subscriptions,
-        presence: Presence | None = None,
+        presence: Presence,
     ) -> None:
         self._public: Names
         self._secrets: tuple[str, ...]
@@ -90,8 +69,9 @@ class Channels:
         self._subscriptions.check_room(session, (channel,))
         had_it = self._is_subscribed(session, channel)
         signature, presence = shown.get("signature"), shown.get("presence")
+        member: Member | None = None
         if signature is not None:
-            self._check_signature(session, channel, signature, presence)
+            member = self._check_signature(session, channel, signature, presence)
             await self._let_in(session, channel)
         elif presence is not None:
             raise RefusedEvent(SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
@@ -101,9 +81,9 @@ class Channels:
             self._check_open(session, channel)
             await self._let_in(session, channel)
         answer: dict[str, object] = {"ok": True, "channel": channel}
-        if isinstance(presence, str) and self._presence is not None:
+        if member is not None:
             try:
-                answer.update(await self._presence.enter(session, channel, presence))
+                answer["members"] = as_json(await self._presence.join(session, channel, member))
             except BaseException:
                 if not had_it:
                     self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
@@ -122,8 +102,7 @@ class Channels:
         if not self._is_subscribed(session, channel):
             raise RefusedEvent(NOT_SUBSCRIBED, "The session is not subscribed to this channel")
         is_out = self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
-        if self._presence is not None:
-            self._presence.leave(session, channel)
+        self._presence.leave(session, channel)
         return {"ok": True, "channel": channel, "subscribed": not is_out}
 
     def _is_subscribed(self, session: Session, channel: str) -> bool:
@@ -138,15 +117,17 @@ class Channels:
         if kind is not Kind.PUBLIC:
             raise RefusedEvent(FORBIDDEN, "The channel is not public: a token that names it is needed")
 
-    def _check_signature(self, session: Session, channel: str, signature: object, presence: object) -> None:
+    def _check_signature(
+        self, session: Session, channel: str, signature: object, presence: object
+    ) -> Member | None:
+        """Return the member that the signed presence data describe, or None without such data."""
         if kind_of(channel, self._public) is not Kind.PRIVATE:
             raise RefusedEvent(BAD_SIGNATURE, "Only channels whose names begin with 'private-' are signed")
         if not isinstance(signature, str) or not (presence is None or isinstance(presence, str)):
             raise RefusedEvent(BAD_SIGNATURE, "'signature' and 'presence' are texts")
         if not is_signed(signature, self._secrets, session.sid, channel, presence):
             raise RefusedEvent(BAD_SIGNATURE, "The signature is not for this session and this channel")
-        if presence is not None and self._presence is not None:
-            self._presence.check(session, presence)
+        return None if presence is None else parse_member(presence, session.user)
 
     async def _let_in(self, session: Session, channel: str) -> None:
         if not await self._admission.admit(session, Grant(channels=(channel,))):

@@ -22,11 +22,11 @@ class ChannelDelivery:
     """Receives what the listener hears. A malformed publish is dropped, counted and logged; never raised."""
 
     def __init__(
-        self, engine: Engine, sessions: Sessions, control: TokenRevocation, metrics: Metrics
+        self, *, engine: Engine, sessions: Sessions, revocation: TokenRevocation, metrics: Metrics
     ) -> None:
         self._engine = engine
         self._sessions = sessions
-        self._control = control
+        self._revocation = revocation
         self._metrics = metrics
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -35,7 +35,7 @@ class ChannelDelivery:
         began = perf_counter()
         try:
             if topic == CONTROL_TOPIC:
-                self._control.obey(parse_control(payload))
+                self._revocation.handle(parse_control(payload))
             else:
                 self.deliver(room_of(channel), parse_publish(channel, payload))
         except InvalidPublish as error:

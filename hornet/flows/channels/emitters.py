@@ -23,7 +23,7 @@ NAMESPACE = "/"
 class Emitters:
     """Delivers emits to sessions of this node. Malformed ones are dropped, counted and logged."""
 
-    def __init__(self, engine: Engine, sessions: Sessions, listener: Subscriber, metrics: Metrics) -> None:
+    def __init__(self, *, engine: Engine, sessions: Sessions, listener: Subscriber, metrics: Metrics) -> None:
         self._engine = engine
         self._sessions = sessions
         self._listener = listener

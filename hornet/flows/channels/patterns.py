@@ -29,7 +29,6 @@ from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.rooms import pattern_room
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
@@ -56,34 +55,31 @@ class Patterns:
 
     def __init__(
         self,
+        *,
         settings: ChannelSettings,
         engine: Engine,
         listener: Subscriber,
         admission: Admission,
-        fanout: ChannelDelivery,
-        signals: Signals,
+        delivery: ChannelDelivery,
         metrics: Metrics,
     ) -> None:
-        self.settings = settings
-        """May be replaced at any time."""
+        self._settings = settings
         self._engine = engine
         self._listener = listener
         self._admission = admission
-        self._fanout = fanout
+        self._delivery = delivery
         self._metrics = metrics
         self._live: dict[str, _Live] = {}
         self._heard_by: dict[str, PatternIndex] = {}
         self._of_session: dict[Session, dict[str, Pattern]] = {}
-        signals.session_closed.connect(lambda session, _: self._leave_all(session))
-        signals.logged_out.connect(self._leave_all)
+
+    def configure(self, settings: ChannelSettings) -> None:
+        """Follow ``settings`` from now on. Subscriptions that exist stay."""
+        self._settings = settings
 
     def __len__(self) -> int:
         """How many different patterns are subscribed to now."""
         return len(self._live)
-
-    def of_session(self, session: Session) -> list[str]:
-        """The canonical texts of a session's patterns."""
-        return list(self._of_session.get(session, ()))
 
     # What clients ask ----------------------------------------------------------------------------
 
@@ -100,8 +96,10 @@ class Patterns:
         pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
         held = self._of_session.get(session, {})
         if pattern.text not in held:
-            if len(held) >= self.settings.max_patterns:
-                raise RefusedEvent("TOO_MANY_PATTERNS", f"A session has {self.settings.max_patterns} at most")
+            if len(held) >= self._settings.max_patterns:
+                raise RefusedEvent(
+                    "TOO_MANY_PATTERNS", f"A session has {self._settings.max_patterns} at most"
+                )
             await self._check_right(session, pattern, shown.get("token"))
             await self._join(session, pattern)
         return {"ok": True, "pattern": pattern.text}
@@ -120,7 +118,7 @@ class Patterns:
 
     async def _check_right(self, session: Session, pattern: Pattern, token: object) -> None:
         """Any session that is in has the right if the configuration says so; else a token must name it."""
-        if self.settings.public_patterns and session.state is AuthState.READY:
+        if self._settings.public_patterns and session.state is AuthState.READY:
             return
         if token is None:
             if session.state is not AuthState.READY:
@@ -191,7 +189,8 @@ class Patterns:
                 return globs
         raise RefusedEvent("TOO_MANY_PATTERNS", "This server listens to as many kinds of patterns as it can")
 
-    def _leave_all(self, session: Session) -> None:
+    def leave_all(self, session: Session) -> None:
+        """Take a session out of all its patterns: it ended, or it logged out."""
         for pattern in tuple(self._of_session.get(session, {}).values()):
             self._leave(session, pattern)
 
@@ -216,7 +215,7 @@ class Patterns:
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error.detail)
             return
         for text in texts:
-            self._fanout.deliver(pattern_room(text), _by_pattern(message, text))
+            self._delivery.deliver(pattern_room(text), _by_pattern(message, text))
 
 
 def _by_pattern(message: Message, text: str) -> Message:

@@ -51,14 +51,15 @@ class _Newcomer:
 class PresenceChannel:
     """One channel on which a session of this node is present. Sessions go by their keys in the store.
 
-    ``heard`` is done when this node hears what the others write. ``on_over`` is called when nobody of this
-    node is present any more and all is written, or when this node can't hear.
+    ``subscribed`` is done when this node hears what the others write. ``on_over`` is called when nobody of
+    this node is present any more and all is written, or when this node can't hear.
     """
 
     def __init__(
         self,
+        *,
         name: str,
-        heard: asyncio.Future[None],
+        subscribed: asyncio.Future[None],
         engine: Engine,
         store: PresenceStore,
         max_members: Callable[[], int],
@@ -67,7 +68,7 @@ class PresenceChannel:
         self.name = name
         self.worker: asyncio.Task[None] | None = None
         """Runs while there is something to do."""
-        self._heard = heard
+        self._subscribed = subscribed
         self._engine = engine
         self._store = store
         self._max_members = max_members
@@ -145,7 +146,7 @@ class PresenceChannel:
     async def _work(self) -> None:
         """Do what there is to do, in batches, until nothing is left."""
         try:
-            await self._heard
+            await self._subscribed
         except RedisUnavailable as error:
             self._give_up(error)
             return

@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.presence import PresenceStore, parse_notice
 from hornet.broker.subscriber import Subscriber
-from hornet.core.presence import Member, PresenceSnapshot, as_json, parse_member
+from hornet.core.presence import Member, as_json
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import presence_room
 from hornet.flows.presence.channel import PresenceChannel
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
-from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
@@ -33,40 +32,25 @@ class Presence:
 
     def __init__(
         self,
+        *,
         settings: ChannelSettings,
         engine: Engine,
         store: PresenceStore,
         listener: Subscriber,
-        signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self.settings = settings
-        """May be replaced at any time."""
+        self._settings = settings
         self._engine = engine
         self._store = store
         self._listener = listener
         self._metrics = metrics
         self._channels: dict[str, PresenceChannel] = {}
-        signals.left.connect(self.leave)
-        listener.on_restored(self._read_all_again)
+
+    def configure(self, settings: ChannelSettings) -> None:
+        """Follow ``settings`` from now on. Members that are present stay."""
+        self._settings = settings
 
     # Coming and going ----------------------------------------------------------------------------
-
-    def check(self, session: Session, text: str) -> None:
-        """Raises:
-        PeerError: ``BAD_PRESENCE``: the presence data ``text`` describes no member.
-        """
-        parse_member(text, session.user)
-
-    async def enter(self, session: Session, channel: str, text: str) -> dict[str, object]:
-        """As :meth:`join`, by presence data; returns ``{"members"}``, to be added to the client's answer.
-
-        Raises:
-            PeerError: ``BAD_PRESENCE``, or as :meth:`join`.
-            RedisUnavailable: as :meth:`join`.
-        """
-        members = await self.join(session, channel, parse_member(text, session.user))
-        return {"members": as_json(members)}
 
     async def join(self, session: Session, channel: str, member: Member) -> list[Member]:
         """Make a session that is in ``channel`` present as ``member``; returns all members, it included.
@@ -99,14 +83,6 @@ class Presence:
         if found is None or session.sid not in self._engine.members(presence_room(channel)):
             return None
         return found.told
-
-    async def read_members(self, channel: str) -> list[Member]:
-        """The members by what Redis knows, for whoever asks about a channel that may be anywhere.
-
-        Raises:
-            RedisUnavailable: it can't be known.
-        """
-        return _distinct(await self._store.read(channel))
 
     async def on_presence(self, session: Session, args: Sequence[object]) -> Mapping[str, object]:
         """Answer event ``hornet:presence`` with its ``{"channel"}``: the members, to a member.
@@ -147,6 +123,11 @@ class Presence:
         for found in self._channels.values():
             found.write_again()
 
+    def read_again(self) -> None:
+        """Read the members of every channel again: this node may have missed notices."""
+        for found in self._channels.values():
+            found.read_again()
+
     async def stop(self) -> None:
         """Write what there is to write, for as long as a node that stops may take, and end."""
         workers = [found.worker for found in self._channels.values() if found.worker is not None]
@@ -158,22 +139,18 @@ class Presence:
         for found in self._channels.values():
             found.close()
 
-    def _read_all_again(self) -> None:
-        """The subscription was lost for a while, and notices with it."""
-        for found in self._channels.values():
-            found.read_again()
-
     def _begin(self, channel: str) -> PresenceChannel:
         heard = self._listener.hold(presence_key(channel))
         return PresenceChannel(
-            channel, heard, self._engine, self._store, lambda: self.settings.max_members, self._end
+            name=channel,
+            subscribed=heard,
+            engine=self._engine,
+            store=self._store,
+            max_members=lambda: self._settings.max_members,
+            on_over=self._end,
         )
 
     def _end(self, found: PresenceChannel) -> None:
         """Nobody is present any more, and Redis knows it."""
         del self._channels[found.name]
         self._listener.release(presence_key(found.name))
-
-
-def _distinct(snapshot: PresenceSnapshot) -> list[Member]:
-    return list({member.id: member for member in snapshot.sessions.values()}.values())

@@ -35,7 +35,7 @@ class _User:
 class UserChannels:
     """Keeps sessions in the channels of their user, for as long as the user has a session here."""
 
-    def __init__(self, store: UserStore, sessions: Sessions, subscriptions: Subscriptions) -> None:
+    def __init__(self, *, store: UserStore, sessions: Sessions, subscriptions: Subscriptions) -> None:
         self._store = store
         self._sessions = sessions
         self._subscriptions = subscriptions

@@ -29,6 +29,7 @@ class UserCommandHandler:
 
     def __init__(
         self,
+        *,
         engine: Engine,
         sessions: Sessions,
         channels: UserChannels,

@@ -32,6 +32,7 @@ class Reconciler:
 
     def __init__(
         self,
+        *,
         users: Users,
         sessions: Sessions,
         store: UserStore,

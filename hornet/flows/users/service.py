@@ -26,6 +26,7 @@ class Users:
 
     def __init__(
         self,
+        *,
         engine: Engine,
         sessions: Sessions,
         store: UserStore,
