@@ -234,6 +234,20 @@ async def test_a_message_joins_the_round_that_is_under_way(way: str) -> None:
 
 
 @WAYS
+async def test_a_message_joins_no_round_of_a_room_that_has_changed(way: str) -> None:
+    table, sessions = table_of(SLICE + 3)
+    fanout = fan_out_to(sessions, way)
+    newcomer = Recipient("newcomer")
+    fanout.to_room(table.everyone, message("1"))
+    await asyncio.sleep(0)
+    table.add(newcomer.sid, newcomer)  # type: ignore[arg-type]  # has all that is asked of a session
+    fanout.to_room(table.everyone, message("2"))
+    await settle(fanout)
+    assert newcomer.texts == ["2"]
+    assert {tuple(session.texts) for session in sessions} == {("1", "2")}
+
+
+@WAYS
 async def test_who_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_inside(way: str) -> None:
     table, sessions = table_of(FEW + 3)
     leaver, comer, *rest = sessions

@@ -1,23 +1,24 @@
-"""From one message to every recipient's socket: encoded once, joined for each socket, a slice at a time.
+"""The way of a message to every recipient's socket: encoded once, joined for each socket, a slice at a time.
 
-What is sent within one turn of the event loop is *held*, then becomes for each recipient one write of
-joined frames. Recipients of the same messages share the joined bytes (a ``FrameBatch``). A system call costs
-some 5 µs, and all else here a fraction of one, so joining is what makes a burst cheap.
+What is sent within one turn of the event loop is *pending*. In the next turn it becomes one write of joined
+frames for each recipient. Recipients of the same messages share the joined bytes (a ``FrameBatch``). A system
+call costs some 5 µs, and all else here a fraction of one, so joining is what makes a burst cheap.
 
 **Order.** A socket gets its messages in the order of the calls, over all rooms. Messages for a socket
 with older ones on their way wait until those are written.
 
-**Slices.** Recipients are written to ``SLICE`` at a time, with a turn of the loop between, so that pings,
-polls and other connections go on. Further messages for the same room get on the round that is under way
-(``rounds``); anything else is held until it is over. So under load writes get longer, not more. Only a
-message for few recipients, none of whom has anything on its way, passes at once.
+**Slices.** ``SLICE`` recipients are written to in one turn, so that pings, polls and other connections go on
+between two slices. Further messages for the same room join the broadcast that is under way
+(``CircularBroadcast``); anything else is pending until it is over. So under load writes get longer, not more.
+Only a message for few recipients, none of whom has anything on its way, passes at once.
 
-**Membership** is that of the moment of the call: a room that changes while a message for it is held, or
-under way, freezes the recipients first.
+**Membership** is that of the moment of the call: before a room changes, it calls ``on_change``, and the
+fan-out keeps the recipients of the messages that are pending or under way.
 
-**Sockets.** A plain socket whose transport has nothing left to write is written to by the compiled loop
-(``sockets``), where there is one; all others, and what such a socket does not take, through the transport.
-Recipients are lined up for that once for a room (``lineup``), not for each message.
+**Sockets.** The compiled loop (``transport.direct_write``), where there is one, writes to plain sockets whose
+transports have nothing left to write. All others are written to through their transports, and so is what
+such a socket does not take. ``Recipients`` holds what the loop needs, made once for a room and not for each
+message.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import asyncio
 from collections.abc import Collection
 
 from hornet.engine.counts import Counts
-from hornet.engine.rooms.circular import CircularBroadcast
+from hornet.engine.rooms.circular_broadcast import CircularBroadcast
 from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.rooms.rooms import Room
 from hornet.engine.transport.direct_write import NOT_TRIED, SendEach, WriteLeases
@@ -35,36 +36,37 @@ from hornet.engine.wire.prepared import FrameBatch, Prepared
 
 SLICE = 256
 """Sockets written to in one turn: some 2 ms of system calls. Larger slices are no cheaper, and a message that
-comes meanwhile waits for the end of one before it can get on."""
+comes meanwhile waits for the end of the slice before it can join."""
 
 FEW = 16
-"""A message for as many recipients may pass a larger fan-out."""
+"""A message for at most so many recipients may pass a larger fan-out."""
+
+Numbered = tuple[int, Prepared]
+"""A message with its number in the order of the calls."""
 
 
 class PendingBatch:
-    """Messages held for the members of a room, or for given sessions."""
+    """Messages that wait for the next turn: for the members of a room, or for given sessions."""
 
-    __slots__ = ("messages", "room", "targets")
+    __slots__ = ("messages", "room", "sessions")
 
-    def __init__(self, room: Room | None, targets: Collection[EngineSession]) -> None:
+    def __init__(self, room: Room | None, sessions: Collection[EngineSession]) -> None:
         self.room = room
-        self.targets = targets
-        self.messages: list[tuple[int, Prepared]] = []
+        self.sessions = sessions
+        self.messages: list[Numbered] = []
 
     def freeze(self) -> None:
-        """Keep the recipients of this moment; the room may change."""
-        if self.room is not None:
-            self.targets = tuple(self.targets)
-            self.room.run = None
-            self.room = None
+        """Keep the recipients of this moment; the room is about to change."""
+        self.sessions = tuple(self.sessions)
+        self.room = None
 
     def is_for(self, session: EngineSession) -> bool:
-        """Whether the session is among the recipients; asked rarely, so no set is kept for it."""
+        """Return whether the session is a recipient. It is asked rarely, so the set is made when it is."""
         if self.room is not None:
             return self.room.has(session)
-        if not isinstance(self.targets, frozenset):
-            self.targets = frozenset(self.targets)
-        return session in self.targets
+        if not isinstance(self.sessions, frozenset):
+            self.sessions = frozenset(self.sessions)
+        return session in self.sessions
 
 
 class FanOut:
@@ -75,38 +77,41 @@ class FanOut:
         self._leases = leases
         self._send_each = send_each
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._scheduled = False
+        self._is_scheduled = False
         self._number = 0
-        self._held: list[PendingBatch] = []
-        self._singles: dict[EngineSession, list[tuple[int, Prepared]]] = {}
-        # What is being written: a round, or, where runs are mixed, each recipient's own plan.
-        self._round: CircularBroadcast | None = None
+        # Pending: messages of this turn, or behind what is under way.
+        self._pending: list[PendingBatch] = []
+        self._pending_of_room: dict[Room, PendingBatch] = {}
+        self._singles: dict[EngineSession, list[Numbered]] = {}
+        # Under way: one broadcast; or, where several batches overlap, what each recipient gets.
+        self._broadcast: CircularBroadcast | None = None
         self._waiting: dict[EngineSession, FrameBatch] = {}
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is on its way."""
-        return bool(self._held or self._singles or self._round or self._waiting)
+        """Whether anything is pending or under way."""
+        return bool(self._pending or self._singles or self._broadcast or self._waiting)
 
     def to_room(self, room: Room, message: Prepared) -> int:
         """Queue a message for all members of a room; returns how many they are."""
         members = room.members
         size = len(members)
-        if room.round is not None:
-            room.round.add(message)
-        elif room.run is not None:
-            room.run.messages.append((self._next_number(), message))
+        if self._broadcast is not None and self._broadcast.room is room:
+            self._broadcast.add(message)
+        elif (pending := self._pending_of_room.get(room)) is not None:
+            pending.messages.append((self._next_number(), message))
         elif size <= FEW and self.is_busy:
-            self._few(tuple(members.values()), message)
+            self._to_few(tuple(members.values()), message)
         elif size:
-            room.run = PendingBatch(room, members.values())
-            self._hold(room.run, message)
+            pending = self._pending_of_room[room] = PendingBatch(room, members.values())
+            room.on_change = self._on_room_change
+            self._hold(pending, message)
         return size
 
     def to_sessions(self, sessions: Collection[EngineSession], message: Prepared) -> int:
         """Queue a message for given sessions; returns how many they are."""
         if len(sessions) <= FEW:
-            self._few(sessions, message)
+            self._to_few(sessions, message)
         else:
             self._hold(PendingBatch(None, sessions), message)
         return len(sessions)
@@ -114,43 +119,52 @@ class FanOut:
     def to_session(self, session: EngineSession, message: Prepared) -> None:
         """Send a message to one session: now, unless something older is on its way to it."""
         if self.is_busy:
-            self._few((session,), message)
+            self._to_few((session,), message)
         else:
             session.write_message(message)
 
     def flush(self, session: EngineSession) -> None:
-        """Write at once all that is on its way to one session; for before it is closed."""
-        plan = self._waiting.pop(session, None)
-        if plan is not None:
-            self._write_one(session, plan)
-        elif self._round is not None and (owed := self._round.owes(session)):
-            self._write_one(session, FrameBatch(owed))
+        """Write all that is on its way to one session at once. Needed before the session is closed."""
+        batch = self._waiting.pop(session, None)
+        if batch is not None:
+            self._write_one(session, batch)
+        elif self._broadcast is not None and (unsent := self._broadcast.unsent(session)):
+            self._write_one(session, FrameBatch(unsent))
         messages = self._singles.pop(session, [])
-        for run in self._held:
-            if run.is_for(session):
-                messages = messages + run.messages
+        for pending in self._pending:
+            if pending.is_for(session):
+                messages = messages + pending.messages
         if messages:
-            messages.sort(key=lambda entry: entry[0])
+            messages.sort(key=lambda numbered: numbered[0])
             self._write_one(session, FrameBatch([message for _, message in messages]))
+
+    def _on_room_change(self, room: Room) -> None:
+        """Keep the recipients that the room has now; called before its members change."""
+        room.on_change = None
+        pending = self._pending_of_room.pop(room, None)
+        if pending is not None:
+            pending.freeze()
+        if self._broadcast is not None and self._broadcast.room is room:
+            self._broadcast.close()
 
     def _next_number(self) -> int:
         self._number += 1
         return self._number
 
-    def _hold(self, run: PendingBatch, message: Prepared) -> None:
-        if self._round is not None:
-            self._round.freeze()
-        run.messages.append((self._next_number(), message))
-        self._held.append(run)
+    def _hold(self, pending: PendingBatch, message: Prepared) -> None:
+        if self._broadcast is not None:
+            self._broadcast.close()
+        pending.messages.append((self._next_number(), message))
+        self._pending.append(pending)
         self._schedule()
 
-    def _few(self, sessions: Collection[EngineSession], message: Prepared) -> None:
-        """Join what may be joined within this turn, behind what each session has on its way."""
+    def _to_few(self, sessions: Collection[EngineSession], message: Prepared) -> None:
+        """Queue a message for each of a few sessions, behind what it has on its way."""
         number = self._next_number()
         singles = self._singles
         for session in sessions:
-            if self._round is not None and self._round.may_concern(session):
-                self._round.freeze()
+            if self._broadcast is not None and self._broadcast.may_reach(session):
+                self._broadcast.close()
             messages = singles.get(session)
             if messages is None:
                 singles[session] = [(number, message)]
@@ -159,35 +173,36 @@ class FanOut:
         self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
+        if not self._is_scheduled:
+            self._is_scheduled = True
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._scheduled = False
-        if self._round is not None or self._waiting:
+        """Do one turn's share of the writing."""
+        self._is_scheduled = False
+        if self._broadcast is not None or self._waiting:
             self._pass_singles()
-        elif self._held or self._singles:
+        elif self._pending or self._singles:
             self._start()
-        if self._round is not None:
-            self._go_round(self._round)
+        if self._broadcast is not None:
+            self._write_slice(self._broadcast)
         elif self._waiting:
             self._write_waiting()
         if self.is_busy:
             self._schedule()
 
     def _pass_singles(self) -> None:
-        """Write to those who have nothing older on its way, while a larger fan-out goes on."""
+        """Write to sessions that have nothing older on its way, while a larger fan-out goes on."""
         if not self._singles:
             return
-        blocked: dict[EngineSession, list[tuple[int, Prepared]]] = {}
+        blocked: dict[EngineSession, list[Numbered]] = {}
         for session, messages in self._singles.items():
             if (
                 session in self._waiting
-                or (self._round is not None and self._round.owes(session))
-                or any(run.is_for(session) for run in self._held)
+                or (self._broadcast is not None and self._broadcast.unsent(session))
+                or any(pending.is_for(session) for pending in self._pending)
             ):
                 blocked[session] = messages
             else:
@@ -195,69 +210,69 @@ class FanOut:
         self._singles = blocked
 
     def _start(self) -> None:
-        """Begin to write all that is held."""
-        held, self._held = self._held, []
+        """Begin to write all that is pending."""
+        pending, self._pending = self._pending, []
         singles, self._singles = self._singles, {}
-        for run in held:
-            if run.room is not None:
-                run.room.run = None
-        if len(held) == 1 and not singles:
-            run = held[0]
-            recipients = Recipients(run.targets) if run.room is None else run.room.line_up()
-            self._round = CircularBroadcast(run.room, recipients, [message for _, message in run.messages])
+        self._pending_of_room.clear()
+        if len(pending) == 1 and not singles:
+            only = pending[0]
+            recipients = Recipients(only.sessions) if only.room is None else only.room.recipients()
+            self._broadcast = CircularBroadcast(
+                only.room, recipients, [message for _, message in only.messages]
+            )
             return
-        runs_of: dict[EngineSession, int] = {}
-        for number, run in enumerate(held):
+        # Bit n of a session's bits stands for the nth batch. Sessions with the same bits share their frames.
+        bits_of: dict[EngineSession, int] = {}
+        for number, batch in enumerate(pending):
             bit = 1 << number
-            for session in run.targets:
-                runs_of[session] = runs_of.get(session, 0) | bit
-        plans: dict[int, FrameBatch] = {}
-        for session, bits in runs_of.items():
+            for session in batch.sessions:
+                bits_of[session] = bits_of.get(session, 0) | bit
+        frames_of: dict[int, FrameBatch] = {}
+        for session, bits in bits_of.items():
             if session in singles:
                 continue
-            plan = plans.get(bits)
-            if plan is None:
-                plan = plans[bits] = _join(held, bits, [])
-            self._waiting[session] = plan
+            frames = frames_of.get(bits)
+            if frames is None:
+                frames = frames_of[bits] = _join(pending, bits, [])
+            self._waiting[session] = frames
         for session, messages in singles.items():
-            self._waiting[session] = _join(held, runs_of.get(session, 0), messages)
+            self._waiting[session] = _join(pending, bits_of.get(session, 0), messages)
 
-    def _go_round(self, turning: CircularBroadcast) -> None:
-        """Write to the next recipients of the round."""
+    def _write_slice(self, broadcast: CircularBroadcast) -> None:
+        """Write to the next recipients of the broadcast."""
         left = SLICE
-        while left and not turning.is_over:
-            start, stop, plan = turning.take(left)
+        while left and not broadcast.is_over:
+            start, stop, batch = broadcast.take(left)
             left -= stop - start
-            self._write(turning.recipients, start, stop, plan)
-        if turning.is_over:
-            turning.freeze()
-            self._round = None
+            self._write(broadcast.recipients, start, stop, batch)
+        if broadcast.is_over:
+            self._broadcast = None
 
     def _write_waiting(self) -> None:
-        """Write to the next of those who have plans of their own, those with the same plan together."""
+        """Write to the next sessions that wait, those with the same messages together."""
         take = self._waiting.popitem
         sessions_of: dict[FrameBatch, list[EngineSession]] = {}
         for _ in range(min(SLICE, len(self._waiting))):
-            session, plan = take()
-            sessions = sessions_of.get(plan)
+            session, batch = take()
+            sessions = sessions_of.get(batch)
             if sessions is None:
-                sessions_of[plan] = [session]
+                sessions_of[batch] = [session]
             else:
                 sessions.append(session)
-        for plan, sessions in sessions_of.items():
-            self._write(Recipients(sessions), 0, len(sessions), plan)
+        for batch, sessions in sessions_of.items():
+            self._write(Recipients(sessions), 0, len(sessions), batch)
 
-    def _write_one(self, session: EngineSession, plan: FrameBatch) -> None:
-        self._write(Recipients((session,)), 0, 1, plan)
+    def _write_one(self, session: EngineSession, batch: FrameBatch) -> None:
+        self._write(Recipients((session,)), 0, 1, batch)
 
-    def _write(self, recipients: Recipients, start: int, stop: int, plan: FrameBatch) -> None:
-        """Write the same messages to each from ``start`` to ``stop``. What all the speed is about."""
+    def _write(self, recipients: Recipients, start: int, stop: int, batch: FrameBatch) -> None:
+        """Write the same messages to each recipient from ``start`` to ``stop``: the hot loop of a node."""
         if self._send_each is None:
             for session in recipients.sessions[start:stop]:
-                self._write_through(session, plan, 0)
+                self._write_through(session, batch, 0)
             return
         for wire_format, first, last in recipients.formats(start, stop):
-            frames = plan.frames[wire_format] or plan.make_frames(wire_format)
+            frames = batch.frames[wire_format] or batch.make_frames(wire_format)
             if not frames:  # none of it could be encoded
                 continue
             rest = self._send_each(
@@ -266,10 +281,10 @@ class FanOut:
             done = last - first - len(rest)
             self._counts.bytes_out += done * len(frames)
             if rest:
-                self._write_rest(recipients, rest, plan)
+                self._write_rest(recipients, rest, batch)
 
-    def _write_rest(self, recipients: Recipients, rest: list[tuple[int, int]], plan: FrameBatch) -> None:
-        """See to those whose sockets were not tried, or did not take all."""
+    def _write_rest(self, recipients: Recipients, rest: list[tuple[int, int]], batch: FrameBatch) -> None:
+        """Write to the recipients whose sockets were not tried, or did not take all."""
         again = []
         for index, sent in rest:
             session = recipients.sessions[index]
@@ -278,25 +293,25 @@ class FanOut:
                 self._leases.renew(session.socket, session.lease)
                 again.append(session)
             else:
-                self._write_through(session, plan, max(0, sent))
+                self._write_through(session, batch, max(0, sent))
         if again:
-            self._write(Recipients(again), 0, len(again), plan)
+            self._write(Recipients(again), 0, len(again), batch)
 
-    def _write_through(self, session: EngineSession, plan: FrameBatch, sent: int) -> None:
-        """Write all but the first ``sent`` bytes through the transport, bounds and all; or queue it."""
+    def _write_through(self, session: EngineSession, batch: FrameBatch, sent: int) -> None:
+        """Write all but the first ``sent`` bytes through the transport, within its limits; or queue it."""
         if session.ws is None:
-            session.enqueue_plan(plan)
+            session.enqueue_plan(batch)
             return
-        frames = plan.frames[session.wire_format] or plan.make_frames(session.wire_format)
+        frames = batch.frames[session.wire_format] or batch.make_frames(session.wire_format)
         session.put(frames[sent:])
         self._counts.bytes_out += len(frames)
 
 
-def _join(held: list[PendingBatch], bits: int, singles: list[tuple[int, Prepared]]) -> FrameBatch:
-    """The messages of the runs in ``bits`` and of ``singles``, in the order of their calls."""
+def _join(pending: list[PendingBatch], bits: int, singles: list[Numbered]) -> FrameBatch:
+    """Return the messages of the batches in ``bits`` and of ``singles``, in the order of their calls."""
     messages = list(singles)
-    for number, run in enumerate(held):
+    for number, batch in enumerate(pending):
         if bits >> number & 1:
-            messages += run.messages
-    messages.sort(key=lambda entry: entry[0])
+            messages += batch.messages
+    messages.sort(key=lambda numbered: numbered[0])
     return FrameBatch([message for _, message in messages])

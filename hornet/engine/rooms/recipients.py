@@ -1,7 +1,8 @@
-"""Sessions in a row, as the fan-out writes to them: those of one kind side by side, with their sockets.
+"""Sessions in the order in which the fan-out writes to them, with their sockets and write leases.
 
-A row is made once for a room and kept while its members stay the same, however many messages they get. It
-may be out of date about a session: the ticket of one that has changed since is worthless.
+Sessions of the same wire format stand side by side. A room makes its recipients once, and keeps them while
+its members stay the same, however many messages they get. They may be out of date about a session: when a
+session has changed its format or its socket since, its lease here is no longer valid.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from array import array
 from collections.abc import Collection, Iterator
 
 from hornet.engine.transport.session import EngineSession
+from hornet.engine.wire.prepared import WireFormat
 
 
 class Recipients:
@@ -26,17 +28,20 @@ class Recipients:
             self.sessions = list(sessions)
             ends = dict.fromkeys(formats, len(self.sessions))
         self._ends = ends
-        """Where each kind ends, in their order."""
+        """The index behind the last session of each wire format, in the order of the sessions."""
         self.sockets = array("i", [session.socket for session in self.sessions])
         self.leases = array("Q", [session.lease for session in self.sessions])
         self.is_stale = False
-        """Whether some of it was found to be out of date, so that a new one is worth its price."""
+        """Whether a lease was found to be out of date, so that new recipients are worth their price."""
 
     def __len__(self) -> int:
         return len(self.sessions)
 
-    def formats(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """From ``start`` to ``stop``, each kind with where its sessions begin and end."""
+    def formats(self, start: int, stop: int) -> Iterator[tuple[WireFormat, int, int]]:
+        """Yield each wire format between ``start`` and ``stop``, with where its sessions begin and end.
+
+        As in a slice, the session at the end is not included.
+        """
         for wire_format, end in self._ends.items():
             if start < end:
                 yield wire_format, start, min(end, stop)

@@ -1,51 +1,51 @@
-"""Who is in which room, looked up both ways: a departure costs as much as its own rooms, not all rooms."""
+"""The members of each room, and the rooms of each session.
+
+Both directions are indexed, so the departure of a session costs as much as its own rooms, however many rooms
+there are in all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
 
 from hornet.engine.rooms.recipients import Recipients
 from hornet.engine.transport.session import EngineSession
 
-if TYPE_CHECKING:
-    from hornet.engine.rooms.broadcast import PendingBatch
-    from hornet.engine.rooms.circular import CircularBroadcast
-
 
 class Room:
-    """The members of one room, by their id."""
+    """The members of one room, by their id in its namespace."""
 
-    __slots__ = ("_lineup", "members", "round", "run")
+    __slots__ = ("_recipients", "members", "on_change")
 
     def __init__(self) -> None:
         self.members: dict[str, EngineSession] = {}
-        self.run: PendingBatch | None = None
-        """The fan-out that still has to look at the members; it must be told before they change."""
-        self.round: CircularBroadcast | None = None
-        """The fan-out under way that further messages for these members may join."""
-        self._lineup: Recipients | None = None
+        self.on_change: Callable[[Room], None] | None = None
+        """Called before the members change. The fan-out sets it while it relies on the members."""
+        self._recipients: Recipients | None = None
 
-    def line_up(self) -> Recipients:
-        """The members in a row, which is kept for the next message."""
-        if self._lineup is None or self._lineup.is_stale:
-            self._lineup = Recipients(self.members.values())
-        return self._lineup
+    def recipients(self) -> Recipients:
+        """Return the members in the order they are written to; kept until the members change."""
+        if self._recipients is None or self._recipients.is_stale:
+            self._recipients = Recipients(self.members.values())
+        return self._recipients
 
     def has(self, session: EngineSession) -> bool:
-        """Whether the session is a member."""
+        """Return whether the session is a member, by any of its ids."""
         return any(self.members.get(sid) is session for sid in session.sids())
 
-    def freeze(self) -> None:
-        """Let the fan-out that waits, or is under way, keep the members of this moment: they will change."""
-        self._lineup = None
-        if self.run is not None:
-            self.run.freeze()
-        if self.round is not None:
-            self.round.freeze()
+    def add(self, sid: str, session: EngineSession) -> None:
+        """Make the session a member."""
+        self._recipients = None
+        if self.on_change is not None:
+            self.on_change(self)
+        self.members[sid] = session
 
-
-_NOBODY = Room()
+    def remove(self, sid: str) -> None:
+        """Take a member out; do nothing for an id that is no member."""
+        self._recipients = None
+        if self.on_change is not None:
+            self.on_change(self)
+        self.members.pop(sid, None)
 
 
 class RoomTable:
@@ -54,30 +54,29 @@ class RoomTable:
     def __init__(self) -> None:
         self.everyone = Room()
         self._rooms: dict[str, Room] = {}
-        self._entered: dict[str, set[str]] = {}
+        self._names_of: dict[str, set[str]] = {}
+        """The names of the rooms that a session has entered, by its id."""
 
     def __len__(self) -> int:
-        """How many rooms have a member."""
+        """Return how many rooms have a member."""
         return len(self._rooms)
 
     def __contains__(self, sid: str) -> bool:
         return sid in self.everyone.members
 
     def get(self, sid: str) -> EngineSession | None:
-        """The session with this id."""
+        """Return the session with this id; None for an unknown id."""
         return self.everyone.members.get(sid)
 
     def add(self, sid: str, session: EngineSession) -> None:
-        """A session joined the namespace."""
-        self.everyone.freeze()
-        self.everyone.members[sid] = session
+        """Add a session that joined the namespace."""
+        self.everyone.add(sid, session)
 
     def remove(self, sid: str) -> None:
-        """A session left the namespace, and with it all its rooms."""
-        for room in self._entered.pop(sid, ()):
-            self._take_out(sid, room)
-        self.everyone.freeze()
-        self.everyone.members.pop(sid, None)
+        """Remove a session that left the namespace, and take it out of all its rooms."""
+        for name in self._names_of.pop(sid, ()):
+            self._remove_member(sid, name)
+        self.everyone.remove(sid)
 
     def enter(self, sid: str, name: str) -> bool:
         """Put a session into a room; True when it is the first member. An unknown session stays out."""
@@ -89,53 +88,48 @@ class RoomTable:
             room = self._rooms[name] = Room()
         elif sid in room.members:
             return False
-        room.freeze()
-        room.members[sid] = session
-        entered = self._entered.get(sid)
-        if entered is None:
-            self._entered[sid] = {name}
+        room.add(sid, session)
+        names = self._names_of.get(sid)
+        if names is None:
+            self._names_of[sid] = {name}
         else:
-            entered.add(name)
+            names.add(name)
         return len(room.members) == 1
 
     def leave(self, sid: str, name: str) -> bool:
         """Take a session out of a room; True when the room is empty afterwards."""
-        entered = self._entered.get(sid)
-        if entered is not None and name in entered:
-            entered.discard(name)
-            if not entered:
-                del self._entered[sid]
-            self._take_out(sid, name)
+        names = self._names_of.get(sid)
+        if names is not None and name in names:
+            names.discard(name)
+            if not names:
+                del self._names_of[sid]
+            self._remove_member(sid, name)
         return name not in self._rooms
 
-    def _take_out(self, sid: str, name: str) -> None:
+    def _remove_member(self, sid: str, name: str) -> None:
         room = self._rooms[name]
-        room.freeze()
-        del room.members[sid]
+        room.remove(sid)
         if not room.members:
             del self._rooms[name]
 
     def room(self, name: str) -> Room:
-        """The room; an empty one when nobody is in it. A session's id is a room with that session in it."""
+        """Return the room with this name, or else the room that each session is by its own id.
+
+        An unknown name gives an empty room, which is in no table.
+        """
         room = self._rooms.get(name)
-        if room is not None:
-            return room
-        session = self.everyone.members.get(name)
-        if session is None:
-            return _NOBODY
-        alone = Room()
-        alone.members[name] = session
-        return alone
+        if room is None:
+            room = Room()
+            session = self.everyone.members.get(name)
+            if session is not None:
+                room.members[name] = session
+        return room
 
     def members(self, name: str) -> Collection[str]:
-        """The ids of those in a room."""
+        """Return the ids of a room's members: a view, which changes as they come and go."""
         room = self._rooms.get(name)
         return room.members.keys() if room is not None else ()
 
     def rooms_of(self, sid: str) -> Collection[str]:
-        """The rooms that a session has entered."""
-        return self._entered.get(sid, ())
-
-    def names(self) -> Iterable[str]:
-        """The rooms with anybody in them."""
-        return self._rooms.keys()
+        """Return the names of the rooms that a session has entered."""
+        return self._names_of.get(sid, ())

@@ -1,7 +1,7 @@
-"""A message in every form its recipients need; each form is made at most once, and only if someone needs it.
+"""Messages encoded once for all recipients: each wire format at most once, and only if a session needs it.
 
-A session's *wire format* is a small number that says which form it takes. ``Prepared`` is one message,
-``FrameBatch`` is a run of messages for the same recipients: what goes to a WebSocket in one write.
+``Prepared`` is one message. ``FrameBatch`` is several messages for the same recipients, which go to a
+WebSocket in one write.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ from hornet.engine.wire.payloads import Packet, dump_binary_packet3
 
 log = logging.getLogger(__name__)
 
+WireFormat = int
+"""Which form of a message a session gets: a sum of the bits below.
+
+A plain number, since it is tested for each packet and is an index for each write: ``&`` with an ``IntFlag``
+takes 1.2 µs on Python 3.11, with an ``int`` 0.03 µs.
+"""
+
 BY_EVENT = 1
 """The session wants messages as events named by their type (``Delivery.EVENT``)."""
 MSGPACK = 2
@@ -25,17 +32,22 @@ MSGPACK = 2
 VERSION_3 = 4
 """The session speaks Engine.IO 3."""
 DEFLATED = 8
-"""The session's WebSocket takes compressed frames."""
+"""The session's WebSocket takes compressed frames (RFC 7692)."""
 TEXT_ONLY = 16
-"""The session's client can't take binary (version 3's ``b64``); it gets base64 in text."""
+"""The session's client can't take binary (``b64`` of Engine.IO 3); it gets base64 in text."""
 WIRE_FORMATS = 32
+"""How many sums of these bits there are."""
 
 DEFLATE_FROM_BYTES = 1024
-"""Shorter messages are sent as they are; compressing them hardly pays (the Node server's threshold)."""
+"""Shorter messages are sent as they are: compressing them hardly pays (the Node server's threshold)."""
 
 
-def dump_frame(packet: Packet, wire_format: int) -> bytes:
-    """The WebSocket frame of one Engine.IO packet."""
+def dump_frame(packet: Packet, wire_format: WireFormat) -> bytes:
+    """Return the WebSocket frame of one Engine.IO packet.
+
+    In Engine.IO 4 a binary message has no type; in version 3 its first byte is the type (Engine.IO protocol,
+    "Packet encoding" of either version).
+    """
     if isinstance(packet, str):
         opcode, payload = TEXT, packet.encode("utf-8")
     elif wire_format & TEXT_ONLY:
@@ -48,7 +60,7 @@ def dump_frame(packet: Packet, wire_format: int) -> bytes:
 
 
 def _is_unicode(packet: Packet) -> bool:
-    """False for text with half of a surrogate pair, which JSON may hold and UTF-8 may not."""
+    """Return False for text with half of a surrogate pair, which JSON may hold and UTF-8 may not."""
     if isinstance(packet, str) and not packet.isascii():
         try:
             packet.encode("utf-8")
@@ -58,7 +70,7 @@ def _is_unicode(packet: Packet) -> bool:
 
 
 class Prepared:
-    """One message. A subclass says what it is in ``packet``."""
+    """One message, in each wire format that was asked for. A subclass gives its Socket.IO packet."""
 
     __slots__ = ("_frames", "_packets")
 
@@ -66,12 +78,12 @@ class Prepared:
         self._frames: list[bytes | None] = [None] * WIRE_FORMATS
         self._packets: list[list[Packet] | None] = [None] * WIRE_FORMATS
 
-    def packet(self, wire_format: int) -> SioPacket:
-        """The Socket.IO packet for this kind of session."""
+    def packet(self, wire_format: WireFormat) -> SioPacket:
+        """Return the Socket.IO packet for sessions of this format."""
         raise NotImplementedError
 
-    def packets(self, wire_format: int) -> list[Packet]:
-        """The Engine.IO packets for a polling session of this kind.
+    def packets(self, wire_format: WireFormat) -> list[Packet]:
+        """Return the Engine.IO packets for a polling session of this format.
 
         socket.io-client 1.x reads UTF-8 in a polling response as Latin-1, so version 3 gets ASCII.
         """
@@ -83,26 +95,26 @@ class Prepared:
             )
         return packets
 
-    def frames(self, wire_format: int) -> bytes:
-        """The WebSocket frames for a session of this kind, joined."""
+    def frames(self, wire_format: WireFormat) -> bytes:
+        """Return the joined WebSocket frames for a session of this format."""
         frames = self._frames[wire_format]
         if frames is None:
             frames = self._frames[wire_format] = self._dump_frames(wire_format)
         return frames
 
-    def check(self, wire_format: int) -> None:
-        """Encode the message for this kind.
+    def check(self, wire_format: WireFormat) -> None:
+        """Encode the message in this format now, so that a mistake shows where it was made.
 
         Raises:
-            ValueError, TypeError: it can't be.
+            ValueError, TypeError: the message can't be encoded in this format.
         """
         self.frames(wire_format)
 
-    def drop(self, wire_format: int) -> None:
-        """Let the message be nothing for this kind, which it can't be encoded for."""
+    def mark_unencodable(self, wire_format: WireFormat) -> None:
+        """Send nothing to sessions of this format, which the message can't be encoded in."""
         self._frames[wire_format], self._packets[wire_format & ~DEFLATED] = b"", []
 
-    def _dump_frames(self, wire_format: int) -> bytes:
+    def _dump_frames(self, wire_format: WireFormat) -> bytes:
         if wire_format & VERSION_3 and not wire_format & MSGPACK:
             # Text is the same in both versions: share the frame if there is no binary in it.
             packets = self._dump(wire_format, ascii_only=False)
@@ -114,7 +126,7 @@ class Prepared:
             packets = self.packets(wire_format)
         return b"".join([dump_frame(packet, wire_format) for packet in packets])
 
-    def _dump(self, wire_format: int, *, ascii_only: bool) -> list[Packet]:
+    def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
         packet = self.packet(wire_format)
         if wire_format & MSGPACK:
             return [dump_msgpack(packet)]
@@ -125,7 +137,7 @@ class Prepared:
 
 
 class PreparedPacket(Prepared):
-    """A packet that is the same for every delivery: an event sent by name, an acknowledgement, an answer."""
+    """A packet that is the same however a session wants its messages: an event sent by name, or an ACK."""
 
     __slots__ = ("_packet",)
 
@@ -133,12 +145,12 @@ class PreparedPacket(Prepared):
         super().__init__()
         self._packet = packet
 
-    def packet(self, wire_format: int) -> SioPacket:
+    def packet(self, wire_format: WireFormat) -> SioPacket:
         return self._packet
 
 
 class PreparedMessage(Prepared):
-    """A message of a channel, which takes another form for sessions that want it by event."""
+    """A message of a channel: ``Delivery.MESSAGE`` and ``Delivery.EVENT`` get it in different packets."""
 
     __slots__ = ("_message", "_packets_by_delivery")
 
@@ -147,7 +159,7 @@ class PreparedMessage(Prepared):
         self._message = message
         self._packets_by_delivery: list[SioPacket | None] = [None, None]
 
-    def packet(self, wire_format: int) -> SioPacket:
+    def packet(self, wire_format: WireFormat) -> SioPacket:
         packet = self._packets_by_delivery[wire_format & BY_EVENT]
         if packet is None:
             data = (
@@ -158,8 +170,8 @@ class PreparedMessage(Prepared):
             packet = self._packets_by_delivery[wire_format & BY_EVENT] = SioPacket(Type.EVENT, data)
         return packet
 
-    def _dump(self, wire_format: int, *, ascii_only: bool) -> list[Packet]:
-        """The classic form, which most sessions take, is written by hand: it costs a third."""
+    def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
+        """Dump the packet; the format of most sessions is written by hand, at a third of the price."""
         if wire_format & (MSGPACK | BY_EVENT):
             return super()._dump(wire_format, ascii_only=ascii_only)
         text = self.packet(wire_format).data[1]
@@ -168,34 +180,34 @@ class PreparedMessage(Prepared):
 
 
 class FrameBatch:
-    """Messages that go to the same sessions in one write, in order."""
+    """Messages that go to the same sessions in one write, in their order."""
 
     __slots__ = ("frames", "messages")
 
     def __init__(self, messages: Sequence[Prepared]) -> None:
         self.messages = messages
         self.frames: list[bytes | None] = [None] * WIRE_FORMATS
-        """The joined frames for each kind, once ``make_frames`` made them."""
+        """The joined frames for each wire format, once ``make_frames`` has made them."""
 
-    def make_frames(self, wire_format: int) -> bytes:
-        """The joined frames, which are kept in ``frames``."""
-        frames = b"".join([message.frames(wire_format) for message in self._sound(wire_format)])
+    def make_frames(self, wire_format: WireFormat) -> bytes:
+        """Join the frames of all messages, and keep them in ``frames``."""
+        frames = b"".join([message.frames(wire_format) for message in self._encodable(wire_format)])
         self.frames[wire_format] = frames
         return frames
 
-    def packets(self, wire_format: int) -> list[Packet]:
-        """The packets for a session that polls."""
-        return [packet for message in self._sound(wire_format) for packet in message.packets(wire_format)]
+    def packets(self, wire_format: WireFormat) -> list[Packet]:
+        """Return the Engine.IO packets of all messages, for a polling session of this format."""
+        return [packet for message in self._encodable(wire_format) for packet in message.packets(wire_format)]
 
-    def _sound(self, wire_format: int) -> list[Prepared]:
-        """The messages that can be encoded for this kind; another would take the whole fan-out with it."""
-        sound = []
+    def _encodable(self, wire_format: WireFormat) -> list[Prepared]:
+        """Drop the messages that can't be encoded in this format, so that they hold up no other."""
+        encodable = []
         for message in self.messages:
             try:
                 message.frames(wire_format)
             except (ValueError, TypeError, OverflowError, RecursionError):
                 log.exception("A message can't be encoded and is dropped")
-                message.drop(wire_format)
+                message.mark_unencodable(wire_format)
             else:
-                sound.append(message)
-        return sound
+                encodable.append(message)
+        return encodable
