@@ -15,8 +15,9 @@ from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.manager import LocalManager, Publish, RedisManager
 from hornet.engine.socketio.server import SocketIoServer
-from hornet.engine.transport.connection_limit import SERVER_FULL, ConnectionLimiter, GatedDoorway
+from hornet.engine.transport.connection_limit import SERVER_FULL, ConnectionLimiter
 from hornet.engine.transport.direct_write import WriteLeases, find_send_each
+from hornet.engine.transport.handshake import HandshakeProtocol
 from hornet.engine.transport.request_limit import RequestLimiter
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.types import Hooks, Reason
@@ -52,8 +53,8 @@ class Engine:
         )
         self._server = SocketIoServer(settings, self._counts, leases, self._registry, self._fanout)
         self._table = self._registry.table("/")
-        self.gate = ConnectionLimiter(settings, self._counts)
-        self._requests = RequestLimiter(settings, self._counts)
+        self.connection_limiter = ConnectionLimiter(settings, self._counts)
+        self._request_limiter = RequestLimiter(settings, self._counts)
         self._collector = GcTuning()
         self._told: tuple[Outgoing, PreparedMessage] | None = None
         self.sio: socketio.AsyncServer = self._server
@@ -70,21 +71,22 @@ class Engine:
         When the application stops, sessions are closed before it waits for the requests under way: polls
         are some of them.
         """
-        self._requests.attach(app)
+        self._request_limiter.attach(app)
         self._server.eio.attach(app, self.settings.path)
         app.on_shutdown.append(self._let_go)
 
-    def doorway(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """A protocol factory for the server's socket: WebSockets open at once, all else goes to ``http``.
+    def protocol_factory(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """Return the protocol factory for the server's socket: WebSockets open at once, other requests go to
+        ``http``.
 
-        It also bounds how many connections there are, in all and of each address.
-        The engine works without it, at a higher price for each connection. Not for an application that
-        decides in a middleware who may connect: what opens here has met none.
+        It also limits how many connections there are, in all and of each address. The engine works without
+        it, at a higher price for each connection. An application whose middleware decides who may connect
+        must not use it: a WebSocket that opens here passes no middleware.
         """
-        gate = self.gate
+        table, endpoint, limiter = self._server.sessions, self._server.eio.endpoint, self.connection_limiter
         if isinstance(http, web.Server):
-            gate.watch(http)
-        return lambda: GatedDoorway(self._server.eio, http, gate)
+            limiter.count_connections_of(http)
+        return lambda: HandshakeProtocol(table=table, endpoint=endpoint, limiter=limiter, http=http)
 
     async def start(self, hooks: Hooks) -> None:
         """Accept sessions from now on, and tell ``hooks`` of them.
@@ -102,9 +104,9 @@ class Engine:
     def configure(self, settings: EngineSettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
         self.settings = settings
-        self._server.eio.configure(settings)
-        self.gate.configure(settings)
-        self._requests.settings = settings
+        self._server.sessions.configure(settings)
+        self.connection_limiter.configure(settings)
+        self._request_limiter.configure(settings)
 
     @property
     def counts(self) -> Counts:
@@ -122,22 +124,21 @@ class Engine:
     @property
     def is_accepting(self) -> bool:
         """Whether new sessions are let in."""
-        return self._server.eio.is_accepting
+        return self._server.sessions.is_accepting
 
     def stop_accepting(self) -> None:
         """Refuse new sessions from now on (503); those that are there stay."""
-        self._server.eio.is_accepting = False
+        self._server.sessions.is_accepting = False
 
     async def stop(self) -> None:
         """Close every session (clients reconnect elsewhere by themselves), and return when all hooks have."""
-        eio = self._server.eio
         await self._let_go()
         workers = [
             session.inbox.task for session in self._registry.sessions.values() if session.inbox is not None
         ]
         if workers:
             await asyncio.wait(workers, timeout=STOP_TIMEOUT_S)
-        await eio.stop(STOP_TIMEOUT_S)
+        await self._server.sessions.stop(STOP_TIMEOUT_S)
         await self._registry.aclose()
         self._collector.stop()
 

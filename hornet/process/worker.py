@@ -120,7 +120,7 @@ async def _accept(
     """Take connections from now on. New WebSockets go straight to the engine, all else to the application."""
     assert runner.server is not None
     engine = app[NODE].engine
-    factory = engine.doorway(runner.server)
+    factory = engine.protocol_factory(runner.server)
     servers = []
     for one in sockets:
         ssl_options: dict[str, Any] = {}

@@ -40,8 +40,8 @@ async def serving() -> AsyncIterator[str]:
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     assert runner.server is not None
-    doorway = engine.doorway(runner.server)  # as hornet-server has it
-    listening = await asyncio.get_running_loop().create_server(doorway, "127.0.0.1", 0)
+    factory = engine.protocol_factory(runner.server)  # as hornet-server has it
+    listening = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     yield "http://{}:{}".format(*listening.sockets[0].getsockname())
     listening.close()
     await engine.stop()

@@ -49,7 +49,7 @@ class Application(Caller):
         return self.engine.sio
 
     def polls(self, eio_sid: str) -> bool:
-        return self.engine.sio.eio.sockets[eio_sid].poll is not None
+        return self.engine.sio.eio.table.sessions[eio_sid].poll is not None
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.engine.enter(sid, "all")

@@ -46,7 +46,7 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     assert runner.server is not None
-    factory = runner.server if engine is None else engine.doorway(runner.server)
+    factory = runner.server if engine is None else engine.protocol_factory(runner.server)
     with socket.create_server((host, 0)) as listening:
         server = await asyncio.get_running_loop().create_server(factory, sock=listening, ssl=ssl_context)
         scheme = "https" if ssl_context else "http"

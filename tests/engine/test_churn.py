@@ -53,4 +53,4 @@ async def test_sessions_that_came_and_went_leave_no_object_behind(application: A
     assert not [o for o in left if isinstance(o, WebSocketTransport) and o._host is server]
     assert len(left) - before < SPARE_OBJECTS
     engine = application.engine
-    assert (engine.sessions, len(engine.sio.eio.sockets), len(engine.members("all"))) == (0, 0, 0)
+    assert (engine.sessions, len(engine.sio.eio.table.sessions), len(engine.members("all"))) == (0, 0, 0)

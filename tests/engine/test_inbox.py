@@ -29,7 +29,7 @@ class Resumptions:
 
 async def polling_session(application: Application) -> EngineSession:
     eio_sid, _ = await application.open_polling()
-    session: EngineSession = application.engine.sio.eio.sockets[eio_sid]
+    session: EngineSession = application.engine.sio.eio.table.sessions[eio_sid]
     return session
 
 

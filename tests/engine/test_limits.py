@@ -54,7 +54,7 @@ async def test_a_session_that_ends_makes_room_for_the_next() -> None:
             await application.websocket(url, headers=headers)
         assert raised.value.status == 429
         await ws.close()
-        await until(lambda: not application.sio.eio.sockets)
+        await until(lambda: not application.sio.eio.table.sessions)
         await application.websocket(url, headers=headers)
 
 
@@ -223,7 +223,7 @@ async def test_a_connection_that_sends_no_whole_request_is_cut(
     async with running(EngineSettings(handshake_timeout_s=0.1), doorway=True) as application:
         assert (await connect(application, *pieces)).startswith(answer)
         assert application.engine.counts.refused == {"HANDSHAKE_TIMEOUT": 1}
-        assert not application.sio.eio.doorways
+        assert not application.sio.eio.table.pending
 
 
 async def test_a_head_without_end_is_refused() -> None:
@@ -245,7 +245,7 @@ async def test_an_upgrade_that_stops_half_way_is_given_up() -> None:
         ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={sid}")
         async with asyncio.timeout(WAIT_S):
             assert (await ws.receive()).type is aiohttp.WSMsgType.CLOSE
-        assert sid in application.sio.eio.sockets, "it goes on polling"
+        assert sid in application.sio.eio.table.sessions, "it goes on polling"
 
 
 async def test_a_body_that_does_not_end_is_given_up() -> None:

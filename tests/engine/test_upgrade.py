@@ -96,4 +96,4 @@ async def test_a_client_that_is_sent_away_while_it_upgrades_hears_of_it_on_eithe
             assert await application.poll(eio_sid) == '42["why"]\x1e41'
             assert await application.poll(eio_sid) == "1"
         assert (await ws.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
-        assert eio_sid not in application.engine.sio.eio.sockets
+        assert eio_sid not in application.engine.sio.eio.table.sessions

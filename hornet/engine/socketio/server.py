@@ -20,10 +20,11 @@ from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
-from hornet.engine.socketio.engineio_adapter import EngineIoServer
+from hornet.engine.socketio.engineio_adapter import EngineIoAdapter
 from hornet.engine.socketio.manager import LocalManager
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.session import EngineSession
+from hornet.engine.transport.session_table import SessionTable
 from hornet.engine.types import Handshake, Hooks, Reason
 from hornet.engine.wire.packets import (
     SioPacket,
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock class has no types
     """The Socket.IO protocol on top of our Engine.IO sessions."""
 
-    eio: EngineIoServer
+    eio: EngineIoAdapter
     manager: LocalManager
 
     def __init__(
@@ -53,30 +54,24 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         registry: LocalManager,
         fanout: FanOut,
     ) -> None:
-        super().__init__(
-            client_manager=registry,
-            logger=_logger(),
-            settings=settings,
-            counts=counts,
-            leases=leases,
-        )
-        self.eio.above = self
-        self.eio.is_accepting = False
+        self.sessions = SessionTable(settings=settings, counts=counts, leases=leases, listener=self)
+        self.sessions.is_accepting = False
+        super().__init__(client_manager=registry, logger=_logger(), table=self.sessions)
         self.environ = _Environs(registry.sessions)
         self._fanout = fanout
         self._counts = counts
         self._hooks: Hooks = _NotStarted()
         self._table = registry.table("/")
 
-    def _engineio_server_class(self) -> type[EngineIoServer]:
-        return EngineIoServer
+    def _engineio_server_class(self) -> type[EngineIoAdapter]:
+        return EngineIoAdapter
 
     def start(self, hooks: Hooks) -> None:
         """Accept sessions from now on, tell ``hooks`` of them, and do what other processes tell."""
         self._hooks = hooks
         self.manager_initialized = True
         self.manager.initialize()
-        self.eio.is_accepting = True
+        self.sessions.is_accepting = True
 
     # From the Engine.IO server -------------------------------------------------------------------
 
@@ -96,13 +91,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         if pending_binary is not None:
             if isinstance(message, str):
                 raise Malformed("bad_packet", "an attachment was to come")
-            if sum(map(len, pending_binary.attachments)) + len(message) > self.eio.settings.max_payload_bytes:
+            size = sum(map(len, pending_binary.attachments)) + len(message)
+            if size > self.sessions.settings.max_payload_bytes:
                 raise Malformed("too_big", "the attachments are too big", 1009)
             if pending_binary.attach(message):
                 session.pending_binary = None
                 self._dispatch(session, pending_binary)
             return
-        settings = self.eio.settings
+        settings = self.sessions.settings
         if isinstance(message, bytes):
             if not session.is_greeted:
                 session.set_format(session.wire_format | MSGPACK)

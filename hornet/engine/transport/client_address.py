@@ -1,4 +1,4 @@
-"""Who sends a request: the address of the client, seen through trusted proxies."""
+"""The address of the client that sends a request, seen through trusted proxies."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from hornet.engine.settings import EngineSettings
 
 
 class ClientAddressResolver:
-    """Reads addresses by the settings about proxies, which need a restart to change."""
+    """Finds client addresses by the settings about proxies, which need a restart to change."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._trusted = parse_networks(settings.trusted_proxies)
         self._forwarded = settings.forwarded_header.lower()
         self._hops = HOPS[settings.forwarded_header]
 
-    def addresses(
-        self, transport: asyncio.BaseTransport | None, headers: Mapping[str, str]
-    ) -> tuple[str, str]:
-        """The client's address, and that of whoever opened the connection.
+    def resolve(self, transport: asyncio.BaseTransport | None, headers: Mapping[str, str]) -> tuple[str, str]:
+        """Return the client's address, and the address that opened the connection.
 
-        ``headers`` has lower-case names, or knows them in any case.
+        The two differ behind a trusted proxy. The second is ``"unix"`` on a Unix socket. ``headers`` has
+        lower-case names, or finds names in any case.
         """
         peername = transport.get_extra_info("peername") if transport is not None else None
         peer = peername[0] if isinstance(peername, tuple) else UNIX

@@ -1,6 +1,7 @@
-"""The HTTP side of the endpoint: which request is what, who may ask, and how a refusal looks.
+"""The HTTP endpoint of Engine.IO: what each request asks for, whether it may, and how a refusal looks.
 
-Source: the Engine.IO protocol text, and the order in which the Node server checks.
+Sources: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol, "HTTP long-polling" and
+"Upgrade"), and the order in which the Node server checks (engine.io, ``lib/server.ts``, ``verify``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import logging
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -33,65 +33,77 @@ from hornet.engine.transport.client_address import ClientAddressResolver
 from hornet.engine.transport.polling import Query, answer_poll, dump_response, take_post
 from hornet.engine.transport.refusal_log import ADVICE, ThrottledLog
 from hornet.engine.transport.session import EngineSession
+from hornet.engine.transport.session_table import SessionTable
 from hornet.engine.transport.states import State
 from hornet.engine.transport.websocket import Acceptance, Takeover, WebSocketTransport
 from hornet.engine.types import Handshake
 from hornet.engine.wire.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
 
-if TYPE_CHECKING:
-    from hornet.engine.socketio.engineio_adapter import EngineIoServer
-
 log = logging.getLogger(__name__)
 
 MAX_QUERY_FIELDS = 100
 
-SHOWN_CHARS = 200
-"""How much of what a client sent a log line quotes."""
+QUOTED_CHARS = 200
+"""A log line quotes no more of a header that a client sent."""
 
 COMMON_QUERY_CHARS = 40
-"""A query that opens a WebSocket is no longer, and is the same for most clients; one with an id is longer."""
+"""Longest query that is kept parsed. A query that opens a WebSocket is no longer, and is the same for most
+clients; a query with a session's id is longer."""
 
 
 class Endpoint:
     """Answers the requests to the Socket.IO path."""
 
-    def __init__(self, server: EngineIoServer) -> None:
-        self._server = server
-        self._advisor = ThrottledLog()
-        self._callers = ClientAddressResolver(server.settings)
+    def __init__(self, table: SessionTable) -> None:
+        self._table = table
+        self._log = ThrottledLog()
+        self._client_addresses = ClientAddressResolver(table.settings)
+        self.paths: set[bytes] = set()
+        """The paths of the endpoint; empty until it is attached."""
+
+    def attach(self, app: web.Application, path: str) -> None:
+        """Answer requests to a path of an application, with and without a slash at its end."""
+        path = "/" + path.strip("/")
+        for spelling in (path, path + "/"):
+            app.router.add_route("*", spelling, self.handle)
+            self.paths.add(spelling.encode())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request; what the client did wrong is told in Engine.IO's ``{"code", "message"}``."""
+        """Answer one request. A refusal is Engine.IO's JSON object with ``code`` and ``message``."""
         try:
             response = await self._answer(request)
         except Refusal as refusal:
-            self._server.counts.refusals[refusal.number] += 1
+            self._table.counts.refusals[refusal.number] += 1
             body = {"code": refusal.number, "message": refusal.detail}
             if refusal.reason:
                 body["reason"] = refusal.reason
-                self._server.counts.refused[refusal.reason] += 1
-                self._advise(refusal, request)
+                self._table.counts.refused[refusal.reason] += 1
+                self._warn(refusal, request)
             response = web.json_response(body, status=refusal.status)
         self._add_cors(request, response)
         return response
 
     def _may_connect(self, headers: Mapping[str, str]) -> bool:
-        allowed = self._server.settings.allowed_origins
+        allowed = self._table.settings.allowed_origins
         return is_allowed(headers.get("origin"), headers.get("host"), allowed)
 
-    def _advise(self, refusal: Refusal, request: web.Request) -> None:
-        """Tell the operator, who may have to change an option; not for each request of a flood."""
-        if self._advisor.is_due(refusal.reason):
-            origin = request.headers.get("Origin", "none")[:SHOWN_CHARS]
-            host = request.headers.get("Host", "none")[:SHOWN_CHARS]
-            address, _ = self._callers.addresses(request.transport, request.headers)
+    def _warn(self, refusal: Refusal, request: web.Request) -> None:
+        """Log what the operator can do about a refusal, but not for each request of a flood."""
+        if self._log.is_due(refusal.reason):
+            origin = request.headers.get("Origin", "none")[:QUOTED_CHARS]
+            host = request.headers.get("Host", "none")[:QUOTED_CHARS]
+            address, _ = self._client_addresses.resolve(request.transport, request.headers)
             log.warning(
                 "Refused a connection from %s: %s (Origin %r, Host %r). %s",
                 address, refusal.reason, origin, host, ADVICE[refusal.reason],
             )  # fmt: skip
 
     def _add_cors(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Let the page read the response. The origin is named, since XHR with credentials takes no ``*``."""
+        """Let the page read the response.
+
+        The header names the origin, since a request with credentials takes no ``*`` (Fetch standard,
+        "CORS protocol and credentials").
+        """
         origin = request.headers.get("Origin")
         if origin is None or not self._may_connect(request.headers):
             return
@@ -99,9 +111,9 @@ class Endpoint:
         response.headers["Access-Control-Allow-Credentials"] = "true"
         response.headers["Vary"] = "Origin"
         if request.method == "OPTIONS":
-            asked = request.headers.get("Access-Control-Request-Headers", "Content-Type")
+            names = request.headers.get("Access-Control-Request-Headers", "Content-Type")
             response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = asked
+            response.headers["Access-Control-Allow-Headers"] = names
             response.headers["Access-Control-Max-Age"] = "600"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -112,13 +124,13 @@ class Endpoint:
         text = request.rel_url.raw_query_string
         query = _parse_query(text)
         transport = query.get("transport", [""])[0]
-        if transport not in self._server.settings.transports:
+        if transport not in self._table.settings.transports:
             raise unknown_transport()
         index = query.get("j", ["0"])[0]
         if not (index.isascii() and index.isdigit()):
             raise bad_request("a wrong JSONP index")
         if "sid" in query:
-            session = self._server.sockets.get(query["sid"][0])
+            session = self._table.sessions.get(query["sid"][0])
             if session is None:
                 raise unknown_session()
             if query.get("EIO") not in (None, [str(session.handshake.protocol)]):
@@ -129,7 +141,7 @@ class Endpoint:
     async def _continue(
         self, session: EngineSession, request: web.Request, query: Query, transport: str
     ) -> web.StreamResponse:
-        """A request of a session that exists."""
+        """Answer a request that belongs to a session."""
         if transport == "websocket":
             return self._upgrade(session, request)
         if session.state is State.WEBSOCKET:
@@ -144,37 +156,38 @@ class Endpoint:
         return response
 
     def _open(self, request: web.Request, query: Query, transport: str) -> web.StreamResponse:
-        """A request that opens a session."""
+        """Open a session, by polling or on a WebSocket."""
         if request.method != "GET":
             raise bad_handshake_method()
-        if not self._server.is_accepting:
+        if not self._table.is_accepting:
             raise stopping()
         protocol, wire_format = _parse_version(query)
         headers = _parse_headers(request.headers)
         if transport == "polling":
             handshake = self._handshake(request.transport, headers, query, protocol)
-            self._count(handshake)
-            session = self._server.open(handshake, wire_format, transport)
+            self._check_limits(handshake)
+            session = self._table.open(handshake, wire_format, transport)
             response = dump_response(session, session.take(), query)
             response.headers["Cache-Control"] = "no-store"
             return response
-        acceptance = Acceptance(headers, compress=self._server.settings.compression)
+        acceptance = Acceptance(headers, compress=self._table.settings.compression)
         takeover = Takeover(request)
         handshake = self._handshake(takeover.transport, headers, query, protocol)
-        self._count(handshake)
+        self._check_limits(handshake)
         return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, wire_format))
 
     def open_websocket(
         self, transport: asyncio.Transport, text: str, headers: Mapping[str, str]
     ) -> WebSocketTransport | None:
-        """Open a session on a WebSocket, for the doorway; None for what ``handle`` has to answer.
+        """Open a session on a WebSocket, for ``handshake``; None for a request that ``handle`` has to answer.
 
-        That is all but a first request that is fine. Nothing has been written or changed then.
+        None means that nothing has been written or changed. ``handle`` answers every request but the first
+        one of a session, and every refusal.
         """
-        settings = self._server.settings
+        settings = self._table.settings
         if not self._may_connect(headers) or "websocket" not in settings.transports:
             return None
-        if not self._server.is_accepting:
+        if not self._table.is_accepting:
             return None
         try:
             query = _parse_query(text)
@@ -183,20 +196,20 @@ class Endpoint:
             protocol, wire_format = _parse_version(query)
             acceptance = Acceptance(headers, compress=settings.compression)
             handshake = self._handshake(transport, headers, query, protocol)
-            self._count(handshake)
+            self._check_limits(handshake)
         except Refusal:
             return None
         return self._carry(transport, acceptance, handshake, wire_format)
 
-    def _count(self, handshake: Handshake) -> None:
+    def _check_limits(self, handshake: Handshake) -> None:
         """Count a session that is about to open.
 
         Raises:
-            Refusal: its address has enough of them.
+            Refusal: the address has as many sessions as it may have, or opens them too fast.
         """
-        settings, now = self._server.settings, asyncio.get_running_loop().time()
+        settings, now = self._table.settings, asyncio.get_running_loop().time()
         try:
-            self._server.addresses.check_next(
+            self._table.addresses.check_next(
                 handshake.address, settings.max_sessions_per_address, settings.max_connect_rate, now
             )
         except OverLimit as limit:
@@ -205,19 +218,19 @@ class Endpoint:
     def _carry(
         self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, wire_format: int
     ) -> WebSocketTransport:
-        """A new session on a WebSocket, which is accepted and opened in one write."""
+        """Open a session on a WebSocket; the acceptance and the open packet go out in one write."""
         deflated = acceptance.deflated
-        session = self._server.open(handshake, wire_format | (DEFLATED if deflated else 0), "websocket")
-        link = WebSocketTransport(self._server, session, transport, deflated=deflated)
+        session = self._table.open(handshake, wire_format | (DEFLATED if deflated else 0), "websocket")
+        link = WebSocketTransport(self._table, session, transport, deflated=deflated)
         transport.write(acceptance.response + session.take_frames())
         link.carry()
         return link
 
     def _upgrade(self, session: EngineSession, request: web.Request) -> web.StreamResponse:
-        """A WebSocket for a session that exists; one that comes too late is accepted and closed."""
-        acceptance = Acceptance(request.headers, compress=self._server.settings.compression)
+        """Accept a WebSocket that wants to take over a session; close it if it comes too late."""
+        acceptance = Acceptance(request.headers, compress=self._table.settings.compression)
         takeover = Takeover(request)
-        link = WebSocketTransport(self._server, session, takeover.transport, deflated=acceptance.deflated)
+        link = WebSocketTransport(self._table, session, takeover.transport, deflated=acceptance.deflated)
         takeover.transport.write(acceptance.response)
         if session.state is State.POLLING:
             link.probe()
@@ -232,16 +245,16 @@ class Endpoint:
         query: Query,
         protocol: int,
     ) -> Handshake:
-        address, peer = self._callers.addresses(transport, headers)
+        address, peer = self._client_addresses.resolve(transport, headers)
         secure = transport is not None and transport.get_extra_info("sslcontext") is not None
         return Handshake(None, query, headers, address, protocol, peer, secure)
 
 
 def _parse_query(text: str) -> Query:
-    """The fields of a query string; those of a common one are shared, and must not be changed.
+    """Return the fields of a query string. Callers must not change them: common queries share theirs.
 
     Raises:
-        Refusal: there are more than ``MAX_QUERY_FIELDS``.
+        Refusal: there are more than ``MAX_QUERY_FIELDS`` fields.
     """
     return _parse_common_query(text) if len(text) <= COMMON_QUERY_CHARS else _parse_any_query(text)
 
@@ -257,10 +270,10 @@ _parse_common_query = lru_cache(maxsize=64)(_parse_any_query)
 
 
 def _parse_version(query: Query) -> tuple[int, int]:
-    """The protocol version that a first request asks for, and the kind of session that it opens.
+    """Return the Engine.IO version of a first request, and the wire format of the session that it opens.
 
     Raises:
-        Refusal: there is no such version.
+        Refusal: Hornet does not speak that version.
     """
     protocol = {"4": 4, "3": 3}.get(query.get("EIO", [""])[0])
     if protocol is None:
@@ -274,9 +287,12 @@ def _parse_version(query: Query) -> tuple[int, int]:
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """Headers by lower-case name; names are interned, as every session has the same ones."""
-    found: dict[str, str] = {}
+    """Return the headers by lower-case name. Names are interned, since all sessions have the same ones.
+
+    A header that comes several times is joined by commas (RFC 9110, section 5.3).
+    """
+    joined: dict[str, str] = {}
     for name, value in headers.items():
         key = sys.intern(name.lower())
-        found[key] = f"{found[key]}, {value}" if key in found else value
-    return found
+        joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    return joined

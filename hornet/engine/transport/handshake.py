@@ -1,10 +1,10 @@
-"""The way in for WebSockets, ahead of the HTTP server.
+"""The first request of a connection, ahead of the HTTP server.
 
 aiohttp makes a request handler, a task, a parser and a timer for each connection, and takes them down again
-when the WebSocket leaves it: a third of what it costs to connect. So the first bytes of a connection are
-looked at here. If they are a whole request that opens a session on a WebSocket, plainly written, it is
-answered at once. Anything else (another path, an upgrade, a piece of a request, a header that comes twice,
-what must be refused) is handed to aiohttp untouched, and this module has no say in it.
+when the WebSocket leaves it: a third of what it costs to connect. So this module looks at the first bytes of
+a connection. If they are a whole, plainly written request that opens a session on a WebSocket, the request is
+answered at once. aiohttp gets anything else untouched: another path, an upgrade, a header that comes twice,
+a request that must be refused.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-if TYPE_CHECKING:
-    from hornet.engine.socketio.engineio_adapter import EngineIoServer
+from hornet.engine.transport.connection_limit import ConnectionLimiter, refusal_response
+from hornet.engine.transport.endpoint import Endpoint
+from hornet.engine.transport.session_table import SessionTable
 
 MAX_HEAD_BYTES = 8190
-"""A longer request is aiohttp's, which has limits of its own for each line."""
+"""A longer request goes to aiohttp, which has limits of its own for each line."""
 
 MAX_HELD_BYTES = 32_768
-"""A longer head is refused: what nginx takes with its own limits."""
+"""A longer head is refused: as much as nginx takes with its own limits."""
 
 TOO_SLOW = "HANDSHAKE_TIMEOUT"
 TOO_LONG = "HEAD_TOO_BIG"
@@ -30,11 +31,15 @@ TOO_LONG = "HEAD_TOO_BIG"
 _REQUEST = re.compile(
     rb"GET (/[^ ?#%]*)\?([\w=&%.,:~+-]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
 )
-_NOT_OURS = ("content-length", "transfer-encoding", "expect")
+_FOR_AIOHTTP = ("content-length", "transfer-encoding", "expect")
+"""Headers of requests that aiohttp answers: those with a body."""
 
 
 def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | None:
-    """Path, query string, headers by lower-case name, bytes behind the request; None if in any doubt."""
+    """Return path, query string, headers by lower-case name, and the bytes behind the request.
+
+    None for any request that is not plainly written (RFC 9112, section 2), which aiohttp then parses.
+    """
     request = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
     if request is None:
         return None
@@ -42,7 +47,7 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
     for line in request[3].decode("ascii").split("\r\n")[:-1]:
         name, _, value = line.partition(": ")
         name = sys.intern(name.lower())
-        if name in headers or name in _NOT_OURS:
+        if name in headers or name in _FOR_AIOHTTP:
             return None
         headers[name] = value
     if "host" not in headers:
@@ -51,71 +56,114 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether ``data`` holds the whole head of a request, or is none, which aiohttp can tell at once."""
+    """Return whether ``data`` holds the whole head of a request, or bytes that no request begins with.
+
+    aiohttp refuses the latter at once.
+    """
     return b"\r\n\r\n" in data or b"\n\n" in data or not data[:1].isalpha()
 
 
-class Doorway(asyncio.Protocol):
+class HandshakeProtocol(asyncio.Protocol):
     """A connection until the head of its first request has come, within the handshake timeout.
 
-    aiohttp has a timeout for idle connections only. So who opens many and sends a byte at a time, or none,
-    waits here, where a connection costs little, and not for long.
+    aiohttp has a timeout for idle connections only. A client that opens many connections and sends nothing,
+    or a byte at a time, therefore waits here, where a connection costs little, and not for long.
     """
 
-    __slots__ = ("_head", "_http", "_server", "_transport", "scheduled_tick")
+    __slots__ = (
+        "_address",
+        "_endpoint",
+        "_head",
+        "_http",
+        "_limiter",
+        "_table",
+        "_transport",
+        "scheduled_tick",
+    )
 
-    def __init__(self, server: EngineIoServer, http: Callable[[], asyncio.Protocol]) -> None:
-        self._server = server
+    def __init__(
+        self,
+        *,
+        table: SessionTable,
+        endpoint: Endpoint,
+        limiter: ConnectionLimiter,
+        http: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self._table = table
+        self._endpoint = endpoint
+        self._limiter = limiter
         self._http = http
         self._head = b""
+        self._address = ""
+        """The address that this connection counts for; "" when it does not count."""
         self.scheduled_tick = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._server.doorways.add(self)
-        self._server.wheel.schedule(
-            self, asyncio.get_running_loop().time() + self._server.settings.handshake_timeout_s
+        address = self._limiter.counted_address(transport)
+        code = self._limiter.refusal(transport, address)
+        if code:
+            self._transport.write(refusal_response(code))
+            self._transport.close()
+            return
+        self._address = address
+        self._limiter.enter(address)
+        self._table.pending.add(self)
+        self._table.wheel.schedule(
+            self, asyncio.get_running_loop().time() + self._table.settings.handshake_timeout_s
         )
 
     def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():  # the connection was refused
+            return
         if self._head or not is_whole(data):
             self._head = data = self._head + data
             if not is_whole(data):
                 if len(data) > MAX_HELD_BYTES:
                     self._refuse(TOO_LONG, b"431 Request Header Fields Too Large")
                 return
-        self._depart()
-        request = parse_request(data)
-        if request is not None and request[0] in self._server.paths:
-            _, query, headers, rest = request
-            link = self._server.endpoint.open_websocket(self._transport, query, headers)
-            if link is not None:
-                self._transport.set_protocol(link)
-                if rest:
-                    link.data_received(rest)
-                return
-        handler = self._http()
-        self._transport.set_protocol(handler)
-        handler.connection_made(self._transport)
-        handler.data_received(data)
+        self._leave()
+        if not self._open_websocket(data):
+            handler = self._http()
+            self._transport.set_protocol(handler)
+            handler.connection_made(self._transport)
+            handler.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._depart()
+        self._leave()
 
     def on_timeout(self, now: float) -> None:
-        """Nothing came, or not all of it."""
+        """Refuse the connection: its first request did not come, or not all of it."""
         self._refuse(TOO_SLOW, b"408 Request Timeout")
 
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
+    def _open_websocket(self, data: bytes) -> bool:
+        """Open a session on a WebSocket, if the request asks for that and need not be refused."""
+        request = parse_request(data)
+        if request is None or request[0] not in self._endpoint.paths:
+            return False
+        _, query, headers, rest = request
+        websocket = self._endpoint.open_websocket(self._transport, query, headers)
+        if websocket is None:
+            return False
+        self._transport.set_protocol(websocket)
+        if rest:
+            websocket.data_received(rest)
+        return True
+
     def _refuse(self, code: str, status: bytes) -> None:
-        self._depart()
-        self._server.counts.refused[code] += 1
+        self._leave()
+        self._table.counts.refused[code] += 1
         if self._head:
             self._transport.write(b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
         self._transport.close()
 
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def _depart(self) -> None:
-        self._server.doorways.discard(self)
-        self._server.wheel.cancel(self)
+    def _leave(self) -> None:
+        """Stop counting this connection, and stop its timeout."""
+        self._limiter.leave(self._address)
+        self._address = ""
+        self._table.pending.discard(self)
+        self._table.wheel.cancel(self)

@@ -1,4 +1,4 @@
-"""What an operator can do about refusals that may be none of the client's fault, said once in a while."""
+"""Warnings about refusals that an operator may have to act on, each logged once in a while."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ ADVICE = {
     ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see that it "
     "passes the Host header on.",
 }
+"""What the operator can do about a refusal, by its code. Other codes are the client's fault."""
 
 EVERY_S = 10.0
-"""Each advice is logged no more often than this: who is refused may try as often as it likes."""
+"""Each code is logged at most once in this time, since a refused client may try again and again."""
 
 
 class ThrottledLog:
@@ -33,13 +34,14 @@ class ThrottledLog:
         self._next: dict[str, float] = {}
 
     def is_due(self, code: str) -> bool:
-        """Whether there is advice for a refusal that has not been given lately; it counts as given then."""
+        """Return whether a refusal with this code is to be logged now; if so, it counts as logged."""
         now = asyncio.get_running_loop().time()
         if code not in ADVICE or now < self._next.get(code, now):
             return False
         self._next[code] = now + EVERY_S
         return True
 
-    def tell(self, code: str, address: str) -> None:
+    def warn(self, code: str, address: str) -> None:
+        """Log that an address was refused, unless the code was logged a short time ago."""
         if self.is_due(code):
             log.warning("Refused %s: %s. %s", address, code, ADVICE[code])

@@ -1,7 +1,7 @@
-"""What every request has to pass that aiohttp serves, whatever it asks for: a share of its address, and a
+"""The checks on every request that aiohttp serves, whatever it asks for: the rate of its address, and a
 plainly written path.
 
-WebSockets that come through the doorway have a limit of their own, and are none of these.
+WebSockets that ``handshake`` opens never reach aiohttp, and have a limit of their own (``max_connect_rate``).
 """
 
 from __future__ import annotations
@@ -25,17 +25,22 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RequestLimiter:
-    """The middleware of the application."""
+    """The middleware that refuses requests beyond the rate of their address."""
 
     def __init__(self, settings: EngineSettings, counts: Counts) -> None:
-        self.settings = settings
-        """May be replaced at any time."""
         self._counts = counts
         self._addresses = AddressLimiter()
-        self._advisor = ThrottledLog()
-        self._callers = ClientAddressResolver(settings)
+        self._log = ThrottledLog()
+        self._client_addresses = ClientAddressResolver(settings)
+        self.configure(settings)
+
+    def configure(self, settings: EngineSettings) -> None:
+        """Follow ``settings`` from now on."""
+        self._max_rate = settings.max_request_rate
 
     def attach(self, app: web.Application) -> None:
+        """Check every request of an application before its handler runs."""
+
         @web.middleware
         async def pass_or_refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
             return self._refusal(request) or await handler(request)
@@ -43,14 +48,15 @@ class RequestLimiter:
         app.middlewares.append(pass_or_refuse)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        address, _ = self._callers.addresses(request.transport, request.headers)
+        """Return the response that refuses a request; None for a request that may pass."""
+        address, _ = self._client_addresses.resolve(request.transport, request.headers)
         try:
             self._addresses.check_next(
-                address, sys.maxsize, self.settings.max_request_rate, asyncio.get_running_loop().time()
+                address, sys.maxsize, self._max_rate, asyncio.get_running_loop().time()
             )
         except OverLimit:
             self._counts.refused[TOO_MANY_REQUESTS] += 1
-            self._advisor.tell(TOO_MANY_REQUESTS, address)
+            self._log.warn(TOO_MANY_REQUESTS, address)
             return _refuse(TOO_MANY_REQUESTS, "too many requests from this address", 429)
         self._addresses.leave(address)
         if is_disguised(request.rel_url.raw_path):
@@ -60,16 +66,16 @@ class RequestLimiter:
 
 
 def is_disguised(raw_path: str) -> bool:
-    """Whether the first part of a path is percent-encoded, which no path of Hornet's needs.
+    """Return whether the first part of a path is percent-encoded, which no path of Hornet's needs.
 
-    ``/%6detrics`` is ``/metrics``, to Hornet as to anyone (RFC 3986, section 6.2.2.2), but not to a proxy
-    that closes ``/metrics`` off by the text of the path, as HAProxy does.
+    ``/%6detrics`` means ``/metrics`` (RFC 3986, section 6.2.2.2). A proxy such as HAProxy, which closes
+    ``/metrics`` off by the text of the path, would let it through.
     """
     return "%" in raw_path and "%" in "/".join(raw_path.split("/", 2)[:2])
 
 
 def _refuse(reason: str, message: str, status: int) -> web.Response:
-    """The connection ends with it: whoever floods has to open another one for each burst."""
+    """Return a refusal that closes the connection, so that a flood has to open a new one for each burst."""
     response = web.json_response({"reason": reason, "message": message}, status=status)
     response.headers["Retry-After"] = "1"
     response.force_close()

@@ -295,7 +295,7 @@ def test_a_peer_that_is_gone_ends_its_own_connection_only(
 async def test_a_session_has_a_socket_only_while_its_websocket_carries_it() -> None:
     async with running() as application:
         eio_sid, _ = await application.open_polling()
-        polling = application.engine.sio.eio.sockets[eio_sid]
+        polling = application.engine.sio.eio.table.sessions[eio_sid]
         ws, sid = await application.open_websocket()
         session = application.engine._table.get(sid)
         assert session is not None

@@ -64,7 +64,7 @@ async def raw() -> AsyncIterator[Raw]:
 
 async def hold_silent(raw: Raw, count: int) -> list[asyncio.StreamWriter]:
     """Connections that say nothing, and have arrived."""
-    doorways = raw.application.sio.eio.doorways
+    doorways = raw.application.sio.eio.table.pending
     before = len(doorways)
     writers = [(await raw.open())[1] for _ in range(count)]
     await until(lambda: len(doorways) == before + count)
@@ -76,7 +76,7 @@ async def test_silent_connections_are_counted_until_they_close(raw: Raw) -> None
     assert await raw.is_refused()
     assert await raw.is_refused()
     silent[0].close()
-    await until(lambda: len(raw.application.sio.eio.doorways) == MAX - 1)
+    await until(lambda: len(raw.application.sio.eio.table.pending) == MAX - 1)
     assert not await raw.is_refused()
 
 
@@ -126,13 +126,13 @@ async def test_this_machine_and_trusted_proxies_are_not_counted(host: str) -> No
 async def test_nothing_is_kept_of_connections_that_are_gone(raw: Raw) -> None:
     for writer in await hold_silent(raw, MAX):
         writer.close()
-    await until(lambda: not len(raw.application.engine.gate))
+    await until(lambda: not len(raw.application.engine.connection_limiter))
     reader, writer = await raw.open()
     writer.write(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
     await reader.readuntil(b"\r\n")
-    assert len(raw.application.engine.gate) == 1
+    assert len(raw.application.engine.connection_limiter) == 1
     writer.close()
-    await until(lambda: not len(raw.application.engine.gate))
+    await until(lambda: not len(raw.application.engine.connection_limiter))
 
 
 async def test_the_limit_follows_a_reload(raw: Raw) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hornet.engine import EngineSettings
 from hornet.engine.transport.request_limit import TOO_MANY_REQUESTS, is_disguised
 from tests.engine.application import Application, running
-from tests.engine.test_gate import own_address
+from tests.engine.test_connection_limit import own_address
 
 PER_S = 5.0
 BURST = 10
