@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hornet.config_doc import render
-from hornet.web.api.problems import PROBLEMS
+from hornet.core.codes import PROBLEMS
 from hornet.web.api.routes import describe
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -34,7 +34,7 @@ def render_api() -> str:
     for path, methods in document["paths"].items():
         parts.extend(_operation(method, path, one, schemas) for method, one in methods.items())
     parts.append("## Problems\n\n| code | status | meaning |\n|---|---|---|")
-    parts.extend(f"| `{code}` | {status} | {title} |" for code, (status, title) in PROBLEMS.items())
+    parts.extend(f"| `{code}` | {row.status} | {row.sentence} |" for code, row in PROBLEMS.items())
     return "\n".join(parts) + "\n"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has no types
 
+from hornet.core import codes
 from hornet.core.errors import InvalidPublish
 from hornet.core.jsontext import parse_json
 from hornet.core.messages import RESERVED_EVENTS
@@ -56,12 +57,14 @@ def parse_emit(payload: bytes) -> Emit:
         msgpack.UnpackException,
     ) as error:
         raise InvalidPublish(
-            "NOT_AN_EMIT", f"it has not the form of an emit ({type(error).__name__})"
+            codes.NOT_AN_EMIT, f"it has not the form of an emit ({type(error).__name__})"
         ) from None
     if kind not in EVENT_TYPES or not isinstance(namespace, str):
-        raise InvalidPublish("NOT_AN_EMIT", "it is no event of a namespace")
+        raise InvalidPublish(codes.NOT_AN_EMIT, "it is no event of a namespace")
     if not isinstance(event, str) or event in RESERVED_EVENTS:
-        raise InvalidPublish("NOT_AN_EMIT", "its event has no name, or one that clients keep for themselves")
+        raise InvalidPublish(
+            codes.NOT_AN_EMIT, "its event has no name, or one that clients keep for themselves"
+        )
     return Emit(namespace, event, tuple(args), rooms, but)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hornet.broker.batches import CommandBatcher
 from hornet.broker.client import PUBLISH, PUBLISHES_PER_SCRIPT, Client, ClusterClient, call
 from hornet.broker.keys import idempotency_key
+from hornet.core import codes
 from hornet.core.errors import PeerError
 
 # Publishing and remembering it are one step, so whoever asks again, even at the same moment, gets the answer.
@@ -105,7 +106,7 @@ class Publisher:
         replayed, kept = await self._batches.execute("EVAL", _PUBLISH_ONCE, 1, key, content, window_s, *words)
         known, *heard = kept.decode().split()
         if known != content:
-            raise KeyReused("IDEMPOTENCY_KEY_REUSED", "another request had this idempotency key before")
+            raise KeyReused(codes.IDEMPOTENCY_KEY_REUSED, "another request had this idempotency key before")
         return Published(tuple(int(number) for number in heard), bool(replayed))
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from hornet.broker.calls import ScriptBatcher
 from hornet.broker.client import Client, call
 from hornet.broker.keys import grant_key, may_have_grant, token_key
+from hornet.core import codes
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant, dump_grant, parse_grant
@@ -75,7 +76,7 @@ class TokenStore:
             return replace(parse_grant(carried[0]), channels=credentials.channels)
         except ValueError as error:
             log.error("A connector stored a grant beside a token that can't be used: %s", error)
-            raise RefusedCredentials("INVALID_TOKEN", "its grant is malformed") from None
+            raise RefusedCredentials(codes.INVALID_TOKEN, "its grant is malformed") from None
 
     async def revoke(self, tokens: Collection[str]) -> None:
         """Delete unused tokens. Deleting one that is gone already is no error.

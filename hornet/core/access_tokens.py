@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from hornet.core import codes
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant, parse_user_id
 from hornet.core.jsontext import parse_json
@@ -29,7 +30,9 @@ def parse_access_token(shown: object) -> str:
     if isinstance(shown, Mapping):
         shown = next((shown[name] for name in FIELDS if name in shown), None)
     if not isinstance(shown, str) or not _TOKEN.fullmatch(shown) or len(shown) > MAX_ACCESS_TOKEN_CHARS:
-        raise RefusedCredentials("WRONG_PARAMETERS", "an access token is expected, as text or in an object")
+        raise RefusedCredentials(
+            codes.WRONG_PARAMETERS, "an access token is expected, as text or in an object"
+        )
     return shown
 
 

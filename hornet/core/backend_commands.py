@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import InvalidPublish
 from hornet.core.jsontext import dump_json, parse_json
@@ -69,16 +70,16 @@ def parse_control(payload: bytes) -> DisconnectTokens:
     try:
         body = parse_json(payload)
     except ValueError:
-        raise InvalidPublish("NOT_JSON", "the control message is not JSON") from None
+        raise InvalidPublish(codes.NOT_JSON, "the control message is not JSON") from None
     if not isinstance(body, dict):
-        raise InvalidPublish("NOT_AN_OBJECT", "the control message is JSON, but not an object")
+        raise InvalidPublish(codes.NOT_AN_OBJECT, "the control message is JSON, but not an object")
     if body.get("type") != "disconnect_tokens":
-        raise InvalidPublish("UNKNOWN_CONTROL", "the control message has no type that Hornet knows")
+        raise InvalidPublish(codes.UNKNOWN_CONTROL, "the control message has no type that Hornet knows")
     tokens = body.get("tokens")
     if isinstance(tokens, str):
         tokens = [tokens]
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        raise InvalidPublish("BAD_TOKENS", "'tokens' of disconnect_tokens is not a list of tokens")
+        raise InvalidPublish(codes.BAD_TOKENS, "'tokens' of disconnect_tokens is not a list of tokens")
     return DisconnectTokens(frozenset(tokens))
 
 
@@ -91,20 +92,20 @@ def parse_user_command(payload: bytes) -> UserCommand:
     try:
         body = parse_json(payload)
     except ValueError:
-        raise InvalidPublish("NOT_JSON", "the command is not JSON that a browser can read") from None
+        raise InvalidPublish(codes.NOT_JSON, "the command is not JSON that a browser can read") from None
     if not isinstance(body, dict):
-        raise InvalidPublish("NOT_AN_OBJECT", "the command is JSON, but not an object")
+        raise InvalidPublish(codes.NOT_AN_OBJECT, "the command is JSON, but not an object")
     match body.get("type"):
         case "notify":
             try:
                 return Notify(parse_event_name(body.get("event")), body.get("payload"))
             except ValueError as error:
-                raise InvalidPublish("BAD_EVENT", str(error)) from None
+                raise InvalidPublish(codes.BAD_EVENT, str(error)) from None
         case "channels":
             return ChannelsChanged()
         case "disconnect":
             return DisconnectUser()
-    raise InvalidPublish("UNKNOWN_COMMAND", "the command has no type that Hornet knows")
+    raise InvalidPublish(codes.UNKNOWN_COMMAND, "the command has no type that Hornet knows")
 
 
 def dump_notify(event: str, payload: object) -> str:

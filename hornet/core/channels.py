@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import TypeGuard
 
+from hornet.core import codes
 from hornet.core.errors import PeerError
 
 CONTROL_CHANNEL = "hornet"
@@ -16,8 +17,6 @@ PRIVATE_PREFIX = "private-"
 
 MAX_CHANNEL_CHARS = 512
 """Far above any name in use; it keeps a hostile client from storing text in Hornet's tables."""
-
-BAD_CHANNEL = "BAD_CHANNEL"
 
 
 class Kind(Enum):
@@ -77,11 +76,13 @@ def check_channel(value: object) -> str:
         PeerError: ``BAD_CHANNEL``; the detail says what is wrong with it.
     """
     if not isinstance(value, str):
-        raise PeerError(BAD_CHANNEL, "a channel's name is a string")
+        raise PeerError(codes.BAD_CHANNEL, "a channel's name is a string")
     if value == CONTROL_CHANNEL:
-        raise PeerError(BAD_CHANNEL, f"channel '{CONTROL_CHANNEL}' is reserved")
+        raise PeerError(codes.BAD_CHANNEL, f"channel '{CONTROL_CHANNEL}' is reserved")
     if not is_channel_name(value):
-        raise PeerError(BAD_CHANNEL, f"a channel's name has 1 to {MAX_CHANNEL_CHARS} characters of UTF-8")
+        raise PeerError(
+            codes.BAD_CHANNEL, f"a channel's name has 1 to {MAX_CHANNEL_CHARS} characters of UTF-8"
+        )
     return value
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hornet.core import codes
 from hornet.core.channels import check_channel
 from hornet.core.errors import PeerError
 from hornet.core.jsontext import dump_json
-
-BAD_MESSAGE = "BAD_MESSAGE"
 
 MAX_TYPE_CHARS = 256
 
@@ -80,4 +79,4 @@ def parse_client_publish(shown: object) -> ClientPublish:
 
 
 def _bad(detail: str) -> PeerError:
-    return PeerError(BAD_MESSAGE, detail)
+    return PeerError(codes.BAD_MESSAGE, detail)

@@ -17,14 +17,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeGuard, TypeVar
 
+from hornet.core import codes
 from hornet.core.errors import PeerError
-
-WRONG_PARAMETERS = "WRONG_PARAMETERS"
-UNKNOWN_COMMAND = "UNKNOWN_COMMAND"
-INVALID_DATA = "INVALID_DATA"
-TOO_MANY_COMMANDS = "TOO_MANY_COMMANDS"
-COMMAND_TIMEOUT = "COMMAND_TIMEOUT"
-COMMAND_FAILED = "COMMAND_FAILED"
 
 MAX_NAME_CHARS = 128
 
@@ -96,7 +90,7 @@ class Command(Generic[T]):
             return self.validate(data)
         except ValueError as error:
             detail = str(error)[:MAX_DETAIL_CHARS] or "The data is not what this command takes"
-            raise PeerError(INVALID_DATA, detail) from None
+            raise PeerError(codes.INVALID_DATA, detail) from None
 
 
 def command(
@@ -124,5 +118,5 @@ def parse_call(shown: object) -> tuple[str, object]:
     """
     name = shown.get("name") if isinstance(shown, Mapping) else None
     if not isinstance(shown, Mapping) or not isinstance(name, str):
-        raise PeerError(WRONG_PARAMETERS, "The argument is no object with 'name'")
+        raise PeerError(codes.WRONG_PARAMETERS, "The argument is no object with 'name'")
     return name, shown.get("data")

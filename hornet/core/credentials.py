@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, TypeGuard
 
+from hornet.core import codes
 from hornet.core.channels import is_channel_name
 from hornet.core.errors import RefusedCredentials
 from hornet.core.jsontext import parse_json
@@ -134,4 +135,4 @@ def _split_channels(value: str) -> Sequence[object]:
 
 
 def _wrong(detail: str) -> RefusedCredentials:
-    return RefusedCredentials("WRONG_PARAMETERS", detail)
+    return RefusedCredentials(codes.WRONG_PARAMETERS, detail)

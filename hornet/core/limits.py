@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from hornet.core import codes
 from hornet.core.errors import PeerError
 
-TOO_MANY_SESSIONS = "TOO_MANY_SESSIONS"
-TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
-TOO_MANY_CHANNELS = "TOO_MANY_CHANNELS"
-TOO_MANY_EVENTS = "TOO_MANY_EVENTS"
 BURST_S = 2.0
 """A peer that was quiet may use up the allowance of this time at once: a page asks for several things as it
 loads."""
@@ -94,9 +91,9 @@ class AddressLimiter:
         peer = self._peers.pop(name, None) or _Peer(RateLimiter(per_s, now))
         self._peers[name] = peer  # to the end: the quiet ones gather at the start
         if not peer.allowance.offer(per_s, now):
-            raise OverLimit(TOO_MANY_CONNECTIONS, "too many connections at once from this address")
+            raise _over(codes.TOO_MANY_CONNECTIONS)
         if peer.sessions >= max_sessions:
-            raise OverLimit(TOO_MANY_SESSIONS, "too many sessions from this address")
+            raise _over(codes.TOO_MANY_SESSIONS)
         peer.sessions += 1
 
     def leave(self, address: str) -> None:
@@ -128,9 +125,13 @@ def counted_as(address: str) -> str | None:
     return None if parsed.is_loopback else str(parsed)
 
 
+def _over(code: str) -> OverLimit:
+    return OverLimit(code, codes.CONNECTIONS[code].sentence)
+
+
 def check_channels(held: Sized, added: Sized, max_channels: int) -> None:
     """Raises:
     OverLimit: a session with the channels ``held`` would have too many with those ``added``.
     """
     if len(held) + len(added) > max_channels:
-        raise OverLimit(TOO_MANY_CHANNELS, f"a session may have {max_channels} channels")
+        raise OverLimit(codes.TOO_MANY_CHANNELS, f"a session may have {max_channels} channels")

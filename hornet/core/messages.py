@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from hornet.core import codes
 from hornet.core.errors import InvalidPublish
 from hornet.core.jsontext import dump_json, parse_json
 
@@ -81,11 +82,11 @@ def parse_publish(channel: str, payload: bytes) -> Message:
     try:
         body = parse_json(payload)
     except ValueError:
-        raise InvalidPublish("NOT_JSON", "the payload is not JSON that a browser can read") from None
+        raise InvalidPublish(codes.NOT_JSON, "the payload is not JSON that a browser can read") from None
     if not isinstance(body, dict):
-        raise InvalidPublish("NOT_AN_OBJECT", "the payload is JSON, but not an object")
+        raise InvalidPublish(codes.NOT_AN_OBJECT, "the payload is JSON, but not an object")
     if not isinstance(body.get("type"), str):
-        raise InvalidPublish("NO_TYPE", "the object has no string 'type'")
+        raise InvalidPublish(codes.NO_TYPE, "the object has no string 'type'")
     only = _parse_tokens("only", body.pop("only", None))
     but = _parse_tokens("except", body.pop("except", None))
     body["channel"] = channel
@@ -93,7 +94,9 @@ def parse_publish(channel: str, payload: bytes) -> Message:
     try:
         message.message_text()
     except ValueError:
-        raise InvalidPublish("NOT_JSON", "a number in the payload is beyond what JSON can carry") from None
+        raise InvalidPublish(
+            codes.NOT_JSON, "a number in the payload is beyond what JSON can carry"
+        ) from None
     return message
 
 
@@ -108,9 +111,9 @@ def _parse_tokens(name: str, value: object) -> frozenset[str] | None:
         try:
             value = parse_json(value)
         except ValueError:
-            raise InvalidPublish("BAD_ADDRESS", f"'{name}' looks like a list, but is not JSON") from None
+            raise InvalidPublish(codes.BAD_ADDRESS, f"'{name}' looks like a list, but is not JSON") from None
     if isinstance(value, str):
         return frozenset((value,))
     if isinstance(value, list) and all(isinstance(token, str) for token in value):
         return frozenset(value)
-    raise InvalidPublish("BAD_ADDRESS", f"'{name}' is neither a token nor a list of tokens")
+    raise InvalidPublish(codes.BAD_ADDRESS, f"'{name}' is neither a token nor a list of tokens")

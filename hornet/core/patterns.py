@@ -18,10 +18,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError
-
-BAD_PATTERN = "BAD_PATTERN"
 
 ANY = "*"
 
@@ -192,4 +191,4 @@ def _too_long() -> PeerError:
 
 
 def _bad(detail: str) -> PeerError:
-    return PeerError(BAD_PATTERN, detail)
+    return PeerError(codes.BAD_PATTERN, detail)

@@ -22,12 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hornet.core import codes
 from hornet.core.errors import PeerError
 from hornet.core.grants import is_user_id
 from hornet.core.jsontext import check_depth, dump_json, parse_json
 from hornet.core.positions import Position, StreamFollower
-
-BAD_PRESENCE = "BAD_PRESENCE"
 
 MAX_PRESENCE_BYTES = 1024
 """Of one member's data, which is sent to every other member: a name and a picture's address, no picture."""
@@ -269,4 +268,4 @@ class PresenceView:
 
 
 def _bad(detail: str) -> PeerError:
-    return PeerError(BAD_PRESENCE, detail)
+    return PeerError(codes.BAD_PRESENCE, detail)

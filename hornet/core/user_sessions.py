@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
+from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import parse_user_id
@@ -46,8 +47,8 @@ def parse_user_session(fields: Mapping[str, object]) -> UserSession:
     try:
         user = parse_user_id(fields.get("userId"))
     except ValueError:
-        raise RefusedCredentials("WRONG_PARAMETERS", "'userId' is no user id") from None
+        raise RefusedCredentials(codes.WRONG_PARAMETERS, "'userId' is no user id") from None
     session_id = fields.get("hash")
     if not is_session_id(session_id):
-        raise RefusedCredentials("WRONG_PARAMETERS", "'hash' is no session id")
+        raise RefusedCredentials(codes.WRONG_PARAMETERS, "'hash' is no session id")
     return UserSession(user, session_id)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 import socketio
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.messages import Delivery, Outgoing
 from hornet.engine.counts import Counts
 from hornet.engine.gc_tuning import GcTuning
@@ -15,7 +16,7 @@ from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.manager import LocalManager, Publish, RedisManager
 from hornet.engine.socketio.server import SocketIoServer
-from hornet.engine.transport.connection_limit import SERVER_FULL, ConnectionLimiter
+from hornet.engine.transport.connection_limit import ConnectionLimiter
 from hornet.engine.transport.direct_write import WriteLeases, find_send_each
 from hornet.engine.transport.handshake import HandshakeProtocol
 from hornet.engine.transport.request_limit import RequestLimiter
@@ -115,11 +116,11 @@ class Engine:
 
     def count_no_free_file(self) -> None:
         """Count a connection that the process could not accept, since no file is left for it."""
-        self._counts.refused[SERVER_FULL] += 1
+        self._counts.refused[codes.SERVER_FULL] += 1
 
     def count_bad_http(self) -> None:
         """Count a request that aiohttp refused because it is no HTTP."""
-        self._counts.malformed["bad_http"] += 1
+        self._counts.malformed[codes.BAD_HTTP] += 1
 
     @property
     def is_accepting(self) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from hornet.core import codes
 from hornet.core.errors import PeerError
 from hornet.core.limits import OverLimit
-
-ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
-STOPPING = "STOPPING"
 
 
 class Malformed(PeerError):
@@ -22,7 +20,7 @@ class Malformed(PeerError):
 
 def too_many_packets() -> Malformed:
     """More packets than a session may send; 1008 is a policy's violation."""
-    return Malformed("too_many_packets", "too many packets", 1008)
+    return Malformed(codes.TOO_MANY_PACKETS, "too many packets", 1008)
 
 
 class Refusal(PeerError):
@@ -56,16 +54,21 @@ def bad_request(detail: str = "Bad request", status: int = 400) -> Refusal:
 
 
 def stopping() -> Refusal:
-    return Refusal(3, "the server is stopping", 503, STOPPING)
+    return _refusal(3, codes.STOPPING)
 
 
 def foreign_page() -> Refusal:
-    return Refusal(4, "pages of this origin may not connect (see allowed_origins)", 403, ORIGIN_NOT_ALLOWED)
+    return _refusal(4, codes.ORIGIN_NOT_ALLOWED)
 
 
 def over_limit(limit: OverLimit) -> Refusal:
-    return Refusal(4, limit.detail, 429, limit.code)
+    return _refusal(4, limit.code)
 
 
 def unsupported_version() -> Refusal:
     return Refusal(5, "Unsupported protocol version")
+
+
+def _refusal(number: int, code: str) -> Refusal:
+    row = codes.CONNECTIONS[code]
+    return Refusal(number, row.sentence, row.status, code)

@@ -12,6 +12,7 @@ from collections import deque
 from hornet.broker.client import Client, call
 from hornet.broker.keys import channel_topic
 from hornet.broker.tokens import TokenStore
+from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError
 from hornet.core.grants import Grant
@@ -82,14 +83,14 @@ class _Pace:
         TooFast: the second before ``now`` is full; this one does not count.
         """
         if len(self._moments) == self._moments.maxlen and now - self._moments[0] < 1:
-            raise TooFast("TOO_FAST", f"more than {self._moments.maxlen} in a second")
+            raise TooFast(codes.TOO_FAST, f"more than {self._moments.maxlen} in a second")
         self._moments.append(now)
 
 
 def _check_text(text: str) -> None:
     if not text.strip():
-        raise BadText("BAD_TEXT", "the text is empty")
+        raise BadText(codes.BAD_TEXT, "the text is empty")
     if len(text) > MAX_TEXT_CHARS:
-        raise BadText("BAD_TEXT", f"the text is longer than {MAX_TEXT_CHARS} characters")
+        raise BadText(codes.BAD_TEXT, f"the text is longer than {MAX_TEXT_CHARS} characters")
     if not is_utf8_text(text):
-        raise BadText("BAD_TEXT", "the text holds half a character")
+        raise BadText(codes.BAD_TEXT, "the text holds half a character")

@@ -4,11 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from hornet.core.codes import TOO_MANY_CHANNELS, TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS
 from hornet.core.limits import (
     BURST_S,
-    TOO_MANY_CHANNELS,
-    TOO_MANY_CONNECTIONS,
-    TOO_MANY_SESSIONS,
     AddressLimiter,
     OverLimit,
     RateLimiter,

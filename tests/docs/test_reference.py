@@ -6,7 +6,7 @@ import runpy
 from hornet.app import NODE, create_app
 from hornet.config import options
 from hornet.config_doc import render
-from hornet.core.answers import EXPLANATIONS
+from hornet.core import codes
 from hornet.core.messages import RESERVED_EVENTS
 from tests.docs.markdown import ROOT, code_spans
 
@@ -25,14 +25,16 @@ def test_the_api_page_is_what_the_code_says() -> None:
 
 
 def test_every_reason_to_drop_a_publish_is_in_the_redis_page() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "hornet" / "core").glob("*.py"))
-    reasons = set(re.findall(r'InvalidPublish\("(\w+)"', code))
-    assert reasons
-    assert reasons <= set(code_spans(REFERENCE / "redis.md"))
+    code = "".join(path.read_text() for path in (ROOT / "hornet").rglob("*.py"))
+    raised = {getattr(codes, name) for name in re.findall(r"InvalidPublish\(\s*codes\.(\w+)", code)}
+    assert len(raised) > 8
+    assert raised <= {*codes.DROPS, *codes.PROBLEMS}
+    assert set(codes.DROPS) <= set(code_spans(REFERENCE / "redis.md"))
 
 
 def test_every_error_code_is_in_the_socketio_page() -> None:
-    assert set(EXPLANATIONS) <= set(code_spans(REFERENCE / "socketio.md"))
+    named = set(code_spans(REFERENCE / "socketio.md"))
+    assert {*codes.MESSAGES, *codes.ACKNOWLEDGEMENTS} <= named
 
 
 def test_every_reserved_event_is_in_the_socketio_page() -> None:
@@ -50,9 +52,10 @@ def test_every_metric_is_in_the_metrics_page() -> None:
 
 def test_every_fault_of_a_client_is_in_the_metrics_page() -> None:
     code = "".join(path.read_text() for path in (ROOT / "hornet").rglob("*.py"))
-    faults = set(re.findall(r'Malformed\(\s*"(\w+)"', code)) | set(re.findall(r'malformed\["(\w+)"\]', code))
-    assert len(faults) > 15
-    assert faults <= set(code_spans(REFERENCE / "metrics.md"))
+    raised = {getattr(codes, name) for name in re.findall(r"Malformed\(\s*codes\.(\w+)", code)}
+    assert len(raised) > 15
+    assert raised <= set(codes.FAULTS)
+    assert set(codes.FAULTS) <= set(code_spans(REFERENCE / "metrics.md"))
 
 
 def test_the_flags_that_pages_name_exist() -> None:

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
+from hornet.core.codes import ADDRESS_FULL
 from hornet.engine import EngineSettings
-from hornet.engine.transport.connection_limit import ADDRESS_FULL
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until
 

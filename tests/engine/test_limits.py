@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
-from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS
+from hornet.core.codes import ORIGIN_NOT_ALLOWED, TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS
 from hornet.engine import EngineSettings
-from hornet.engine.errors import ORIGIN_NOT_ALLOWED
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until
 

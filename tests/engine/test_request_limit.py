@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from hornet.core.codes import TOO_MANY_REQUESTS
 from hornet.engine import EngineSettings
-from hornet.engine.transport.request_limit import TOO_MANY_REQUESTS, is_disguised
+from hornet.engine.transport.request_limit import is_disguised
 from tests.engine.application import Application, running
 from tests.engine.test_connection_limit import own_address
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hornet.core.limits import BURST_S, TOO_MANY_CHANNELS, TOO_MANY_EVENTS
+from hornet.core.codes import TOO_MANY_CHANNELS, TOO_MANY_EVENTS
+from hornet.core.limits import BURST_S
 from hornet.flows.settings import LimitSettings
 from tests.flows.conftest import Running, StartNode
 

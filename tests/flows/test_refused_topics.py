@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.connector import sign_channel
-from hornet.core import answers
+from hornet.core import codes
 from hornet.core.errors import SetupError
 from tests.broker.acl import NODE, grant, limited, url_of
 from tests.broker.servers import RedisServer
@@ -38,14 +38,14 @@ async def test_a_pattern_that_redis_refuses_is_refused_and_harms_nobody(
         running = await start(start_node, own_redis)
         client, other = await join(running, admin, "a"), await join(running, admin, "b")
         for pattern in (NEWS, {"pattern": {"channel": "*"}}, {**NEWS, "subset": True}):
-            assert await refusal(client, "hornet:subscribe", pattern) == answers.REFUSED_BY_REDIS
+            assert await refusal(client, "hornet:subscribe", pattern) == codes.REFUSED_BY_REDIS
         for one, channel in ((client, "a"), (other, "b")):
             assert await Backend(admin).publish(channel, "still") == 1
             assert (await one.message())["type"] == "still"
         assert running.node.listener.reconnections == 0
         assert running.node.listener.patterns == 1, "that of emitters"
         counted = running.node.metrics.render().decode()
-        assert f'hornet_refusals_total{{code="{answers.REFUSED_BY_REDIS}"}} 3.0' in counted
+        assert f'hornet_refusals_total{{code="{codes.REFUSED_BY_REDIS}"}} 3.0' in counted
         assert "hornet_subscriptions_refused_total " in counted
         assert running.node.listener.refusals >= 3, "a subset has two globs"
     errors = {record.getMessage() for record in caplog.records if record.levelno == logging.ERROR}
@@ -59,7 +59,7 @@ async def test_what_is_granted_later_works_at_the_next_attempt(
     async with limited(own_redis, *NODE.split()) as admin:
         running = await start(start_node, own_redis)
         client = await join(running, admin, "a")
-        assert await refusal(client, "hornet:subscribe", NEWS) == answers.REFUSED_BY_REDIS
+        assert await refusal(client, "hornet:subscribe", NEWS) == codes.REFUSED_BY_REDIS
         await grant(admin, "&channel:*")
         assert (await client.ask("hornet:subscribe", NEWS))["ok"]
 
@@ -75,7 +75,7 @@ async def test_a_channel_of_a_token_that_redis_refuses_is_answered_in_the_classi
         client = await join(running, admin, "ok1")
         token = await Backend(admin).token("ok2", "bad")
         stranger = await running.connect(auth={"token": token, "channels": ["ok2", "bad"]})
-        assert (await stranger.message())["error"] == answers.REFUSED_BY_REDIS
+        assert (await stranger.message())["error"] == codes.REFUSED_BY_REDIS
         await stranger.show(await Backend(admin).token("ok2"), "ok2")
         assert (await stranger.message())["type"] == "connected"
         for one, channel in ((client, "ok1"), (stranger, "ok2")):
@@ -92,7 +92,7 @@ async def test_a_user_whose_topic_redis_refuses_is_not_let_in_as_such(
         token = await Backend(admin).token("a")
         await admin.set(f"{{hornet:token:{token}}}:grant", '{"user":"ann"}', ex=60)
         client = await running.connect(auth={"token": token, "channels": ["a"]})
-        assert (await client.message())["error"] == answers.REFUSED_BY_REDIS
+        assert (await client.message())["error"] == codes.REFUSED_BY_REDIS
         assert running.session(client).user is None
         assert running.node.listener.refused == ()
 
@@ -106,7 +106,7 @@ async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
         client = await join(running, admin, "private-a")
         for _ in range(3):
             asked = sign_channel("s3cret", client.sid, "private-a", {"id": "ann"})
-            assert await refusal(client, "hornet:subscribe", asked) == answers.REFUSED_BY_REDIS
+            assert await refusal(client, "hornet:subscribe", asked) == codes.REFUSED_BY_REDIS
         await Backend(admin).publish("private-a", "still")
         assert (await client.message())["type"] == "still"
         assert running.node.listener.refused == ()

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector, sign_channel
-from hornet.core import answers
+from hornet.core import codes
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, SentinelServer
 from tests.e2e.server import free_port
@@ -196,7 +196,7 @@ async def test_all_comes_back(own_redis: RedisServer, watch: Watch, trouble: Tro
     async with trouble(own_redis, watched):
         assert await publish_everywhere(watched, "lost") == {503: 3}
         stranger = await watched.enter({"token": unused, "channels": [CHANNEL]})
-        assert (await stranger.message())["error"] == answers.UNAVAILABLE
+        assert (await stranger.message())["error"] == codes.UNAVAILABLE
         assert await watched.ask("GET", "/api/users/ann") == (200 if trouble is read_only else 503)
         assert await watched.metric("hornet_sessions") == 2
     await check_all_is_back(watched, client)

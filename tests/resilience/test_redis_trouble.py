@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
-from hornet.core import answers
+from hornet.core import codes
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, SentinelServer, replicate
 from tests.e2e.waiting import eventually
@@ -32,7 +32,7 @@ async def test_killed_and_restarted(own_redis: RedisServer, watch: Watch) -> Non
     await watched.becomes_unready()
     stranger = await watched.connect()
     await stranger.show("anytoken", CHANNEL)
-    assert (await stranger.message())["error"] == answers.UNAVAILABLE
+    assert (await stranger.message())["error"] == codes.UNAVAILABLE
     own_redis.start()
     await watched.becomes_ready()
     await watched.publish("after")
@@ -67,7 +67,7 @@ async def test_paused(own_redis: RedisServer, watch: Watch) -> None:
         await watched.becomes_unready()
         stranger = await watched.connect()
         await stranger.show("anytoken", CHANNEL)
-        assert (await stranger.message())["error"] == answers.UNAVAILABLE
+        assert (await stranger.message())["error"] == codes.UNAVAILABLE
     finally:
         own_redis.resume()
     await watched.becomes_ready()

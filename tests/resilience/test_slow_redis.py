@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from hornet.core import answers
+from hornet.core import codes
 from tests.broker.servers import RedisServer
 from tests.flows import client as flows_client
 from tests.resilience.conftest import CHANNEL, END, Watch, Watched, heard_until_end
@@ -34,7 +34,7 @@ async def refused_as_unavailable(watched: Watched, within_s: float) -> None:
     stranger = await watched.connect()
     async with asyncio.timeout(within_s):
         await stranger.show("anytoken", CHANNEL)
-        assert (await stranger.message())["error"] == answers.UNAVAILABLE
+        assert (await stranger.message())["error"] == codes.UNAVAILABLE
 
 
 async def test_below_the_timeout_everything_works_only_later(
@@ -148,7 +148,7 @@ async def test_a_client_that_needs_no_token_is_answered_in_a_long_stall_too(
             return str((await client.answer(number))["error"]["code"])
 
         async with asyncio.timeout(10):
-            assert await answered() == answers.UNAVAILABLE
+            assert await answered() == codes.UNAVAILABLE
     strait.flow()
     await watched.becomes_ready()
     assert (await client.ask("hornet:subscribe", {"channel": "open-1"}))["ok"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import socketio
 
+from hornet.core import codes
 from hornet.core.jsontext import check_depth
 from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
@@ -90,10 +91,10 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         pending_binary = session.pending_binary
         if pending_binary is not None:
             if isinstance(message, str):
-                raise Malformed("bad_packet", "an attachment was to come")
+                raise Malformed(codes.BAD_PACKET, "an attachment was to come")
             size = sum(map(len, pending_binary.attachments)) + len(message)
             if size > self.sessions.settings.max_payload_bytes:
-                raise Malformed("too_big", "the attachments are too big", 1009)
+                raise Malformed(codes.TOO_BIG, "the attachments are too big", 1009)
             if pending_binary.attach(message):
                 session.pending_binary = None
                 self._dispatch(session, pending_binary)
@@ -103,18 +104,18 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             if not session.is_greeted:
                 session.set_format(session.wire_format | MSGPACK)
             if not session.wire_format & MSGPACK:
-                raise Malformed("bad_packet", "an attachment without a packet")
+                raise Malformed(codes.BAD_PACKET, "an attachment without a packet")
             packet = parse_msgpack(message, session.handshake.protocol)
         elif session.wire_format & MSGPACK:
             if session.handshake.protocol == 4:
-                raise Malformed("bad_packet", "text from a client with the MessagePack parser")
+                raise Malformed(codes.BAD_PACKET, "text from a client with the MessagePack parser")
             packet = parse_msgpack_text(message)
         else:
             packet = parse_packet(message)
         if len(message) > settings.max_json_depth:
             _check_depth(packet, message, settings.max_json_depth)
         if packet.waits_for > settings.max_attachments:
-            raise Malformed("too_many_attachments", "an event has too many attachments", 1009)
+            raise Malformed(codes.TOO_MANY_ATTACHMENTS, "an event has too many attachments", 1009)
         if packet.waits_for:
             session.pending_binary = packet
         else:
@@ -151,12 +152,12 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         elif session.sid is None and session.is_open:
             self._connect(session, packet.data)
         else:
-            raise Malformed("connected", "the client is connected to the namespace already")
+            raise Malformed(codes.ALREADY_CONNECTED, "the client is connected to the namespace already")
 
     def _acknowledged(self, session: EngineSession, packet: SioPacket) -> None:
         """Hand an answer to who asked, ahead of other jobs: a handler may be waiting for it."""
         if self.manager.sid_from_eio_sid(session.eio_sid, packet.namespace) is None:
-            raise Malformed("not_connected", "an answer from a namespace that was not joined")
+            raise Malformed(codes.NOT_CONNECTED, "an answer from a namespace that was not joined")
         self.eio.start_background_task(
             self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data
         )
@@ -187,7 +188,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     def _refuse(self, session: EngineSession) -> None:
         """Close a session whose packet is for a namespace that it has not joined, or has joined already."""
         if session.is_open:
-            self._counts.malformed["not_connected"] += 1
+            self._counts.malformed[codes.NOT_CONNECTED] += 1
             session.drop(Reason.PARSE_ERROR, 1002)
 
     def _connect(self, session: EngineSession, auth: object | None) -> None:
@@ -338,7 +339,7 @@ def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
     try:
         check_depth(packet.data, max_depth)
     except ValueError:
-        raise Malformed("too_deep", "the data is nested too deeply", 1009) from None
+        raise Malformed(codes.TOO_DEEP, "the data is nested too deeply", 1009) from None
 
 
 def _logger() -> logging.Logger:

@@ -18,16 +18,14 @@ from functools import lru_cache
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from hornet.core import codes
 from hornet.core.addresses import UNIX, is_in, parse_networks
 from hornet.core.limits import counted_as
 from hornet.engine.counts import Counts
 from hornet.engine.settings import EngineSettings
 from hornet.engine.transport.refusal_log import ThrottledLog
 
-SERVER_FULL = "SERVER_FULL"
-ADDRESS_FULL = "ADDRESS_FULL"
-
-STATUS = {SERVER_FULL: b"503 Service Unavailable", ADDRESS_FULL: b"429 Too Many Requests"}
+STATUS = {codes.SERVER_FULL: b"503 Service Unavailable", codes.ADDRESS_FULL: b"429 Too Many Requests"}
 
 RESERVED_FILES = 200
 """File numbers that clients don't get: up to 100 connections to the backend use them, those to Redis, files,
@@ -58,9 +56,9 @@ class ConnectionLimiter:
     def refusal(self, transport: asyncio.BaseTransport, address: str) -> str:
         """Return the code with which a new connection of ``address`` is refused; "" when it may stay."""
         if transport.get_extra_info("socket").fileno() >= self._max_files:
-            return self._refuse(SERVER_FULL, transport)
+            return self._refuse(codes.SERVER_FULL, transport)
         if address and self._of_address.get(address, 0) >= self._per_address:
-            return self._refuse(ADDRESS_FULL, transport)
+            return self._refuse(codes.ADDRESS_FULL, transport)
         return ""
 
     def counted_address(self, transport: asyncio.BaseTransport) -> str:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
+from hornet.core import codes
 from hornet.engine.transport.connection_limit import ConnectionLimiter, refusal_response
 from hornet.engine.transport.endpoint import Endpoint
 from hornet.engine.transport.session_table import SessionTable
@@ -24,9 +25,6 @@ MAX_HEAD_BYTES = 8190
 
 MAX_HELD_BYTES = 32_768
 """A longer head is refused: as much as nginx takes with its own limits."""
-
-TOO_SLOW = "HANDSHAKE_TIMEOUT"
-TOO_LONG = "HEAD_TOO_BIG"
 
 _REQUEST = re.compile(
     rb"GET (/[^ ?#%]*)\?([\w=&%.,:~+-]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
@@ -120,7 +118,7 @@ class HandshakeProtocol(asyncio.Protocol):
             self._head = data = self._head + data
             if not is_whole(data):
                 if len(data) > MAX_HELD_BYTES:
-                    self._refuse(TOO_LONG, b"431 Request Header Fields Too Large")
+                    self._refuse(codes.HEAD_TOO_BIG, b"431 Request Header Fields Too Large")
                 return
         self._leave()
         if not self._open_websocket(data):
@@ -134,7 +132,7 @@ class HandshakeProtocol(asyncio.Protocol):
 
     def on_timeout(self, now: float) -> None:
         """Refuse the connection: its first request did not come, or not all of it."""
-        self._refuse(TOO_SLOW, b"408 Request Timeout")
+        self._refuse(codes.HANDSHAKE_TIMEOUT, b"408 Request Timeout")
 
     def abort(self) -> None:
         """Cut the connection."""

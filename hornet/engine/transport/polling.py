@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.inbox import INBOX_HIGH
@@ -26,7 +27,7 @@ from hornet.engine.wire.payloads import (
 )
 from hornet.engine.wire.prepared import TEXT_ONLY
 
-STATUS = {"too_big": 413, "too_slow": 408, "too_many_packets": 429}
+STATUS = {codes.TOO_BIG: 413, codes.TOO_SLOW: 408, codes.TOO_MANY_PACKETS: 429}
 """HTTP's own codes for a body that can't be taken, where it has one."""
 
 Query = Mapping[str, Sequence[str]]
@@ -148,16 +149,16 @@ async def _read_body(request: web.Request, max_bytes: int, timeout_s: float) -> 
         Malformed: it is too big, or takes too long.
     """
     if request.content_length is not None and request.content_length > max_bytes:
-        raise Malformed("too_big", "the body is too big", 1009)
+        raise Malformed(codes.TOO_BIG, "the body is too big", 1009)
     body = bytearray()
     try:
         async with asyncio.timeout(timeout_s):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > max_bytes:
-                    raise Malformed("too_big", "the body is too big", 1009)
+                    raise Malformed(codes.TOO_BIG, "the body is too big", 1009)
     except TimeoutError:
-        raise Malformed("too_slow", "the body came too slowly", 1008) from None
+        raise Malformed(codes.TOO_SLOW, "the body came too slowly", 1008) from None
     return bytes(body)
 
 
@@ -172,7 +173,7 @@ def parse_body(protocol: int, body: bytes, content_type: str, *, jsonp: bool) ->
     binary = content_type == "application/octet-stream" and not jsonp
     if protocol == 4:
         if binary:
-            raise Malformed("bad_type", "version 4 has no binary bodies")
+            raise Malformed(codes.BAD_TYPE, "version 4 has no binary bodies")
         return parse_payload4(body)
     if binary:
         return parse_binary3(body)

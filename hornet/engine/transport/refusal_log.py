@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from hornet.core.limits import TOO_MANY_CONNECTIONS, TOO_MANY_SESSIONS
-from hornet.engine.errors import ORIGIN_NOT_ALLOWED
+from hornet.core import codes
 
 log = logging.getLogger(__name__)
 
 _PROXY = "If that is a proxy, name it in trusted_proxies; else see "
 
 ADVICE = {
-    "SERVER_FULL": "All connections are taken: see max_connections, and the limit of open files.",
-    "ADDRESS_FULL": f"{_PROXY}max_connections_per_address.",
-    "TOO_MANY_REQUESTS": f"{_PROXY}max_request_rate.",
-    TOO_MANY_SESSIONS: f"{_PROXY}max_sessions_per_address.",
-    TOO_MANY_CONNECTIONS: f"{_PROXY}max_connect_rate.",
-    ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see that it "
-    "passes the Host header on.",
+    codes.SERVER_FULL: "All connections are taken: see max_connections, and the limit of open files.",
+    codes.ADDRESS_FULL: f"{_PROXY}max_connections_per_address.",
+    codes.TOO_MANY_REQUESTS: f"{_PROXY}max_request_rate.",
+    codes.TOO_MANY_SESSIONS: f"{_PROXY}max_sessions_per_address.",
+    codes.TOO_MANY_CONNECTIONS: f"{_PROXY}max_connect_rate.",
+    codes.ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see "
+    "that it passes the Host header on.",
 }
 """What the operator can do about a refusal, by its code. Other codes are the client's fault."""
 

@@ -12,14 +12,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.limits import AddressLimiter, OverLimit
 from hornet.engine.counts import Counts
 from hornet.engine.settings import EngineSettings
 from hornet.engine.transport.client_address import ClientAddressResolver
 from hornet.engine.transport.refusal_log import ThrottledLog
-
-TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
-DISGUISED_PATH = "DISGUISED_PATH"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,13 +53,13 @@ class RequestLimiter:
                 address, sys.maxsize, self._max_rate, asyncio.get_running_loop().time()
             )
         except OverLimit:
-            self._counts.refused[TOO_MANY_REQUESTS] += 1
-            self._log.warn(TOO_MANY_REQUESTS, address)
-            return _refuse(TOO_MANY_REQUESTS, "too many requests from this address", 429)
+            self._counts.refused[codes.TOO_MANY_REQUESTS] += 1
+            self._log.warn(codes.TOO_MANY_REQUESTS, address)
+            return _refuse(codes.TOO_MANY_REQUESTS)
         self._addresses.leave(address)
         if is_disguised(request.rel_url.raw_path):
-            self._counts.refused[DISGUISED_PATH] += 1
-            return _refuse(DISGUISED_PATH, "there is no such path", 404)
+            self._counts.refused[codes.DISGUISED_PATH] += 1
+            return _refuse(codes.DISGUISED_PATH)
         return None
 
 
@@ -74,9 +72,10 @@ def is_disguised(raw_path: str) -> bool:
     return "%" in raw_path and "%" in "/".join(raw_path.split("/", 2)[:2])
 
 
-def _refuse(reason: str, message: str, status: int) -> web.Response:
+def _refuse(code: str) -> web.Response:
     """Return a refusal that closes the connection, so that a flood has to open a new one for each burst."""
-    response = web.json_response({"reason": reason, "message": message}, status=status)
+    row = codes.CONNECTIONS[code]
+    response = web.json_response({"reason": code, "message": row.sentence}, status=row.status)
     response.headers["Retry-After"] = "1"
     response.force_close()
     return response

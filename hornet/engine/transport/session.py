@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hornet.core import codes
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed
 from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, plain_socket
@@ -189,7 +190,7 @@ class EngineSession:
         elif packet_type == "1":
             self._leave()
         elif packet_type != "6":
-            raise Malformed("bad_type", "a packet of unknown type, or one that only a server sends")
+            raise Malformed(codes.BAD_TYPE, "a packet of unknown type, or one that only a server sends")
 
     def _leave(self) -> None:
         """The client closed the session: end the poll that waits with a noop, as the protocol has it."""

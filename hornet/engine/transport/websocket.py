@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.limits import BURST_S
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.session import EngineSession
@@ -179,7 +180,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._take_probe(session, payload)
         elif isinstance(payload, str):
             if not payload:
-                raise Malformed("empty_packet", "a packet is empty")
+                raise Malformed(codes.EMPTY_PACKET, "a packet is empty")
             if session.handshake.protocol == 3 and payload.startswith("b"):
                 payload = parse_text_packet3(payload)
             session.receive(payload, self._loop.time())

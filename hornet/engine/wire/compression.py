@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 
+from hornet.core import codes
 from hornet.engine.errors import Malformed
 
 RESPONSE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
@@ -44,7 +45,7 @@ def inflate(payload: bytes, max_bytes: int) -> bytes:
         expand = zlib.decompressobj(wbits=-15)
         data = expand.decompress(payload + _TAIL, max_bytes + 1)
     except zlib.error:
-        raise Malformed("bad_deflate", "a compressed message can't be read", 1007) from None
+        raise Malformed(codes.BAD_DEFLATE, "a compressed message can't be read", 1007) from None
     if len(data) > max_bytes:
-        raise Malformed("too_big", "the message is too big", 1009)
+        raise Malformed(codes.TOO_BIG, "the message is too big", 1009)
     return data

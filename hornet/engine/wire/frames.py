@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from hornet.core import codes
 from hornet.engine.errors import Malformed, too_many_packets
 
 Inflate = Callable[[bytes, int], bytes]
@@ -132,16 +133,16 @@ class FrameParser:
         """Refuse a frame by its header, before its payload has come."""
         opcode = first & 0x0F
         if not second & 0x80:
-            raise Malformed("not_masked", "a client must mask its frames")
+            raise Malformed(codes.NOT_MASKED, "a client must mask its frames")
         if first & 0x30 or (first & _COMPRESSED and (self._inflate is None or opcode not in (TEXT, BINARY))):
-            raise Malformed("reserved_bit", "a reserved bit is set")
+            raise Malformed(codes.RESERVED_BIT, "a reserved bit is set")
         if opcode >= CLOSE:
             if opcode > PONG or not first & 0x80 or length > 125:
-                raise Malformed("bad_control", "a control frame is unknown, fragmented or too long")
+                raise Malformed(codes.BAD_CONTROL, "a control frame is unknown, fragmented or too long")
         elif opcode > BINARY or (opcode == CONTINUATION) == (self._message is None):
-            raise Malformed("bad_fragment", "a frame of unknown kind, or out of order")
+            raise Malformed(codes.BAD_FRAGMENT, "a frame of unknown kind, or out of order")
         elif length + (len(self._message) if self._message is not None else 0) > self.max_bytes:
-            raise Malformed("too_big", "the message is too big", 1009)
+            raise Malformed(codes.TOO_BIG, "the message is too big", 1009)
 
     def _take(self, first: int, payload: bytes) -> tuple[int, str | bytes] | None:
         opcode = first & 0x0F
@@ -170,7 +171,7 @@ class FrameParser:
         try:
             return TEXT, payload.decode("utf-8")
         except UnicodeDecodeError:
-            raise Malformed("bad_utf8", "a text message is not UTF-8", 1007) from None
+            raise Malformed(codes.BAD_UTF8, "a text message is not UTF-8", 1007) from None
 
 
 def _check_close(payload: bytes) -> bytes:
@@ -179,9 +180,9 @@ def _check_close(payload: bytes) -> bytes:
         return payload
     code = int.from_bytes(payload[:2], "big")
     if len(payload) == 1 or not (code in _KNOWN_CLOSE_CODES or 3000 <= code < 5000):
-        raise Malformed("bad_close", "a Close frame with a wrong code")
+        raise Malformed(codes.BAD_CLOSE, "a Close frame with a wrong code")
     try:
         payload[2:].decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed("bad_utf8", "a Close frame's reason is not UTF-8", 1007) from None
+        raise Malformed(codes.BAD_UTF8, "a Close frame's reason is not UTF-8", 1007) from None
     return payload

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # ships no types
 
+from hornet.core import codes
 from hornet.core.jsontext import dump_ascii_json, dump_json, parse_json
 from hornet.core.messages import RESERVED_EVENTS
 from hornet.engine.errors import Malformed
@@ -75,7 +76,7 @@ def parse_packet(text: str) -> SioPacket:
         return packet
     head = _HEAD.match(text)
     if head is None:
-        raise Malformed("bad_packet", "not a Socket.IO packet")
+        raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
     kind, count, namespace, ack, rest = (
         _TYPES[int(head[1])],
         head[2],
@@ -85,7 +86,7 @@ def parse_packet(text: str) -> SioPacket:
     )
     binary = kind in (Type.BINARY_EVENT, Type.BINARY_ACK)
     if binary != (count is not None):
-        raise Malformed("bad_packet", "a binary packet and its number of attachments belong together")
+        raise Malformed(codes.BAD_PACKET, "a binary packet and its number of attachments belong together")
     data = _parse_data(rest) if rest else None
     namespace, _, query = namespace.partition("?")
     packet = SioPacket(kind, data, namespace, None if ack is None else int(ack), query)
@@ -93,7 +94,7 @@ def parse_packet(text: str) -> SioPacket:
     if binary:
         packet.waits_for = int(count)
         if not 0 < packet.waits_for <= text.count('"_placeholder"'):
-            raise Malformed("bad_packet", "the number of attachments is not that of the placeholders")
+            raise Malformed(codes.BAD_PACKET, "the number of attachments is not that of the placeholders")
     return packet
 
 
@@ -101,7 +102,7 @@ def _parse_data(text: str) -> Any:
     try:
         return parse_json(text)
     except ValueError:
-        raise Malformed("bad_json", "a packet's data is not JSON") from None
+        raise Malformed(codes.BAD_JSON, "a packet's data is not JSON") from None
 
 
 _MSGPACK_TYPES = {
@@ -126,7 +127,7 @@ def parse_msgpack(data: bytes, protocol: int = 4) -> SioPacket:
     try:
         fields = msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException):
-        raise Malformed("bad_msgpack", "not MessagePack") from None
+        raise Malformed(codes.BAD_MSGPACK, "not MessagePack") from None
     return _parse_fields(fields, _MSGPACK_TYPES[protocol])
 
 
@@ -139,14 +140,14 @@ def parse_msgpack_text(text: str) -> SioPacket:
     try:
         fields = parse_json(text)
     except ValueError:
-        raise Malformed("bad_json", "not JSON") from None
+        raise Malformed(codes.BAD_JSON, "not JSON") from None
     return _parse_fields(fields, _MSGPACK_TEXT_TYPES)
 
 
 def _parse_fields(fields: object, types: Mapping[Type, Type]) -> SioPacket:
     """The packet in a map of the MessagePack parser, with ``types`` to take and what each of them means."""
     if not isinstance(fields, dict):
-        raise Malformed("bad_packet", "not a Socket.IO packet")
+        raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
     kind, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
     if (
         type(kind) is not int
@@ -154,7 +155,7 @@ def _parse_fields(fields: object, types: Mapping[Type, Type]) -> SioPacket:
         or not isinstance(namespace, str)
         or not (ack is None or (type(ack) is int and ack >= 0))
     ):
-        raise Malformed("bad_packet", "not a Socket.IO packet")
+        raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
     namespace, _, query = namespace.partition("?")
     packet = SioPacket(types[Type(kind)], fields.get("data"), namespace, ack, query)
     check_packet(packet)
@@ -185,7 +186,7 @@ def check_packet(packet: SioPacket) -> None:
         case _:
             good = False
     if not good:
-        raise Malformed("bad_packet", f"a {packet.type.name} packet with wrong data")
+        raise Malformed(codes.BAD_PACKET, f"a {packet.type.name} packet with wrong data")
 
 
 def _is_event_name(name: object) -> bool:
@@ -197,7 +198,7 @@ def _put_attachments(value: Any, attachments: Sequence[bytes]) -> Any:
     try:
         return _replace_placeholders(value, attachments)
     except RecursionError:
-        raise Malformed("bad_packet", "nested too deeply") from None
+        raise Malformed(codes.BAD_PACKET, "nested too deeply") from None
 
 
 def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
@@ -207,7 +208,7 @@ def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
         if value.get("_placeholder") is True:
             number = value.get("num")
             if type(number) is not int or not 0 <= number < len(attachments):
-                raise Malformed("bad_packet", "a placeholder names no attachment")
+                raise Malformed(codes.BAD_PACKET, "a placeholder names no attachment")
             return attachments[number]
         return {key: _replace_placeholders(item, attachments) for key, item in value.items()}
     return value

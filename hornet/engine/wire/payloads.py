@@ -15,6 +15,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from urllib.parse import unquote_plus
 
+from hornet.core import codes
 from hornet.engine.errors import Malformed, too_many_packets
 
 Packet = str | bytes
@@ -29,7 +30,7 @@ def _parse_base64(text: str) -> bytes:
     try:
         return a2b_base64(text.encode("ascii"), strict_mode=True)
     except (Base64Error, UnicodeEncodeError):
-        raise Malformed("bad_base64", "a binary packet is not base64") from None
+        raise Malformed(codes.BAD_BASE64, "a binary packet is not base64") from None
 
 
 def _base64(data: bytes) -> str:
@@ -40,7 +41,7 @@ def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed("bad_utf8", "the body is not UTF-8", 1007) from None
+        raise Malformed(codes.BAD_UTF8, "the body is not UTF-8", 1007) from None
 
 
 # Version 4 --------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ def parse_payload4(body: bytes) -> list[Packet]:
         raise too_many_packets()
     for text in _text(body).split(SEPARATOR):
         if not text:
-            raise Malformed("empty_packet", "a packet is empty")
+            raise Malformed(codes.EMPTY_PACKET, "a packet is empty")
         packets.append(_parse_base64(text[1:]) if text[0] == "b" else text)
     return packets
 
@@ -115,17 +116,17 @@ def parse_text3(body: bytes) -> list[Packet]:
     while at < len(text):
         head = _LENGTH.match(text, at)
         if head is None:
-            raise Malformed("bad_length", "a packet has no length")
+            raise Malformed(codes.BAD_LENGTH, "a packet has no length")
         at, units = head.end(), int(head[1])
         end = at + units if not astral else _advance(text, at, units)
         if end > len(text) or units == 0:
-            raise Malformed("bad_length", "a packet's length does not fit")
+            raise Malformed(codes.BAD_LENGTH, "a packet's length does not fit")
         packets.append(parse_text_packet3(text[at:end]))
         if len(packets) > MAX_PACKETS:
             raise too_many_packets()
         at = end
     if not packets:
-        raise Malformed("empty_packet", "the body has no packet")
+        raise Malformed(codes.EMPTY_PACKET, "the body has no packet")
     return packets
 
 
@@ -147,7 +148,7 @@ def parse_text_packet3(text: str) -> Packet:
     """
     if text.startswith("b"):
         if text[1:2] != "4":
-            raise Malformed("bad_type", "only messages may be binary")
+            raise Malformed(codes.BAD_TYPE, "only messages may be binary")
         return _parse_base64(text[2:])
     return text if text.isascii() else _undo_double_utf8(text)
 
@@ -177,17 +178,17 @@ def parse_binary3(body: bytes) -> list[Packet]:
         kind = body[at]
         end = body.find(b"\xff", at, at + 13)
         if kind > 1 or end < at + 2 or any(d > 9 for d in body[at + 1 : end]):
-            raise Malformed("bad_length", "a packet has no length")
+            raise Malformed(codes.BAD_LENGTH, "a packet has no length")
         length = int("".join(str(d) for d in body[at + 1 : end]))
         data = body[end + 1 : end + 1 + length]
         if not length or len(data) < length:
-            raise Malformed("bad_length", "a packet's length does not fit")
+            raise Malformed(codes.BAD_LENGTH, "a packet's length does not fit")
         packets.append(_text(data) if kind == 0 else parse_binary_packet3(data))
         if len(packets) > MAX_PACKETS:
             raise too_many_packets()
         at = end + 1 + length
     if not packets:
-        raise Malformed("empty_packet", "the body has no packet")
+        raise Malformed(codes.EMPTY_PACKET, "the body has no packet")
     return packets
 
 
@@ -198,7 +199,7 @@ def parse_binary_packet3(data: bytes) -> bytes:
         Malformed: the type is not that of a message.
     """
     if data[:1] != b"\x04":
-        raise Malformed("bad_type", "only messages may be binary")
+        raise Malformed(codes.BAD_TYPE, "only messages may be binary")
     return data[1:]
 
 
@@ -227,6 +228,6 @@ def parse_jsonp(body: bytes) -> bytes:
             try:
                 text = unquote_plus(field[2:], errors="strict")
             except UnicodeDecodeError:
-                raise Malformed("bad_utf8", "the field is not UTF-8", 1007) from None
+                raise Malformed(codes.BAD_UTF8, "the field is not UTF-8", 1007) from None
             return _ESCAPED_NEWLINE.sub(lambda m: "\\n" if m[1] else "\n", text).encode("utf-8")
-    raise Malformed("empty_packet", "the form has no field d")
+    raise Malformed(codes.EMPTY_PACKET, "the form has no field d")

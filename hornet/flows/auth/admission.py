@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from hornet.core import answers
+from hornet.core import answers, codes
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
@@ -171,7 +171,7 @@ class Admission:
     def revoke(self, tokens: frozenset[str]) -> None:
         """Close the sessions of ``tokens``, and those that are just showing one of them."""
         for session in self._sessions.with_tokens(tokens):
-            self.close(session, answers.TOKEN_REVOKED)
+            self.close(session, codes.TOKEN_REVOKED)
         for session, claim in list(self._checking.items()):
             if isinstance(claim, Credentials) and claim.token in tokens:
                 del self._checking[session]
@@ -203,7 +203,7 @@ class Admission:
         shown = Evidence(Source.EVENT, session.handshake, args[0] if args else None, event)
         found = self._find(session, shown)
         answer = await self._attempt(session, found) if isinstance(found, _Claim) else found
-        return answer or _error(answers.refused(answers.WRONG_PARAMETERS))
+        return answer or _error(answers.refused(codes.WRONG_PARAMETERS))
 
     async def _on_logout(self, session: Session, args: Sequence[object]) -> object:
         """The session is as it was when it connected, with the authentication timeout before it."""
@@ -245,14 +245,14 @@ class Admission:
             if isinstance(claim, Credentials):
                 self._subscriptions.check_room(session, claim.channels)  # before the token is used up
             if not await self._let_in(session, await _check(authenticator, claim)):
-                return _error(answers.refused(answers.TOKEN_REVOKED))
+                return _error(answers.refused(codes.TOKEN_REVOKED))
         except RefusedCredentials as refused:
             return self._refuse(session, authenticator, refused)
         except OverLimit as limit:
             return self._refuse(session, authenticator, RefusedCredentials(limit.code, limit.detail))
         except RefusedByRedis as error:
             log.debug("Session %s could not be let in: %s", session.sid, error)
-            return self._refuse(session, authenticator, answers.refused(answers.REFUSED_BY_REDIS))
+            return self._refuse(session, authenticator, answers.refused(codes.REFUSED_BY_REDIS))
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
             return self._refuse(session, authenticator, _unavailable())
@@ -267,7 +267,7 @@ class Admission:
         if await self.admit(session, grant, still=lambda: session in self._checking):
             return True
         if session.state is not AuthState.CLOSED:
-            self.close(session, answers.TOKEN_REVOKED)
+            self.close(session, codes.TOKEN_REVOKED)
         return False
 
     def _refuse(
@@ -279,12 +279,12 @@ class Admission:
             if authenticator.is_limited:
                 session.failures += 1
                 if session.failures >= self.max_attempts:
-                    self._end_with(session, answers.TOO_MANY_ATTEMPTS, authenticator.exhausted())
+                    self._end_with(session, codes.TOO_MANY_ATTEMPTS, authenticator.exhausted())
         return _error(why)
 
     def _on_auth_timeout(self, session: Session) -> None:
         if session.move(AuthStep.TIMED_OUT) is AuthState.CLOSED:
-            self.close(session, answers.AUTHENTICATION_TIMEOUT)
+            self.close(session, codes.AUTHENTICATION_TIMEOUT)
 
     def _end_with(self, session: Session, code: str, answer: Answer | None) -> None:
         self._count(code)
@@ -319,8 +319,8 @@ async def _check(authenticator: Authenticator, claim: Any) -> Grant:
 
 
 def _unavailable() -> RefusedCredentials:
-    return RefusedCredentials(answers.UNAVAILABLE, "This can't be checked right now, please try again")
+    return RefusedCredentials(codes.UNAVAILABLE, "This can't be checked right now, please try again")
 
 
 def _error(why: RefusedCredentials) -> dict[str, object]:
-    return {"error": {"code": why.code, "message": why.detail}}
+    return answers.error_acknowledgement(why.code, why.detail)

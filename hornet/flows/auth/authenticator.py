@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from hornet.core import answers
+from hornet.core import answers, codes
 from hornet.core.credentials import read_fields
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
@@ -109,7 +109,7 @@ class Authenticator(Protocol):
 
     def exhausted(self) -> Answer | None:
         """What a session is told that is closed, as this was its last attempt."""
-        return answers.error(answers.TOO_MANY_ATTEMPTS)
+        return answers.error(codes.TOO_MANY_ATTEMPTS)
 
     async def aclose(self) -> None:
         """The node stops: release what is held."""

@@ -10,7 +10,7 @@ import logging
 
 import aiohttp
 
-from hornet.core import answers
+from hornet.core import answers, codes
 from hornet.core.access_tokens import FIELDS, parse_access_token, parse_profile
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
@@ -66,7 +66,7 @@ class BackendAuthenticator(Authenticator):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
         self._warn(reason)
-        raise answers.refused(answers.BACKEND_UNAVAILABLE)
+        raise answers.refused(codes.BACKEND_UNAVAILABLE)
 
     def accepted(self, session: Session, claim: str) -> Answer:
         return Event(AUTHENTICATED, {"success": True})
@@ -98,7 +98,7 @@ class BackendAuthenticator(Authenticator):
         headers = {"Authorization": f"Bearer {access_token}"}
         async with self._connections().get(self._url, headers=headers, allow_redirects=False) as response:
             if 400 <= response.status < 500 and response.status not in BUSY:
-                raise answers.refused(answers.INVALID_ACCESS_TOKEN)
+                raise answers.refused(codes.INVALID_ACCESS_TOKEN)
             if not 200 <= response.status < 300:
                 raise ValueError(f"it answered {response.status}")
             body = bytearray()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from hornet.core import answers
+from hornet.core import codes
 from hornet.core.addresses import Network, is_in
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import RefusedCredentials
@@ -46,7 +46,7 @@ class HeaderAuthenticator(Authenticator):
             return Grant(parse_user_id(claim))
         except ValueError as error:
             log.warning("A trusted proxy names no valid user in %s: %s", self._user_header, error)
-            raise RefusedCredentials(answers.INVALID_IDENTITY, str(error)) from None
+            raise RefusedCredentials(codes.INVALID_IDENTITY, str(error)) from None
 
     def accepted(self, session: Session, claim: str) -> Answer | None:
         """Nothing: the client asked for nothing, and takes ``connected`` for the answer to its token."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hornet.broker.events import EventPublisher
 from hornet.broker.tokens import TokenStore
-from hornet.core import answers
+from hornet.core import answers, codes
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.credentials import Credentials, parse_credentials, shows_credentials
 from hornet.core.errors import RefusedCredentials
@@ -36,7 +36,7 @@ class TokenAuthenticator(Authenticator):
         if shown.event == MESSAGE or (shown.where is Source.AUTH and shows_credentials(shown.fields)):
             credentials = parse_credentials(shown.fields or shown.value)
             if CONTROL_CHANNEL in credentials.channels:
-                raise RefusedCredentials(answers.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
+                raise RefusedCredentials(codes.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
             return credentials
         return None
 

@@ -6,7 +6,7 @@ The words are those of socket-push, whose pages work unchanged: ``{"userId", "ha
 from __future__ import annotations
 
 from hornet.broker.user_sessions import UserSessionStore
-from hornet.core import answers
+from hornet.core import answers, codes
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.core.jsontext import dump_json
@@ -32,7 +32,7 @@ class UserSessionAuthenticator(Authenticator):
     async def check(self, claim: UserSession) -> Grant:
         registered = await self._store.get(claim.user)
         if registered is None or not claim.matches(registered):
-            raise answers.refused(answers.INVALID_SESSION)
+            raise answers.refused(codes.INVALID_SESSION)
         return Grant(claim.user)
 
     def accepted(self, session: Session, claim: UserSession) -> Answer:
@@ -42,7 +42,7 @@ class UserSessionAuthenticator(Authenticator):
         return _say({"error": NOT_AUTHORIZED, "code": refused.code})
 
     def exhausted(self) -> Answer:
-        return _say({"error": NOT_AUTHORIZED, "code": answers.TOO_MANY_ATTEMPTS})
+        return _say({"error": NOT_AUTHORIZED, "code": codes.TOO_MANY_ATTEMPTS})
 
 
 def _say(body: dict[str, str]) -> Event:

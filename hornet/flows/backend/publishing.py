@@ -9,6 +9,7 @@ from typing import Any
 from hornet.broker.keys import CONTROL_TOPIC, channel_topic
 from hornet.broker.publisher import Once, Publication, Published, Publisher
 from hornet.broker.user_commands import notify_commands
+from hornet.core import codes
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import InvalidPublish
 from hornet.core.jsontext import dump_json
@@ -60,7 +61,7 @@ class Publishing:
         publications: list[Publication] = []
         for message in messages:
             if CONTROL_CHANNEL in message.channels:
-                raise InvalidPublish("RESERVED_CHANNEL", f"channel {CONTROL_CHANNEL!r} is Hornet's own")
+                raise InvalidPublish(codes.RESERVED_CHANNEL, f"channel {CONTROL_CHANNEL!r} is Hornet's own")
             text = message.text()
             parse_publish(message.channels[0], text.encode())  # as every node will read it
             publications.extend(Publication(channel_topic(channel), text) for channel in message.channels)
@@ -89,7 +90,7 @@ class Publishing:
         try:
             commands = notify_commands(users, event, payload)
         except ValueError as error:
-            raise InvalidPublish("INVALID_REQUEST", str(error)) from None
+            raise InvalidPublish(codes.INVALID_REQUEST, str(error)) from None
         return await self._send([Publication(topic, text) for _, topic, text in commands], once)
 
     async def disconnect_tokens(self, tokens: Sequence[str]) -> int:
@@ -105,7 +106,7 @@ class Publishing:
     async def _send(self, publications: Sequence[Publication], once: Once | None) -> Published:
         if sum(len(one.text) for one in publications) > MAX_BYTES:
             raise InvalidPublish(
-                "TOO_LARGE", f"the request publishes more than {MAX_BYTES} characters in all"
+                codes.TOO_LARGE, f"the request publishes more than {MAX_BYTES} characters in all"
             )
         if once is None:
             return await self._publisher.publish(publications)
@@ -116,4 +117,4 @@ def _dump(value: object) -> str:
     try:
         return dump_json(value)
     except ValueError as error:
-        raise InvalidPublish("NOT_JSON", str(error)) from None
+        raise InvalidPublish(codes.NOT_JSON, str(error)) from None

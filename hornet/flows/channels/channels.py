@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hornet.core import answers
+from hornet.core import codes
 from hornet.core.channels import Kind, Names, check_channel, kind_of
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
@@ -23,13 +23,6 @@ from hornet.flows.presence.service import Presence
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session, SubscribedBy
 from hornet.flows.settings import ChannelSettings
-
-FORBIDDEN = "FORBIDDEN"
-SIGNATURE_REQUIRED = "SIGNATURE_REQUIRED"
-BAD_SIGNATURE = "BAD_SIGNATURE"
-NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
-NOT_SUBSCRIBED = "NOT_SUBSCRIBED"
-SESSION_ENDED = "SESSION_ENDED"
 
 
 class Channels:
@@ -74,7 +67,7 @@ class Channels:
             member = self._check_signature(session, channel, signature, presence)
             await self._let_in(session, channel)
         elif presence is not None:
-            raise RefusedEvent(SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
+            raise RefusedEvent(codes.SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
         elif shown.get("token") is not None:
             await self._redeem(session, channel, shown["token"])
         elif not had_it:
@@ -100,7 +93,7 @@ class Channels:
         """
         channel = check_channel(shown.get("channel"))
         if not self._is_subscribed(session, channel):
-            raise RefusedEvent(NOT_SUBSCRIBED, "The session is not subscribed to this channel")
+            raise RefusedEvent(codes.NOT_SUBSCRIBED, "The session is not subscribed to this channel")
         is_out = self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
         self._presence.leave(session, channel)
         return {"ok": True, "channel": channel, "subscribed": not is_out}
@@ -111,22 +104,24 @@ class Channels:
     def _check_open(self, session: Session, channel: str) -> None:
         kind = kind_of(channel, self._public)
         if kind is Kind.PRIVATE:
-            raise RefusedEvent(SIGNATURE_REQUIRED, "A private channel takes a signature of the backend")
+            raise RefusedEvent(codes.SIGNATURE_REQUIRED, "A private channel takes a signature of the backend")
         if session.state is not AuthState.READY:
-            raise RefusedEvent(NOT_AUTHENTICATED, "Show a valid credential first")
+            raise RefusedEvent(codes.NOT_AUTHENTICATED)
         if kind is not Kind.PUBLIC:
-            raise RefusedEvent(FORBIDDEN, "The channel is not public: a token that names it is needed")
+            raise RefusedEvent(codes.FORBIDDEN, "The channel is not public: a token that names it is needed")
 
     def _check_signature(
         self, session: Session, channel: str, signature: object, presence: object
     ) -> Member | None:
         """Return the member that the signed presence data describe, or None without such data."""
         if kind_of(channel, self._public) is not Kind.PRIVATE:
-            raise RefusedEvent(BAD_SIGNATURE, "Only channels whose names begin with 'private-' are signed")
+            raise RefusedEvent(
+                codes.BAD_SIGNATURE, "Only channels whose names begin with 'private-' are signed"
+            )
         if not isinstance(signature, str) or not (presence is None or isinstance(presence, str)):
-            raise RefusedEvent(BAD_SIGNATURE, "'signature' and 'presence' are texts")
+            raise RefusedEvent(codes.BAD_SIGNATURE, "'signature' and 'presence' are texts")
         if not is_signed(signature, self._secrets, session.sid, channel, presence):
-            raise RefusedEvent(BAD_SIGNATURE, "The signature is not for this session and this channel")
+            raise RefusedEvent(codes.BAD_SIGNATURE, "The signature is not for this session and this channel")
         return None if presence is None else parse_member(presence, session.user)
 
     async def _let_in(self, session: Session, channel: str) -> None:
@@ -135,14 +130,14 @@ class Channels:
 
     async def _redeem(self, session: Session, channel: str, token: object) -> None:
         if not is_token(token):
-            raise RefusedEvent(answers.WRONG_PARAMETERS, "'token' is no token")
+            raise RefusedEvent(codes.WRONG_PARAMETERS, "'token' is no token")
         try:
             is_in = await self._admission.redeem(session, Credentials(token, (channel,)))
         except RefusedCredentials as refused:
-            raise RefusedEvent(refused.code, answers.EXPLANATIONS[refused.code]) from None
+            raise RefusedEvent(refused.code, codes.MESSAGES[refused.code].sentence) from None
         if not is_in or not await self._subscriptions.join(session, (channel,), SubscribedBy.CLIENT):
             raise _session_ended()
 
 
 def _session_ended() -> RefusedEvent:
-    return RefusedEvent(SESSION_ENDED, "The session ended meanwhile")
+    return RefusedEvent(codes.SESSION_ENDED)

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import channel_topic
+from hornet.core import codes
 from hornet.core.channels import Names
 from hornet.core.client_publishes import parse_client_publish
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Activity, Session
 from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
-
-FORBIDDEN = "FORBIDDEN"
-RATE_LIMITED = "RATE_LIMITED"
 
 
 class ClientPublishing:
@@ -42,11 +40,13 @@ class ClientPublishing:
         """
         wanted = parse_client_publish(args[0] if args else None)
         if wanted.channel not in Names(session.publish):
-            raise RefusedEvent(FORBIDDEN, "Nothing that the session showed lets it publish on this channel")
+            raise RefusedEvent(
+                codes.FORBIDDEN, "Nothing that the session showed lets it publish on this channel"
+            )
         text = wanted.text(session.sid, session.user, self._settings.max_publish_bytes)
         per_s = self._settings.max_publish_rate
         if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
-            raise RefusedEvent(RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
+            raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
         await call(self._client.publish, channel_topic(wanted.channel), text)
         self._metrics.client_messages.inc()
         return {"ok": True}

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hornet.broker.emitter_packets import Emit, parse_emit
 from hornet.broker.keys import EMITTERS_GLOB
 from hornet.broker.subscriber import Subscriber
+from hornet.core import codes
 from hornet.core.errors import InvalidPublish
 from hornet.core.sessions import AuthState
 from hornet.engine import Engine
@@ -48,7 +49,7 @@ class Emitters:
         try:
             count = self._engine.emit(sids - self._in_rooms(emit.but), emit.event, *emit.args)
         except (ValueError, TypeError) as error:
-            raise InvalidPublish("NOT_AN_EMIT", f"its arguments can't be sent ({error})") from None
+            raise InvalidPublish(codes.NOT_AN_EMIT, f"its arguments can't be sent ({error})") from None
         self._metrics.messages.inc()
         self._metrics.deliveries.inc(count)
 

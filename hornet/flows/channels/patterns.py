@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hornet.broker.subscriber import Subscriber
-from hornet.core import answers
+from hornet.core import codes
 from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish, RefusedCredentials
 from hornet.core.messages import Message, parse_publish
@@ -98,7 +98,7 @@ class Patterns:
         if pattern.text not in held:
             if len(held) >= self._settings.max_patterns:
                 raise RefusedEvent(
-                    "TOO_MANY_PATTERNS", f"A session has {self._settings.max_patterns} at most"
+                    codes.TOO_MANY_PATTERNS, f"A session has {self._settings.max_patterns} at most"
                 )
             await self._check_right(session, pattern, shown.get("token"))
             await self._join(session, pattern)
@@ -112,7 +112,7 @@ class Patterns:
         """
         pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
         if pattern.text not in self._of_session.get(session, ()):
-            raise RefusedEvent("NOT_SUBSCRIBED", "The session is not subscribed to this pattern")
+            raise RefusedEvent(codes.NOT_SUBSCRIBED, "The session is not subscribed to this pattern")
         self._leave(session, pattern)
         return {"ok": True, "pattern": pattern.text}
 
@@ -122,14 +122,14 @@ class Patterns:
             return
         if token is None:
             if session.state is not AuthState.READY:
-                raise RefusedEvent("NOT_AUTHENTICATED", "Show a valid credential first")
-            raise RefusedEvent("FORBIDDEN", "A token that names the pattern is needed")
+                raise RefusedEvent(codes.NOT_AUTHENTICATED)
+            raise RefusedEvent(codes.FORBIDDEN, "A token that names the pattern is needed")
         if not is_token(token):
-            raise RefusedEvent(answers.WRONG_PARAMETERS, "'token' is no token")
+            raise RefusedEvent(codes.WRONG_PARAMETERS, "'token' is no token")
         try:
             is_in = await self._admission.redeem(session, Credentials(token, (pattern.text,)))
         except RefusedCredentials as refused:
-            raise RefusedEvent(refused.code, answers.EXPLANATIONS[refused.code]) from None
+            raise RefusedEvent(refused.code, codes.MESSAGES[refused.code].sentence) from None
         if not is_in:
             raise _session_ended()
 
@@ -187,7 +187,9 @@ class Patterns:
             added = [glob for glob in globs if glob not in self._heard_by]
             if not added or len(self._heard_by) + len(added) <= limit:
                 return globs
-        raise RefusedEvent("TOO_MANY_PATTERNS", "This server listens to as many kinds of patterns as it can")
+        raise RefusedEvent(
+            codes.TOO_MANY_PATTERNS, "This server listens to as many kinds of patterns as it can"
+        )
 
     def leave_all(self, session: Session) -> None:
         """Take a session out of all its patterns: it ended, or it logged out."""
@@ -223,4 +225,4 @@ def _by_pattern(message: Message, text: str) -> Message:
 
 
 def _session_ended() -> RefusedEvent:
-    return RefusedEvent("SESSION_ENDED", "The session ended meanwhile")
+    return RefusedEvent(codes.SESSION_ENDED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from hornet.core import codes
 from hornet.flows.sessions.router import RefusedEvent, Router
 from hornet.flows.sessions.sessions import Session
 
@@ -47,4 +48,4 @@ class Subscribing:
             if len(named) == 1:
                 return named[0], shown
         fields = " or ".join(f"'{field}'" for field in self._kinds)
-        raise RefusedEvent("WRONG_PARAMETERS", f"The argument is no object with {fields}")
+        raise RefusedEvent(codes.WRONG_PARAMETERS, f"The argument is no object with {fields}")

@@ -12,11 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hornet.core import answers, codes
 from hornet.core.commands import (
-    COMMAND_FAILED,
-    COMMAND_TIMEOUT,
-    TOO_MANY_COMMANDS,
-    UNKNOWN_COMMAND,
     Command,
     CommandError,
     Context,
@@ -32,9 +29,6 @@ from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
-RATE_LIMITED = "RATE_LIMITED"
-FAILURE = "The command failed; what went wrong is in the server's log"
 
 Answer = dict[str, object]
 
@@ -100,19 +94,21 @@ class Commands:
     def _find(self, session: Session, name: str) -> Command[Any]:
         command = self._commands.get(name)
         if session.state is AuthState.CLOSED:
-            raise RefusedEvent("SESSION_ENDED", "The session ended meanwhile")
+            raise RefusedEvent(codes.SESSION_ENDED)
         if session.state is not AuthState.READY and (command is None or command.needs_authentication):
-            raise RefusedEvent(NOT_AUTHENTICATED, "Show a valid credential first")
+            raise RefusedEvent(codes.NOT_AUTHENTICATED)
         if command is None:
-            raise RefusedEvent(UNKNOWN_COMMAND, "No command has this name")
+            raise RefusedEvent(codes.UNKNOWN_COMMAND)
         return command
 
     def _check_limits(self, session: Session) -> None:
         per_s, max_running = self._settings.max_command_rate, self._settings.max_commands
         if not session.may(Activity.COMMAND, per_s, asyncio.get_running_loop().time()):
-            raise RefusedEvent(RATE_LIMITED, f"A session calls {per_s:g} commands a second at most")
+            raise RefusedEvent(codes.RATE_LIMITED, f"A session calls {per_s:g} commands a second at most")
         if self._counts[session] >= max_running:
-            raise RefusedEvent(TOO_MANY_COMMANDS, f"A session has {max_running} commands running at most")
+            raise RefusedEvent(
+                codes.TOO_MANY_COMMANDS, f"A session has {max_running} commands running at most"
+            )
 
     async def _run(self, name: str, command: Command[Any], context: Context, data: object) -> Answer:
         timeout = asyncio.timeout(self._settings.command_timeout_s)
@@ -122,7 +118,7 @@ class Commands:
             answer = parse_json(dump_json(result))  # what JSON can't carry, no client gets
         except CommandError as error:
             self._count(name, "refused")
-            return _error(error.code, error.detail)
+            return answers.error_acknowledgement(error.code, error.detail)
         except (Exception, asyncio.CancelledError) as error:  # of a plug-in, whatever it is
             if isinstance(error, TimeoutError) and timeout.expired():
                 return self._time_out(name)
@@ -136,13 +132,13 @@ class Commands:
     def _time_out(self, name: str) -> Answer:
         log.warning("Command %r took longer than %g s", name, self._settings.command_timeout_s)
         self._count(name, "timeout")
-        self._metrics.refused.labels(COMMAND_TIMEOUT).inc()
-        return _error(COMMAND_TIMEOUT, "The command took too long")
+        self._metrics.refused.labels(codes.COMMAND_TIMEOUT).inc()
+        return answers.error_acknowledgement(codes.COMMAND_TIMEOUT)
 
     def _fail(self, name: str) -> Answer:
         self._count(name, "failed")
-        self._metrics.refused.labels(COMMAND_FAILED).inc()
-        return _error(COMMAND_FAILED, FAILURE)
+        self._metrics.refused.labels(codes.COMMAND_FAILED).inc()
+        return answers.error_acknowledgement(codes.COMMAND_FAILED)
 
     def _count(self, name: str, outcome: str) -> None:
         self._metrics.commands.labels(name, outcome).inc()
@@ -158,7 +154,3 @@ def _is_cancelled() -> bool:
     """Whether this task was asked to end; if not, something that the plug-in waited for was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _error(code: str, detail: str) -> Answer:
-    return {"error": {"code": code, "message": detail}}

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore
+from hornet.core import codes
 from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
 from hornet.core.presence import Member, PresenceNotice, PresenceView, as_json
@@ -232,7 +233,7 @@ class PresenceChannel:
                 added.add(member_id)
                 continue
             del self._mine[key], self._unwritten[key]
-            self._dismiss(key, RefusedEvent("TOO_MANY_MEMBERS", f"A channel has {most} members at most"))
+            self._dismiss(key, RefusedEvent(codes.TOO_MANY_MEMBERS, f"A channel has {most} members at most"))
 
     def _tell(self) -> None:
         """One batch: the changes to those who are members, then the whole to those who become so."""
@@ -266,4 +267,4 @@ class PresenceChannel:
 
 
 def _left() -> RefusedEvent:
-    return RefusedEvent("SESSION_ENDED", "The session left meanwhile")
+    return RefusedEvent(codes.SESSION_ENDED, "The session left meanwhile")

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.presence import PresenceStore, parse_notice
 from hornet.broker.subscriber import Subscriber
+from hornet.core import codes
 from hornet.core.presence import Member, as_json
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import presence_room
@@ -93,10 +94,10 @@ class Presence:
         shown = args[0] if args else None
         channel = shown.get("channel") if isinstance(shown, Mapping) else None
         if not isinstance(channel, str):
-            raise RefusedEvent("WRONG_PARAMETERS", "The argument is no object with 'channel'")
+            raise RefusedEvent(codes.WRONG_PARAMETERS, "The argument is no object with 'channel'")
         found = self.members(session, channel)
         if found is None:
-            raise RefusedEvent("NOT_A_MEMBER", "The session is no member of this channel")
+            raise RefusedEvent(codes.NOT_A_MEMBER)
         return {"ok": True, "channel": channel, "members": as_json(found)}
 
     # What the other nodes do ---------------------------------------------------------------------
@@ -109,7 +110,7 @@ class Presence:
         try:
             found.apply(parse_notice(payload))
         except ValueError as error:
-            self._metrics.dropped.labels("BAD_NOTICE").inc()
+            self._metrics.dropped.labels(codes.BAD_NOTICE).inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error)
 
     async def bury(self, node: str) -> None:

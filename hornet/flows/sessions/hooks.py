@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 
-from hornet.core import answers
-from hornet.core.limits import TOO_MANY_EVENTS
+from hornet.core import answers, codes
 from hornet.core.sessions import AuthStep
 from hornet.engine import Engine, Handshake
 from hornet.flows.auth.admission import Admission
@@ -104,14 +103,14 @@ class SessionHooks:
         await attempt
 
     def _refuse(self, session: Session, per_s: float, now: float) -> dict[str, object]:
-        self._metrics.refused.labels(TOO_MANY_EVENTS).inc()
+        self._metrics.refused.labels(codes.TOO_MANY_EVENTS).inc()
         if not session.is_warned:
             session.is_warned = True
-            self._engine.tell(session.sid, answers.error(TOO_MANY_EVENTS))
+            self._engine.tell(session.sid, answers.error(codes.TOO_MANY_EVENTS))
         if not session.is_flooding and not session.may(Activity.REFUSED_EVENT, per_s, now):
             session.is_flooding = True  # events that the client sent before it is closed still arrive
             log.warning(
                 "Session %s is closed: it sends more than twice %g events a second", session.sid, per_s
             )
             self._engine.disconnect(session.sid)
-        return {"error": {"code": TOO_MANY_EVENTS, "message": answers.EXPLANATIONS[TOO_MANY_EVENTS]}}
+        return answers.error_acknowledgement(codes.TOO_MANY_EVENTS)

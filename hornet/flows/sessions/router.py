@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from hornet.core import answers
+from hornet.core import answers, codes
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import AuthState
 from hornet.flows.sessions.sessions import Session
@@ -24,7 +24,13 @@ MAX_LOGGED_CHARS = 64
 
 
 class RefusedEvent(PeerError):
-    """A client's event was refused; ``code`` and ``detail`` are told to that client."""
+    """A client's event was refused; ``code`` and ``detail`` are told to that client.
+
+    Without a detail, the sentence of the code is told.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code, detail or codes.ACKNOWLEDGEMENTS[code].sentence)
 
 
 class Router:
@@ -52,21 +58,20 @@ class Router:
         try:
             handler = self._handlers.get(event)
             if handler is None:
-                raise RefusedEvent("UNKNOWN_EVENT", "Hornet has no such event")
+                raise RefusedEvent(codes.UNKNOWN_EVENT)
             if session.state is not AuthState.READY and event not in self._open:
-                raise RefusedEvent("NOT_AUTHENTICATED", "Show a valid credential first")
+                raise RefusedEvent(codes.NOT_AUTHENTICATED)
             return await handler(session, args)
         except PeerError as error:
-            return self._refuse(session, event, error.code, error.detail)
+            return self._refuse(session, event, error)
         except RefusedByRedis as error:
             log.debug("Event %r of session %s failed: %s", event, session.sid, error)
-            code = answers.REFUSED_BY_REDIS
-            return self._refuse(session, event, code, answers.EXPLANATIONS[code])
+            return self._refuse(session, event, RefusedEvent(codes.REFUSED_BY_REDIS))
         except RedisUnavailable as error:
             log.warning("Event %r of session %s failed: %s", event, session.sid, error)
-            return self._refuse(session, event, "UNAVAILABLE", "Hornet can't do that now, please try again")
+            return self._refuse(session, event, RefusedEvent(codes.UNAVAILABLE))
 
-    def _refuse(self, session: Session, event: str, code: str, detail: str) -> dict[str, object]:
-        self._metrics.refused.labels(code).inc()
-        log.debug("Refused event %.*r of session %s: %s", MAX_LOGGED_CHARS, event, session.sid, code)
-        return {"error": {"code": code, "message": detail}}
+    def _refuse(self, session: Session, event: str, error: PeerError) -> dict[str, object]:
+        self._metrics.refused.labels(error.code).inc()
+        log.debug("Refused event %.*r of session %s: %s", MAX_LOGGED_CHARS, event, session.sid, error.code)
+        return answers.error_acknowledgement(error.code, error.detail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from hornet.broker.keys import user_of
-from hornet.core.answers import USER_DISCONNECTED
+from hornet.core import codes
 from hornet.core.backend_commands import (
     ChannelsChanged,
     DisconnectUser,
@@ -58,12 +58,12 @@ class UserCommandHandler:
                 self._channels.changed(user)
             case DisconnectUser():
                 for session in self._sessions.of_user(user):
-                    self._admission.close(session, USER_DISCONNECTED)
+                    self._admission.close(session, codes.USER_DISCONNECTED)
 
     def _notify(self, user: str, event: str, payload: object) -> None:
         try:
             count = self._engine.send_room(room_of_user(user), event, payload)
         except ValueError:
-            raise InvalidPublish("NOT_JSON", "the payload has a number that JSON can't carry") from None
+            raise InvalidPublish(codes.NOT_JSON, "the payload has a number that JSON can't carry") from None
         self._metrics.notifications.inc()
         self._metrics.deliveries.inc(count)

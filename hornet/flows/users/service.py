@@ -9,7 +9,7 @@ from __future__ import annotations
 from hornet.broker.keys import user_topic
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import Arrival, UserStore
-from hornet.core.answers import OTHER_USER, TOO_MANY_USER_SESSIONS
+from hornet.core import codes
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.core.sessions import AuthState
@@ -58,7 +58,7 @@ class Users:
         user = grant.user
         assert user is not None
         if session.user not in (None, user):
-            raise RefusedCredentials(OTHER_USER, "log out before you show who else you are")
+            raise RefusedCredentials(codes.OTHER_USER, "log out before you show who else you are")
         if session.user == user:
             session.info = grant.info
             return
@@ -123,7 +123,7 @@ class Users:
             return None
         arrival = await self._store.arrive(user, session.sid, session.address)
         if arrival is None:
-            raise RefusedCredentials(TOO_MANY_USER_SESSIONS, "this user has too many sessions")
+            raise RefusedCredentials(codes.TOO_MANY_USER_SESSIONS, "this user has too many sessions")
         if session.user != user:
             self.departures.begin(user, session.sid)  # what depart() asked may have come too early
         return arrival

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from hornet.core import codes
 from hornet.core.errors import SetupError
 from hornet.flows.process.reloading import Reloading
 from hornet.web.api.fields import Answer
@@ -37,7 +38,7 @@ class Administration:
         return [
             Operation(
                 "reload", "POST", "/api/reload", Right.ADMIN, "Read the configuration of this node again",
-                self._reload, Reloaded, refusals=("BAD_CONFIGURATION",),
+                self._reload, Reloaded, refusals=(codes.BAD_CONFIGURATION,),
             ),
         ]  # fmt: skip
 
@@ -46,5 +47,5 @@ class Administration:
             outcome = await self._reloading.run()
         except SetupError as error:
             log.error("The configuration stays as it was: %s", error)
-            raise Problem("BAD_CONFIGURATION", str(error)) from None
+            raise Problem(codes.BAD_CONFIGURATION, str(error)) from None
         return Reloaded(changed=list(outcome.changed), need_restart=list(outcome.need_restart))

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, convert, field
 
+from hornet.core import codes
 from hornet.flows.backend.cluster_queries import Cluster, Page
 from hornet.web.api.fields import (
     MAX_LISTED,
@@ -168,7 +169,7 @@ class ClusterOperations:
             ),
             Operation(
                 "getSession", "GET", "/api/sessions/{session}", read, "See one session",
-                self._session, SessionAnswer, OneSession, refusals=("NOT_FOUND",),
+                self._session, SessionAnswer, OneSession, refusals=(codes.NOT_FOUND,),
             ),
             Operation(
                 "disconnect", "POST", "/api/disconnect", Right.MANAGE, "End sessions by their id",
@@ -205,7 +206,7 @@ class ClusterOperations:
         entry, missing = await self._cluster.session(call.params.session)
         if entry is None:
             silent = f"; nodes {', '.join(missing)} did not answer" if missing else ""
-            raise Problem("NOT_FOUND", f"no node has a session of that id{silent}")
+            raise Problem(codes.NOT_FOUND, f"no node has a session of that id{silent}")
         return SessionAnswer(session=convert(entry, SessionEntry))
 
     async def _disconnect(self, call: Call[Nothing, EndedSessions]) -> DisconnectedAnswer:

@@ -8,17 +8,29 @@ from typing import Any
 
 import msgspec
 
+from hornet.core import codes
+from hornet.core.codes import PROBLEMS
 from hornet.web.api.operation import Operation
-from hornet.web.api.problems import CONTENT_TYPE, PROBLEMS, type_of
+from hornet.web.api.problems import CONTENT_TYPE, type_of
 
 DESCRIPTION = """What a backend can do with Hornet over HTTP. Requests and answers are JSON.
 
 A request that is not carried out is answered by problem details (RFC 9457) with a stable `code`.
 Unknown fields and parameters of a request are errors. Answers may get further fields in later versions."""
 
-COMMON = ("INVALID_REQUEST", "KEY_MISSING", "KEY_UNKNOWN", "RIGHT_MISSING", "NOT_LOCAL", "CROSS_SITE",
-          "UNSUPPORTED_VERSION", "TOO_MANY_REQUESTS", "FAILED", "UNAVAILABLE")  # fmt: skip
-WITH_BODY = ("NOT_JSON", "BODY_TIMEOUT", "TOO_LARGE", "NOT_JSON_TYPE")
+COMMON = (
+    codes.INVALID_REQUEST,
+    codes.KEY_MISSING,
+    codes.KEY_UNKNOWN,
+    codes.RIGHT_MISSING,
+    codes.NOT_LOCAL,
+    codes.CROSS_SITE,
+    codes.UNSUPPORTED_VERSION,
+    codes.TOO_MANY_REQUESTS,
+    codes.FAILED,
+    codes.UNAVAILABLE,
+)
+WITH_BODY = (codes.NOT_JSON, codes.BODY_TIMEOUT, codes.TOO_LARGE, codes.NOT_JSON_TYPE)
 """Problems that any operation, and any with a body, may end in."""
 
 _TEMPLATE = "#/components/schemas/{name}"
@@ -54,8 +66,8 @@ def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
 
 def refusals(operation: Operation) -> list[str]:
     """The codes of the problems that an operation may end in, in the order of their table."""
-    codes = {*COMMON, *operation.refusals, *(WITH_BODY if operation.takes_body else ())}
-    return [code for code in PROBLEMS if code in codes]
+    possible = {*COMMON, *operation.refusals, *(WITH_BODY if operation.takes_body else ())}
+    return [code for code in PROBLEMS if code in possible]
 
 
 def _operation(one: Operation) -> dict[str, Any]:
@@ -98,18 +110,18 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
     return found
 
 
-def _problems(codes: Sequence[str]) -> dict[str, Any]:
+def _problems(listed: Sequence[str]) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
-    for code in codes:
-        by_status.setdefault(PROBLEMS[code][0], []).append(code)
+    for code in listed:
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
     return {str(status): _problem(members) for status, members in sorted(by_status.items())}
 
 
-def _problem(codes: Sequence[str]) -> dict[str, Any]:
-    told = "; ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes)
+def _problem(listed: Sequence[str]) -> dict[str, Any]:
+    told = "; ".join(f"`{code}`: {PROBLEMS[code].sentence}" for code in listed)
     schema = {
         "allOf": [{"$ref": _TEMPLATE.format(name="Problem")}],
-        "properties": {"code": {"enum": list(codes)}},
+        "properties": {"code": {"enum": list(listed)}},
     }
     return {"description": f"{told}.", "content": {CONTENT_TYPE: {"schema": schema}}}
 
@@ -121,7 +133,7 @@ def _problem_schema() -> dict[str, Any]:
         "description": "Why a request was not carried out. `code` is stable; the sentences are for people.",
         "required": ["type", "title", "status", "code"],
         "properties": {
-            "type": {**text, "examples": [type_of("NOT_JSON")]},
+            "type": {**text, "examples": [type_of(codes.NOT_JSON)]},
             "title": text,
             "status": {"type": "integer"},
             "code": text,

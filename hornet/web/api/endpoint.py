@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.flows.backend.publishing import Once
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.guard import Guard
 from hornet.web.api.operation import Call, Nothing, Operation
-from hornet.web.api.problems import PROBLEMS, RETRY_AFTER_S, Problem
+from hornet.web.api.problems import RETRY_AFTER_S, Problem
 from hornet.web.api.settings import ApiSettings
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
 
@@ -63,12 +64,13 @@ class Endpoint:
             refused = problem
         except RedisUnavailable as error:
             log.warning("A request to the API failed: %s", error)
-            refused = Problem("UNAVAILABLE", headers={"Retry-After": str(RETRY_AFTER_S)})
+            refused = Problem(codes.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
         except PeerError as error:
-            refused = Problem(error.code if error.code in PROBLEMS else "INVALID_REQUEST", error.detail)
+            code = error.code if error.code in codes.PROBLEMS else codes.INVALID_REQUEST
+            refused = Problem(code, error.detail)
         except Exception:
             log.exception("A request to the API failed; the fault is Hornet's")
-            refused = Problem("FAILED")
+            refused = Problem(codes.FAILED)
         self._counts.refusals[refused.code] += 1
         return refused.response()
 
@@ -101,18 +103,18 @@ class Endpoint:
         try:
             return await read_body(request, max_bytes)
         except BodyTooLarge:
-            raise Problem("TOO_LARGE", f"the limit is {max_bytes} bytes") from None
+            raise Problem(codes.TOO_LARGE, f"the limit is {max_bytes} bytes") from None
         except TimeoutError:
-            raise Problem("BODY_TIMEOUT") from None
+            raise Problem(codes.BODY_TIMEOUT) from None
         except BrokenBody:
-            raise Problem("NOT_JSON", "the body is not encoded as its headers say") from None
+            raise Problem(codes.NOT_JSON, "the body is not encoded as its headers say") from None
 
     def _once(self, operation: Operation, caller: str, request: web.Request, content: bytes) -> Once | None:
         shown = request.headers.getall("Idempotency-Key", [])
         if not shown:
             return None
         if len(shown) > 1 or not _IDEMPOTENCY_KEY.fullmatch(shown[0]):
-            raise Problem("INVALID_IDEMPOTENCY_KEY")
+            raise Problem(codes.INVALID_IDEMPOTENCY_KEY)
         # Each backend has its own: another's key of the same name is another request.
         content = operation.name.encode() + b"\0" + content
         return Once(f"{caller} {shown[0]}", content, self.settings.idempotency_window_s)
@@ -126,7 +128,7 @@ def check_version(request: web.Request) -> None:
     """
     asked = _ASKED_VERSION.findall(request.headers.get("Accept", ""))
     if asked and MAJOR not in asked:
-        raise Problem("UNSUPPORTED_VERSION", f"this server speaks {MEDIA_TYPE}")
+        raise Problem(codes.UNSUPPORTED_VERSION, f"this server speaks {MEDIA_TYPE}")
 
 
 def check_media_type(request: web.Request) -> None:
@@ -138,8 +140,8 @@ def check_media_type(request: web.Request) -> None:
     if request.content_type in ("application/json", MEDIA_TYPE):
         return
     if _ASKED_VERSION.fullmatch(request.content_type):
-        raise Problem("UNSUPPORTED_VERSION", f"this server speaks {MEDIA_TYPE}")
-    raise Problem("NOT_JSON_TYPE")
+        raise Problem(codes.UNSUPPORTED_VERSION, f"this server speaks {MEDIA_TYPE}")
+    raise Problem(codes.NOT_JSON_TYPE)
 
 
 def parse_params(kind: type[S], request: web.Request) -> S:
@@ -151,15 +153,15 @@ def parse_params(kind: type[S], request: web.Request) -> S:
     fields: dict[str, str] = dict(request.match_info)
     for name, value in request.query.items():
         if name in fields:
-            raise Problem("INVALID_REQUEST", f"parameter {name!r} is given twice")
+            raise Problem(codes.INVALID_REQUEST, f"parameter {name!r} is given twice")
         fields[name] = value
     for name, value in fields.items():
         if not is_utf8_text(name) or not is_utf8_text(value):
-            raise Problem("INVALID_REQUEST", "a parameter holds half a character")
+            raise Problem(codes.INVALID_REQUEST, "a parameter holds half a character")
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem("INVALID_REQUEST", f"parameters: {error}") from None
+        raise Problem(codes.INVALID_REQUEST, f"parameters: {error}") from None
 
 
 def parse_body(kind: type[S], content: bytes) -> S:
@@ -185,9 +187,9 @@ def _decode(content: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
-        raise Problem("INVALID_REQUEST", str(error)) from None
+        raise Problem(codes.INVALID_REQUEST, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = str(error) if isinstance(error, msgspec.DecodeError) else "the body is not UTF-8"
-        raise Problem("NOT_JSON", reason) from None
+        raise Problem(codes.NOT_JSON, reason) from None
     except RecursionError:
-        raise Problem("NOT_JSON", "nested too deeply") from None
+        raise Problem(codes.NOT_JSON, "nested too deeply") from None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
 
+from hornet.core import codes
 from hornet.core.limits import RateLimiter
 from hornet.web.api.counts import ApiCounts
 from hornet.web.api.keys import Key, Keys, Right, parse_keys
@@ -47,7 +48,9 @@ class Guard:
         """
         key = self._check_key(request)
         if key is not None and right not in key.rights:
-            raise Problem("RIGHT_MISSING", f"the key {key.name!r} does not have the right {right.value!r}")
+            raise Problem(
+                codes.RIGHT_MISSING, f"the key {key.name!r} does not have the right {right.value!r}"
+            )
         name = LOCAL if key is None else key.name
         self._check_pace(name)
         self._counts.keys[name] += 1
@@ -61,20 +64,20 @@ class Guard:
         if allowance is None:
             allowance = self._allowances[name] = RateLimiter(per_s, now)
         if not allowance.offer(per_s, now):
-            raise Problem("TOO_MANY_REQUESTS", headers={"Retry-After": str(allowance.wait_s(per_s))})
+            raise Problem(codes.TOO_MANY_REQUESTS, headers={"Retry-After": str(allowance.wait_s(per_s))})
 
     def _check_key(self, request: web.Request) -> Key | None:
         shown = request.headers.getall("Authorization", [])
         if not shown:
             if self._keys:
-                raise Problem("KEY_MISSING", headers={"WWW-Authenticate": "Bearer"})
+                raise Problem(codes.KEY_MISSING, headers={"WWW-Authenticate": "Bearer"})
             check_local(request)
             return None
         scheme, _, secret = shown[0].partition(" ")
         key = self._keys.find(secret.strip()) if len(shown) == 1 and scheme.lower() == "bearer" else None
         if key is None:
             # Also where no key is configured: who shows one expects it to be checked.
-            raise Problem("KEY_UNKNOWN", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            raise Problem(codes.KEY_UNKNOWN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return key
 
 
@@ -88,10 +91,10 @@ def check_local(request: web.Request) -> None:
         Problem: ``NOT_LOCAL`` or ``CROSS_SITE``.
     """
     if not _is_local_peer(request) or _is_forwarded(request):
-        raise Problem("NOT_LOCAL")
+        raise Problem(codes.NOT_LOCAL)
     host = _host_name(f"//{request.headers.get('Host', '')}")
     if not _is_local_name(host):  # a name of somebody else's that leads here: DNS rebinding
-        raise Problem("NOT_LOCAL", "the Host header names no host of this machine")
+        raise Problem(codes.NOT_LOCAL, "the Host header names no host of this machine")
     check_same_origin(request.headers)
 
 
@@ -103,9 +106,9 @@ def check_same_origin(headers: Mapping[str, str]) -> None:
     """
     origin = headers.get("Origin")
     if origin is not None and urlsplit_safely(origin) != headers.get("Host", "").lower():
-        raise Problem("CROSS_SITE")
+        raise Problem(codes.CROSS_SITE)
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise Problem("CROSS_SITE")
+        raise Problem(codes.CROSS_SITE)
 
 
 def urlsplit_safely(origin: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
+from hornet.core import codes
 from hornet.core.backend_commands import MAX_EVENT_CHARS
 from hornet.flows.backend.publishing import Outbound, Published, Publishing
 from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Channels, Request, Tokens, Users, listed
@@ -14,7 +15,12 @@ from hornet.web.api.keys import Right
 from hornet.web.api.operation import Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
-REFUSALS = ("RESERVED_CHANNEL", "TOO_LARGE", "IDEMPOTENCY_KEY_REUSED", "INVALID_IDEMPOTENCY_KEY")
+REFUSALS = (
+    codes.RESERVED_CHANNEL,
+    codes.TOO_LARGE,
+    codes.IDEMPOTENCY_KEY_REUSED,
+    codes.INVALID_IDEMPOTENCY_KEY,
+)
 
 
 class Message(Request, frozen=True, kw_only=True):
@@ -120,7 +126,7 @@ class Publish:
                 self._publish_to_pattern,
                 HeardAnswer,
                 body=PatternMessage,
-                refusals=("BAD_PATTERN", *REFUSALS[1:]),
+                refusals=(codes.BAD_PATTERN, *REFUSALS[1:]),
                 is_idempotent_by_key=True,
             ),
             Operation(
@@ -160,7 +166,7 @@ class Publish:
         ]
         channels = [channel for one in outbound for channel in one.channels]
         if len(channels) > MAX_LISTED:
-            raise Problem("TOO_LARGE", f"a request publishes on at most {MAX_LISTED} channels in all")
+            raise Problem(codes.TOO_LARGE, f"a request publishes on at most {MAX_LISTED} channels in all")
         return answer(channels, await self._publishing.publish(outbound, call.once))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.errors import PeerError
 from hornet.flows.backend.publishing import Publishing
 from hornet.web.api.counts import ApiCounts
@@ -52,5 +53,5 @@ class RealizehitPublish:
         return web.Response(text=QUEUED)
 
     def _refuse(self, words: str) -> web.Response:
-        self._counts.refusals["REALIZEHIT_400"] += 1
+        self._counts.refusals[codes.REALIZEHIT_400] += 1
         return web.Response(text=words, status=400)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.flows.backend.cluster_queries import Cluster
 from hornet.flows.backend.publishing import Publishing
 from hornet.flows.backend.ticketing import Ticketing
@@ -111,8 +112,8 @@ def _elsewhere(known: Sequence[Operation], endpoint: Endpoint) -> web.RouteDef:
 
         async def problem() -> web.Response:
             if methods:
-                raise Problem("METHOD_NOT_ALLOWED", headers={"Allow": ", ".join(methods)})
-            raise Problem("NOT_FOUND", "there is no such operation")
+                raise Problem(codes.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})
+            raise Problem(codes.NOT_FOUND, "there is no such operation")
 
         return await endpoint.answer(problem)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from hornet.core import codes
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.grants import Grant
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
@@ -87,7 +88,7 @@ class TokenOperations:
                 NewTokenAnswer,
                 body=NewToken,
                 status=201,
-                refusals=("RESERVED_CHANNEL",),
+                refusals=(codes.RESERVED_CHANNEL,),
             ),
             Operation(
                 "revokeTokens",
@@ -105,16 +106,16 @@ class TokenOperations:
         asked = call.body
         channels = listed(asked.channels)
         if CONTROL_CHANNEL in channels:
-            raise Problem("RESERVED_CHANNEL", f"channel {CONTROL_CHANNEL!r} is Hornet's own")
+            raise Problem(codes.RESERVED_CHANNEL, f"channel {CONTROL_CHANNEL!r} is Hornet's own")
         if not channels and asked.user is None:
-            raise Problem("INVALID_REQUEST", "a token has a channel or a user - at `$`")
+            raise Problem(codes.INVALID_REQUEST, "a token has a channel or a user - at `$`")
         user = None if asked.user is None else str(asked.user)
         try:
             token = await self._ticketing.create(
                 Grant(user, asked.info, tuple(channels), tuple(asked.publish)), asked.ttl
             )
         except ValueError as error:
-            raise Problem("INVALID_REQUEST", str(error)) from None
+            raise Problem(codes.INVALID_REQUEST, str(error)) from None
         return NewTokenAnswer(token=token, ttl=asked.ttl)
 
     async def _revoke(self, call: Call[Nothing, RevokedTokens]) -> RevokedAnswer:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
+from hornet.core import codes
 from hornet.flows.users.queries import UserQueries
 from hornet.web.api.fields import (
     After,
@@ -183,4 +184,4 @@ async def _checked(asked: Awaitable[T]) -> T:
     try:
         return await asked
     except ValueError as error:
-        raise Problem("INVALID_REQUEST", str(error)) from None
+        raise Problem(codes.INVALID_REQUEST, str(error)) from None

@@ -2,8 +2,9 @@
 
 import pytest
 
+from hornet.core.codes import PROBLEMS
 from hornet.web.api.endpoint import API_VERSION
-from hornet.web.api.problems import PROBLEMS, Problem, type_of
+from hornet.web.api.problems import Problem, type_of
 from tests.web.api.conftest import Api, StartApi
 
 
