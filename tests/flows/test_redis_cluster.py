@@ -24,6 +24,7 @@ class Pair:
 
     def __init__(self, nodes: list[Running], http: aiohttp.ClientSession) -> None:
         self.nodes = nodes
+        self.clients: list[Client] = []
         self._http = http
 
     async def ask(self, method: str, path: str, body: object = None, node: int = 0, **headers: str) -> Any:
@@ -41,6 +42,7 @@ class Pair:
         """A client of that node, let in by a token that the other one made."""
         made = await self.ask("POST", "/api/tokens", {"channels": channels, **carried}, 1 - node)
         client = await self.nodes[node].connect(auth={"token": made["token"], "channels": channels})
+        self.clients.append(client)
         answer = await client.message()
         assert answer["type"] == "connected", answer
         return client
@@ -69,7 +71,10 @@ async def pair(
             "redis_heartbeat": 1.0,
         }
         nodes = [await start_node(redis=url, **options) for _ in range(2)]
-        yield Pair(nodes, http)
+        pair = Pair(nodes, http)
+        yield pair
+        for client in pair.clients:  # a node that stops would wait for those who don't answer its close frame
+            await client.leave()
         for node in nodes:
             await node.stop()
 
@@ -86,6 +91,7 @@ async def test_tokens_and_messages(pair: Pair) -> None:
     made = await pair.ask("POST", "/api/tokens", {"channels": ["a"]})
     await pair.ask("POST", "/api/tokens/revoke", {"tokens": [made["token"]]})
     late = await pair.nodes[0].connect(auth={"token": made["token"], "channels": ["a"]})
+    pair.clients.append(late)
     assert (await late.message())["error"] == "INVALID_TOKEN"
 
 

@@ -16,7 +16,7 @@ from hornet.broker.settings import RedisSettings
 from hornet.config import Config
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
-from tests.broker.conftest import own_redis, start_redis
+from tests.broker.conftest import StartRedis, own_redis, start_redis
 from tests.conftest import Valkey
 from tests.e2e.backend import Backend
 from tests.flows.client import Client
@@ -80,8 +80,12 @@ StartApi = Callable[..., Awaitable[Api]]
 
 
 @pytest.fixture
-async def start_api(valkey: Valkey) -> AsyncIterator[StartApi]:
-    """Starts nodes, by default on the test's Valkey; they and their clients are gone after the test."""
+async def start_api(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[StartApi]:
+    """Starts nodes, by default on the test's Valkey; they and their clients are gone after the test.
+
+    They stop before a Redis of the test's own does: without it, each would wait for it.
+    """
+    del start_redis  # it is asked for because of the order only
     async with AsyncExitStack() as stack:
 
         async def start(*, redis: str = valkey.url, redis_timeout_s: float = 5, **options: Any) -> Api:
