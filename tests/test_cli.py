@@ -19,6 +19,7 @@ from hornet.config import options
 from tests.broker.servers import RedisServer, silent_server
 from tests.conftest import Valkey
 from tests.e2e.server import free_port, server_environment
+from tests.e2e.waiting import DEADLINE_S
 
 HORNET = (sys.executable, "-c", "import sys; from hornet.cli import main; sys.exit(main())")
 SERVER = (sys.executable, "-m", "hornet")
@@ -83,13 +84,13 @@ def test_publish_publishes_and_prints_how_many_heard(
 ) -> None:
     with client.pubsub(ignore_subscribe_messages=True) as heard:
         heard.subscribe(f"hornet:channel:{prefix}")
-        heard.get_message(timeout=5)
+        heard.get_message(timeout=DEADLINE_S)
         code, out, err = hornet(
             "publish", prefix, "news", '{"text": "ž"}', "--only", "a", "--only", "b", "--except", "c",
             "--redis", valkey.url,
         )  # fmt: skip
         assert (code, out, err) == (0, "1\n", "")
-        message = heard.get_message(timeout=5)
+        message = heard.get_message(timeout=DEADLINE_S)
         assert json.loads(message["data"]) == {
             "text": "ž",
             "only": ["a", "b"],
@@ -172,7 +173,7 @@ def test_ctrl_c_ends_a_command_without_a_word() -> None:
                 process.wait(2)
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=20) == (b"", b"")
+            assert process.communicate(timeout=DEADLINE_S) == (b"", b"")
             assert process.returncode == 130
 
 
@@ -187,7 +188,7 @@ def test_a_reader_that_went_away_is_no_traceback(words: tuple[str, ...], valkey:
         stdout=write,
         stderr=subprocess.PIPE,
         env={**server_environment(), "HORNET_REDIS": valkey.url, "PYTHONUNBUFFERED": ""},
-        timeout=30,
+        timeout=DEADLINE_S,
         check=False,
     )
     os.close(write)

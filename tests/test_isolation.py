@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.client import Redis as SyncRedis
 
 from tests.conftest import Valkey
+from tests.e2e.waiting import DEADLINE_S
 
 
 @pytest.fixture(scope="module")
@@ -26,5 +27,5 @@ async def test_a_test_finds_an_empty_valkey_whatever_the_one_before_left(
     await redis.zadd("hornet:nodes", {"a node that was killed": turn})
     subscription = left_open.enter_context(left_open.enter_context(SyncRedis(port=valkey.port)).pubsub())
     subscription.subscribe("hornet")
-    assert subscription.get_message(timeout=10) is not None
+    assert subscription.get_message(timeout=DEADLINE_S) is not None
     assert await redis.pubsub_channels() == [b"hornet"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hornet.process.systemd import READY, Notifier
+from tests.e2e.waiting import DEADLINE_S
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
     """The socket on which systemd listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind(str(tmp_path / "notify"))
-        bound.settimeout(5)
+        bound.settimeout(DEADLINE_S)
         yield bound
 
 
@@ -33,7 +34,7 @@ def test_states_arrive_as_lines_of_one_datagram(systemd: socket.socket) -> None:
 def test_an_abstract_socket_is_understood() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind("")  # the kernel chooses an abstract name
-        bound.settimeout(5)
+        bound.settimeout(DEADLINE_S)
         name = bound.getsockname().decode()
         Notifier({"NOTIFY_SOCKET": "@" + name[1:]}).tell(READY)
         assert bound.recv(1000) == b"READY=1"

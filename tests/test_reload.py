@@ -16,6 +16,7 @@ import pytest
 from hornet.connector import AsyncConnector, sign_channel
 from tests.conftest import Valkey
 from tests.e2e.server import ServerProcess
+from tests.e2e.waiting import DEADLINE_S
 from tests.flows.client import Client, refusal
 
 OLD, NEW, ADMIN = "old-0123456789abcdef", "new-0123456789abcdef", "admin-0123456789abcdef"
@@ -43,10 +44,10 @@ class Reloaded:
         self.write(**values)
         said = len(self.server.output)
         self.server.process.send_signal(signal.SIGHUP)
-        self.server.wait_for_output(re.compile(rf".{{{said},}}?{expected}", re.DOTALL), 10)
+        self.server.wait_for_output(re.compile(rf".{{{said},}}?{expected}", re.DOTALL))
 
     def ask(self, method: str, path: str, key: str = "", body: object = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=DEADLINE_S)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {**headers, "Content-Type": "application/json"})

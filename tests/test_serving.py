@@ -19,7 +19,7 @@ from tests.broker.servers import RedisServer, silent_server
 from tests.certificates import Certificates
 from tests.conftest import Valkey
 from tests.e2e.server import ServerProcess, free_port, server_environment
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 from tests.flows.client import Client
 
 SERVER = (sys.executable, "-m", "hornet")
@@ -99,7 +99,7 @@ def test_a_signal_during_the_start_ends_it_at_once_and_without_a_word(number: si
         try:
             connection, _ = silent.accept()
             server.process.send_signal(number)
-            assert server.wait(5) == 0
+            assert server.wait() == 0
             assert server.output == ""
             connection.close()
         finally:
@@ -118,7 +118,7 @@ def test_a_signal_while_the_embedded_valkey_starts_leaves_nothing(tmp_path: Path
         assert process.poll() is None
         signal.sigtimedwait([], 0.005)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
     assert b"Traceback" not in err
     assert list(tmp_path.iterdir()) == []
@@ -140,7 +140,7 @@ async def test_a_second_sigterm_ends_a_long_farewell(valkey: Valkey) -> None:
                 await websocket.send_str("40")
                 assert str((await websocket.receive()).data).startswith("40{")
             server.process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(server.wait_for_output, "Letting 2 sessions go", 10)
+            await asyncio.to_thread(server.wait_for_output, "Letting 2 sessions go")
             assert server.process.poll() is None
             server.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(server.wait, 8) == 0
@@ -162,12 +162,12 @@ def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
         assert page_status(server.port, "https://b.example") == 403
         file.write_text('allowed_origins = ["https://b.example"]\nlog_level = "debug"\nping_interval = 3')
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for_output("changed: allowed_origins, log_level", 10)
-        server.wait_for_output("Only a restart can change: ping_interval", 10)
+        server.wait_for_output("changed: allowed_origins, log_level")
+        server.wait_for_output("Only a restart can change: ping_interval")
         assert page_status(server.port, "https://b.example") == 200
         file.write_text("allowed_origin = 7")
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for_output("The configuration stays as it was: Unknown option 'allowed_origin'", 10)
+        server.wait_for_output("The configuration stays as it was: Unknown option 'allowed_origin'")
         assert page_status(server.port, "https://b.example") == 200
         assert server.stop() == 0
     finally:
@@ -176,7 +176,7 @@ def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
 
 def page_status(port: int, origin: str) -> int:
     """How a page of ``origin`` is answered."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     connection.request("GET", "/socket.io/?EIO=4&transport=polling", headers={"Origin": origin})
     status = connection.getresponse().status
     connection.close()
@@ -191,7 +191,7 @@ def test_systemd_is_told_of_the_start_a_reload_and_the_stop(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(DEADLINE_S)
         monkeypatch.setenv("NOTIFY_SOCKET", systemd.getsockname())
         server = ServerProcess("--port", "0", "--redis", valkey.url)
         try:
@@ -246,7 +246,7 @@ async def test_it_serves_a_proxy_through_a_unix_socket(valkey: Valkey, tmp_path:
         ):
             await websocket.receive()
             await websocket.send_str("40")
-            await asyncio.to_thread(server.wait_for_output, "opened from 192.0.2.7", 10)
+            await asyncio.to_thread(server.wait_for_output, "opened from 192.0.2.7")
             assert server.process.poll() is None
             server.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(server.wait) == 0
@@ -277,14 +277,14 @@ async def test_the_log_names_sessions_and_no_secret() -> None:
                 assert (await client.message())["error"] == "WRONG_TOKEN_ASSOCIATION"
                 await client.emit("no-such-event", {"token": other})
                 await backend.redis.publish("hornet:channel:news", payload)
-                await asyncio.to_thread(server.wait_for_output, "Dropped a publish", 10)
+                await asyncio.to_thread(server.wait_for_output, "Dropped a publish")
                 sid = client.sid
                 redis.kill()
-                await asyncio.to_thread(server.wait_for_output, "No subscription connection", 10)
+                await asyncio.to_thread(server.wait_for_output, "No subscription connection")
                 await client.show(other, "news")
                 assert (await client.message())["error"] == "UNAVAILABLE"
         redis.start()
-        await asyncio.to_thread(server.wait_for_output, "is back", 20)
+        await asyncio.to_thread(server.wait_for_output, "is back")
         assert server.stop() == 0
     finally:
         server.sweep()

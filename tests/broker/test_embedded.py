@@ -22,7 +22,7 @@ from hornet.core.errors import SetupError
 from tests.broker.conftest import StartRedis
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -184,7 +184,7 @@ async def test_however_the_parent_ends_no_process_and_no_folder_is_left(
     assert len(family) == 2
     assert all(runs(pid) for pid in family)
     parent.process.send_signal(number)
-    parent.process.wait(10)
+    parent.process.wait(DEADLINE_S)
 
     async def is_left() -> bool:
         return any(map(runs, family)) or exists(told["folder"])
@@ -289,7 +289,7 @@ async def test_two_parents_share_one_and_only_its_owner_ends_it(parents: list[Pa
     guest.process.wait()
     assert await answers(local_url(port))
     owner.process.send_signal(signal.SIGTERM)
-    owner.process.wait(10)
+    owner.process.wait(DEADLINE_S)
     assert not await answers(local_url(port))
 
 

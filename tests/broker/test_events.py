@@ -15,7 +15,7 @@ from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
 from hornet.broker.url import RedisUrl
 from tests.broker.servers import RedisServer, Wire
 from tests.broker.test_listener import Heard, listening
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 @asynccontextmanager
@@ -151,7 +151,7 @@ async def test_a_flush_without_redis_gives_up_in_time_and_says_what_is_lost(
     async with publishing(own_redis.url, timeout_s=30.0) as events:
         own_redis.pause()
         events.tell_connect("lost", ("a", "b"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await events.flush(0.2)
         assert "Stopped with 2 events unsent" in caplog.text
         own_redis.resume()

@@ -14,7 +14,7 @@ from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer, Wire
 from tests.conftest import Valkey
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 class Heard:
@@ -32,7 +32,7 @@ class Heard:
         self._queue.put_nowait((topic, payload))
 
     async def next(self) -> tuple[str, bytes]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             return await self._queue.get()
 
 
@@ -183,7 +183,7 @@ async def test_a_cancelled_hold_counts_until_it_is_released(
 
 
 async def test_with_nothing_wanted_it_is_connected_as_soon_as_redis_answers(valkey: Valkey) -> None:
-    async with listening(valkey.url) as listener, asyncio.timeout(5):
+    async with listening(valkey.url) as listener, asyncio.timeout(DEADLINE_S):
         await listener.wait_connected()
 
 
@@ -413,7 +413,7 @@ async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, p
             if turn == turns // 2:
                 listener.release(f"{prefix}{turns}")
         task.cancel()
-        done, _ = await asyncio.wait({task}, timeout=4)
+        done, _ = await asyncio.wait({task}, timeout=DEADLINE_S)
         assert done, f"it still runs after a cancellation at turn {turns}"
         holding.cancel()
         await asyncio.gather(task, holding, return_exceptions=True)

@@ -12,6 +12,7 @@ from hornet.broker.presence import PresenceStore, parse_notice
 from hornet.broker.url import RedisUrl
 from hornet.core.presence import Member, PresenceNotice, PresenceSnapshot, PresenceView
 from tests.conftest import Valkey
+from tests.e2e.waiting import DEADLINE_S
 
 ANN, BEN = Member("ann", {"name": "Žo\\ë/🐎"}), Member("ben")
 
@@ -34,7 +35,7 @@ async def test_a_change_is_told_with_the_next_version_and_kept(
         assert first is not None
         assert second == PresenceNotice(first.epoch, 2, {}, ("n1/a",)), "only what really changed"
         told: list[PresenceNotice] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             async for item in listener.listen():
                 told.append(parse_notice(item["data"]))
                 if len(told) == 2:

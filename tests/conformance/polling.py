@@ -11,7 +11,8 @@ import aiohttp
 
 from tests.conformance import payloads
 from tests.conformance.payloads import Packet
-from tests.conformance.transports import DEADLINE_S, NOOP, PING, PONG, Opening, parse_opening
+from tests.conformance.transports import NOOP, PING, PONG, Opening, parse_opening
+from tests.e2e.waiting import DEADLINE_S
 
 TEXT, BINARY = "text/plain;charset=UTF-8", "application/octet-stream"
 SCRIPTS = (

@@ -10,7 +10,8 @@ from tests.conformance.client import POLLING, POLLING_3, POLLING_4, Client, Clie
 from tests.conformance.differences import node_differs
 from tests.conformance.polling import BINARY, TEXT, Polling
 from tests.conformance.raw import request_left_open
-from tests.conformance.transports import DEADLINE_S, PING, PONG
+from tests.conformance.transports import PING, PONG
+from tests.e2e.waiting import DEADLINE_S
 
 MANY = 40
 TRIES = 5

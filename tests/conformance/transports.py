@@ -5,9 +5,6 @@ from typing import Any, Protocol
 
 from tests.conformance.payloads import Packet
 
-DEADLINE_S = 5.0
-"""Longest wait for anything that must come; far above every timing of the server under test."""
-
 CLOSE, PING, PONG, UPGRADE, NOOP = "1", "2", "3", "5", "6"
 
 

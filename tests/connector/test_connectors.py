@@ -24,7 +24,7 @@ from tests.broker.servers import RedisServer
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import MAKERS, Make, Shape, failure
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ class Events:
         await self._redis.publish(topic, payload)
 
     async def next(self) -> tuple[str, dict[str, Any]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             event = await self._next
         self._next = asyncio.ensure_future(anext(self._events))
         return event

@@ -15,7 +15,7 @@ from tests.broker.servers import RedisServer
 from tests.broker.test_listener import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import Make, Shape
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 @pytest.fixture(params=[False, True], ids=["bytes", "decoded"])
@@ -95,7 +95,7 @@ async def test_a_backend_hears_the_events_that_it_names(make: Make, own_redis: R
             ("connect", {"token": "t", "channel": "c"}),
         ):
             await redis.publish(f"hornet:events:{name}", json.dumps(body))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             told = [await first, await anext(events), await anext(events)]
         assert told == [
             ("user:online", {"user": "7", "session": "s", "node": "n", "sessions": 1}),

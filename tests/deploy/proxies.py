@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.docs.markdown import ROOT
 from tests.e2e.server import free_port
+from tests.e2e.waiting import DEADLINE_S
 
 DEPLOY = ROOT / "deploy"
 NOBODY = 65534
@@ -78,7 +79,7 @@ def running(name: str, nodes: list[int]) -> Iterator[int]:
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(DEADLINE_S)
         process.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)

@@ -117,5 +117,5 @@ async def test_clients_of_a_node_that_stops_come_back_on_the_other(
     [first] = [node for node in front.nodes if "opened from" in node.output]
     [other] = [node for node in front.nodes if node is not first]
     assert await asyncio.to_thread(first.stop) == 0
-    await asyncio.to_thread(other.wait_for_output, "opened from", 15)
+    await asyncio.to_thread(other.wait_for_output, "opened from")
     await client.next("connect")

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from tests.conftest import Valkey
 from tests.e2e.backend import Backend
 from tests.e2e.server import ServerProcess, free_port
+from tests.e2e.waiting import DEADLINE_S
 
 COMMANDS = {
     "python": (sys.executable,),
@@ -56,7 +57,7 @@ class Reader:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=DEADLINE_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()

@@ -33,13 +33,13 @@ async def test_the_page_of_the_example_backend_shows_the_backends_clock(
         PUSH_URL=server.url,
         PORT=str(port),
     )
-    backend.wait_for_output("Running on", 20)
+    backend.wait_for_output("Running on")
     page = await browser.open(f"http://localhost:{port}/")
     await page.wait_for("document.getElementById('state').textContent === 'Connected'")
     await page.wait_for(r"/^\d\d:\d\d:\d\d$/.test(document.getElementById('time').textContent)")
-    backend.wait_for_output('connect "clock"', 10)
+    backend.wait_for_output('connect "clock"')
     await page.close()
-    backend.wait_for_output('disconnect "clock"', 10)
+    backend.wait_for_output('disconnect "clock"')
     assert page.errors == []
 
 
@@ -73,7 +73,7 @@ async def test_the_example_with_json_web_tokens_lets_in_whom_the_application_nam
         JWT_KEY=key,
         PORT=str(port),
     )
-    server.wait_for_output("Running on", 20)
+    server.wait_for_output("Running on")
     url = f"http://localhost:{port}"
     now = int(time.time())
     claims = {"sub": "ana", "name": "Ana", "channels": [f"{prefix}news"], "exp": now + 60}

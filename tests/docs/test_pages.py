@@ -13,6 +13,7 @@ import pytest
 
 from hornet.connector import AsyncConnector, Connector
 from tests.docs.markdown import ROOT, Block, all_blocks, anchors, blocks, code_spans, links, page_name, pages
+from tests.e2e.waiting import DEADLINE_S
 
 LANGUAGES = {
     *("caddy", "dockerfile", "ini"),
@@ -111,7 +112,7 @@ def test_python_blocks_call_what_a_connector_has(block: Block) -> None:
 
 @blocks_of("sh")
 def test_shell_blocks_are_shell(block: Block) -> None:
-    done = subprocess.run(["sh", "-n"], input=block.text, text=True, capture_output=True, timeout=10)
+    done = subprocess.run(["sh", "-n"], input=block.text, text=True, capture_output=True, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
 
 
@@ -129,5 +130,5 @@ def test_javascript_blocks_are_javascript(node: Path, tmp_path: Path) -> None:
     for number, block in enumerate(all_blocks("js")):
         script = tmp_path / f"{number}.mjs"
         script.write_text(block.text, encoding="utf-8")
-        done = subprocess.run([node, "--check", script], text=True, capture_output=True, timeout=10)
+        done = subprocess.run([node, "--check", script], text=True, capture_output=True, timeout=DEADLINE_S)
         assert done.returncode == 0, f"{block}\n{done.stderr}"

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
 from tests.docs.markdown import ROOT, blocks
+from tests.e2e.waiting import DEADLINE_S
 from tests.flows.conftest import Running, StartNode, start_node
 
 __all__ = ["own_redis", "start_node", "start_redis"]
@@ -40,7 +41,7 @@ async def test_a_user_is_notified_and_subscribed(
     client = await running.connect_with_token(user=42)
     async with Redis(port=own_redis.port, single_connection_client=True) as redis:
         await send(redis, page, "channels:42 team-7\nSADD")
-        await asyncio.wait_for(_until_subscribed(running), 10)
+        await asyncio.wait_for(_until_subscribed(running), DEADLINE_S)
         await redis.publish("hornet:channel:team-7", '{"type":"hello"}')
         assert await client.message() == {"type": "hello", "channel": "team-7"}
         await send(redis, page, '"notify"')

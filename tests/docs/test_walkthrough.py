@@ -17,7 +17,7 @@ from tests.e2e.backend import Backend
 from tests.e2e.browser import Browser
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 README = ROOT / "README.md"
 QUICKSTART = ROOT / "docs" / "intro" / "quickstart.md"
@@ -124,7 +124,7 @@ async def test_the_quickstart_works_from_its_first_message_to_the_readers_own_pa
     [code] = blocks(QUICKSTART, "python")
     text = code.text.replace(REDIS_URL, reader.redis_url).replace(HORNET_URL, server.url)
     (reader.folder / "backend.py").write_text(text.replace("port=8000", f"port={port}"))
-    reader.start(run_backend).wait_for_output("Running on", 20)
+    reader.start(run_backend).wait_for_output("Running on")
     page = await browser.open(f"http://localhost:{port}/")
     await page.wait_for(r"/^\d\d:\d\d:\d\d$/.test(document.getElementById('time').textContent)")
     assert page.errors == []
@@ -167,6 +167,6 @@ async def _subscribe(redis: Redis, topics: Sequence[str]) -> None:
     async with redis.pubsub() as subscription:
         await subscription.subscribe(*topics)
         for _ in topics:
-            confirmation = await subscription.get_message(timeout=5)
+            confirmation = await subscription.get_message(timeout=DEADLINE_S)
             assert confirmation is not None
             assert confirmation["type"] == "subscribe"

@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.e2e.driver import JS, Driven
 from tests.e2e.javascript import NODE, locked, node_environment
+from tests.e2e.waiting import DEADLINE_S
 
 UNPACK_DEADLINE_S = 120
-DEADLINE_S = 15.0
 
 
 def unpack_chromium(modules: Path) -> Path:

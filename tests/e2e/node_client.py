@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.driver import JS, Driven, Driver
+from tests.e2e.waiting import DEADLINE_S
 
-DEADLINE_S = 10.0
 ALIAS = "socket.io-client-"
 VERSIONS = tuple(
     sorted(

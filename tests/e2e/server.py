@@ -14,8 +14,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import IO
 
-START_DEADLINE_S = 20.0
-STOP_DEADLINE_S = 10.0
+from tests.e2e.waiting import DEADLINE_S
+
 PORTS = range(20_000, 32_000)
 LISTENS = re.compile(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")
 
@@ -102,7 +102,9 @@ class ServerProcess:
     def output(self) -> str:
         return self.text("stdout", "stderr")
 
-    def wait_for_output(self, pattern: str | re.Pattern[str], deadline_s: float) -> re.Match[str]:
+    def wait_for_output(
+        self, pattern: str | re.Pattern[str], deadline_s: float = DEADLINE_S
+    ) -> re.Match[str]:
         """Return the first match in all output.
 
         Raises: ServerError when the deadline passes or the process ends without it.
@@ -127,9 +129,9 @@ class ServerProcess:
 
     @property
     def port(self) -> int:
-        return int(self.wait_for_output(LISTENS, START_DEADLINE_S).group(1))
+        return int(self.wait_for_output(LISTENS).group(1))
 
-    def wait(self, deadline_s: float = STOP_DEADLINE_S) -> int:
+    def wait(self, deadline_s: float = DEADLINE_S) -> int:
         """Wait for the process to end by itself; return its exit code.
 
         Raises: ServerError when it does not.

@@ -140,7 +140,7 @@ async def test_a_page_comes_back_when_the_server_was_killed_and_started_again(
     await page.wait_for("log.includes('disconnect')")
     start_server(port=port)
 
-    await page.wait_for("log.filter((entry) => entry === 'connected').length === 2", deadline_s=30)
+    await page.wait_for("log.filter((entry) => entry === 'connected').length === 2")
     await backend.publish(channel, "news", text="after")
     await page.wait_for("log.includes('after')")
     assert await page.evaluate("log") == ["connected", "before", "disconnect", "connected", "after"]

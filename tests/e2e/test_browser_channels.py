@@ -184,7 +184,7 @@ async def test_a_page_comes_back_to_its_channels_with_a_new_signature_when_its_n
     await ben.wait_for("log.includes('disconnect')")
     start_server("--channel-secrets", SECRET, port=nodes[1].port)
 
-    await ben.wait_for("log.filter((entry) => entry === 'subscribed').length === 2", deadline_s=30)
+    await ben.wait_for("log.filter((entry) => entry === 'subscribed').length === 2")
     assert await ben.evaluate("hornet.id") != old_id
     assert await backend.publish(channel, "line", text="after") == 2
     for page in (ana, ben):
@@ -292,7 +292,7 @@ async def test_pages_hear_the_patterns_that_they_subscribed_to_on_both_nodes(
     again = "(hornet.on('hornet', 'subscribed', ({subscription}) => made.push(subscription)), true)"
     assert await pages[1].evaluate(f"globalThis.made = [], {again}")
     revived = start_server(port=nodes[1].port)
-    await pages[1].wait_for("made.length === 3", deadline_s=30)
+    await pages[1].wait_for("made.length === 3")
     await pages[1].evaluate("Object.values(heard).forEach((texts) => texts.splice(0))")
     await publish_all(revived)
     await pages[1].wait_for("Object.values(heard).every((texts) => texts.includes('the end'))")

@@ -15,6 +15,7 @@ from tests.conftest import StartServer, Valkey
 from tests.e2e.backend import Backend
 from tests.e2e.node_client import NodeClient, NodeClients
 from tests.e2e.server import ServerProcess
+from tests.e2e.waiting import DEADLINE_S
 
 Emit = Callable[..., None]
 
@@ -29,7 +30,7 @@ def emit(node: Path, js_modules: Path, valkey: Valkey) -> Emit:
             input="".join(json.dumps(one) + "\n" for one in emits),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=DEADLINE_S,
         )
         assert done.stdout.strip() == "done", done.stderr
 
@@ -142,7 +143,7 @@ async def test_what_is_no_emit_is_dropped_and_harms_nobody(
     good = ["uid", {"type": 2, "data": ["good", 1]}, {"rooms": [prefix]}]
     await redis.publish(f"socket.io#/#{prefix}#", json.dumps(good))
     assert (await client.next("event", "good")).args == (1,)
-    server.wait_for_output("of an emitter", 10)
+    server.wait_for_output("of an emitter")
 
 
 async def test_emitters_can_be_turned_off(

@@ -3,26 +3,18 @@
 import time
 from contextlib import AsyncExitStack
 
-import pytest
-
 from hornet.broker.nodes import MISSED_HEARTBEATS
 from hornet.broker.settings import RedisSettings
 from hornet.connector import sign_channel
 from tests.conftest import StartServer
 from tests.e2e.server import ServerProcess
 from tests.e2e.waiting import eventually
-from tests.flows import client as flows_client
 from tests.flows.client import Client
 
 SECRET = "a long random secret"
 HEARTBEAT_S = RedisSettings().node_heartbeat_s
 DEAD_AFTER_S = (MISSED_HEARTBEATS + 1) * HEARTBEAT_S
 """Silence until a node counts as dead, and until another's heartbeat finds it so."""
-
-
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows_client, "WAIT_S", 3 * DEAD_AFTER_S)
 
 
 async def test_the_members_of_a_killed_node_are_gone_within_seconds(

@@ -18,7 +18,7 @@ from tests.conftest import StartServer, Valkey
 from tests.e2e.backend import Backend
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port, server_environment
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 from tests.flows.client import Client
 
 
@@ -30,7 +30,7 @@ def run(*words: str, environment: dict[str, str] | None = None) -> subprocess.Co
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE_S,
     )
 
 

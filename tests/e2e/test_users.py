@@ -12,7 +12,7 @@ from hornet.connector import AsyncConnector
 from tests.conftest import StartServer, Valkey
 from tests.e2e.node_client import LATEST, NodeClient, NodeClients
 from tests.e2e.server import ServerProcess
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ async def test_after_a_node_was_killed_its_users_go_and_those_with_another_sessi
             await connected(clients, server, backend, user, LATEST)
         assert (await told.get())[0] == "user:online"
         killed.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             assert await told.get() == ("user:gone", {"user": prefix})
         assert not await backend.is_online(prefix)
         assert await backend.is_online(both)

@@ -16,8 +16,9 @@ import socketio
 from aiohttp import web
 
 from hornet.engine import Engine, Handshake
+from tests.e2e.waiting import DEADLINE_S
 
-WAIT_S = 10.0
+WAIT_S = DEADLINE_S
 
 T = TypeVar("T")
 

@@ -23,6 +23,7 @@ from hornet.engine.transport.direct_write import (
     plain_socket,
 )
 from hornet.engine.wire.prepared import PreparedMessage
+from tests.e2e.waiting import DEADLINE_S
 from tests.engine.application import Text, running
 
 PendingBatch = Callable[[Coroutine[Any, Any, None]], None]
@@ -249,7 +250,7 @@ def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
                 await asyncio.sleep(0)
             read(number % 5 + 1)
         wanted = {sid: b"".join(frames) for sid, frames in expected.items()}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             while received != wanted:
                 assert all(wanted[sid].startswith(received[sid]) for sid in wanted)
                 read(1)
@@ -282,7 +283,7 @@ def test_a_peer_that_is_gone_ends_its_own_connection_only(
         peers[1].close()
         fanout = FanOut(Counts(), leases, send_each)
         fanout.to_room(table.everyone, PreparedMessage(Text("hello")))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             await ended[1].lost.wait()
         assert [protocol.lost.is_set() for protocol in ended] == [False, True, False]
         assert all(b"hello" in peers[at].recv(100) for at in (0, 2))

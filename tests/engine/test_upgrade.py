@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 
+from tests.e2e.waiting import DEADLINE_S
 from tests.engine.application import Application, Text
 from tests.engine.caller import WAIT_S
 
@@ -41,7 +42,7 @@ async def test_nothing_is_lost_or_doubled_by_an_upgrade_under_load(application: 
         return numbers(packets)
 
     step = MESSAGES // SESSIONS
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(DEADLINE_S):
         received, *_ = await asyncio.gather(
             asyncio.gather(*(receive(eio_sid, number * step) for number, (eio_sid, _) in enumerate(opened))),
             publish(),

@@ -9,7 +9,9 @@ from typing import Any
 
 import aiohttp
 
-WAIT_S = 5.0
+from tests.e2e.waiting import DEADLINE_S
+
+WAIT_S = DEADLINE_S
 
 
 class Client:

@@ -253,7 +253,7 @@ async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_i
             keys = [key async for key, _ in redis.hscan_iter(presence_key(prefix))]
             return {key.decode().partition("/")[0] for key in keys if key}
 
-    await eventually(known, {one.node.nodes.id, two.node.nodes.id}, 20)
+    await eventually(known, {one.node.nodes.id, two.node.nodes.id})
     for running in (one, two):
         await running.node.listener.wait_connected()
     end = await join(two, prefix, "end")

@@ -235,8 +235,8 @@ async def test_a_server_that_dies_and_comes_back(pair: Pair, servers: list[Redis
         async def is_ready() -> set[str]:
             return {(await node.get("/health/ready"))["status"] for node in pair.nodes}
 
-        await eventually(lambda: published("early"), {200}, 30)
-        await eventually(is_ready, {"ready"}, 30)
+        await eventually(lambda: published("early"), {200})
+        await eventually(is_ready, {"ready"})
     for channel in channels:
         assert await pair.status("POST", "/api/publish", {"channels": [channel], "type": "end"}) == 200
     for client in clients:

@@ -9,6 +9,7 @@ import pytest
 from hornet.flows.process import supervision
 from hornet.flows.process.supervision import supervise
 from hornet.metrics import Metrics
+from tests.e2e.waiting import DEADLINE_S
 
 
 async def test_a_failing_task_is_logged_counted_and_started_again(
@@ -30,7 +31,7 @@ async def test_a_failing_task_is_logged_counted_and_started_again(
 
     task = asyncio.create_task(supervise("sample", run, metrics))
     with caplog.at_level(logging.ERROR):
-        await asyncio.wait_for(third.wait(), 5)
+        await asyncio.wait_for(third.wait(), DEADLINE_S)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

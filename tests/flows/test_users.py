@@ -16,7 +16,7 @@ from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
 from tests.broker.test_listener import Heard, listening, wait_lost
 from tests.conftest import Valkey
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 
@@ -222,7 +222,7 @@ async def test_a_session_that_ends_while_redis_is_away_holds_nothing_once_it_is_
     await asyncio.sleep(0)
     running.node.users.depart(session)
     own_redis.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await arriving
     assert session.user is None
     assert running.node.listener.topics == held
@@ -311,7 +311,7 @@ async def test_plug_ins_are_told_in_process(
     clients = [await running.connect_with_token(user=prefix) for running in (one, other)]
     for client in clients:
         await client.leave()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         await gone.wait()
     assert log[:2] == [("online", "one", prefix), ("more", "other", 2)]
     assert set(log[2:4]) == {("closed", "one", prefix), ("closed", "other", prefix)}

@@ -44,7 +44,7 @@ class Watched:
         await eventually(self.readiness, (503, "redis unavailable"))
 
     async def becomes_ready(self) -> None:
-        await eventually(self.readiness, (200, "ready"), 15)
+        await eventually(self.readiness, (200, "ready"))
 
     async def metric(self, name: str) -> float:
         async with self.http.get(f"{self.server.url}/metrics") as response:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from tests.e2e.waiting import DEADLINE_S
 from tests.resilience.conftest import Watched
 
-WAIT_S = 10.0
+WAIT_S = DEADLINE_S
 
 UPGRADE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

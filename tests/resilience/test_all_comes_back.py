@@ -16,7 +16,6 @@ from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, SentinelServer
 from tests.e2e.server import free_port
 from tests.e2e.waiting import eventually
-from tests.flows import client as flows_client
 from tests.flows.client import Client
 from tests.resilience.conftest import CHANNEL, END, Watch, Watched
 
@@ -68,7 +67,7 @@ async def loading(redis: RedisServer, watched: Watched) -> AsyncIterator[None]:
     redis.kill()
     await watched.becomes_unready()
     redis.launch("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024")
-    await asyncio.to_thread(watched.server.wait_for_output, "still loads its data", 10)
+    await asyncio.to_thread(watched.server.wait_for_output, "still loads its data")
     await watched.becomes_unready()
     yield
 
@@ -102,11 +101,6 @@ TROUBLES: dict[str, Trouble] = {
     "no more connections": no_more_connections,
     "read only": read_only,
 }
-
-
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows_client, "WAIT_S", 20.0)
 
 
 async def let_in(watched: Watched, user: str) -> Client:
@@ -173,7 +167,7 @@ async def check_all_is_back(watched: Watched, client: Client) -> None:
         user = await watched.get("/api/users/ann")
         return user.get("online"), len(user.get("sessions", ())), user.get("channels")
 
-    await eventually(ann, (True, 1, ["of-ann"]), 15)
+    await eventually(ann, (True, 1, ["of-ann"]))
     assert await publish_everywhere(watched, "after") == {200: 3}
     other = await watched.enter({"token": await watched.token(), "channels": [CHANNEL]})
     assert (await other.message())["type"] == "connected"

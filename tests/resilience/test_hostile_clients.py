@@ -12,13 +12,11 @@ import aiohttp
 import pytest
 
 from tests.conftest import Valkey
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import DEADLINE_S, eventually
 from tests.resilience.conftest import END, Watch, Watched, heard_until_end
 from tests.resilience.raw import raw
 
 Attack = Callable[[Watched], Coroutine[Any, Any, None]]
-
-PATIENCE_S = 15.0
 
 WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 POST = b"POST /socket.io/ HTTP/1.1\r\nHost: a\r\n"
@@ -132,7 +130,7 @@ async def withheld(watched: Watched) -> None:
         await ws.send_bytes(b"x" * 900_000)
         with suppress(ConnectionError, aiohttp.ClientError):
             await ws.send_bytes(b"x" * 900_000)  # together more than one message may be
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(DEADLINE_S):
             async for _ in ws:
                 pass
         assert ws.close_code == 1009
@@ -143,7 +141,7 @@ async def huge(watched: Watched) -> None:
     async with watched.http.ws_connect(watched.server.url + WEBSOCKET) as ws:
         with suppress(ConnectionError, aiohttp.ClientError):
             await ws.send_str("42" + "x" * 10_000_000)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(DEADLINE_S):
             async for _ in ws:
                 pass
     sid = await open_polling(watched)
@@ -185,14 +183,14 @@ async def floods(watched: Watched) -> None:
         with suppress(ConnectionError, aiohttp.ClientError):
             for _ in range(2000):
                 await ws.send_str('42["message","{}"]')
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(DEADLINE_S):
             texts = [str(message.data) async for message in ws]
         assert any("TOO_MANY_EVENTS" in text for text in texts)
 
 
 async def idlers(watched: Watched) -> None:
     """Connections and sessions that never show a credential. They are gone after their time."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(DEADLINE_S):
         silent = [await asyncio.open_connection("127.0.0.1", watched.server.port) for _ in range(200)]
         slow = [await asyncio.open_connection("127.0.0.1", watched.server.port) for _ in range(200)]
         for _, writer in slow:

@@ -176,14 +176,14 @@ async def redis_goes_and_comes(scene: Scene) -> None:
     async with scene.client() as client:
         scene.sids.add(client.sid)
         await asyncio.to_thread(scene.redis.kill)
-        await asyncio.to_thread(scene.server.wait_for_output, "No subscription connection", 10)
+        await asyncio.to_thread(scene.server.wait_for_output, "No subscription connection")
         await client.show(token, "news")
         assert (await client.message())["error"] == "UNAVAILABLE"
         await client.emit("message", json.dumps({"userId": "ada", "hash": HASH}))
         await scene.api("POST", "/api/publish", KEY, json={"channels": "news", "type": PAYLOAD})
         await client.event()
     await asyncio.to_thread(scene.redis.start)
-    await asyncio.to_thread(scene.server.wait_for_output, "is back", 20)
+    await asyncio.to_thread(scene.server.wait_for_output, "is back")
 
 
 async def test_no_secret_is_in_the_log_and_each_line_about_a_session_names_it(scene: Scene) -> None:

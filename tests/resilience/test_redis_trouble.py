@@ -21,7 +21,7 @@ async def publish_until_heard(watched: Watched, type: str) -> None:
     async def heard() -> bool:
         return await watched.publish(type) > 0
 
-    await eventually(heard, True, 20)
+    await eventually(heard, True)
 
 
 async def test_killed_and_restarted(own_redis: RedisServer, watch: Watch) -> None:
@@ -105,7 +105,7 @@ async def test_refusing_the_login(own_redis: RedisServer, watch: Watch) -> None:
         for kind in ("normal", "pubsub"):
             await admin.client_kill_filter(_type=kind, skipme=True)
         await watched.becomes_unready()
-        await asyncio.to_thread(watched.server.wait_for_output, "(?i)authentication required", 10)
+        await asyncio.to_thread(watched.server.wait_for_output, "(?i)authentication required")
         await admin.config_set("requirepass", "")
     await watched.becomes_ready()
     await watched.publish("after")

@@ -35,7 +35,7 @@ async def test_who_takes_nothing_of_its_answers_is_cut(valkey: Valkey, watch: Wa
             slow.connect(("127.0.0.1", watched.server.port))
             slow.sendall(ASKED)
         await eventually(are_there, True)
-        await eventually(files, before, 20)
+        await eventually(files, before)
     await watched.publish(END)
     assert await heard_until_end(honest) == []
     assert " ERROR " not in watched.server.output

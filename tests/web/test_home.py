@@ -22,6 +22,7 @@ from hornet.web.settings import ServerSettings
 from tests.conftest import StartServer, Valkey, start_valkey
 from tests.e2e.browser import Browser, Page
 from tests.e2e.server import free_port
+from tests.e2e.waiting import DEADLINE_S
 
 TOPIC = "hornet:channel:demo"
 Visitor = TestClient[Request, Application]
@@ -177,9 +178,9 @@ async def test_a_visitors_text_goes_out_through_redis_as_it_is(
 ) -> None:
     async with redis.pubsub(ignore_subscribe_messages=True) as heard:
         await heard.subscribe(TOPIC)
-        await heard.get_message(ignore_subscribe_messages=False, timeout=5)
+        await heard.get_message(ignore_subscribe_messages=False, timeout=DEADLINE_S)
         assert (await publish(visitor, {"text": text})).status == 202
-        message = await heard.get_message(timeout=5)
+        message = await heard.get_message(timeout=DEADLINE_S)
     assert message is not None
     assert json.loads(message["data"]) == {"type": "hello", "text": text}
 

@@ -7,6 +7,7 @@ import pytest
 from hornet.connector import AsyncConnector
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
+from tests.e2e.waiting import DEADLINE_S
 from tests.flows.auth.user_api import UserApi
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
@@ -102,7 +103,7 @@ async def test_a_slow_attempt_delays_nobody_else(asking: Running, api: UserApi, 
     slow, quick = await asking.connect(), await asking.connect()
     member = await asking.connect_with_token("news")
     await slow.emit("user:authenticate", "slow-1")
-    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await asyncio.wait_for(api.slow_one_came.wait(), DEADLINE_S)
     assert await authenticate(quick, "user-7") == {"ok": True, "user": "7"}
     async with AsyncConnector(valkey.url) as backend:
         assert await backend.publish("news", "headline") == 1
@@ -128,7 +129,7 @@ async def test_attempts_of_one_socket_are_made_one_after_the_other(asking: Runni
     client, other = await asking.connect(), await asking.connect()
     await client.emit("user:authenticate", "slow-1")
     await client.emit("user:authenticate", "status-401")
-    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await asyncio.wait_for(api.slow_one_came.wait(), DEADLINE_S)
     await authenticate(other, "user-7")
     assert api.asked == ["slow-1", "user-7"]
     api.release.set()
@@ -141,7 +142,7 @@ async def test_attempts_beyond_the_connections_wait_for_their_turn(
     running = await start_node(backend_uri=api.uri, backend_connections=1)
     first, second = await running.connect(), await running.connect()
     await first.emit("user:authenticate", "slow-1")
-    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await asyncio.wait_for(api.slow_one_came.wait(), DEADLINE_S)
     await second.emit("user:authenticate", "user-7")
     api.release.set()
     assert [await first.event(), await second.event()] == [YES, YES]
@@ -179,7 +180,7 @@ async def test_a_client_that_leaves_while_it_is_checked_leaves_nothing_behind(
 ) -> None:
     client = await asking.connect()
     await client.emit("user:authenticate", "slow-1")
-    await asyncio.wait_for(api.slow_one_came.wait(), 10)
+    await asyncio.wait_for(api.slow_one_came.wait(), DEADLINE_S)
     await client.leave()
     api.release.set()
     await asking.wait_until_empty()
@@ -197,8 +198,8 @@ async def test_without_a_backend_the_event_is_unknown(running: Running) -> None:
 async def test_a_node_stops_while_the_backend_is_slow(asking: Running, api: UserApi) -> None:
     client = await asking.connect()
     await client.emit("user:authenticate", "slow-1")
-    await asyncio.wait_for(api.slow_one_came.wait(), 10)
-    await asyncio.wait_for(asking.stop(), 20)
+    await asyncio.wait_for(api.slow_one_came.wait(), DEADLINE_S)
+    await asyncio.wait_for(asking.stop(), DEADLINE_S)
     assert not api.release.is_set()
 
 

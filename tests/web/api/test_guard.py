@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
+from tests.e2e.waiting import DEADLINE_S
 from tests.web.api.conftest import Api, StartApi
 
 PUBLISHER, READER = "publisher-0123456789", "reader-0123456789"
@@ -41,7 +42,7 @@ async def test_a_wrong_or_missing_key_changes_nothing_and_is_counted(
         await redis.publish(f"hornet:channel:{prefix}", "the first")
         heard = None
         while heard is None:
-            heard = await listening.get_message(timeout=5)
+            heard = await listening.get_message(timeout=DEADLINE_S)
         assert heard["data"] == b"the first"
     assert api.metric('hornet_api_refusals_total{code="KEY_MISSING"}') == 1
     assert api.metric('hornet_api_refusals_total{code="KEY_UNKNOWN"}') == 4

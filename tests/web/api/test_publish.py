@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from tests.broker.servers import RedisServer
 from tests.e2e.backend import Backend
+from tests.e2e.waiting import DEADLINE_S
 from tests.web.api.conftest import Api, StartApi, admitted
 
 
@@ -73,7 +74,7 @@ async def test_a_pattern_is_published_on_its_sorted_topic(api: Api, backend: Bac
         assert answer.body == {"nodes": 1}
         heard = None
         while heard is None:
-            heard = await listening.get_message(timeout=5)
+            heard = await listening.get_message(timeout=DEADLINE_S)
         assert heard["data"].decode() == '[1,"ž"]'
 
 

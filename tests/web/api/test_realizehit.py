@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.backend import Backend
+from tests.e2e.waiting import DEADLINE_S
 from tests.web.api.conftest import Api, StartApi
 
 
@@ -19,7 +20,7 @@ async def test_a_payload_is_queued_on_the_topic_of_its_pattern(
         assert (answer.status, answer.text) == (200, "Your payload has been queued for delivery")
         heard = None
         while heard is None:
-            heard = await listening.get_message(timeout=5)
+            heard = await listening.get_message(timeout=DEADLINE_S)
         assert heard["data"] == b'{"a":null}'
 
 
