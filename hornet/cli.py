@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hornet._version import __version__
 from hornet.broker.client import connect, parse_url
 from hornet.broker.failures import FAILURES, explain
-from hornet.connector import AsyncConnector
-from hornet.connector.commands import DEFAULT_URL
+from hornet.connector import DEFAULT_URL, AsyncConnector
 from hornet.core.errors import HornetError, SetupError
 from hornet.core.jsontext import parse_json
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S

@@ -1,8 +1,17 @@
 """What a Python backend imports: tokens, signatures and publishing. Never loads the server."""
 
 from hornet.connector.aio import AsyncConnector
-from hornet.connector.http import ApiError, ApiUnavailable
+from hornet.connector.api import ApiError, ApiUnavailable, RedisRequired
+from hornet.connector.commands import DEFAULT_URL
 from hornet.connector.signing import sign_channel
 from hornet.connector.sync import Connector
 
-__all__ = ["ApiError", "ApiUnavailable", "AsyncConnector", "Connector", "sign_channel"]
+__all__ = [
+    "DEFAULT_URL",
+    "ApiError",
+    "ApiUnavailable",
+    "AsyncConnector",
+    "Connector",
+    "RedisRequired",
+    "sign_channel",
+]

@@ -1,4 +1,4 @@
-"""How a backend lets one client into a private channel. Nothing is stored and Redis is not asked."""
+"""How a backend lets one client into a private channel, without any state and without Redis."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hornet.core.signatures import sign_hmac
 def sign_channel(
     secret: str, connection_id: str, channel: str, presence: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """What the page passes to ``hornet:subscribe``: ``channel``, ``signature``, and ``presence`` if given.
+    """Return what the page passes to ``hornet:subscribe``: ``channel``, ``signature``, ``presence`` if given.
 
-    ``connection_id`` is the client's ``socket.id``; the signature is worth nothing to any other connection.
-    ``presence`` is ``{"id", "info"}``; the client then is a member whom the others see.
+    ``connection_id`` is the client's ``socket.id``; the signature is valid for no other connection.
+    ``presence`` is ``{"id", "info"}``; it makes the client a member whom the other members see.
 
     Raises:
-        ValueError: the channel is not private, or something can't be signed; the message says what.
+        ValueError: the channel is not private, or an argument can't be signed; the message says which.
     """
     try:
         if kind_of(check_channel(channel)) is not Kind.PRIVATE:

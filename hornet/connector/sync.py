@@ -2,78 +2,117 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 from redis import Redis
-from redis.exceptions import ConnectionError, TimeoutError
 
-from hornet.broker import user_commands as orders
 from hornet.broker.user_commands import User
-from hornet.connector import commands
-from hornet.connector.http import is_http
-from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S, create_token
+from hornet.connector import calls
+from hornet.connector.api import is_http, parse_address
+from hornet.connector.calls import ConnectorCall
+from hornet.connector.commands import DEFAULT_URL
+from hornet.connector.events import CLASSIC_EVENTS, Event
+from hornet.connector.http_transport import HttpTransport
+from hornet.connector.redis_transport import RedisTransport
+from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S
+
+T = TypeVar("T")
+
+
+class SyncTransport(Protocol):
+    """How a connector reaches Hornet: through Redis, or over HTTP."""
+
+    @property
+    def redis(self) -> Redis:
+        """The redis-py client; raises ``RedisRequired`` where there is none."""
+
+    def run(self, call: ConnectorCall[T]) -> T:
+        """Carry out one call and return its result."""
+
+    def subscribe(self, names: str | Iterable[str]) -> Iterator[Event]:
+        """Yield events without end; raise ``RedisRequired`` where there are none."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+def open_transport(redis: str | Redis, *, key: str | None, token_length: int) -> SyncTransport:
+    """Return the transport for a URL or client; it connects on first use.
+
+    Raises:
+        ValueError: an invalid URL or key, or a key or token length that has no meaning there.
+    """
+    if is_http(redis):
+        return HttpTransport(parse_address(redis, key=key, token_length=token_length))
+    if key is not None:
+        raise ValueError("a key is for the URL of an HTTP API")
+    return RedisTransport(redis)
 
 
 class Connector:
-    """Tokens and publishing for a backend, straight through Redis. Safe to share between threads.
+    """Tokens, messages and users for a backend, straight through Redis. Safe to share between threads.
 
-    With an ``http://`` or ``https://`` URL and a ``key`` it goes through Hornet's HTTP API instead; failures
-    then come as ``ApiError`` and ``ApiUnavailable``, and ``subscribe`` is not to be had.
+    With an ``http://`` or ``https://`` URL and a ``key``, the connector uses Hornet's HTTP API instead. All
+    calls are the same, but ``subscribe`` and ``redis`` raise ``RedisRequired``, and Hornet chooses the length
+    of tokens.
 
     ``redis`` is a URL or a ready client (for Sentinel, TLS options, or a pool of your own). ``ttl`` is how
-    many seconds an unused token lives. Redis failures come as redis-py's own exceptions.
+    many seconds an unused token lives.
+
+    Failures of Redis come as redis-py's own exceptions, failures over HTTP as ``ApiError`` (the request was
+    refused) and ``ApiUnavailable``.
     """
-
-    def __new__(cls, redis: object = commands.DEFAULT_URL, **options: object) -> Connector:
-        """A connector over HTTP where the URL is one of HTTP."""
-        if cls is Connector and is_http(redis):
-            from hornet.connector.http_sync import HttpConnector
-
-            return object.__new__(HttpConnector)
-        return object.__new__(cls)
 
     def __init__(
         self,
-        redis: str | Redis = commands.DEFAULT_URL,
+        redis: str | Redis = DEFAULT_URL,
         *,
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
         key: str | None = None,
     ) -> None:
-        if key is not None:
-            raise ValueError("a key is for the URL of an HTTP API")
-        self._owns_redis = isinstance(redis, str)
-        self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
+        self._transport = open_transport(redis, key=key, token_length=token_length)
         self.ttl = ttl
         self.token_length = token_length
+
+    @property
+    def redis(self) -> Redis:
+        """The redis-py client, for commands of your own.
+
+        Raises:
+            RedisRequired: the connector goes over HTTP.
+        """
+        return self._transport.redis
 
     def create_access_token(
         self,
         channels: str | Iterable[str] = (),
         *,
         ttl: int | None = None,
-        user: str | int | None = None,
+        user: User | None = None,
         info: Any = None,
         publish: str | Iterable[str] = (),
     ) -> str:
-        """A fresh one-time token that lets one client into ``channels`` within ``ttl`` seconds.
+        """Make a one-time token that lets one client into ``channels`` within ``ttl`` seconds.
 
         ``user`` says who that client is, ``info`` (any JSON) what others may see of it, and ``publish`` on
         which channels it may publish (``*`` in a name stands for any run of characters). A token with a
         user may have no channel.
 
         Raises:
-            ValueError: neither channel nor user, a name that is none, or the reserved channel ``hornet``.
+            ValueError: neither channel nor user, an invalid name, the reserved channel ``hornet``, or a
+                ``ttl`` below 1.
         """
-        token = create_token(self.token_length)
-        grant = commands.make_grant(channels, user, info, publish)
-        with self.redis.pipeline(transaction=True) as pipeline:
-            for command in commands.token_commands(token, grant, self.ttl if ttl is None else ttl):
-                pipeline.execute_command(*command)
-            pipeline.execute()
-        return token
+        call = calls.create_access_token(
+            channels,
+            ttl_s=self.ttl if ttl is None else ttl,
+            token_length=self.token_length,
+            user=user,
+            info=info,
+            publish=publish,
+        )
+        return self._transport.run(call)
 
     def publish(
         self,
@@ -84,110 +123,98 @@ class Connector:
     ) -> int:
         """Publish on one or several channels; ``options`` may hold ``only`` and ``except``.
 
-        Returns how many nodes heard it, summed over the channels: 0 means that no client is there.
+        Returns how many nodes received it, summed over the channels: 0 means that no client is there.
 
         Raises:
             ValueError: a malformed channel, message or option; nothing was published.
+            InvalidPublish: ``only`` or ``except`` is neither a token nor a list of tokens.
         """
-        heard = 0
-        for command in commands.publish_commands(channels, type, message, options or {}):
-            heard += int(self.redis.execute_command(*command))
-        return heard
+        return self._transport.run(calls.publish(channels, type, message, options or {}))
 
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
-        """Close the sessions of ``tokens`` for good; kill unused ones. Returns how many nodes heard."""
-        return int(self.redis.execute_command(*commands.disconnect_command(tokens)))
+        """End the sessions of ``tokens`` and delete unused ones. Returns how many nodes received it.
+
+        Clients that are disconnected in this way don't connect again by themselves.
+        """
+        return self._transport.run(calls.disconnect_tokens(tokens))
 
     def set_user_session(self, user: User, session_id: str, ttl: int | None = None) -> None:
-        """Have ``session_id`` prove to be ``user``, for ``ttl`` seconds or until it is removed.
+        """Register ``session_id`` as proof to be ``user``, for ``ttl`` seconds or until it is removed.
 
-        A user has one: the one registered before counts no more. Take an id that can't be guessed, as that
-        of the user's session in your own application.
+        A user has one: it replaces the one registered before. Choose an id that can't be guessed, such as
+        that of the user's session in your own application.
 
         Raises:
-            ValueError: no user id, no session id, or a ``ttl`` below 1.
+            ValueError: an invalid user id or session id, or a ``ttl`` below 1.
         """
-        self._execute(orders.set_user_session_command(user, session_id, ttl))
+        self._transport.run(calls.set_user_session(user, session_id, ttl))
 
     def remove_user_session(self, user: User) -> bool:
-        """Take the user's session id back; True if there was one. Clients that it let in stay."""
-        return bool(self._execute(orders.remove_user_session_command(user)))
+        """Remove the user's session id; True if there was one. Clients that came in with it stay."""
+        return self._transport.run(calls.remove_user_session(user))
 
     def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
-        """Emit ``event`` with ``payload`` to every session of one or several users, wherever they are.
+        """Emit ``event`` with ``payload`` to every session of one or several users, on every node.
 
-        Returns how many nodes heard it, summed over the users: 0 means that none of them is there.
+        Returns how many nodes received it, summed over the users: 0 means that none of them is there.
 
         Raises:
-            ValueError: no user, an event whose name is reserved, or a payload that JSON can't carry; nobody
-                was notified.
+            ValueError: no user, a reserved event, or a payload that JSON can't carry; nobody was notified.
         """
-        return sum([int(self._execute(command)) for command in orders.notify_commands(users, event, payload)])
+        return self._transport.run(calls.notify(users, event, payload))
 
     def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
-        """Have all sessions of ``user``, present and future, in ``channels``; returns how many are new.
+        """Subscribe all sessions of ``user``, present and future; return how many channels are new.
 
         Raises:
-            ValueError: what is no user, no channel, or the reserved one.
+            ValueError: an invalid user id, an invalid channel, or the reserved one.
         """
-        return int(self._execute(orders.subscribe_command(user, channels)))
+        return self._transport.run(calls.subscribe_user(user, channels))
 
     def unsubscribe_user(self, user: User, channels: str | Iterable[str] | None = None) -> int:
-        """Take that back, by default for all channels; returns how many of them the user had."""
+        """Unsubscribe the user, by default from all channels; return from how many.
+
+        It undoes :meth:`subscribe_user`. Channels that a client subscribed to by itself are not touched.
+        """
         if channels is None:
-            channels = self.user_channels(user)
-        return int(self._execute(orders.unsubscribe_command(user, channels))) if channels else 0
+            return self._transport.run(calls.unsubscribe_user_from_all(user))
+        return self._transport.run(calls.unsubscribe_user(user, channels))
 
     def user_channels(self, user: User) -> list[str]:
-        """The channels to which ``user`` was subscribed by :meth:`subscribe_user`, sorted."""
-        return commands.texts(self._execute(orders.channels_command(user)))
+        """Return the channels to which ``user`` was subscribed by :meth:`subscribe_user`, sorted."""
+        return self._transport.run(calls.user_channels(user))
 
     def is_online(self, user: User) -> bool:
-        """Whether ``user`` has a session, or had one within the grace period."""
-        return self._execute(orders.online_command(user)) is not None
+        """Return True if ``user`` has a session, or had one within the grace period."""
+        return self._transport.run(calls.is_online(user))
 
     def disconnect_user(self, users: User | Iterable[User]) -> int:
-        """End the sessions of one or several users for good. Returns how many nodes heard, summed."""
-        return sum([int(self._execute(command)) for command in orders.disconnect_user_commands(users)])
+        """End the sessions of one or several users. Returns how many nodes received it, summed.
 
-    def subscribe(self, events: str | Iterable[str] = commands.CLASSIC_EVENTS) -> Iterator[commands.Event]:
+        Clients that are disconnected in this way don't connect again by themselves.
+        """
+        return self._transport.run(calls.disconnect_user(users))
+
+    def subscribe(self, events: str | Iterable[str] = CLASSIC_EVENTS) -> Iterator[Event]:
         """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go.
 
         ``events`` may name others: ``user:online``, ``user:session``, ``user:gone``, ``session:opened`` and
         ``session:closed``.
 
         The subscription starts with the first step of the iteration, which raises when Redis is not there.
-        A connection that is lost later is replaced, however long that takes; what happened meanwhile is not
-        told. What is no event of Hornet's is skipped. Both are logged as warnings.
-        """
-        with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            pubsub.subscribe(*commands.event_topics(events))
-            while True:
-                try:
-                    item = pubsub.get_message(timeout=commands.POLL_S)
-                except UnicodeDecodeError:  # only where the client decodes; its connection is out of step now
-                    commands.log.warning("Skipped what is no text on Hornet's event topics")
-                    pubsub.connection.disconnect()
-                    continue
-                except (ConnectionError, TimeoutError) as error:
-                    commands.log.warning("Lost the subscription to Hornet's events (%s)", error)
-                    time.sleep(commands.RETRY_S)
-                    continue  # redis-py connects and subscribes again on the next call
-                if item is None:
-                    continue
-                event = commands.parse_event(item["channel"], item["data"])
-                if event is not None:
-                    yield event
+        A connection that is lost later is replaced, however long that takes; events in between are missed.
+        Messages that are not events of Hornet are skipped. Both are logged as warnings.
 
-    def _execute(self, command: commands.RedisCommand) -> Any:
-        return self.redis.execute_command(*command)
+        Raises:
+            RedisRequired: the connector goes over HTTP.
+        """
+        return self._transport.subscribe(events)
 
     def close(self) -> None:
         """Close the connections, unless the client was handed in."""
-        if self._owns_redis:
-            self.redis.close()
+        self._transport.close()
 
-    def __enter__(self) -> Connector:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

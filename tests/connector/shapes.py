@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from redis.exceptions import RedisError
 
 from hornet.connector import AsyncConnector, Connector
-from hornet.connector.commands import CLASSIC_EVENTS
+from hornet.connector.events import CLASSIC_EVENTS
 
 T = TypeVar("T")
 Users = str | int | Iterable[str | int]

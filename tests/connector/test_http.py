@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from hornet.broker.keys import channel_topic, user_topic
+from hornet.broker.keys import channel_topic, user_session_key, user_topic
 from hornet.broker.tokens import TokenStore
-from hornet.connector import ApiError, ApiUnavailable, AsyncConnector, Connector
-from hornet.connector.http_aio import AsyncHttpConnector
-from hornet.connector.http_sync import HttpConnector
+from hornet.connector import ApiError, ApiUnavailable, AsyncConnector, Connector, RedisRequired
 from hornet.core.backend_commands import dump_notify
 from hornet.core.credentials import Credentials
 from hornet.core.messages import parse_publish
@@ -44,12 +42,12 @@ async def connector(make: Make, server: ServerProcess) -> AsyncIterator[Shape]:
     await connector.close()
 
 
-def test_the_url_decides_which_connector_it_is(server: ServerProcess) -> None:
-    assert type(Connector(server.url)) is HttpConnector
-    assert type(AsyncConnector("HTTPS://push.example.com")) is AsyncHttpConnector
-    connector = Connector("redis://127.0.0.1:1")
-    assert type(connector) is Connector
-    connector.close()
+def test_the_url_decides_whether_a_connector_has_a_redis_client(server: ServerProcess) -> None:
+    for connector in (Connector(server.url), AsyncConnector("HTTPS://push.example.com")):
+        with pytest.raises(RedisRequired):
+            _ = connector.redis
+    with Connector("redis://127.0.0.1:1") as connector:
+        assert connector.redis.connection_pool.connection_kwargs["port"] == 1
 
 
 async def test_a_token_opens_its_channels(connector: Shape, redis: Redis, prefix: str) -> None:
@@ -172,7 +170,27 @@ async def test_users_are_notified_subscribed_and_seen_as_through_redis(
     assert await users.is_online(prefix) is False
     with pytest.raises(ValueError, match="event"):
         await users.notify(prefix, "disconnect")
+    with pytest.raises(ValueError, match="channel"):
+        await users.unsubscribe_user(prefix, [])
     await users.close()
+
+
+async def test_a_users_session_id_is_registered_and_removed_as_through_redis(
+    make: Make, server: ServerProcess, redis: Redis, prefix: str
+) -> None:
+    connector = make(server.url, key=f"{KEY}a")
+    user = prefix + "/ž"
+    await connector.set_user_session(user, "first")
+    assert await redis.get(user_session_key(user)) == b"first"
+    assert await redis.ttl(user_session_key(user)) == -1
+    await connector.set_user_session(user, "second", 50)
+    assert await redis.get(user_session_key(user)) == b"second"
+    assert 48 <= await redis.ttl(user_session_key(user)) <= 50
+    assert await connector.remove_user_session(user) is True
+    assert await connector.remove_user_session(user) is False
+    with pytest.raises(ValueError, match="second"):
+        await connector.set_user_session(user, "third", 0)
+    await connector.close()
 
 
 class _Awaited:
@@ -185,11 +203,10 @@ class _Awaited:
         return partial(in_thread, getattr(self._connector, name))
 
 
-def test_events_are_not_to_be_had(server: ServerProcess) -> None:
-    with pytest.raises(NotImplementedError, match="Redis"):
-        Connector(server.url).subscribe()
-    with pytest.raises(NotImplementedError, match="Redis"):
-        AsyncConnector(server.url).subscribe()
+def test_a_subscription_to_events_over_http_is_refused(server: ServerProcess) -> None:
+    for connector in (Connector(server.url), AsyncConnector(server.url)):
+        with pytest.raises(RedisRequired, match="Redis"):
+            connector.subscribe()
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 from hornet.broker.emitter_packets import parse_emit
 from hornet.broker.presence import parse_notice
 from hornet.broker.url import parse_url
-from hornet.connector.commands import parse_event
-from hornet.connector.http import ApiError, ApiUnavailable, parse_address, parse_answer
+from hornet.connector.api import ApiError, ApiUnavailable, parse_address, parse_answer
+from hornet.connector.events import parse_event
 from hornet.core import origins
 from hornet.core.access_tokens import parse_access_token, parse_profile
 from hornet.core.addresses import HOPS, client_address, parse_networks
@@ -278,7 +278,11 @@ TARGETS = (
     # Connectors
     Target(lambda draw: parse_event(draw.blob(), draw.json()), (), (parse_event,)),
     Target(_answer, (ApiError, ApiUnavailable), (parse_answer,)),
-    Target(lambda draw: parse_address(draw.text(), draw.text() or None, 9), (ValueError,), (parse_address,)),
+    Target(
+        lambda draw: parse_address(draw.text(), key=draw.text() or None, token_length=9),
+        (ValueError,),
+        (parse_address,),
+    ),
     # The operator
     of_text(parse_url, SetupError),
     Target(lambda draw: parse_networks(_strings(draw)), (ValueError,), (parse_networks,)),

@@ -1,0 +1,75 @@
+"""The events that Hornet publishes for backends, as connectors read them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from hornet.broker.keys import EVENTS
+from hornet.core.jsontext import parse_json
+
+log = logging.getLogger(__name__)
+
+Event = tuple[str, dict[str, Any]]
+"""The name of an event, and its fields."""
+
+CLASSIC_EVENTS = ("connect", "disconnect")
+
+EVENT_FIELDS = {
+    "connect": ("token", "channel"),
+    "disconnect": ("token", "channel"),
+    "user:online": ("user", "session", "node"),
+    "user:session": ("user", "session", "node"),
+    "user:gone": ("user",),
+    "session:opened": ("session", "node", "address"),
+    "session:closed": ("session", "node", "reason"),
+}
+"""Each event with the text fields that it has at least."""
+
+POLL_S = 5.0
+"""How long one wait for an event lasts. redis-py's ``listen()`` would end a silent subscription with an error
+once the client's ``socket_timeout`` (5 s from 8.0 on) has passed."""
+
+RETRY_S = 1.0
+"""Wait between attempts to get a lost subscription back."""
+
+
+def event_topics(events: str | Iterable[str]) -> list[str]:
+    """Return the topics of events.
+
+    Raises:
+        ValueError: there is no event, or one that Hornet does not publish.
+    """
+    names = [events] if isinstance(events, str) else list(events)
+    if not names or not EVENT_FIELDS.keys() >= set(names):
+        raise ValueError(f"events are some of {', '.join(EVENT_FIELDS)}")
+    return [EVENTS + name for name in names]
+
+
+def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
+    """Return the event in a published message, or None (and a warning in the log) for anything else.
+
+    Anybody with the right to publish in Redis may publish on these topics too. One wrong byte there must not
+    end a backend's loop.
+    """
+    try:
+        name = (topic.decode() if isinstance(topic, bytes) else topic).removeprefix(EVENTS)
+        fields = EVENT_FIELDS[name]
+        event = parse_json(payload)
+    except (ValueError, KeyError):
+        event = None
+    if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in fields):
+        log.warning("Skipped a message on %r that is not an event of Hornet", topic)
+        return None
+    return name, event
+
+
+def log_undecodable() -> None:
+    """Say that a message was skipped which a client that decodes could not decode."""
+    log.warning("Skipped a message on Hornet's event topics that is not text")
+
+
+def log_lost(error: Exception) -> None:
+    """Say that the subscription is lost, and that the connector subscribes again."""
+    log.warning("Lost the subscription to Hornet's events (%s); subscribing again", error)
