@@ -19,7 +19,7 @@ from aiohttp import web
 
 from hornet import create_app
 from hornet.config import load_config
-from hornet.flows.auth import Authenticator, Evidence, Grant, RefusedCredentials
+from hornet.plugins import Authenticator, Evidence, Grant, RefusedCredentials
 
 ALGORITHM = "HS256"
 

@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "flows": {"core", "engine", "broker", "metrics"},
     "web": {"core", "flows"},
+    "plugins": {"core", "flows"},
     "connector": {"core", "broker.keys", "broker.user_commands"},
     "config": {
         "core",

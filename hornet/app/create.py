@@ -1,4 +1,4 @@
-"""A node, put together."""
+"""How a node is made, from top to bottom."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
-from hornet.app.authentication import open_entry
-from hornet.app.lifespan import live
-from hornet.app.metric_bindings import watch_embedded
+from hornet.app.flows import build_flows
+from hornet.app.lifespan import lifespan
+from hornet.app.metric_bindings import bind_metrics
 from hornet.app.node import NODE, Node
-from hornet.app.routes import add_routes
-from hornet.app.routing import begin_hearing
+from hornet.app.routes import add_routes, build_api
+from hornet.app.routing import connect_signals, event_routes, route_topics
 from hornet.app.services import build_services
 from hornet.broker.user_lists import UserLists
 from hornet.config import Config
-from hornet.flows.auth import Authenticator
+from hornet.flows.auth.authenticator import Authenticator
 from hornet.flows.commands.plugins import Declared
+from hornet.flows.sessions.hooks import SessionHooks
+from hornet.flows.sessions.router import Router
 from hornet.flows.users.queries import UserQueries
+from hornet.web.api.counts import ApiCounts
 
 
 def create_app(
@@ -26,7 +29,7 @@ def create_app(
     authenticators: Iterable[Authenticator] = (),
     commands: Mapping[str, Declared] | None = None,
 ) -> web.Application:
-    """The whole server as an application to run, mount or extend. Starting it connects to Redis.
+    """Return the whole server as an application to run, mount or extend. Starting it connects to Redis.
 
     ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
     cleaned up. ``commands`` are what clients may call, by name, beside those of installed packages.
@@ -34,35 +37,51 @@ def create_app(
     Raises:
         SetupError: here for a malformed setting or command, at start-up for a Redis that can't be used.
     """
-    ground = build_services(config or Config())
-    entry = open_entry(ground, authenticators)
-    hearing = begin_hearing(ground, entry, commands or {})
-    node = Node(
-        ground.config,
-        ground.url,
-        ground.engine,
-        ground.sessions,
-        ground.listener,
-        ground.metrics,
-        ground.signals,
-        ground.nodes,
-        entry.users,
-        UserQueries(UserLists(ground.client)),
-        hearing.patterns,
-        hearing.presence,
+    services = build_services(config or Config())
+    flows = build_flows(services, authenticators, commands or {})
+    route_topics(services, flows)
+    connect_signals(services, flows)
+    hooks = SessionHooks(
+        engine=services.engine,
+        sessions=services.sessions,
+        admission=flows.admission,
+        router=Router(event_routes(flows), services.metrics),
+        subscriptions=flows.subscriptions,
+        users=flows.users,
+        signals=services.signals,
+        metrics=services.metrics,
+        limits=services.config.limits,
     )
+    node = Node(
+        config=services.config,
+        redis_url=services.redis_url,
+        engine=services.engine,
+        sessions=services.sessions,
+        listener=services.subscriber,
+        metrics=services.metrics,
+        signals=services.signals,
+        nodes=services.nodes,
+        users=flows.users,
+        directory=UserQueries(UserLists(services.client)),
+        patterns=flows.patterns,
+        presence=flows.presence,
+    )
+    counts = ApiCounts()
+    api = build_api(services, node, counts)
+    bind_metrics(services, node, counts)
 
-    def follow(config: Config) -> None:
-        ground.engine.configure(config.engine)
-        entry.follow(config)
-        hearing.follow(config)
+    def reconfigure(config: Config) -> None:
+        """Hand everything that can be reloaded its new settings."""
+        services.engine.configure(config.engine)
+        hooks.configure(config.limits)
+        flows.configure(config)
+        api.configure(config.api)
 
-    node.reloaded.connect(follow)
-    watch_embedded(ground.metrics, lambda: node.embedded)
+    node.reloaded.connect(reconfigure)
 
     app = web.Application()
     app[NODE] = node
-    ground.engine.attach(app)
-    add_routes(app, ground, node)
-    app.cleanup_ctx.append(lambda _: live(node, ground, entry, hearing))
+    services.engine.attach(app)
+    add_routes(app, services, api)
+    app.cleanup_ctx.append(lambda _: lifespan(services, flows, hooks, node))
     return app

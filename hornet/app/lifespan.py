@@ -1,4 +1,4 @@
-"""The life of a node: in which order its parts start, and in which they stop."""
+"""The lifespan of a node: the order in which its parts start, and in which they stop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from hornet.app.authentication import Entry
+from hornet.app.flows import Flows
 from hornet.app.node import Node
-from hornet.app.routing import Hearing
 from hornet.app.services import Services
 from hornet.broker.client import check_reachable
 from hornet.broker.embedded import find_or_start
@@ -18,41 +17,48 @@ from hornet.broker.rights import check_rights
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
 from hornet.flows.process.lag import measure_lag
 from hornet.flows.process.supervision import supervise
+from hornet.flows.sessions.hooks import SessionHooks
 
 log = logging.getLogger(__name__)
 
 EVENT_FLUSH_S = 2.0
+"""How long a node that stops tries to send the events that wait for backends."""
+
 LEAVE_S = 2.0
+"""How long a node that stops waits for each of: commands that run, users that leave, its leave itself."""
 
 
-async def live(node: Node, ground: Services, entry: Entry, hearing: Hearing) -> AsyncIterator[None]:
+async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: Node) -> AsyncIterator[None]:
     """Start all parts, yield once while the node serves, and stop them.
 
     Raises:
         SetupError: there is no Redis that can be used.
     """
-    await _open_redis(node)
-    redis, api = ground.config.redis, ground.config.api
-    own = own_topics(ground.nodes.id)
-    await check_rights(ground.url, redis.redis_timeout_s, topics=own, emitters=api.emitters)
-    tasks = _start_background(node, ground, entry)
+    await _find_redis(node)
+    config = services.config
+    await check_rights(
+        services.redis_url,
+        config.redis.redis_timeout_s,
+        topics=own_topics(services.nodes.id),
+        emitters=config.api.emitters,
+    )
+    tasks = _start_background(services, flows, node)
     try:
-        await _start(ground, entry, hearing)
+        await _start(services, flows, hooks)
         yield
-        await _stop(ground, entry, hearing)
+        await _stop(services, flows)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for way in entry.ways:
-            await way.aclose()
-        await ground.client.aclose()
+        await flows.admission.aclose()
+        await services.client.aclose()
         if node.embedded is not None:
             await node.embedded.stop()
 
 
-async def _open_redis(node: Node) -> None:
-    """Make sure Redis is there before anyone is let in: the named one, the local one, or the embedded one."""
+async def _find_redis(node: Node) -> None:
+    """Check that the named Redis answers; without a name, find a local one or start the embedded Valkey."""
     settings = node.config.redis
     if settings.redis:
         await check_reachable(node.redis_url, settings.redis_timeout_s)
@@ -64,47 +70,47 @@ async def _open_redis(node: Node) -> None:
         )
 
 
-def _start_background(node: Node, ground: Services, entry: Entry) -> list[asyncio.Task[None]]:
-    """What goes on as long as the node lives; it is begun again when it fails."""
-    metrics = ground.metrics
-    jobs: dict[str, Callable[[], Awaitable[None]]] = {
-        "listener": ground.listener.run,
-        "events": ground.events.run,
-        "nodes": ground.nodes.run,
+def _start_background(services: Services, flows: Flows, node: Node) -> list[asyncio.Task[None]]:
+    """Start what runs as long as the node lives. A task that fails is started again."""
+    metrics = services.metrics
+    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+        "listener": services.subscriber.run,
+        "events": services.events.run,
+        "nodes": services.nodes.run,
         "lag": lambda: measure_lag(metrics),
-        "census": entry.census.run,
+        "census": flows.reconciler.run,
     }
     if node.embedded is not None:
-        jobs["embedded"] = node.embedded.keep
+        tasks["embedded"] = node.embedded.keep
     return [
         asyncio.create_task(supervise(name, run, metrics), name=f"hornet-{name}")
-        for name, run in jobs.items()
+        for name, run in tasks.items()
     ]
 
 
-async def _start(ground: Services, entry: Entry, hearing: Hearing) -> None:
-    """The engine comes last: by then the node hears all that concerns it, and the others know of it."""
+async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
+    """Subscribe to the node's own topics, join the cluster, and then let the engine accept sessions."""
     try:
-        await ground.listener.hold(CONTROL_TOPIC)
-        await ground.listener.hold(MANAGER_TOPIC)
-        await ground.asking.start()
-        if ground.config.api.emitters:
-            await hearing.emitters.start()
+        await services.subscriber.hold(CONTROL_TOPIC)
+        await services.subscriber.hold(MANAGER_TOPIC)
+        await services.survey.start()
+        if services.config.api.emitters:
+            await flows.emitters.start()
     except RedisUnavailable as error:
-        raise SetupError(f"Redis at {ground.url} went away while Hornet started: {error}.") from None
-    await _join(ground.nodes)
-    await ground.engine.start(entry.hooks)
+        raise SetupError(f"Redis at {services.redis_url} went away while Hornet started: {error}.") from None
+    await _join(services.nodes)
+    await services.engine.start(hooks)
 
 
-async def _stop(ground: Services, entry: Entry, hearing: Hearing) -> None:
-    """The engine goes first: the ends of its sessions are then written and told by those behind it."""
-    await ground.engine.stop()
-    await hearing.commands.close(LEAVE_S)
-    await hearing.presence.stop()
-    await entry.users.close(LEAVE_S)
-    await ground.asking.stop()
-    await ground.events.flush(EVENT_FLUSH_S)
-    await _leave(ground.nodes)
+async def _stop(services: Services, flows: Flows) -> None:
+    """Stop the engine, which ends all sessions; then wait until the flows have told Redis about that."""
+    await services.engine.stop()
+    await flows.commands.close(LEAVE_S)
+    await flows.presence.stop()
+    await flows.users.close(LEAVE_S)
+    await services.survey.stop()
+    await services.events.flush(EVENT_FLUSH_S)
+    await _leave(services.nodes)
 
 
 async def _join(nodes: Nodes) -> None:

@@ -1,9 +1,11 @@
-"""What the parts of a node count for themselves, under the names that Prometheus reads."""
+"""Values that the parts of a node keep for themselves, bound to the names that Prometheus reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from hornet.app.node import Node
+from hornet.app.services import Services
 from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.events import EventPublisher
 from hornet.broker.subscriber import Subscriber
@@ -14,13 +16,23 @@ from hornet.metrics import Metrics
 from hornet.web.api.counts import ApiCounts
 
 
-def watch_sessions(metrics: Metrics, sessions: Sessions) -> None:
+def bind_metrics(services: Services, node: Node, api_counts: ApiCounts) -> None:
+    """Bind all that a node measures beside what its flows count directly."""
+    metrics = services.metrics
+    bind_sessions(metrics, services.sessions)
+    bind_engine(metrics, services.engine)
+    bind_redis(metrics, services.subscriber, services.events)
+    bind_api(metrics, api_counts, services.survey)
+    bind_embedded(metrics, lambda: node.embedded)
+
+
+def bind_sessions(metrics: Metrics, sessions: Sessions) -> None:
     gauge = metrics.watch
     gauge("hornet_sessions", "Sessions connected now", lambda: len(sessions))
     gauge("hornet_users", "Users with a session on this node", lambda: sessions.user_count)
 
 
-def watch_engine(metrics: Metrics, engine: Engine) -> None:
+def bind_engine(metrics: Metrics, engine: Engine) -> None:
     gauge, totals, counts = metrics.watch, metrics.watch_totals, engine.counts
     gauge("hornet_channels", "Channels with a session on this node", lambda: engine.rooms)
     gauge("hornet_send_buffer_bytes", "What waits to be read by clients", engine.unsent_bytes)
@@ -36,19 +48,27 @@ def watch_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
-def watch_redis(metrics: Metrics, listener: Subscriber, events: EventPublisher) -> None:
-    gauge = metrics.watch
-    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: listener.topics)
-    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: listener.patterns)
-    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: listener.is_connected)
-    lost, dropped = "Subscription connections lost", "Events for backends given up"
-    refused = "Subscriptions that the ACL of Redis refused"
-    metrics.watch_totals("hornet_redis_reconnections", lost, "", lambda: {"": listener.reconnections})
-    metrics.watch_totals("hornet_events_dropped", dropped, "", lambda: {"": events.dropped})
-    metrics.watch_totals("hornet_subscriptions_refused", refused, "", lambda: {"": listener.refusals})
+def bind_redis(metrics: Metrics, subscriber: Subscriber, events: EventPublisher) -> None:
+    gauge, totals = metrics.watch, metrics.watch_totals
+    gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: subscriber.topics)
+    gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: subscriber.patterns)
+    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: subscriber.is_connected)
+    totals(
+        "hornet_redis_reconnections",
+        "Subscription connections lost",
+        "",
+        lambda: {"": subscriber.reconnections},
+    )
+    totals("hornet_events_dropped", "Events for backends given up", "", lambda: {"": events.dropped})
+    totals(
+        "hornet_subscriptions_refused",
+        "Subscriptions that the ACL of Redis refused",
+        "",
+        lambda: {"": subscriber.refusals},
+    )
 
 
-def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
+def bind_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
     def restarts() -> dict[str, int]:
         valkey = embedded()
         return {"": 0 if valkey is None else valkey.restarts}
@@ -58,9 +78,9 @@ def watch_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | Non
     )
 
 
-def watch_api(metrics: Metrics, counts: ApiCounts, asking: Survey) -> None:
+def bind_api(metrics: Metrics, counts: ApiCounts, survey: Survey) -> None:
     totals = metrics.watch_totals
     totals("hornet_api_requests", "Requests to the HTTP API", "operation", lambda: counts.requests)
     totals("hornet_api_refusals", "Requests to the HTTP API not carried out", "code", lambda: counts.refusals)
     totals("hornet_api_callers", "Requests let in, by the key's name", "key", lambda: counts.keys)
-    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": asking.dropped})
+    totals("hornet_asking_dropped", "Malformed messages between nodes", "", lambda: {"": survey.dropped})

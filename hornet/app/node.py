@@ -1,4 +1,4 @@
-"""A node as others get to see it: the command line, plug-ins, and tests."""
+"""A node as the command line, plug-ins and tests see it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from hornet.metrics import Metrics
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Node:
-    """One Hornet: its parts, for the command line, for plug-ins and for tests."""
+    """One running Hornet, and the parts that others may use."""
 
     config: Config
     redis_url: RedisUrl
@@ -42,17 +42,18 @@ class Node:
     patterns: Patterns
     presence: Presence
     embedded: EmbeddedValkey | None = None
+    """The Valkey that this node started at its start, where no Redis was named and none answered."""
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
-    """Sent with the configuration that holds from now on. Who has an option that reloads, receives it."""
+    """Sent with the configuration that holds from now on, after it was read again."""
 
     reloading: Reloading[Config] = field(init=False)
-    """For whoever wants it to read its configuration again."""
+    """Reads the configuration again, and has the node follow it."""
 
     def __post_init__(self) -> None:
         self.reloading = Reloading(self.reload)
 
     def reload(self, wanted: Config) -> Outcome:
-        """Follow ``wanted`` in all that may change while the node runs; the log says what changed."""
+        """Follow ``wanted`` in all options that may change while the node runs; log what changed."""
         self.config, changed, need_restart = take_reloadable(self.config, wanted)
         self.reloaded.send(self.config)
         log.info("Configuration read again, changed: %s", ", ".join(changed) or "nothing")

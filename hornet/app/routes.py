@@ -5,7 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from hornet._version import __version__
-from hornet.app.metric_bindings import watch_api
 from hornet.app.node import Node
 from hornet.app.services import Services
 from hornet.broker.client import RedisUrl
@@ -26,43 +25,50 @@ from hornet.web.state import STATE, WebState
 from hornet.web.static_files import script_routes
 
 
-def add_routes(app: web.Application, ground: Services, node: Node) -> None:
-    """Have ``app`` answer for ``node``."""
-    config = ground.config
-    counts = ApiCounts()
-    watch_api(ground.metrics, counts, ground.asking)
-    backstage = ApiServices(
-        Publishing(Publisher(ground.client)),
-        Ticketing(ground.tokens),
-        Cluster(ground.engine, ground.asking, ground.sessions, ground.listener, __version__),
-        node.directory,
-        UserCredentials(UserSessionStore(ground.client)),
-        node.reloading,
+def build_api(services: Services, node: Node, counts: ApiCounts) -> Api:
+    """Build the HTTP API with the flows behind it."""
+    return Api(
+        services.config.api,
+        ApiServices(
+            publishing=Publishing(Publisher(services.client)),
+            ticketing=Ticketing(services.tokens),
+            cluster=Cluster(
+                services.engine, services.survey, services.sessions, services.subscriber, __version__
+            ),
+            directory=node.directory,
+            credentials=UserCredentials(UserSessionStore(services.client)),
+            reloading=node.reloading,
+        ),
+        counts,
     )
-    api = Api(config.api, backstage, counts)
-    node.reloaded.connect(lambda config: api.configure(config.api))
-    demo = Demo(ground.client, ground.tokens) if config.server.demo else None
+
+
+def add_routes(app: web.Application, services: Services, api: Api) -> None:
+    """Have ``app`` answer all paths of the node but Socket.IO's."""
+    config = services.config
     app[STATE] = WebState(
-        __version__,
-        _shown_url(config.redis, ground.url),
-        lambda: _why_not_ready(ground),
-        ground.metrics.render,
+        version=__version__,
+        redis_url=_shown_url(config.redis, services.redis_url),
+        why_not_ready=lambda: _why_not_ready(services),
+        render_metrics=services.metrics.render,
     )
+    demo = Demo(services.client, services.tokens) if config.server.demo else None
     app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
     if config.api.api:
         app.add_routes(api.routes())
 
 
-def _why_not_ready(ground: Services) -> str:
-    if not ground.engine.is_accepting:
+def _why_not_ready(services: Services) -> str:
+    """Return what keeps messages from travelling now; empty when nothing does."""
+    if not services.engine.is_accepting:
         return "stopping"
-    if not (ground.listener.is_connected and ground.nodes.is_answered):
+    if not (services.subscriber.is_connected and services.nodes.is_answered):
         return "redis unavailable"
-    own = {*own_topics(ground.nodes.id), EMITTERS_GLOB}
-    return "redis refuses subscriptions" if own.intersection(ground.listener.refused) else ""
+    needed = {*own_topics(services.nodes.id), EMITTERS_GLOB}
+    return "redis refuses subscriptions" if needed.intersection(services.subscriber.refused) else ""
 
 
 def _shown_url(settings: RedisSettings, url: RedisUrl) -> str:
-    """The URL as the try-it page shows it; empty for the Redis that ``hornet`` finds by itself."""
-    default = not settings.redis and settings.embedded_port == DEFAULT_PORT
-    return "" if default else str(url)
+    """Return the URL as the try-it page shows it; empty for the Redis that ``hornet`` finds by itself."""
+    is_default = not settings.redis and settings.embedded_port == DEFAULT_PORT
+    return "" if is_default else str(url)

@@ -1,114 +1,84 @@
-"""What clients hear once they are in, and what they may do: which flow has which topic, and which event."""
+"""What leads to which flow: the events of clients, the topics of Redis, and what happens on this node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
-from hornet.app.authentication import Entry
+from hornet.app.flows import Flows
 from hornet.app.services import Services
-from hornet.broker.keys import EMITTERS_GLOB, OWN_PREFIX, PRESENCE_PREFIX, USER_PREFIX
-from hornet.broker.presence import PresenceStore
-from hornet.config import Config
-from hornet.flows.backend.token_revocation import TokenRevocation
-from hornet.flows.channels.channels import Channels
-from hornet.flows.channels.client_publishing import ClientPublishing
-from hornet.flows.channels.delivery import ChannelDelivery
-from hornet.flows.channels.emitters import Emitters
-from hornet.flows.channels.patterns import Patterns
-from hornet.flows.channels.subscribing import Subscribing
-from hornet.flows.commands.commands import Commands
-from hornet.flows.commands.plugins import Declared, collect_commands
-from hornet.flows.presence.service import Presence
-from hornet.flows.users.commands import UserCommandHandler
+from hornet.broker.keys import EMITTERS_GLOB, MANAGER_TOPIC, OWN_PREFIX, PRESENCE_PREFIX, USER_PREFIX
+from hornet.flows.sessions.router import EventRoute, by_field
+from hornet.flows.sessions.signals import SessionEvents
 
 
-@dataclass(frozen=True)
-class Hearing:
-    """The flows that others have to do with, beyond the topics and events that lead to them."""
+def event_routes(flows: Flows) -> list[EventRoute]:
+    """Return the table EVENTS: which flow handles which event of a client.
 
-    channels: Channels
-    patterns: Patterns
-    presence: Presence
-    client_publishing: ClientPublishing
-    emitters: Emitters
-    commands: Commands
-
-    def follow(self, config: Config) -> None:
-        """Follow ``config`` from now on."""
-        self.channels.configure(config.channels)
-        self.patterns.configure(config.channels)
-        self.presence.configure(config.channels)
-        self.client_publishing.configure(config.channels)
-        self.commands.configure(config.commands)
-
-
-def begin_hearing(ground: Services, entry: Entry, own_commands: Mapping[str, Declared]) -> Hearing:
-    """Have every topic and every event answered.
-
-    Raises:
-        SetupError: a command can't be used.
+    Sessions that are not READY may send some of them: to get in, to subscribe with a signature or a token
+    that lets them in, or to call a command that is for everybody. These flows check for themselves.
     """
-    config, engine, metrics, signals = ground.config, ground.engine, ground.metrics, ground.signals
-    admission, router = entry.admission, entry.router
+    admission = flows.admission
+    subscribe = by_field(pattern=flows.patterns.subscribe, channel=flows.channels.subscribe)
+    unsubscribe = by_field(pattern=flows.patterns.unsubscribe, channel=flows.channels.unsubscribe)
+    # fmt: off
+    return [
+        #          event                 handler                           needs authentication
+        EventRoute("message",            admission.on_message,             False),
+        *(
+            EventRoute(event,            partial(admission.on_event, event), False)
+            for event in admission.events
+        ),
+        EventRoute("user:logout",        admission.on_logout,              False),
+        EventRoute("hornet:subscribe",   subscribe,                        False),
+        EventRoute("hornet:unsubscribe", unsubscribe,                      False),
+        EventRoute("hornet:presence",    flows.presence.on_presence,       True),
+        EventRoute("hornet:publish",     flows.client_publishing.publish,  True),
+        EventRoute("hornet:command",     flows.commands.call,              False),
+    ]
+    # fmt: on
 
-    delivery = ChannelDelivery(
-        engine=engine,
-        sessions=ground.sessions,
-        revocation=TokenRevocation(admission, ground.tokens),
-        metrics=metrics,
-    )
-    user_commands = UserCommandHandler(
-        engine=engine,
-        sessions=ground.sessions,
-        channels=entry.user_channels,
-        admission=admission,
-        metrics=metrics,
-    )
-    patterns = Patterns(
-        settings=config.channels,
-        engine=engine,
-        listener=ground.listener,
-        admission=admission,
-        delivery=delivery,
-        metrics=metrics,
-    )
-    presence = Presence(
-        settings=config.channels,
-        engine=engine,
-        store=PresenceStore(ground.client, ground.nodes.id),
-        listener=ground.listener,
-        metrics=metrics,
-    )
-    emitters = Emitters(engine=engine, sessions=ground.sessions, listener=ground.listener, metrics=metrics)
-    channels = Channels(
-        settings=config.channels,
-        admission=admission,
-        subscriptions=entry.subscriptions,
-        presence=presence,
-    )
-    client_publishing = ClientPublishing(settings=config.channels, client=ground.client, metrics=metrics)
-    declared = collect_commands(own_commands, config.commands.commands)
-    commands = Commands(settings=config.commands, commands=declared, metrics=metrics)
 
-    topics = ground.topics
-    topics.on_prefix(OWN_PREFIX, delivery.receive)
-    topics.on_prefix(USER_PREFIX, user_commands.receive)
-    topics.on_prefix(PRESENCE_PREFIX, presence.receive)
-    topics.on_prefix("", patterns.receive)
-    topics.on_glob(EMITTERS_GLOB, emitters.receive)
-    topics.on_other_globs(patterns.receive_match)
+def route_topics(services: Services, flows: Flows) -> None:
+    """Fill the table TOPICS: which flow receives what is published on which topic of Redis.
 
-    ground.nodes.on_dead(presence.bury)
-    ground.nodes.on_lost(presence.restore)
-    ground.listener.on_restored(presence.read_again)
+    A topic that is named goes first, then the longest prefix that fits.
+    """
+    topics, engine, survey = services.topics, services.engine, services.survey
+    for topic in survey.topics:
+        topics.on(topic, survey.receive)
+    topics.on(MANAGER_TOPIC, lambda _, payload: engine.hear(payload))
+    topics.on_prefix(OWN_PREFIX, flows.delivery.receive)
+    topics.on_prefix(USER_PREFIX, flows.user_commands.receive)
+    topics.on_prefix(PRESENCE_PREFIX, flows.presence.receive)
+    topics.on_prefix("", flows.patterns.receive)  # a pattern that names all its values is a topic of its own
+    topics.on_glob(EMITTERS_GLOB, flows.emitters.receive)
+    topics.on_other_globs(flows.patterns.receive_match)
 
+
+def connect_signals(services: Services, flows: Flows) -> None:
+    """Connect the flows to what happens on this node, to its sessions, and to other nodes.
+
+    Receivers are called in the order of these lines.
+    """
+    signals, nodes, subscriber = services.signals, services.nodes, services.subscriber
+    presence, patterns, reconciler, tokens = flows.presence, flows.patterns, flows.reconciler, flows.tokens
+
+    signals.session_closed.connect(tokens.on_session_closed)
+    signals.logged_out.connect(tokens.on_logged_out)
+    if services.config.users.session_events:
+        session_events = SessionEvents(services.events, nodes.id)
+        signals.session_opened.connect(session_events.on_session_opened)
+        signals.session_closed.connect(session_events.on_session_closed)
     signals.left.connect(presence.leave)
     signals.logged_out.connect(patterns.leave_all)
     signals.session_closed.connect(lambda session, _: patterns.leave_all(session))
 
-    Subscribing(router, pattern=patterns, channel=channels)
-    router.on("hornet:presence", presence.on_presence)
-    router.on("hornet:publish", client_publishing.publish)
-    router.on("hornet:command", commands.call, needs_authentication=False)
-    return Hearing(channels, patterns, presence, client_publishing, emitters, commands)
+    async def resume_reconciler() -> None:
+        reconciler.resume()
+
+    nodes.on_dead(reconciler.bury)
+    nodes.on_dead(presence.bury)
+    nodes.on_lost(resume_reconciler)
+    nodes.on_lost(presence.restore)
+    subscriber.on_restored(reconciler.resume)
+    subscriber.on_restored(presence.read_again)

@@ -1,10 +1,9 @@
-"""What every flow of a node stands on: Redis, the engine, who is here, what is told and what is counted."""
+"""The parts of a node that know of no flow: Redis, the engine, the sessions, signals and metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornet.app.metric_bindings import watch_engine, watch_redis, watch_sessions
 from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
 from hornet.broker.embedded import local_url
 from hornet.broker.events import EventPublisher
@@ -22,68 +21,67 @@ from hornet.flows.sessions.signals import Signals
 from hornet.metrics import Metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Services:
-    """The parts that know of no flow. The flows join them at ``topics``."""
+    """What every flow is built on. One instance of each for a node."""
 
     config: Config
-    url: RedisUrl
+    """The configuration at the start; :attr:`Node.config` follows it when it is read again."""
+    redis_url: RedisUrl
     client: Client
+    """For commands to Redis."""
+    subscriber: Subscriber
+    """Holds the connection on which Redis sends what is published."""
     topics: TopicRouter
-    listener: Subscriber
+    """Where the subscriber hands each publish to. :func:`hornet.app.routing.route_topics` fills it."""
     nodes: Nodes
-    asking: Survey
+    """The nodes of the cluster: this one's heartbeat, and which others are dead."""
+    survey: Survey
+    """Asks all nodes a question, and answers those of others."""
     tokens: TokenStore
+    """The one-time tokens in Redis."""
     events: EventPublisher
+    """Tells backends who comes and goes."""
     engine: Engine
+    """Socket.IO: connections, rooms, and what is sent to them."""
     sessions: Sessions
     signals: Signals
     metrics: Metrics
 
 
 def build_services(config: Config) -> Services:
-    """Make the parts; none of them connects to anything yet.
+    """Build the services; none of them connects to anything yet.
 
     Raises:
         SetupError: the URL of Redis is malformed.
     """
-    url = parse_url(config.redis.redis) if config.redis.redis else local_url(config.redis.embedded_port)
-    timeout_s = config.redis.redis_timeout_s
-    client = connect(url, timeout_s)
-    events = EventPublisher(client)
+    redis = config.redis
+    redis_url = parse_url(redis.redis) if redis.redis else local_url(redis.embedded_port)
+    client = connect(redis_url, redis.redis_timeout_s)
     topics = TopicRouter()
-    listener = Subscriber(
-        lambda attempt: connect_subscriber(url, timeout_s, attempt),
+    subscriber = Subscriber(
+        lambda attempt: connect_subscriber(redis_url, redis.redis_timeout_s, attempt),
         topics.receive,
         topics.receive_match,
-        heartbeat_s=config.redis.redis_heartbeat_s,
+        heartbeat_s=redis.redis_heartbeat_s,
     )
-    nodes = Nodes(client, heartbeat_s=config.redis.node_heartbeat_s)
-    asking = Survey(client, listener, nodes, timeout_s=config.api.ask_timeout_s)
-    for topic in asking.topics:
-        topics.on(topic, asking.receive)
+    nodes = Nodes(client, heartbeat_s=redis.node_heartbeat_s)
 
-    async def tell_others(text: str) -> None:
+    async def publish_to_managers(text: str) -> None:
         await call(client.publish, MANAGER_TOPIC, text)
 
-    engine = Engine(config.engine, publish=tell_others, alias=room_of)
-    topics.on(MANAGER_TOPIC, lambda _, payload: engine.hear(payload))
-    sessions, signals, metrics = Sessions(), Signals(), Metrics()
-    watch_sessions(metrics, sessions)
-    watch_engine(metrics, engine)
-    watch_redis(metrics, listener, events)
     return Services(
-        config,
-        url,
-        client,
-        topics,
-        listener,
-        nodes,
-        asking,
-        TokenStore(client),
-        events,
-        engine,
-        sessions,
-        signals,
-        metrics,
+        config=config,
+        redis_url=redis_url,
+        client=client,
+        subscriber=subscriber,
+        topics=topics,
+        nodes=nodes,
+        survey=Survey(client, subscriber, nodes, timeout_s=config.api.ask_timeout_s),
+        tokens=TokenStore(client),
+        events=EventPublisher(client),
+        engine=Engine(config.engine, publish=publish_to_managers, alias=room_of),
+        sessions=Sessions(),
+        signals=Signals(),
+        metrics=Metrics(),
     )

@@ -12,9 +12,9 @@ from aiohttp.test_utils import TestServer
 from hornet.app import NODE, Node, create_app
 from hornet.config import load_config
 from hornet.connector import AsyncConnector
-from hornet.flows.auth import Authenticator
 from hornet.flows.commands.plugins import Declared
 from hornet.flows.sessions.sessions import Session
+from hornet.plugins import Authenticator
 from tests.broker.conftest import StartRedis, own_redis, start_redis
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually

@@ -37,11 +37,28 @@ async def hears(client: Client, running: Running, channel: str) -> bool:
     return await client.message() == {"type": "hello", "channel": channel}
 
 
+def admissions(running: Running) -> int:
+    """How many valid credentials the node has counted."""
+    text = running.node.metrics.render().decode()
+    return int(float(text.split("\nhornet_admissions_total ")[1].split("\n")[0]))
+
+
 async def test_a_public_channel_is_open_to_every_session_that_is_in(open_node: Running, prefix: str) -> None:
     client = await open_node.connect_with_token(f"{prefix}in")
     channel = f"{prefix}public-news"
     assert await client.ask(SUBSCRIBE, {"channel": channel}) == {"ok": True, "channel": channel}
     assert await hears(client, open_node, channel)
+
+
+async def test_a_public_channel_counts_as_no_admission(open_node: Running, prefix: str) -> None:
+    client = await open_node.connect_with_token(f"{prefix}in")
+    before = admissions(open_node)
+    await client.ask(SUBSCRIBE, {"channel": f"{prefix}public-news"})
+    assert admissions(open_node) == before
+    private = f"private-{prefix}a"
+    signature = sign_hmac(SECRET, client.sid, private)
+    await client.ask(SUBSCRIBE, {"channel": private, "signature": signature})
+    assert admissions(open_node) == before + 1
 
 
 async def test_a_session_that_showed_nothing_gets_no_public_channel(open_node: Running, prefix: str) -> None:

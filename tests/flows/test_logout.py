@@ -5,8 +5,8 @@ import json
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
-from hornet.flows.auth import Authenticator, Evidence, Grant
 from hornet.flows.settings import ChannelSettings
+from hornet.plugins import Authenticator, Evidence, Grant
 from tests.conftest import Valkey
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode

@@ -1,8 +1,14 @@
-"""How a client gets in: from what it shows to what it may hear.
+"""How a session gets in: from what its client shows, to a user, channels and rights.
 
-In this order, so that no message is missed and no token is lost without need: what it shows is taken by the
-first authenticator that knows it, and checked; this node subscribes to the channels it does not hear yet;
-only then the session enters the rooms, and is answered.
+Three steps follow each other, so that no message is missed and no token is used up in vain:
+
+1. **Authenticate**: the evidence is offered to the authenticators in turn. The first that finds a claim in it
+   checks the claim, and returns a grant.
+2. **Check the grant**: the session may have no other user, and no more channels than its limit.
+3. **Apply the grant**: the session gets its user; this node subscribes to the channels on Redis, and waits
+   for the confirmation; then the session enters the rooms, and is READY.
+
+Only then the client is answered.
 """
 
 from __future__ import annotations
@@ -11,8 +17,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple
 
 from hornet.core import answers, codes
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
@@ -22,11 +26,10 @@ from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
 from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Handshake
-from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Evidence, Source
+from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Claim, Event, Evidence, Source
 from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions, always
-from hornet.flows.sessions.router import Router
 from hornet.flows.sessions.sessions import Session, Sessions, SubscribedBy
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import SessionSettings
@@ -35,45 +38,39 @@ from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-LOGOUT = "user:logout"
-
-Attributes = Callable[[Handshake], Mapping[str, str] | None]
-
-
-class _Claim(NamedTuple):
-    """What a session shows, with the authenticator that took it."""
-
-    by: Authenticator
-    claim: Any
+WITHOUT_EVENT = ""
+"""Stands for the name of an event where evidence comes with the handshake."""
 
 
 class Admission:
-    """Lets sessions in, answers them, and takes back what they were given."""
+    """Lets sessions in, answers their clients, and takes back what sessions were given."""
 
     def __init__(
         self,
+        *,
         settings: SessionSettings,
         engine: Engine,
         authenticators: Sequence[Authenticator],
         tokens: TokenAuthenticator,
-        attributes_of: Attributes,
+        attributes_of: Callable[[Handshake], Mapping[str, str] | None],
         sessions: Sessions,
         subscriptions: Subscriptions,
         users: Users,
         signals: Signals,
         metrics: Metrics,
     ) -> None:
-        self._engine = engine
-        self._deadlines = AuthTimeouts(settings.auth_timeout_s, self._on_auth_timeout)
-        self.max_attempts = settings.max_attempts
-        """May be replaced at any time."""
-        self._authenticators = (*authenticators, tokens)  # tokens last: they are all that nobody else took
-        self._events = tuple(dict.fromkeys(event for one in self._authenticators for event in one.events))
-        self._who_takes = {
-            event: tuple(one for one in self._authenticators if event in ("", MESSAGE, *one.events))
-            for event in ("", MESSAGE, *self._events)
+        """``tokens`` is offered what no other authenticator takes. ``attributes_of`` gives a new session its
+        attributes."""
+        self._authenticators = in_order = (*authenticators, tokens)
+        self.events = tuple(dict.fromkeys(event for each in in_order for event in each.events))
+        """The events, beside ``message``, that carry evidence."""
+        self._offered_to = {
+            event: tuple(each for each in in_order if event in (WITHOUT_EVENT, MESSAGE, *each.events))
+            for event in (WITHOUT_EVENT, MESSAGE, *self.events)
         }
-        """Whom what is shown by an event is offered to; "" is for what comes without one."""
+        self._engine = engine
+        self._timeouts = AuthTimeouts(settings.auth_timeout_s, self._on_timeout)
+        self._max_attempts = settings.max_attempts
         self._tokens = tokens
         self._attributes_of = attributes_of
         self._sessions = sessions
@@ -82,32 +79,40 @@ class Admission:
         self._signals = signals
         self._metrics = metrics
         self._checking: dict[Session, object] = {}
+        """The claims that are being checked. A session whose claim is revoked meanwhile is taken out."""
 
-    def listen(self, router: Router) -> None:
-        """Take the events by which clients show something, and the one by which they take it back."""
-        router.on(MESSAGE, self._on_message, needs_authentication=False)
-        for event in self._events:
-            router.on(event, partial(self._on_event, event), needs_authentication=False)
-        router.on(LOGOUT, self._on_logout, needs_authentication=False)
+    def configure(self, settings: SessionSettings) -> None:
+        """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
+        self._max_attempts = settings.max_attempts
+
+    async def aclose(self) -> None:
+        """Close all authenticators: the node stops."""
+        for authenticator in self._authenticators:
+            await authenticator.aclose()
+
+    # What the client shows -----------------------------------------------------------------------
 
     def begin(self, session: Session) -> Awaitable[object] | None:
-        """Start the authentication timeout; use what the request, ``auth`` or the query shows.
+        """Start the authentication timeout, and use the evidence of the handshake: request, then ``auth``.
 
-        None where there is nothing to wait for, as nothing was shown that has to be checked.
+        Returns what to await before the session's first event; None where nothing has to be checked, which
+        spares the session a task.
         """
-        self._deadlines.start(session)
-        handshake = session.handshake
-        session.attributes = self._attributes_of(handshake)
-        found = self._find(session, Evidence(Source.REQUEST, handshake))
-        return self._begin_by(session, found) if isinstance(found, _Claim) else self._begin_by_auth(session)
+        self._timeouts.start(session)
+        session.attributes = self._attributes_of(session.handshake)
+        claim = self._find_claim(session, Evidence(Source.REQUEST, session.handshake))
+        if isinstance(claim, Claim):
+            return self._begin_with_request(session, claim)
+        return self._begin_with_auth(session)
 
-    async def _begin_by(self, session: Session, found: _Claim) -> None:
-        await self._attempt(session, found)
-        attempt = self._begin_by_auth(session)
+    async def _begin_with_request(self, session: Session, claim: Claim) -> None:
+        await self._attempt(session, claim)
+        attempt = self._begin_with_auth(session)
         if attempt is not None:
             await attempt
 
-    def _begin_by_auth(self, session: Session) -> Awaitable[object] | None:
+    def _begin_with_auth(self, session: Session) -> Awaitable[object] | None:
+        """Use ``auth``; the query string stands in for an ``auth`` that shows no credentials."""
         handshake = session.handshake
         shown: object = handshake.auth
         if not shows_credentials(shown):
@@ -119,94 +124,22 @@ class Admission:
             self._count(refused.code)
             self._answer(session, answers.refusal(refused))
             return None
-        found = self._find(session, Evidence(Source.AUTH, handshake, shown))
-        return self._attempt(session, found) if isinstance(found, _Claim) else None
+        claim = self._find_claim(session, Evidence(Source.AUTH, handshake, shown))
+        return self._attempt(session, claim) if isinstance(claim, Claim) else None
 
-    def end(self, session: Session) -> None:
-        """The session is over."""
-        self._deadlines.stop(session)
+    async def on_message(self, session: Session, args: Sequence[object]) -> None:
+        """Use the evidence in event ``message``. An event answers it, so the acknowledgement stays empty."""
+        await self.on_event(MESSAGE, session, args)
 
-    async def admit(self, session: Session, grant: Grant, *, still: Callable[[], bool] = always) -> bool:
-        """Give a session what it proved to be entitled to, whatever proved it; it is READY then.
+    async def on_event(self, event: str, session: Session, args: Sequence[object]) -> object:
+        """Use the evidence in ``event``, one of :attr:`events`; returns the answer to its acknowledgement."""
+        evidence = Evidence(Source.EVENT, session.handshake, args[0] if args else None, event)
+        claim = self._find_claim(session, evidence)
+        answer = await self._attempt(session, claim) if isinstance(claim, Claim) else claim
+        return answer or _refusal_answer(answers.refused(codes.WRONG_PARAMETERS))
 
-        False when it ended meanwhile, or when ``still()`` says that the proof counts no more: then it has
-        nothing of it.
-
-        Raises:
-            RefusedCredentials: it is another user's session, or that user has too many; see ``Users.arrive``.
-            OverLimit: it would hold more channels than it may.
-            RedisUnavailable: its user could not be registered.
-            Whichever it is, it has nothing of the grant.
-        """
-        self._deadlines.stop(session)  # from here on it is not the client who is waited for
-        try:
-            return await self._admit(session, grant, still)
-        finally:
-            if session.state in (AuthState.NEW, AuthState.CHECKING):
-                self._deadlines.start(session)
-
-    async def redeem(self, session: Session, credentials: Credentials) -> bool:
-        """Use a token up for the session, which gets all of it but the channels asked for.
-
-        Those are for the caller to act on. False when the session ended meanwhile.
-
-        Raises:
-            RefusedCredentials: the token does not open them; nothing has changed.
-            RedisUnavailable: not known whether it was consumed.
-        """
-        self._checking[session] = credentials
-        try:
-            grant = await self._tokens.check(credentials)
-            if not await self._let_in(session, replace(grant, channels=())):
-                return False
-        finally:
-            self._checking.pop(session, None)
-        self._tokens.accepted(session, credentials)
-        return True
-
-    def close(self, session: Session, code: str) -> None:
-        """Tell a session why and end it for good; a stock client will not come back by itself."""
-        self._end_with(session, code, answers.error(code))
-
-    def revoke(self, tokens: frozenset[str]) -> None:
-        """Close the sessions of ``tokens``, and those that are just showing one of them."""
-        for session in self._sessions.with_tokens(tokens):
-            self.close(session, codes.TOKEN_REVOKED)
-        for session, claim in list(self._checking.items()):
-            if isinstance(claim, Credentials) and claim.token in tokens:
-                del self._checking[session]
-
-    async def _admit(self, session: Session, grant: Grant, still: Callable[[], bool]) -> bool:
-        arrives = grant.user is not None and session.user is None
-        if grant.user is not None:
-            await self._users.arrive(session, grant)
-        joined = False
-        try:
-            joined = await self._subscriptions.join(session, grant.channels, SubscribedBy.CLIENT, still=still)
-        finally:
-            if arrives and not joined:
-                self._users.depart(session)
-        if not joined:
-            return False
-        session.publish += tuple(name for name in grant.publish if name not in session.publish)
-        if grant.attributes:
-            session.attributes = {**(session.attributes or {}), **grant.attributes}
-        session.move(AuthStep.GRANTED)
-        self._metrics.admitted.inc()
-        return True
-
-    async def _on_message(self, session: Session, args: Sequence[object]) -> None:
-        """It is answered by an event of the same name; an acknowledgement says nothing more."""
-        await self._on_event(MESSAGE, session, args)
-
-    async def _on_event(self, event: str, session: Session, args: Sequence[object]) -> object:
-        shown = Evidence(Source.EVENT, session.handshake, args[0] if args else None, event)
-        found = self._find(session, shown)
-        answer = await self._attempt(session, found) if isinstance(found, _Claim) else found
-        return answer or _error(answers.refused(codes.WRONG_PARAMETERS))
-
-    async def _on_logout(self, session: Session, args: Sequence[object]) -> object:
-        """The session is as it was when it connected, with the authentication timeout before it."""
+    async def on_logout(self, session: Session, args: Sequence[object]) -> object:
+        """Make the session what it was when it connected, with the authentication timeout before it."""
         if session.state is AuthState.READY:
             session.move(AuthStep.LOGGED_OUT)
             self._subscriptions.leave_all(session)
@@ -214,38 +147,62 @@ class Admission:
             self._users.depart(session)
             session.publish = ()
             session.attributes = self._attributes_of(session.handshake)
-            self._deadlines.start(session)
+            self._timeouts.start(session)
         return {"ok": True}
 
-    def _find(self, session: Session, shown: Evidence) -> _Claim | Mapping[str, object] | None:
-        """The claim that the first authenticator which takes it found in it, still to be checked.
+    async def redeem(self, session: Session, credentials: Credentials) -> bool:
+        """Use up a token, and give the session all that it grants but the channels.
 
-        Or the answer to the event's acknowledgement where that was malformed; None where nobody takes it.
+        The caller subscribes the session to ``credentials.channels``. Returns False when the session ended
+        meanwhile.
+
+        Raises:
+            RefusedCredentials: the token does not open the channels, and nothing has changed; or the session
+                may not have its user, and the token is used up.
+            RedisUnavailable: the user could not be registered, or Redis did not answer whether the token
+                opens the channels. The token may be used up.
         """
-        for authenticator in self._who_takes[shown.event]:
-            if session.state is AuthState.CLOSED:
-                return None
+        self._checking[session] = credentials
+        try:
+            grant = await self._tokens.check(credentials)
+            if not await self._apply_unless_revoked(session, replace(grant, channels=())):
+                return False
+        finally:
+            self._checking.pop(session, None)
+        self._tokens.accepted(session, credentials)
+        return True
+
+    # One attempt ---------------------------------------------------------------------------------
+
+    def _find_claim(self, session: Session, evidence: Evidence) -> Claim | Mapping[str, object] | None:
+        """Return the claim that the first authenticator which wants the evidence finds in it.
+
+        None where no authenticator wants it. Where that authenticator finds it malformed, the client is told,
+        and the answer to the event's acknowledgement is returned.
+        """
+        if session.state is AuthState.CLOSED:
+            return None
+        for authenticator in self._offered_to[evidence.event]:
             try:
-                claim = authenticator.offer(shown)
+                value = authenticator.offer(evidence)
             except RefusedCredentials as refused:
                 session.move(AuthStep.ATTEMPTED)
                 return self._refuse(session, authenticator, refused)
-            if claim is not None:
+            if value is not None:
                 session.move(AuthStep.ATTEMPTED)
-                return _Claim(authenticator, claim)
+                return Claim(authenticator, value)
         return None
 
-    async def _attempt(self, session: Session, found: _Claim) -> object:
-        """Let the authenticator decide; the answer to the event's acknowledgement."""
+    async def _attempt(self, session: Session, claim: Claim) -> object:
+        """Authenticate, apply the grant, and tell the client; returns the answer to the acknowledgement."""
         if session.state is AuthState.CLOSED:
             return None
-        authenticator, claim = found
-        self._checking[session] = claim
+        authenticator, value = claim
+        self._checking[session] = value
         try:
-            if isinstance(claim, Credentials):
-                self._subscriptions.check_room(session, claim.channels)  # before the token is used up
-            if not await self._let_in(session, await _check(authenticator, claim)):
-                return _error(answers.refused(codes.TOKEN_REVOKED))
+            grant = await self._authenticate(session, claim)
+            if not await self._apply_unless_revoked(session, grant):
+                return _refusal_answer(answers.refused(codes.TOKEN_REVOKED))
         except RefusedCredentials as refused:
             return self._refuse(session, authenticator, refused)
         except OverLimit as limit:
@@ -259,37 +216,133 @@ class Admission:
         finally:
             self._checking.pop(session, None)
         session.failures = 0
-        self._answer(session, authenticator.accepted(session, claim))
+        self._answer(session, authenticator.accepted(session, value))
         return {"ok": True} if session.user is None else {"ok": True, "user": session.user}
 
-    async def _let_in(self, session: Session, grant: Grant) -> bool:
-        """Admit it, unless what it showed was revoked while it was checked: then it is closed."""
-        if await self.admit(session, grant, still=lambda: session in self._checking):
+    async def _authenticate(self, session: Session, claim: Claim) -> Grant:
+        """Return what the claim is good for.
+
+        An authenticator may be a plug-in. One that fails, or that grants what no grant may hold, is logged,
+        and the client may try again.
+
+        Raises:
+            RefusedCredentials, RedisUnavailable: as the authenticator raises them.
+            OverLimit: the session would hold too many channels; its token is not used up.
+        """
+        authenticator, value = claim
+        if isinstance(value, Credentials):
+            self._subscriptions.check_room(session, value.channels)
+        try:
+            grant = await authenticator.check(value)
+            check_grant(grant)
+        except (RefusedCredentials, RedisUnavailable):
+            raise
+        except Exception:
+            log.exception("%s failed", type(authenticator).__name__)
+            raise _unavailable() from None
+        return grant
+
+    def _check_grant(self, session: Session, grant: Grant) -> None:
+        """Check that the session may have the grant.
+
+        Raises:
+            RefusedCredentials: the session has another user, who has not logged out.
+            OverLimit: the session would hold too many channels.
+        """
+        if grant.user is not None and session.user not in (None, grant.user):
+            raise RefusedCredentials(codes.OTHER_USER, "log out before you show who else you are")
+        self._subscriptions.check_room(session, grant.channels)
+
+    async def apply(
+        self, session: Session, grant: Grant, *, is_still_wanted: Callable[[], bool] = always
+    ) -> bool:
+        """Check the grant and give it to the session, which is READY then.
+
+        Returns False, and gives nothing, when the session ended meanwhile, or when ``is_still_wanted()`` says
+        at the end that the proof does not count any more.
+
+        Raises:
+            RefusedCredentials: the session has another user, or the user has too many sessions.
+            OverLimit: the session would hold too many channels.
+            RedisUnavailable: the user could not be registered, or a channel not be subscribed to.
+            After each of these the session has nothing of the grant.
+        """
+        self._check_grant(session, grant)
+        self._timeouts.stop(session)  # the client did its part: from here on it waits for Hornet
+        try:
+            return await self._give(session, grant, is_still_wanted)
+        finally:
+            if session.state in (AuthState.NEW, AuthState.CHECKING):
+                self._timeouts.start(session)
+
+    async def _give(self, session: Session, grant: Grant, is_still_wanted: Callable[[], bool]) -> bool:
+        is_new_user = grant.user is not None and session.user is None
+        if grant.user is not None:
+            await self._users.arrive(session, grant)
+        is_joined = False
+        try:
+            is_joined = await self._subscriptions.join(
+                session, grant.channels, SubscribedBy.CLIENT, is_still_wanted=is_still_wanted
+            )
+        finally:
+            if is_new_user and not is_joined:
+                self._users.depart(session)
+        if not is_joined:
+            return False
+        session.publish += tuple(name for name in grant.publish if name not in session.publish)
+        if grant.attributes:
+            session.attributes = {**(session.attributes or {}), **grant.attributes}
+        session.move(AuthStep.GRANTED)
+        self._metrics.admitted.inc()
+        return True
+
+    async def _apply_unless_revoked(self, session: Session, grant: Grant) -> bool:
+        """Apply the grant; close the session instead if its claim was revoked while it was checked."""
+        if await self.apply(session, grant, is_still_wanted=lambda: session in self._checking):
             return True
         if session.state is not AuthState.CLOSED:
             self.close(session, codes.TOKEN_REVOKED)
         return False
 
     def _refuse(
-        self, session: Session, authenticator: Authenticator, why: RefusedCredentials
+        self, session: Session, authenticator: Authenticator, refused: RefusedCredentials
     ) -> Mapping[str, object]:
+        """Tell the client, and close the session after too many failed attempts."""
         if session.move(AuthStep.REFUSED) is not AuthState.CLOSED:
-            self._count(why.code)
-            self._answer(session, authenticator.refused(why))
+            self._count(refused.code)
+            self._answer(session, authenticator.refused(refused))
             if authenticator.is_limited:
                 session.failures += 1
-                if session.failures >= self.max_attempts:
-                    self._end_with(session, codes.TOO_MANY_ATTEMPTS, authenticator.exhausted())
-        return _error(why)
+                if session.failures >= self._max_attempts:
+                    self._close_with(session, codes.TOO_MANY_ATTEMPTS, authenticator.exhausted())
+        return _refusal_answer(refused)
 
-    def _on_auth_timeout(self, session: Session) -> None:
+    # How sessions end ----------------------------------------------------------------------------
+
+    def end(self, session: Session) -> None:
+        """Forget a session that ended."""
+        self._timeouts.stop(session)
+
+    def close(self, session: Session, code: str) -> None:
+        """Tell the client why, and disconnect it. A stock client does not reconnect by itself then."""
+        self._close_with(session, code, answers.error(code))
+
+    def revoke(self, tokens: frozenset[str]) -> None:
+        """Close the sessions that one of ``tokens`` let in, and those for which one is being checked."""
+        for session in self._sessions.with_tokens(tokens):
+            self.close(session, codes.TOKEN_REVOKED)
+        for session, value in list(self._checking.items()):
+            if isinstance(value, Credentials) and value.token in tokens:
+                del self._checking[session]
+
+    def _on_timeout(self, session: Session) -> None:
         if session.move(AuthStep.TIMED_OUT) is AuthState.CLOSED:
             self.close(session, codes.AUTHENTICATION_TIMEOUT)
 
-    def _end_with(self, session: Session, code: str, answer: Answer | None) -> None:
+    def _close_with(self, session: Session, code: str, answer: Answer | None) -> None:
         self._count(code)
         self._answer(session, answer)
-        session.move(AuthStep.GONE)  # whatever it sent that waits to be handled changes nothing any more
+        session.move(AuthStep.GONE)  # events that still wait to be handled must change nothing
         asyncio.get_running_loop().call_soon(self._engine.disconnect, session.sid)
 
     def _count(self, code: str) -> None:
@@ -302,25 +355,9 @@ class Admission:
             self._engine.tell(session.sid, answer)
 
 
-async def _check(authenticator: Authenticator, claim: Any) -> Grant:
-    """Raises:
-    RefusedCredentials, RedisUnavailable: as the authenticator says; also for one that fails otherwise, or
-        gives what no grant may: it may be somebody else's code.
-    """
-    try:
-        grant = await authenticator.check(claim)
-        check_grant(grant)
-    except (RefusedCredentials, RedisUnavailable):
-        raise
-    except Exception:
-        log.exception("%s failed", type(authenticator).__name__)
-        raise _unavailable() from None
-    return grant
-
-
 def _unavailable() -> RefusedCredentials:
     return RefusedCredentials(codes.UNAVAILABLE, "This can't be checked right now, please try again")
 
 
-def _error(why: RefusedCredentials) -> dict[str, object]:
-    return answers.error_acknowledgement(why.code, why.detail)
+def _refusal_answer(refused: RefusedCredentials) -> dict[str, object]:
+    return answers.error_acknowledgement(refused.code, refused.detail)

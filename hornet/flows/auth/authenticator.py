@@ -1,7 +1,7 @@
-"""What a way of proving something looks like, and what it is given to look at.
+"""What an authenticator is, and the evidence that it looks at.
 
-No client is asked for anything. What it shows is offered to the authenticators in their order, and the
-first that takes it checks it. See docs/howto/authentication.md for how to write one.
+Hornet asks no client for anything. Whatever a client shows is offered to the authenticators in turn, and the
+first that finds a claim in it checks the claim. docs/howto/authentication.md says how to write one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hornet.core import answers, codes
 from hornet.core.credentials import read_fields
@@ -21,11 +21,11 @@ from hornet.engine import Handshake
 from hornet.flows.sessions.sessions import Session
 
 MESSAGE = "message"
-"""The event that carries whatever a client shows, unless a way of proving has an event of its own."""
+"""The event that carries evidence of any kind. An authenticator may name further events of its own."""
 
 
 class Source(Enum):
-    """Where a client shows something. One connection has each of the first two once, in this order."""
+    """Where a client shows evidence. Each connection has the first two once, in this order."""
 
     REQUEST = auto()
     """The request that opened the session: its headers and cookies, and the address it came from."""
@@ -37,17 +37,16 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a client shows.
-
-    ``value`` is ``auth``, or the first argument of the event ``event``: any JSON value, None where there is
-    none. ``fields`` is that value where it is an object or the JSON text of one, and empty else.
-    """
+    """What a client shows to prove who it is, or what it may do."""
 
     where: Source
     handshake: Handshake
     value: object = None
+    """``auth``, or the first argument of the event: any JSON value, None where there is none."""
     event: str = ""
+    """The name of the event; empty for the other sources."""
     fields: Mapping[str, Any] = field(init=False)
+    """``value`` where it is an object or the JSON text of an object; empty otherwise."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", read_fields(self.value))
@@ -55,7 +54,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An answer that is an event of its own rather than a message of channel ``hornet``."""
+    """An answer that is an event of its own, instead of a message of channel ``hornet``."""
 
     name: str
     argument: object
@@ -65,52 +64,61 @@ Answer = Message | Event
 
 
 class Authenticator(Protocol):
-    """One way of proving who a client is, or what it may hear.
+    """One way of proving who a client is, or what it may do.
 
-    Derive from it and write ``offer`` and ``check``. The rest answers in the words of the classic contract:
-    ``connected`` and ``error`` messages of channel ``hornet``.
+    Derive from this class and write ``offer`` and ``check``. The other methods answer as the Node server did:
+    by ``connected`` and ``error`` messages of channel ``hornet``.
     """
 
     events: tuple[str, ...] = ()
-    """Events by which clients show what this takes. ``message`` need not be named: all may take it."""
+    """Events that carry evidence for this authenticator, beside ``message``."""
 
     is_limited: bool = True
-    """Whether a failed attempt is one of the few (``max_attempts``) that a session has."""
+    """Whether a failed attempt counts as one of the ``max_attempts`` of a session."""
 
     @abstractmethod
-    def offer(self, shown: Evidence) -> Any | None:
-        """The claim in ``shown``, in whatever form ``check`` wants; None to decline. Must not block.
+    def offer(self, evidence: Evidence) -> Any | None:
+        """Return the claim in the evidence, in whatever form ``check`` wants, or None to decline.
+
+        Must not block.
 
         Raises:
-            RefusedCredentials: it is for this authenticator, but malformed.
+            RefusedCredentials: the evidence is meant for this authenticator, but malformed.
         """
         ...
 
     @abstractmethod
     async def check(self, claim: Any) -> Grant:
-        """What the claim that ``offer`` returned is good for.
+        """Return what the claim that ``offer`` returned is good for.
 
-        The session handles no other event meanwhile, so what this waits for needs a timeout.
+        The session handles no other event meanwhile, so whatever this waits for needs a timeout.
 
         Raises:
-            RefusedCredentials: for nothing. The code is stable and in capitals; it and the detail are told
-                to the client.
-            RedisUnavailable: not known; the client is told ``UNAVAILABLE``.
+            RefusedCredentials: the claim is good for nothing. The client is told the code, which is stable
+                and in capitals, and the detail.
+            RedisUnavailable: the claim can't be checked now; the client is told ``UNAVAILABLE``.
         """
         ...
 
     def accepted(self, session: Session, claim: Any) -> Answer | None:
-        """The session has what was granted: what it is told, if anything."""
+        """Return what to tell a session that has what was granted; None for nothing."""
         return answers.CONNECTED
 
     def refused(self, refused: RefusedCredentials) -> Answer | None:
-        """What a session is told whose claim was refused."""
+        """Return what to tell a session whose claim was refused; None for nothing."""
         return answers.refusal(refused)
 
     def exhausted(self) -> Answer | None:
-        """What a session is told that is closed, as this was its last attempt."""
+        """Return what to tell a session that is closed after its last attempt; None for nothing."""
         return answers.error(codes.TOO_MANY_ATTEMPTS)
 
     async def aclose(self) -> None:
-        """The node stops: release what is held."""
+        """Release what this authenticator holds: the node stops."""
         return
+
+
+class Claim(NamedTuple):
+    """What an authenticator found in the evidence, still to be checked by the same authenticator."""
+
+    authenticator: Authenticator
+    value: Any

@@ -1,4 +1,4 @@
-"""The backend's own API: a client shows an access token, and Hornet asks the backend whose it is.
+"""Access tokens of the backend's own API: Hornet asks the backend to which user a token belongs.
 
 The events are those of node-hermes, whose pages work unchanged.
 """
@@ -30,15 +30,16 @@ READ_BYTES = 16_384
 WARN_EVERY_S = 10.0
 
 BUSY = frozenset({408, 425, 429})
-"""Client errors by number that say nothing about the token: the same request may succeed later."""
+"""Client errors (RFC 9110, RFC 8470, RFC 6585) that say nothing about the token: the same request may succeed
+later."""
 
 
 class BackendAuthenticator(Authenticator):
-    """Event ``user:authenticate``, or an access token in ``auth``.
+    """Takes event ``user:authenticate``, or an access token in ``auth``.
 
     Whatever the backend does, an attempt ends within ``backend_timeout_s``, the wait for a free connection
-    included. No redirect is followed, since it would carry the access token to wherever it points, and no
-    cookie kept, since the next request is another user's.
+    included. No redirect is followed, since it would carry the access token to another server. No cookie is
+    kept, since the next request is for another user.
     """
 
     events = (AUTHENTICATE,)
@@ -49,17 +50,17 @@ class BackendAuthenticator(Authenticator):
         self._quiet_until = 0.0
         self._http: aiohttp.ClientSession | None = None
 
-    def offer(self, shown: Evidence) -> str | None:
-        if shown.event == AUTHENTICATE:
-            return parse_access_token(shown.value)
-        if shown.where is Source.AUTH and any(name in shown.fields for name in FIELDS):
-            return parse_access_token(shown.fields)
+    def offer(self, evidence: Evidence) -> str | None:
+        if evidence.event == AUTHENTICATE:
+            return parse_access_token(evidence.value)
+        if evidence.where is Source.AUTH and any(name in evidence.fields for name in FIELDS):
+            return parse_access_token(evidence.fields)
         return None
 
     async def check(self, claim: str) -> Grant:
         settings = self._settings
         try:
-            body = await self._ask(claim)
+            body = await self._request(claim)
             return parse_profile(body, settings.backend_user_field, settings.backend_info)
         except TimeoutError:
             reason = f"no answer within {settings.backend_timeout_s:g} s"
@@ -82,18 +83,18 @@ class BackendAuthenticator(Authenticator):
             await self._http.close()
 
     def _warn(self, reason: str) -> None:
-        """Tell the operator, but not for each of the clients that come back to a backend that is away."""
+        """Log the reason, but at most once in ``WARN_EVERY_S``: every client tries again while it is away."""
         now = asyncio.get_running_loop().time()
         if now >= self._quiet_until:
             self._quiet_until = now + WARN_EVERY_S
             log.warning("The backend at %s can't be asked: %s", self._url, reason)
 
-    async def _ask(self, access_token: str) -> bytes:
-        """The body of a successful answer.
+    async def _request(self, access_token: str) -> bytes:
+        """Return the body of the backend's answer.
 
         Raises:
             RefusedCredentials: the backend does not accept the token.
-            TimeoutError, aiohttp.ClientError, OSError, ValueError: there is no answer that can be used.
+            TimeoutError, aiohttp.ClientError, OSError, ValueError: no answer came, or none that can be used.
         """
         headers = {"Authorization": f"Bearer {access_token}"}
         async with self._connections().get(self._url, headers=headers, allow_redirects=False) as response:

@@ -1,4 +1,4 @@
-"""Headers of a trusted proxy: it has authenticated the client, and says in its request who that is."""
+"""Headers of a trusted proxy that has authenticated the client, and names the user in its request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hornet.flows.sessions.sessions import Session
 log = logging.getLogger(__name__)
 
 JOINED = ", "
-"""Between the values of a header that came more than once."""
+"""What the engine puts between the values of a header that came more than once."""
 
 
 class HeaderAuthenticator(Authenticator):
-    """The user that a proxy among ``trusted`` names. From anyone else the header is not looked at.
+    """Takes the user that a proxy among ``trusted`` names, and ignores the header of any other peer.
 
-    Who connects is decided by the TCP connection itself, not by what a request says of its way. A header
-    that came twice is refused: one of the two may be the client's own, which the proxy did not take out.
+    The peer is the address of the TCP connection, never an address that a header names. A header that came
+    twice is refused: one of its values may be the client's own, which the proxy did not remove.
     """
 
     def __init__(self, settings: AuthenticationSettings, trusted: Sequence[Network]) -> None:
@@ -33,11 +33,11 @@ class HeaderAuthenticator(Authenticator):
         self._attribute_headers = tuple((name, name.lower()) for name in settings.attribute_headers)
         self._trusted = trusted
 
-    def offer(self, shown: Evidence) -> str | None:
-        if shown.where is not Source.REQUEST or not self._user_header:
+    def offer(self, evidence: Evidence) -> str | None:
+        if evidence.where is not Source.REQUEST or not self._user_header:
             return None
-        user = shown.handshake.headers.get(self._user_header)
-        return user if user and is_in(shown.handshake.peer, self._trusted) else None
+        user = evidence.handshake.headers.get(self._user_header)
+        return user if user and is_in(evidence.handshake.peer, self._trusted) else None
 
     async def check(self, claim: str) -> Grant:
         try:
@@ -49,14 +49,14 @@ class HeaderAuthenticator(Authenticator):
             raise RefusedCredentials(codes.INVALID_IDENTITY, str(error)) from None
 
     def accepted(self, session: Session, claim: str) -> Answer | None:
-        """Nothing: the client asked for nothing, and takes ``connected`` for the answer to its token."""
+        """Say nothing: the client asked for nothing, and takes ``connected`` for the answer to its token."""
         return None
 
     def attributes_of(self, handshake: Handshake) -> Mapping[str, str] | None:
-        """The attributes that a trusted proxy gives a connection, whoever is behind it, by header name."""
+        """Return the attributes that a trusted proxy gives a connection, by header name; None for none."""
         if not self._attribute_headers or not is_in(handshake.peer, self._trusted):
             return None
-        found = {
+        attributes = {
             name: handshake.headers[key] for name, key in self._attribute_headers if key in handshake.headers
         }
-        return {name: value for name, value in found.items() if is_utf8_text(value)} or None
+        return {name: value for name, value in attributes.items() if is_utf8_text(value)} or None

@@ -12,12 +12,12 @@ GROUP = "hornet.authenticators"
 
 
 def load_authenticators(names: Iterable[str]) -> list[Authenticator]:
-    """One authenticator for each name; an entry point is a class or function that is called for it.
+    """Return one authenticator for each name: what the class or function of that entry point makes.
 
-    What is merely installed is not asked: who may get in is the operator's decision.
+    Authenticators that are merely installed are not used: the operator decides who may get in.
 
     Raises:
-        SetupError: there is none of that name, or it can't be made.
+        SetupError: no authenticator of that name is installed, or it can't be made.
     """
     return [_load(name) for name in names]
 

@@ -1,4 +1,4 @@
-"""The options of what may prove who a client is."""
+"""The options of authenticators."""
 
 from __future__ import annotations
 

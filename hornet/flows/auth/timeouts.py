@@ -1,6 +1,6 @@
 """The authentication timeout of all sessions, with one timer of the event loop.
 
-Every session gets the same time, so they run out in the order in which they came.
+Every session gets the same time, so the timeouts expire in the order in which they were started.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from hornet.flows.sessions.sessions import Session
 
 
 class AuthTimeouts:
-    """Calls ``on_due`` with each session ``after_s`` its start, unless it was stopped before."""
+    """Calls ``on_timeout`` with each session ``timeout_s`` after its start, unless it was stopped before."""
 
-    def __init__(self, after_s: float, on_due: Callable[[Session], None]) -> None:
-        self._after_s = after_s
-        self._on_due = on_due
+    def __init__(self, timeout_s: float, on_timeout: Callable[[Session], None]) -> None:
+        self._timeout_s = timeout_s
+        self._on_timeout = on_timeout
         self._due: dict[Session, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, session: Session) -> None:
+        """Give the session the whole time, from now on."""
         loop = asyncio.get_running_loop()
-        self._due[session] = loop.time() + self._after_s
+        self._due[session] = loop.time() + self._timeout_s
         if self._timer is None:
-            self._timer = loop.call_later(self._after_s, self._turn)
+            self._timer = loop.call_later(self._timeout_s, self._expire)
 
     def stop(self, session: Session) -> None:
-        """Forget the session. The timer stays: it finds out for whom it rings."""
+        """Forget the session. The timer stays: it may fire early, and is then set for the next session."""
         self._due.pop(session, None)
 
-    def _turn(self) -> None:
+    def _expire(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
         try:
@@ -39,7 +40,7 @@ class AuthTimeouts:
                 if due > loop.time():
                     break
                 del self._due[session]
-                self._on_due(session)
+                self._on_timeout(session)
         finally:
             if self._due and self._timer is None:
-                self._timer = loop.call_at(next(iter(self._due.values())), self._turn)
+                self._timer = loop.call_at(next(iter(self._due.values())), self._expire)

@@ -1,4 +1,4 @@
-"""One-time tokens, the classic way: a backend makes one, a client shows it with the channels it wants."""
+"""One-time tokens: a backend makes a token, and a client shows it with the channels that it wants."""
 
 from __future__ import annotations
 
@@ -11,30 +11,27 @@ from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Evidence, Source
 from hornet.flows.sessions.sessions import Session, Sessions
-from hornet.flows.sessions.signals import Signals
 
 
 class TokenAuthenticator(Authenticator):
-    """Takes every ``message`` that no other way took, and tells backends which tokens come and go.
+    """Takes every ``message`` that no other authenticator took, and tells backends which tokens come and go.
 
     A client may try as often as it likes until the authentication timeout: that is the contract since the
-    Node server, and a token can't be guessed in that time.
+    Node server, and nobody can guess a token in that time.
     """
 
     is_limited = False
 
-    def __init__(
-        self, tokens: TokenStore, sessions: Sessions, events: EventPublisher, signals: Signals
-    ) -> None:
+    def __init__(self, *, tokens: TokenStore, sessions: Sessions, events: EventPublisher) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._events = events
-        signals.session_closed.connect(lambda session, _: self._tell_gone(session))
-        signals.logged_out.connect(self._forget)
 
-    def offer(self, shown: Evidence) -> Credentials | None:
-        if shown.event == MESSAGE or (shown.where is Source.AUTH and shows_credentials(shown.fields)):
-            credentials = parse_credentials(shown.fields or shown.value)
+    def offer(self, evidence: Evidence) -> Credentials | None:
+        if evidence.event == MESSAGE or (
+            evidence.where is Source.AUTH and shows_credentials(evidence.fields)
+        ):
+            credentials = parse_credentials(evidence.fields or evidence.value)
             if CONTROL_CHANNEL in credentials.channels:
                 raise RefusedCredentials(codes.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
             return credentials
@@ -48,10 +45,12 @@ class TokenAuthenticator(Authenticator):
         self._events.tell_connect(claim.token, claim.channels)
         return answers.CONNECTED
 
-    def _forget(self, session: Session) -> None:
-        self._tell_gone(session)
-        self._sessions.forget_tokens(session)
-
-    def _tell_gone(self, session: Session) -> None:
+    def on_session_closed(self, session: Session, reason: str) -> None:
+        """Tell backends that the tokens of the session are gone."""
         for token, channels in session.tokens.items():
             self._events.tell_disconnect(token, channels)
+
+    def on_logged_out(self, session: Session) -> None:
+        """Tell backends that the tokens of the session are gone, and forget them."""
+        self.on_session_closed(session, "logged out")
+        self._sessions.forget_tokens(session)

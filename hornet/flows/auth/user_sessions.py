@@ -1,6 +1,7 @@
-"""Sessions of the backend: it registers a user's session id in Redis, and who shows that id is the user.
+"""Sessions of the backend: it registers a user's session id in Redis, and the client shows that id.
 
-The words are those of socket-push, whose pages work unchanged: ``{"userId", "hash"}`` as ``message``.
+Event names and fields are those of socket-push, whose pages work unchanged: ``{"userId", "hash"}`` as event
+``message``.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ NOT_AUTHORIZED = "You're not authorized"
 
 
 class UserSessionAuthenticator(Authenticator):
-    """An id is good until the backend takes it back or it expires: a page that is reloaded shows it again."""
+    """Takes a user's id with a session id, and looks the session id up in Redis.
+
+    A session id stays valid until the backend removes it or it expires: a reloaded page shows it again.
+    """
 
     def __init__(self, store: UserSessionStore) -> None:
         self._store = store
 
-    def offer(self, shown: Evidence) -> UserSession | None:
-        is_asked = shown.event == MESSAGE or shown.where is Source.AUTH
-        if is_asked and shows_user_session(shown.fields):
-            return parse_user_session(shown.fields)
+    def offer(self, evidence: Evidence) -> UserSession | None:
+        is_source = evidence.event == MESSAGE or evidence.where is Source.AUTH
+        if is_source and shows_user_session(evidence.fields):
+            return parse_user_session(evidence.fields)
         return None
 
     async def check(self, claim: UserSession) -> Grant:
@@ -36,15 +40,15 @@ class UserSessionAuthenticator(Authenticator):
         return Grant(claim.user)
 
     def accepted(self, session: Session, claim: UserSession) -> Answer:
-        return _say({"auth": f"Authorized as {claim.user}"})
+        return _message({"auth": f"Authorized as {claim.user}"})
 
     def refused(self, refused: RefusedCredentials) -> Answer:
-        return _say({"error": NOT_AUTHORIZED, "code": refused.code})
+        return _message({"error": NOT_AUTHORIZED, "code": refused.code})
 
     def exhausted(self) -> Answer:
-        return _say({"error": NOT_AUTHORIZED, "code": codes.TOO_MANY_ATTEMPTS})
+        return _message({"error": NOT_AUTHORIZED, "code": codes.TOO_MANY_ATTEMPTS})
 
 
-def _say(body: dict[str, str]) -> Event:
-    """Always the JSON text as event ``message``, whichever delivery the client wants for its messages."""
+def _message(body: dict[str, str]) -> Event:
+    """Return JSON text as event ``message``, whichever delivery the client wants for its messages."""
     return Event(MESSAGE, dump_json(body))

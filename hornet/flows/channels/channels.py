@@ -1,7 +1,7 @@
-"""Named channels that clients subscribe to by an event: what it takes, by the kind of the channel.
+"""Channels that clients subscribe to by name, and what each kind of channel takes.
 
-A token opens any channel that it names. A private channel opens to a signature of the backend, a public one
-to every session that is in. A signature and a token are valid credentials: they let a new session in.
+A token opens any channel that it names. A private channel opens to a signature of the backend, and a public
+channel to every session that is READY. Tokens and signatures are credentials: they also let a new session in.
 """
 
 from __future__ import annotations
@@ -44,54 +44,56 @@ class Channels:
         self._presence = presence
 
     def configure(self, settings: ChannelSettings) -> None:
-        """Let in by these settings from now on. Who is in a channel stays in it."""
+        """Follow ``settings`` from now on. Sessions stay in the channels that they are in."""
         self._public = Names(settings.public_channels)
         self._secrets = settings.channel_secrets
 
-    async def subscribe(self, session: Session, shown: Mapping[str, object]) -> Mapping[str, object]:
-        """Answer ``{"channel", "signature"?, "presence"?, "token"?}``: the session hears it from now on.
+    async def subscribe(self, session: Session, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Answer ``hornet:subscribe`` with ``{"channel", "signature"?, "presence"?, "token"?}``.
 
-        A channel that the session has needs no proof again.
+        Messages on the channel reach the session from now on. A channel that the session has already needs no
+        proof again.
 
         Raises:
             PeerError: one of the codes above, ``BAD_CHANNEL``, ``BAD_PRESENCE``, ``TOO_MANY_CHANNELS``, or
                 what is wrong with the token; nothing has changed.
             RedisUnavailable: the token could not be checked.
         """
-        channel = check_channel(shown.get("channel"))
+        channel = check_channel(request.get("channel"))
         self._subscriptions.check_room(session, (channel,))
-        had_it = self._is_subscribed(session, channel)
-        signature, presence = shown.get("signature"), shown.get("presence")
+        was_subscribed = self._is_subscribed(session, channel)
+        signature, presence, token = (request.get(name) for name in ("signature", "presence", "token"))
         member: Member | None = None
         if signature is not None:
             member = self._check_signature(session, channel, signature, presence)
-            await self._let_in(session, channel)
+            await self._admit(session, channel)
         elif presence is not None:
             raise RefusedEvent(codes.SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
-        elif shown.get("token") is not None:
-            await self._redeem(session, channel, shown["token"])
-        elif not had_it:
-            self._check_open(session, channel)
-            await self._let_in(session, channel)
+        elif token is not None:
+            await self._redeem(session, channel, token)
+        elif not was_subscribed:
+            self._check_public(session, channel)
+            await self._join(session, channel)
         answer: dict[str, object] = {"ok": True, "channel": channel}
         if member is not None:
             try:
                 answer["members"] = as_json(await self._presence.join(session, channel, member))
             except BaseException:
-                if not had_it:
+                if not was_subscribed:
                     self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
                 raise
         return answer
 
-    async def unsubscribe(self, session: Session, shown: Mapping[str, object]) -> Mapping[str, object]:
-        """Answer ``{"channel"}``: the session wants it no more, whatever opened it.
+    async def unsubscribe(self, session: Session, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Answer ``hornet:unsubscribe`` with ``{"channel"}``, whatever the session was subscribed by.
 
-        Where its user was subscribed by the backend, it goes on to hear the channel; ``subscribed`` says so.
+        The session stays in a channel to which the backend subscribed its user; ``subscribed`` in the answer
+        says so.
 
         Raises:
             PeerError: ``BAD_CHANNEL`` or ``NOT_SUBSCRIBED``.
         """
-        channel = check_channel(shown.get("channel"))
+        channel = check_channel(request.get("channel"))
         if not self._is_subscribed(session, channel):
             raise RefusedEvent(codes.NOT_SUBSCRIBED, "The session is not subscribed to this channel")
         is_out = self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
@@ -101,7 +103,12 @@ class Channels:
     def _is_subscribed(self, session: Session, channel: str) -> bool:
         return bool(session.channels.get(channel, SubscribedBy(0)) & SubscribedBy.CLIENT)
 
-    def _check_open(self, session: Session, channel: str) -> None:
+    def _check_public(self, session: Session, channel: str) -> None:
+        """Check that the session may have the channel without any proof.
+
+        Raises:
+            RefusedEvent: the channel is not public, or the session is not READY.
+        """
         kind = kind_of(channel, self._public)
         if kind is Kind.PRIVATE:
             raise RefusedEvent(codes.SIGNATURE_REQUIRED, "A private channel takes a signature of the backend")
@@ -113,7 +120,11 @@ class Channels:
     def _check_signature(
         self, session: Session, channel: str, signature: object, presence: object
     ) -> Member | None:
-        """Return the member that the signed presence data describe, or None without such data."""
+        """Return the member that the signed presence data describe, or None without such data.
+
+        Raises:
+            PeerError: ``BAD_SIGNATURE``, or ``BAD_PRESENCE``.
+        """
         if kind_of(channel, self._public) is not Kind.PRIVATE:
             raise RefusedEvent(
                 codes.BAD_SIGNATURE, "Only channels whose names begin with 'private-' are signed"
@@ -124,18 +135,24 @@ class Channels:
             raise RefusedEvent(codes.BAD_SIGNATURE, "The signature is not for this session and this channel")
         return None if presence is None else parse_member(presence, session.user)
 
-    async def _let_in(self, session: Session, channel: str) -> None:
-        if not await self._admission.admit(session, Grant(channels=(channel,))):
+    async def _admit(self, session: Session, channel: str) -> None:
+        """Let the session in by a signature: whoever has one has shown a valid credential."""
+        if not await self._admission.apply(session, Grant(channels=(channel,))):
             raise _session_ended()
 
     async def _redeem(self, session: Session, channel: str, token: object) -> None:
         if not is_token(token):
             raise RefusedEvent(codes.WRONG_PARAMETERS, "'token' is no token")
         try:
-            is_in = await self._admission.redeem(session, Credentials(token, (channel,)))
+            is_admitted = await self._admission.redeem(session, Credentials(token, (channel,)))
         except RefusedCredentials as refused:
             raise RefusedEvent(refused.code, codes.MESSAGES[refused.code].sentence) from None
-        if not is_in or not await self._subscriptions.join(session, (channel,), SubscribedBy.CLIENT):
+        if not is_admitted:
+            raise _session_ended()
+        await self._join(session, channel)
+
+    async def _join(self, session: Session, channel: str) -> None:
+        if not await self._subscriptions.join(session, (channel,), SubscribedBy.CLIENT):
             raise _session_ended()
 
 

@@ -1,27 +1,27 @@
-"""The rooms of the engine that belong to channels, to patterns and to users.
+"""Names of the engine's rooms for channels, patterns and users.
 
-The prefixes keep them apart from each other, and from rooms that Socket.IO makes by itself, such as the one
-of each session.
+The prefixes keep these rooms apart from each other, and from rooms that Socket.IO makes by itself, such as
+the room of each session.
 """
 
 from __future__ import annotations
 
 
 def room_of(channel: str) -> str:
-    """The room of a channel."""
+    """Return the room of a channel."""
     return f"channel:{channel}"
 
 
 def presence_room(channel: str) -> str:
-    """The room of the sessions that are members of a channel, and so are told who else is."""
+    """Return the room of a channel's members: the sessions that are told who else is a member."""
     return f"presence:{channel}"
 
 
 def pattern_room(text: str) -> str:
-    """The room of the sessions that are subscribed to a pattern, by its canonical text."""
+    """Return the room of the sessions that are subscribed to a pattern, by its canonical text."""
     return f"pattern:{text}"
 
 
 def room_of_user(user: str) -> str:
-    """The room with the sessions of a user on this node."""
+    """Return the room with the sessions of a user on this node."""
     return f"user:{user}"

@@ -1,7 +1,7 @@
-"""Which channels a session holds, and for whose sake.
+"""The channels of sessions: how a session joins one, and how it leaves.
 
-The road into a channel is always the same, and misses no message: this node hears the channel on Redis, and
-that is confirmed, before the session enters the room and is told so.
+Joining always takes the same steps, so that no message is missed: this node subscribes to the channel on
+Redis, Redis confirms that, and only then the session enters the room and its client is told.
 """
 
 from __future__ import annotations
@@ -27,12 +27,17 @@ def always() -> bool:
 class Subscriptions:
     """Puts sessions of this node into channels, and takes them out."""
 
-    def __init__(self, engine: Engine, listener: Subscriber, signals: Signals, limits: LimitSettings) -> None:
+    def __init__(
+        self, *, engine: Engine, listener: Subscriber, signals: Signals, limits: LimitSettings
+    ) -> None:
         self._engine = engine
         self._listener = listener
         self._signals = signals
-        self.limits = limits
-        """May be replaced at any time."""
+        self._limits = limits
+
+    def configure(self, limits: LimitSettings) -> None:
+        """Follow ``limits`` from now on. A session that is over a new limit keeps its channels."""
+        self._limits = limits
 
     async def join(
         self,
@@ -40,29 +45,29 @@ class Subscriptions:
         channels: Collection[str],
         by: SubscribedBy,
         *,
-        still: Callable[[], bool] = always,
+        is_still_wanted: Callable[[], bool] = always,
     ) -> bool:
-        """Subscribe the session to each of ``channels``; waits until Redis has confirmed it.
+        """Subscribe the session to each of ``channels``, and return when Redis has confirmed that.
 
-        False when the session ended meanwhile, or when ``still()`` says at the end that it is not wanted
-        any more: then nothing has changed.
+        Returns False, and changes nothing, when the session ended meanwhile, or when ``is_still_wanted()`` is
+        False at the end.
 
         Raises:
-            OverLimit: the client wants more than a session may have; nothing has changed.
+            OverLimit: the client wants more channels than a session may have; nothing has changed.
             RedisUnavailable: Redis has been away for too long; nothing has changed.
-            RefusedByRedis: this node may not listen on one of them; nothing has changed.
+            RefusedByRedis: Redis does not permit this node to subscribe to a channel; nothing has changed.
         """
         if by is SubscribedBy.CLIENT:
             self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
         confirmations = [self._listener.hold(topic) for topic in topics]
         try:
-            if waits := [one for one in confirmations if not one.done() or one.exception()]:
-                await asyncio.gather(*waits)
+            if pending := [each for each in confirmations if not each.done() or each.exception()]:
+                await asyncio.gather(*pending)
         except BaseException:
             self._release(topics)
             raise
-        if session.state is AuthState.CLOSED or not still():
+        if session.state is AuthState.CLOSED or not is_still_wanted():
             self._release(topics)
             return False
         for channel, topic in zip(channels, topics, strict=True):
@@ -70,20 +75,22 @@ class Subscriptions:
         return True
 
     def check_room(self, session: Session, channels: Collection[str]) -> None:
-        """Raises:
-        OverLimit: with ``channels`` the session would hold more than it may.
+        """Check that the session has room for ``channels``.
+
+        Raises:
+            OverLimit: with them it would hold more channels than it may.
         """
         added = [channel for channel in channels if channel not in session.channels]
-        check_channels(session.channels, added, self.limits.max_channels_per_session)
+        check_channels(session.channels, added, self._limits.max_channels_per_session)
 
     def leave(self, session: Session, channel: str, by: SubscribedBy) -> bool:
-        """The session holds the channel no more for this sake; True when it is out of it now."""
-        reasons = session.channels.get(channel)
-        if reasons is None:
+        """Take back what ``by`` subscribed; returns True when that takes the session out of the channel."""
+        remaining = session.channels.get(channel)
+        if remaining is None:
             return False
-        reasons &= ~by
-        if reasons:
-            session.channels[channel] = reasons
+        remaining &= ~by
+        if remaining:
+            session.channels[channel] = remaining
             return False
         del session.channels[channel]
         self._engine.leave(session.sid, room_of(channel))
@@ -99,7 +106,7 @@ class Subscriptions:
     def _enter(self, session: Session, channel: str, topic: str, by: SubscribedBy) -> None:
         if channel in session.channels:
             session.channels[channel] |= by
-            self._listener.release(topic)  # it holds it already
+            self._listener.release(topic)  # the session's first subscription holds the topic already
             return
         session.channels[channel] = by
         self._engine.enter(session.sid, room_of(channel))

@@ -1,14 +1,15 @@
-"""Which handler answers which event of a client.
+"""The table of client events: which handler answers which event.
 
-A handler is awaited with the session and the event's arguments; events of one session are handled one after
-the other, in their order. What it returns answers the client's acknowledgement. A refusal is answered as
-``{"error": {"code", "message"}}``, and counted.
+A handler is awaited with the session and the event's arguments. Events of one session are handled one after
+the other, in their order. What a handler returns answers the client's acknowledgement. A refusal is answered
+as ``{"error": {"code", "message"}}``, and counted.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from hornet.core import answers, codes
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
@@ -19,42 +20,50 @@ from hornet.metrics import Metrics
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Session, Sequence[object]], Awaitable[object]]
+Request = Callable[[Session, Mapping[str, object]], Awaitable[object]]
 
 MAX_LOGGED_CHARS = 64
 
 
 class RefusedEvent(PeerError):
-    """A client's event was refused; ``code`` and ``detail`` are told to that client.
+    """A client's event was refused; the client is told ``code`` and ``detail``.
 
-    Without a detail, the sentence of the code is told.
+    Without a detail, the client is told the sentence of the code.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(code, detail or codes.ACKNOWLEDGEMENTS[code].sentence)
 
 
-class Router:
-    """The events that clients of the default namespace may emit."""
+class EventRoute(NamedTuple):
+    """One row of the table. Where ``needs_authentication``, sessions that are not READY are refused."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    event: str
+    handler: Handler
+    needs_authentication: bool
+
+
+class Router:
+    """Hands the events of clients of the default namespace to their handlers."""
+
+    def __init__(self, routes: Iterable[EventRoute], metrics: Metrics) -> None:
+        """Build the table.
+
+        Raises:
+            ValueError: two routes are for the same event.
+        """
         self._metrics = metrics
         self._handlers: dict[str, Handler] = {}
         self._open: set[str] = set()
-
-    def on(self, event: str, handler: Handler, *, needs_authentication: bool = True) -> None:
-        """Have ``handler`` answer ``event``; of sessions without a valid credential only if it says so.
-
-        Raises:
-            ValueError: the event has a handler.
-        """
-        if event in self._handlers:
-            raise ValueError(f"event {event!r} has a handler already")
-        self._handlers[event] = handler
-        if not needs_authentication:
-            self._open.add(event)
+        for event, handler, needs_authentication in routes:
+            if event in self._handlers:
+                raise ValueError(f"event {event!r} has two handlers")
+            self._handlers[event] = handler
+            if not needs_authentication:
+                self._open.add(event)
 
     async def handle(self, session: Session, event: str, args: Sequence[object]) -> object:
-        """The answer to one event of a client."""
+        """Handle one event; returns the answer to its acknowledgement."""
         try:
             handler = self._handlers.get(event)
             if handler is None:
@@ -75,3 +84,21 @@ class Router:
         self._metrics.refused.labels(error.code).inc()
         log.debug("Refused event %.*r of session %s: %s", MAX_LOGGED_CHARS, event, session.sid, error.code)
         return answers.error_acknowledgement(error.code, error.detail)
+
+
+def by_field(**requests: Request) -> Handler:
+    """Return a handler that calls the request whose name is a field of the event's argument.
+
+    The handler refuses an argument that is no object with exactly one of these fields.
+    """
+
+    async def handle(session: Session, args: Sequence[object]) -> object:
+        argument = args[0] if args else None
+        if isinstance(argument, Mapping):
+            named = [request for field, request in requests.items() if field in argument]
+            if len(named) == 1:
+                return await named[0](session, argument)
+        fields = " or ".join(f"'{field}'" for field in requests)
+        raise RefusedEvent(codes.WRONG_PARAMETERS, f"The argument is no object with {fields}")
+
+    return handle

@@ -1,4 +1,4 @@
-"""A graceful stop: clients are told, then let go one after the other over the drain window."""
+"""A graceful stop: all clients are told, then disconnected one after the other over the drain window."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ log = logging.getLogger(__name__)
 
 SHUTDOWN_EVENT = "hermes:shutdown"
 STEPS_PER_S = 20
+"""How finely the closing is spread: reconnecting clients arrive in groups of at most a twentieth a second."""
 
 
 async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
-    """Return when every session is gone. Their clients reconnect by themselves."""
-    engine.stop_accepting()  # a client that is let go may still have a connection to this node
+    """Close all sessions, spread over ``window_s``. Their clients reconnect by themselves, to other nodes."""
+    engine.stop_accepting()  # a client may still have another connection open to this node
     leaving = sessions.all()
     for session in leaving:
         engine.send(session.sid, SHUTDOWN_EVENT, {})

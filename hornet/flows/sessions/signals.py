@@ -1,7 +1,7 @@
-"""What happens on this node, for whoever in this process wants to know: other flows, and plug-ins.
+"""What happens on this node, for the other flows, for plug-ins, and for backends that want to know.
 
-A receiver is called at once, in the order of connection. It must not block; one that has more to do starts
-a task. One that fails is logged, and harms nobody else.
+A signal calls its receivers at once, in the order in which they were connected. A receiver must not block: if
+it has more to do, it starts a task. A receiver that fails is logged, and the next is called.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Generic, ParamSpec
 
+from hornet.broker.events import EventPublisher
+from hornet.broker.keys import EVENTS_SESSION_CLOSED, EVENTS_SESSION_OPENED
 from hornet.flows.sessions.sessions import Session
 
 log = logging.getLogger(__name__)
@@ -25,20 +27,20 @@ class Signal(Generic[P]):
         self._receivers: list[Callable[P, object]] = []
 
     def connect(self, receiver: Callable[P, object]) -> Callable[P, object]:
-        """Call ``receiver`` from now on; returns it, so that this can be used as a decorator."""
+        """Call ``receiver`` from now on. Returns it, so that this can be used as a decorator."""
         self._receivers.append(receiver)
         return receiver
 
     def disconnect(self, receiver: Callable[P, object]) -> None:
-        """Call it no more.
+        """Stop calling ``receiver``.
 
         Raises:
-            ValueError: it is not connected.
+            ValueError: ``receiver`` is not connected.
         """
         self._receivers.remove(receiver)
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Tell all receivers."""
+        """Call all receivers."""
         for receiver in tuple(self._receivers):
             try:
                 receiver(*args, **kwargs)
@@ -47,22 +49,40 @@ class Signal(Generic[P]):
 
 
 class Signals:
-    """The signals of one node. ``channel`` is a name; a session's user and channels are up to date."""
+    """The signals of one node. Channels come by name. A session's user and channels are up to date."""
 
     def __init__(self) -> None:
         self.session_opened: Signal[[Session]] = Signal("session_opened")
         self.session_closed: Signal[[Session, str]] = Signal("session_closed")
-        """With the reason. The session has left its channels already, but its user is still behind it."""
+        """With the reason. The session has left its channels already, but still has its user."""
         self.logged_out: Signal[[Session]] = Signal("logged_out")
-        """The session proved something once, and is unauthenticated again. The same holds of its channels and
-        its user."""
+        """The session is unauthenticated again. It has left its channels, but still has its user."""
         self.joined: Signal[[Session, str]] = Signal("joined")
         """The session entered the channel: what is published from now on reaches it."""
         self.left: Signal[[Session, str]] = Signal("left")
-        """The session is out of the channel, also because it ended."""
+        """The session left the channel, or ended."""
         self.user_online: Signal[[Session]] = Signal("user_online")
-        """With the session, on this node, by which its user came online in the whole cluster."""
+        """The user of this session came online: it is the user's first session in the whole cluster."""
         self.user_session: Signal[[Session, int]] = Signal("user_session")
-        """A further session, on this node, of a user who has so many now in the whole cluster."""
+        """A further session of a user, on this node, with the number of its sessions in the whole cluster."""
         self.user_gone: Signal[[str]] = Signal("user_gone")
-        """The user's grace period is over. Sent on one node of the cluster, whichever found it first."""
+        """The user's grace period is over. Sent on one node of the cluster: the first that finds out."""
+
+
+class SessionEvents:
+    """Tells backends of each session that is opened or closed, on ``hornet:events:session:*``."""
+
+    def __init__(self, events: EventPublisher, node: str) -> None:
+        self._events = events
+        self._node = node
+
+    def on_session_opened(self, session: Session) -> None:
+        self._events.tell(
+            EVENTS_SESSION_OPENED, {"session": session.sid, "node": self._node, "address": session.address}
+        )
+
+    def on_session_closed(self, session: Session, reason: str) -> None:
+        self._events.tell(
+            EVENTS_SESSION_CLOSED,
+            {"session": session.sid, "node": self._node, "user": session.user, "reason": reason},
+        )

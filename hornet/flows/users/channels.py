@@ -126,7 +126,7 @@ class UserChannels:
         """What Redis refuses to this node is left out; the listener has said so."""
         try:
             await self._subscriptions.join(
-                session, channels, SubscribedBy.BACKEND, still=lambda: session.user == user
+                session, channels, SubscribedBy.BACKEND, is_still_wanted=lambda: session.user == user
             )
         except RefusedByRedis:
             for channel in channels if len(channels) > 1 else ():

@@ -10,7 +10,7 @@ from hornet.flows.auth.plugins import load_authenticators
 from tests.flows.conftest import StartNode
 
 CODE = """
-from hornet.flows.auth import Authenticator, Grant
+from hornet.plugins import Authenticator, Grant
 
 class Open(Authenticator):
     def offer(self, shown):

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from hornet.core.errors import RedisUnavailable
-from hornet.flows.auth import Answer, Authenticator, Event, Evidence, Grant, RefusedCredentials, Source
 from hornet.flows.sessions.sessions import Session
+from hornet.plugins import Answer, Authenticator, Event, Evidence, Grant, RefusedCredentials, Source
 from tests.flows.conftest import StartNode
 
 

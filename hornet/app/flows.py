@@ -1,0 +1,171 @@
+"""The flows of a node: each gets the services and the other flows that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hornet.app.authentication import build_admission
+from hornet.app.services import Services
+from hornet.broker.presence import PresenceStore
+from hornet.broker.users import UserStore
+from hornet.config import Config
+from hornet.flows.auth.admission import Admission
+from hornet.flows.auth.authenticator import Authenticator
+from hornet.flows.auth.tokens import TokenAuthenticator
+from hornet.flows.backend.token_revocation import TokenRevocation
+from hornet.flows.channels.channels import Channels
+from hornet.flows.channels.client_publishing import ClientPublishing
+from hornet.flows.channels.delivery import ChannelDelivery
+from hornet.flows.channels.emitters import Emitters
+from hornet.flows.channels.patterns import Patterns
+from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.commands.commands import Commands
+from hornet.flows.commands.plugins import Declared, collect_commands
+from hornet.flows.presence.service import Presence
+from hornet.flows.users.channels import UserChannels
+from hornet.flows.users.commands import UserCommandHandler
+from hornet.flows.users.reconciler import Reconciler
+from hornet.flows.users.service import Users
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flows:
+    """What a node does for clients and backends. :mod:`hornet.app.routing` says what leads to which flow."""
+
+    subscriptions: Subscriptions
+    """Puts sessions into channels, and takes them out."""
+    user_store: UserStore
+    """What Redis knows of users."""
+    users: Users
+    """Gives sessions their user, and takes it back."""
+    reconciler: Reconciler
+    """Keeps Redis and the nodes agreed about users."""
+    tokens: TokenAuthenticator
+    """Checks one-time tokens, and tells backends which come and go."""
+    admission: Admission
+    """Lets sessions in."""
+    delivery: ChannelDelivery
+    """Brings what backends publish to the sessions of a channel."""
+    user_commands: UserCommandHandler
+    """Carries out what backends ask about users."""
+    patterns: Patterns
+    """Subscriptions to patterns, and the delivery to them."""
+    presence: Presence
+    """Who is a member of a channel."""
+    emitters: Emitters
+    """Brings what Socket.IO emitters send to sessions."""
+    channels: Channels
+    """Subscribes sessions to channels by name."""
+    client_publishing: ClientPublishing
+    """Publishes for clients."""
+    commands: Commands
+    """Runs the commands of plug-ins for clients."""
+
+    def configure(self, config: Config) -> None:
+        """Follow ``config`` from now on. Only options that are marked as reloadable may differ."""
+        self.subscriptions.configure(config.limits)
+        self.user_store.max_sessions = config.users.user_sessions
+        self.admission.configure(config.sessions)
+        self.patterns.configure(config.channels)
+        self.presence.configure(config.channels)
+        self.channels.configure(config.channels)
+        self.client_publishing.configure(config.channels)
+        self.commands.configure(config.commands)
+
+
+def build_flows(
+    services: Services, own_authenticators: Iterable[Authenticator], own_commands: Mapping[str, Declared]
+) -> Flows:
+    """Build all flows. Nothing reaches them yet.
+
+    Raises:
+        SetupError: an authenticator or a command can't be used.
+    """
+    config, engine, sessions = services.config, services.engine, services.sessions
+    signals, metrics = services.signals, services.metrics
+
+    # Who is connected, and what they may do
+    subscriptions = Subscriptions(
+        engine=engine, listener=services.subscriber, signals=signals, limits=config.limits
+    )
+    user_store = UserStore(
+        services.client,
+        services.nodes.id,
+        grace_s=config.users.user_grace_s,
+        max_sessions=config.users.user_sessions,
+    )
+    user_channels = UserChannels(store=user_store, sessions=sessions, subscriptions=subscriptions)
+    users = Users(
+        engine=engine,
+        sessions=sessions,
+        store=user_store,
+        channels=user_channels,
+        listener=services.subscriber,
+        signals=signals,
+    )
+    reconciler = Reconciler(
+        users=users, sessions=sessions, store=user_store, channels=user_channels, signals=signals
+    )
+    tokens = TokenAuthenticator(tokens=services.tokens, sessions=sessions, events=services.events)
+    admission = build_admission(
+        services,
+        own_authenticators=own_authenticators,
+        tokens=tokens,
+        subscriptions=subscriptions,
+        users=users,
+    )
+
+    # What reaches them from Redis
+    delivery = ChannelDelivery(
+        engine=engine,
+        sessions=sessions,
+        revocation=TokenRevocation(admission, services.tokens),
+        metrics=metrics,
+    )
+    user_commands = UserCommandHandler(
+        engine=engine, sessions=sessions, channels=user_channels, admission=admission, metrics=metrics
+    )
+    patterns = Patterns(
+        settings=config.channels,
+        engine=engine,
+        listener=services.subscriber,
+        admission=admission,
+        delivery=delivery,
+        metrics=metrics,
+    )
+    presence = Presence(
+        settings=config.channels,
+        engine=engine,
+        store=PresenceStore(services.client, services.nodes.id),
+        listener=services.subscriber,
+        metrics=metrics,
+    )
+    emitters = Emitters(engine=engine, sessions=sessions, listener=services.subscriber, metrics=metrics)
+
+    # What they ask for
+    channels = Channels(
+        settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
+    )
+    client_publishing = ClientPublishing(settings=config.channels, client=services.client, metrics=metrics)
+    commands = Commands(
+        settings=config.commands,
+        commands=collect_commands(own_commands, config.commands.commands),
+        metrics=metrics,
+    )
+    return Flows(
+        subscriptions=subscriptions,
+        user_store=user_store,
+        users=users,
+        reconciler=reconciler,
+        tokens=tokens,
+        admission=admission,
+        delivery=delivery,
+        user_commands=user_commands,
+        patterns=patterns,
+        presence=presence,
+        emitters=emitters,
+        channels=channels,
+        client_publishing=client_publishing,
+        commands=commands,
+    )
