@@ -24,6 +24,21 @@ _first = secrets.randbelow(len(PORTS))
 _ports = cycle([*PORTS[_first:], *PORTS[:_first]])
 
 
+SERVE = """
+import sys
+{}
+from hornet.cli import serve
+sys.exit(serve())
+"""
+LOOPS = {"uvloop": "", "asyncio": "sys.modules.update(uvloop=None, hiredis=None)"}
+"""What runs before the server and decides its event loop: the second can't import the extra ``speed``."""
+
+
+def program(loop: str = "uvloop", before: str = "") -> tuple[str, ...]:
+    """Return the words that start the server on a loop of ``LOOPS``, after the Python of ``before``."""
+    return sys.executable, "-c", SERVE.format("\n".join((LOOPS[loop], before)))
+
+
 class ServerError(AssertionError):
     """The server did not do what an operator may expect; the text holds all its output."""
 

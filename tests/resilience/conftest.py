@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,7 +16,8 @@ from redis.exceptions import RedisError
 
 from tests.broker.conftest import own_redis, start_redis
 from tests.e2e.backend import Backend
-from tests.e2e.server import ServerProcess
+from tests.e2e.server import LOOPS, ServerProcess
+from tests.e2e.server import program as program_on
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
 
@@ -75,6 +78,11 @@ class Watched:
                 assert int(response.headers["Retry-After"]) > 0
             return response.status
 
+    def cpu_s(self) -> float:
+        """How many seconds of a processor the server has used: they don't grow because a machine is busy."""
+        stat = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
     async def lagged(self, seconds: float) -> float:
         """How many times the event loop was later than ``seconds``, one of the histogram's buckets."""
         total = await self.metric("hornet_loop_lag_seconds_count")
@@ -116,6 +124,12 @@ async def heard_until_end(client: Client) -> list[str]:
 
 
 Watch = Callable[..., Awaitable[Watched]]
+
+
+@pytest.fixture(params=LOOPS)
+def program(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The words that start a server, with each event loop in turn."""
+    return program_on(request.param)
 
 
 @pytest.fixture

@@ -1,75 +1,67 @@
-"""A server that may open few files, and clients that want them all."""
+"""A server that may open few files, and clients that take them all."""
 
 import asyncio
-import os
-import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import pytest
 
 from tests.certificates import Certificates
 from tests.conftest import Valkey
+from tests.e2e.server import LOOPS
+from tests.e2e.server import program as program_on
 from tests.e2e.waiting import eventually
 from tests.resilience.conftest import END, Watch, Watched, heard_until_end
 
 FILES, FLOOD = 64, 300
 QUIET = 20
-"""More log lines than this would be a flood."""
+"""So many log lines would be a flood."""
 
-LIMITED = f"""
-import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))
-sys.modules.update(%s)
-from hornet.cli import serve
-sys.exit(serve())
-"""
-LOOPS = {"uvloop": "{}", "asyncio": "{'uvloop': None}"}
+FEW_FILES = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))"
 
 
 @pytest.fixture(params=LOOPS)
 def program(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return sys.executable, "-c", LIMITED % LOOPS[request.param]
+    """The words that start a server with few files, on each event loop in turn."""
+    return program_on(request.param, FEW_FILES)
 
 
 class Flood:
-    """Connections that say nothing."""
+    """Connections that send nothing. Leaving the context closes all of them."""
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._writers: list[asyncio.StreamWriter] = []
         self._answers: list[asyncio.Task[bytes]] = []
 
-    async def begin(self) -> None:
+    async def __aenter__(self) -> Self:
         for _ in range(FLOOD):
             with suppress(OSError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._watched.server.port)
                 self._writers.append(writer)
                 self._answers.append(asyncio.create_task(reader.read()))
+        return self
 
-    async def are_refused(self) -> bool:
-        """Whether all got their answer that there is no file for."""
-        return sum(one.done() for one in self._answers) >= FLOOD - FILES
-
-    def end(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for writer in self._writers:
             writer.close()
-        for one in self._answers:
-            one.cancel()
+        for answer in self._answers:
+            answer.cancel()
+        await asyncio.gather(*self._answers, return_exceptions=True)
+
+    async def are_refused(self) -> bool:
+        """Return whether each connection that there is no file for was answered."""
+        return sum(answer.done() for answer in self._answers) >= FLOOD - FILES
 
 
 async def are_files_free(watched: Watched) -> bool:
-    """Whether the server has seen the flood go; until then it may refuse whoever asks."""
+    """Return whether the server has seen the flood go. Until then it may refuse this question, too."""
     try:
         return 0 < await watched.metric("process_open_fds") < FILES // 2
     except aiohttp.ClientError:
         return False
-
-
-def used_cpu_s(watched: Watched) -> float:
-    fields = Path(f"/proc/{watched.server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_who_is_connected_is_served_while_no_file_is_left_and_others_come_in_again(
@@ -77,18 +69,16 @@ async def test_who_is_connected_is_served_while_no_file_is_left_and_others_come_
 ) -> None:
     watched = await watch(valkey.url, program=program)
     honest = await watched.connect(await watched.token())
-    flood = Flood(watched)
-    await flood.begin()
-    await asyncio.to_thread(watched.server.wait_for_output, "SERVER_FULL")
-    used_s = used_cpu_s(watched)
-    for _ in range(20):
-        await watched.publish("meanwhile")
-    await watched.publish(END)
-    assert await heard_until_end(honest) == ["meanwhile"] * 20
-    assert used_cpu_s(watched) - used_s < 1
-    await eventually(flood.are_refused, True)
-    assert watched.server.output.count("\n") < QUIET
-    flood.end()
+    async with Flood(watched) as flood:
+        await asyncio.to_thread(watched.server.wait_for_output, "SERVER_FULL")
+        before_s = watched.cpu_s()
+        for _ in range(20):
+            await watched.publish("meanwhile")
+        await watched.publish(END)
+        assert await heard_until_end(honest) == ["meanwhile"] * 20
+        assert watched.cpu_s() - before_s < 1
+        await eventually(flood.are_refused, True)
+        assert watched.server.output.count("\n") < QUIET
     await eventually(lambda: are_files_free(watched), True)
     late = await watched.connect(await watched.token())
     await watched.publish(END)
@@ -99,13 +89,10 @@ async def test_who_is_connected_is_served_while_no_file_is_left_and_others_come_
 async def test_tls_handshakes_that_never_end_take_no_file_for_long(
     valkey: Valkey, watch: Watch, program: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Nobody counts those: they use up the last file, and the loop itself has to bear that."""
+    """No limit counts these connections: they use up the last file, and the event loop must cope with it."""
     certificates = Certificates(tmp_path)
     tls = ("--tls-cert", certificates.cert, "--tls-key", certificates.key, "--handshake-timeout", "2")
     watched = await watch(valkey.url, *tls, program=program)
-    flood = Flood(watched)
-    await flood.begin()
-    used_s = used_cpu_s(watched)
 
     async def answers() -> bool:
         try:
@@ -119,7 +106,8 @@ async def test_tls_handshakes_that_never_end_take_no_file_for_long(
         writer.close()
         return status == b"HTTP/1.1 200"
 
-    await eventually(answers, True)
-    assert used_cpu_s(watched) - used_s < 3
-    assert watched.server.output.count("\n") < QUIET
-    flood.end()
+    async with Flood(watched):
+        before_s = watched.cpu_s()
+        await eventually(answers, True)
+        assert watched.cpu_s() - before_s < 3
+        assert watched.server.output.count("\n") < QUIET

@@ -1,11 +1,11 @@
-"""Clients that mean harm: each is refused, and an honest client beside them hears every message."""
+"""Hostile clients: each is refused, and an honest client beside them receives every message."""
 
 import asyncio
 import io
 import json
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import aiohttp
@@ -24,7 +24,7 @@ FINE = re.compile(rb"HTTP/1\.1 (4\d\d|200 OK\r\nContent-Type: text/plain)")
 
 
 async def say(watched: Watched, *pieces: bytes) -> bytes:
-    """What a raw connection is answered before it is closed, or nothing more comes."""
+    """Return what a raw connection is answered until it is closed, or until nothing more comes."""
     async with raw(watched) as (reader, writer):
         for piece in pieces:
             writer.write(piece)
@@ -177,40 +177,45 @@ async def polls(watched: Watched) -> None:
 
 
 async def floods(watched: Watched) -> None:
-    """Events without end. Whoever goes on is disconnected."""
+    """Events without end. A client that goes on is told so, and is disconnected.
+
+    TCP does not promise that the client still reads what it is told: it is cut while it sends.
+    """
     async with watched.http.ws_connect(watched.server.url + WEBSOCKET) as ws:
         await ws.send_str("40")
         with suppress(ConnectionError, aiohttp.ClientError):
             for _ in range(2000):
                 await ws.send_str('42["message","{}"]')
         async with asyncio.timeout(DEADLINE_S):
-            texts = [str(message.data) async for message in ws]
-        assert any("TOO_MANY_EVENTS" in text for text in texts)
+            async for _ in ws:
+                pass
+    assert await watched.metric('hornet_refusals_total{code="TOO_MANY_EVENTS"}') >= 1
 
 
 async def idlers(watched: Watched) -> None:
     """Connections and sessions that never show a credential. They are gone after their time."""
-    async with asyncio.timeout(DEADLINE_S):
-        silent = [await asyncio.open_connection("127.0.0.1", watched.server.port) for _ in range(200)]
-        slow = [await asyncio.open_connection("127.0.0.1", watched.server.port) for _ in range(200)]
+    async with AsyncExitStack() as stack, asyncio.timeout(2 * DEADLINE_S):
+        silent = [await stack.enter_async_context(raw(watched)) for _ in range(200)]
+        slow = [await stack.enter_async_context(raw(watched)) for _ in range(200)]
         for _, writer in slow:
             writer.write(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: ")
         for _ in range(200):
             await open_polling(watched)
-        for reader, writer in silent + slow:
+        for reader, _ in silent + slow:
             with suppress(ConnectionError):
                 answer = await reader.read()
                 assert answer[:12] in (b"", b"HTTP/1.1 408")
-            writer.close()
 
 
 ATTACKS = [garbage, paths, packets, withheld, huge, polls, floods, idlers]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-async def test_an_attack_harms_nobody(valkey: Valkey, watch: Watch, attack: Attack) -> None:
+async def test_an_attack_harms_nobody(
+    valkey: Valkey, watch: Watch, program: tuple[str, ...], attack: Attack
+) -> None:
     limits = ("--handshake-timeout", "1", "--auth-timeout", "1", "--connect-timeout", "1")
-    watched = await watch(valkey.url, *limits)
+    watched = await watch(valkey.url, *limits, program=program)
     honest = await watched.connect(await watched.token())
     await watched.publish("before")
     attacking = asyncio.create_task(attack(watched))
