@@ -1,16 +1,21 @@
-"""Writes the pages of docs/reference that the code itself declares: configuration.md and api.md.
+"""Write what the code itself declares into docs/reference.
 
-Run ``python docs/generate.py`` after changing an option or an operation of the HTTP API; a test fails while
-a page is stale.
+The pages configuration.md and api.md are made whole. In other pages the tables of codes are made, each
+between ``<!-- codes: NAME -->`` and ``<!-- /codes -->``.
+
+Run ``python docs/generate.py`` after changing an option, an operation of the HTTP API or a code; a test fails
+while a page is stale.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hornet.config_doc import render
-from hornet.core.codes import PROBLEMS
+from hornet.core import codes
 from hornet.web.api.routes import describe
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -33,9 +38,71 @@ def render_api() -> str:
     parts = [API_HEAD]
     for path, methods in document["paths"].items():
         parts.extend(_operation(method, path, one, schemas) for method, one in methods.items())
-    parts.append("## Problems\n\n| code | status | meaning |\n|---|---|---|")
-    parts.extend(f"| `{code}` | {row.status} | {row.sentence} |" for code, row in PROBLEMS.items())
-    return "\n".join(parts) + "\n"
+    parts.append(f"## Problems\n\n{_code_table('problems')}")
+    return "\n".join(parts)
+
+
+def render_codes(page: str) -> str:
+    """Return a page with its tables of codes as the code has them."""
+    return re.sub(
+        r"<!-- codes: (\w+) -->\n.*?<!-- /codes -->",
+        lambda match: f"<!-- codes: {match[1]} -->\n{_code_table(match[1])}<!-- /codes -->",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def _code_table(name: str) -> str:
+    head, rows = _CODE_TABLES[name]
+    return "\n".join([_cells(head), "|" + "---|" * len(head), *map(_cells, rows)]) + "\n"
+
+
+def _state_after(code: codes.Code) -> str:
+    return "is closed" if code.closes else "stays open"
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_CODE_TABLES: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
+    "messages": (
+        ("`error`", "what happened", "the socket", "try again"),
+        [
+            (f"`{code.name}`", code.meaning, _state_after(code), code.again)
+            for code in codes.MESSAGES.values()
+        ],
+    ),
+    "acknowledgements": (
+        ("`code`", "what happened", "try again"),
+        [(f"`{code.name}`", code.meaning, code.again) for code in codes.ACKNOWLEDGEMENTS.values()],
+    ),
+    "connections": (
+        ("status", "`reason`", "what happened", "the connection", "try again"),
+        [
+            (f"{code.status}", f"`{code.name}`", code.meaning, _state_after(code), code.again)
+            for code in codes.CONNECTIONS.values()
+        ],
+    ),
+    "problems": (
+        ("code", "status", "meaning", "try again"),
+        [(f"`{code.name}`", f"{code.status}", code.meaning, code.again) for code in codes.PROBLEMS.values()],
+    ),
+    "compatible": (
+        ("code", "status", "what was refused"),
+        [(f"`{code.name}`", f"{code.status}", code.meaning) for code in codes.COMPATIBLE.values()],
+    ),
+    "drops": (
+        ("reason", "what is wrong"),
+        [(f"`{code.name}`", code.meaning) for code in codes.DROPS.values()],
+    ),
+    "faults": (
+        ("`fault`", "what came"),
+        [(f"`{code.name}`", code.meaning) for code in codes.FAULTS.values()],
+    ),
+}
+
+CODE_PAGES = ("socketio.md", "redis.md", "metrics.md")
 
 
 def _operation(method: str, path: str, one: dict[str, Any], schemas: dict[str, Any]) -> str:
@@ -107,3 +174,6 @@ def _name(schema: dict[str, Any]) -> str:
 if __name__ == "__main__":
     (REFERENCE / "configuration.md").write_text(render(), encoding="utf-8")
     (REFERENCE / "api.md").write_text(render_api(), encoding="utf-8")
+    for name in CODE_PAGES:
+        page = REFERENCE / name
+        page.write_text(render_codes(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -77,8 +77,10 @@ def _acknowledgement(name: str, sentence: str, meaning: str, again: str) -> str:
     return _add(ACKNOWLEDGEMENTS, Code(name, meaning, again, sentence))
 
 
-def _connection(name: str, status: int, sentence: str, meaning: str, again: str) -> str:
-    return _add(CONNECTIONS, Code(name, meaning, again, sentence, status, closes=True))
+def _connection(
+    name: str, status: int, sentence: str, meaning: str, again: str, *, closes: bool = False
+) -> str:
+    return _add(CONNECTIONS, Code(name, meaning, again, sentence, status, closes))
 
 
 def _problem(name: str, status: int, sentence: str, again: str) -> str:
@@ -105,7 +107,7 @@ def _fault(name: str, meaning: str) -> str:
 
 # Error messages ----------------------------------------------------------------------------------
 
-_GRANT_IT = "the operator must [grant it](../topics/security.md#what-the-nodes-user-needs)"
+_GRANT_IT = "the operator must [grant the right](../topics/security.md#what-the-nodes-user-needs)"
 _LATER = "yes, a little later"
 
 INVALID_TOKEN = _message("INVALID_TOKEN", "Invalid token used, please get a new token",
@@ -126,7 +128,7 @@ TOO_MANY_CHANNELS = _message("TOO_MANY_CHANNELS", "A session may not have so man
     "the session would hold more than `--max-channels-per-session`; the token is not used up",
     "with fewer channels")
 TOO_MANY_EVENTS = _message("TOO_MANY_EVENTS", "Events come too fast, please slow down",
-    "the session sends more than `--max-event-rate`; if it goes on, it is closed", "more slowly")
+    "the session sends more than `--max-event-rate`; at twice the rate it is closed", "more slowly")
 AUTHENTICATION_TIMEOUT = _message("AUTHENTICATION_TIMEOUT", "No valid token was shown in time",
     "no valid token within the timeout", "connect again, with a token", closes=True)
 TOKEN_REVOKED = _message("TOKEN_REVOKED", "The backend disconnected this token",
@@ -138,7 +140,7 @@ INVALID_IDENTITY = _message("INVALID_IDENTITY", "The proxy in front of Hornet na
     "the [proxy](../howto/authentication.md#a-proxys-headers) in front names no valid user",
     "once the operator has corrected the proxy")
 OTHER_USER = _message("OTHER_USER", "This connection is another user's, who has to log out first",
-    "the token is another user's than the session", "after `user:logout`")
+    "the token belongs to another user than the session", "after `user:logout`")
 TOO_MANY_USER_SESSIONS = _message("TOO_MANY_USER_SESSIONS", "This user is connected too many times",
     "the token's user has too many sessions, `--user-sessions`", "once one of them has ended")
 USER_DISCONNECTED = _message("USER_DISCONNECTED", "The backend disconnected this user",
@@ -148,7 +150,7 @@ INVALID_ACCESS_TOKEN = _message("INVALID_ACCESS_TOKEN", "The backend does not ac
     "the backend does not accept the access token", "with a new access token")
 BACKEND_UNAVAILABLE = _message("BACKEND_UNAVAILABLE",
     "The backend can't be asked right now, please try again",
-    "the backend does not answer, or with nothing that names a user", _LATER)
+    "the backend does not answer, or its answer names no user", _LATER)
 INVALID_SESSION = _message("INVALID_SESSION", "No such user session is registered",
     "no such user session is registered", "once the backend has registered it")
 
@@ -158,15 +160,16 @@ NOT_AUTHENTICATED = _acknowledgement("NOT_AUTHENTICATED", "Show a valid credenti
     "the session has shown no valid credential yet", "after a valid credential")
 _acknowledgement(WRONG_PARAMETERS, "", "the argument is not as above", "no, correct the page")
 BAD_CHANNEL = _acknowledgement("BAD_CHANNEL", "",
-    "no channel's name (1 to 512 characters), or the reserved `hornet`", "no")
-BAD_PATTERN = _acknowledgement("BAD_PATTERN", "", "no [pattern](../howto/patterns.md)", "no")
+    "the name is not a channel's (1 to 512 characters), or it is the reserved `hornet`", "no")
+BAD_PATTERN = _acknowledgement("BAD_PATTERN", "",
+    "the argument is not a [pattern](../howto/patterns.md)", "no")
 BAD_PRESENCE = _acknowledgement("BAD_PRESENCE", "", 'the presence data is not `{"id", "info"}`', "no")
 BAD_MESSAGE = _acknowledgement("BAD_MESSAGE", "",
     "`type` or `message` is malformed, too long, or Hornet's own", "no")
-SIGNATURE_REQUIRED = _acknowledgement("SIGNATURE_REQUIRED", "", "a private channel, and no signature",
-    "with a signature")
+SIGNATURE_REQUIRED = _acknowledgement("SIGNATURE_REQUIRED", "",
+    "the channel is private, and the signature is missing", "with a signature")
 BAD_SIGNATURE = _acknowledgement("BAD_SIGNATURE", "",
-    "the signature is not for this session and channel, or by no secret that Hornet knows",
+    "the signature is for another session or channel, or was made with a secret that Hornet does not have",
     "with a new signature")
 FORBIDDEN = _acknowledgement("FORBIDDEN", "",
     "the channel or pattern is not public, or nothing lets the session publish there",
@@ -178,7 +181,7 @@ NOT_A_MEMBER = _acknowledgement("NOT_A_MEMBER", "The session is no member of thi
     "the session is no member of this channel", "once it is a member")
 TOO_MANY_MEMBERS = _acknowledgement("TOO_MANY_MEMBERS", "",
     "the channel has as many as `--max-members` says", "once one has left")
-NOT_SUBSCRIBED = _acknowledgement("NOT_SUBSCRIBED", "", "there is nothing to unsubscribe from", "no")
+NOT_SUBSCRIBED = _acknowledgement("NOT_SUBSCRIBED", "", "the session has no such subscription", "no")
 _acknowledgement(TOO_MANY_CHANNELS, "", "the session has as many channels as it may", "after leaving one")
 TOO_MANY_PATTERNS = _acknowledgement("TOO_MANY_PATTERNS", "",
     "the session has as many patterns as it may, or the server listens to as many kinds as it can",
@@ -188,7 +191,7 @@ UNKNOWN_COMMAND = _acknowledgement("UNKNOWN_COMMAND", "No command has this name"
 INVALID_DATA = _acknowledgement("INVALID_DATA", "",
     "the command does not take this data; `message` says why", "with other data")
 TOO_MANY_COMMANDS = _acknowledgement("TOO_MANY_COMMANDS", "",
-    "`--max-commands` of the session run already", "once one has been answered")
+    "as many commands of the session run as `--max-commands` allows", "once one has been answered")
 COMMAND_TIMEOUT = _acknowledgement("COMMAND_TIMEOUT", "The command took too long",
     "the command took longer than `--command-timeout`", "the plug-in's documentation says")
 COMMAND_FAILED = _acknowledgement("COMMAND_FAILED",
@@ -200,7 +203,7 @@ RATE_LIMITED = _acknowledgement("RATE_LIMITED", "",
 _acknowledgement(TOO_MANY_EVENTS, MESSAGES[TOO_MANY_EVENTS].sentence,
     "the session sends faster than `--max-event-rate`", "more slowly")
 SESSION_ENDED = _acknowledgement("SESSION_ENDED", "The session ended meanwhile",
-    "the session ended, or its token was revoked, while Hornet was at work", "on a new connection")
+    "the session ended, or its token was revoked, while Hornet handled the event", "on a new connection")
 _acknowledgement(UNAVAILABLE, "Hornet can't do that now, please try again", "Redis does not answer", _LATER)
 _acknowledgement(REFUSED_BY_REDIS, MESSAGES[REFUSED_BY_REDIS].sentence,
     f"Redis does not permit Hornet to listen there; {_GRANT_IT}", "once that is done")
@@ -220,16 +223,19 @@ TOO_MANY_CONNECTIONS = _connection("TOO_MANY_CONNECTIONS", 429,
     "too many connections at once from this address", "new sessions come faster than `max_connect_rate`",
     f"yes, a second later; {_NAME_THE_PROXY}")
 STOPPING = _connection("STOPPING", 503, "the server is stopping", "the node stops", "on another node")
-SERVER_FULL = _connection("SERVER_FULL", 503, "", "all connections are taken, `max_connections`", _LATER)
-ADDRESS_FULL = _connection("ADDRESS_FULL", 429, "",
-    "more connections than `max_connections_per_address`", f"once one has ended; {_NAME_THE_PROXY}")
 TOO_MANY_REQUESTS = _connection("TOO_MANY_REQUESTS", 429, "too many requests from this address",
-    "requests come faster than `max_request_rate`", f"yes, a second later; {_NAME_THE_PROXY}")
+    "requests come faster than `max_request_rate`", f"yes, a second later; {_NAME_THE_PROXY}", closes=True)
 DISGUISED_PATH = _connection("DISGUISED_PATH", 404, "there is no such path",
-    "a percent sign in the first part of the path", "no")
+    "a percent sign in the first part of the path", "no", closes=True)
+SERVER_FULL = _connection("SERVER_FULL", 503, "", "all connections are taken, `max_connections`",
+    _LATER, closes=True)
+ADDRESS_FULL = _connection("ADDRESS_FULL", 429, "",
+    "more connections than `max_connections_per_address`", f"once one has ended; {_NAME_THE_PROXY}",
+    closes=True)
 HANDSHAKE_TIMEOUT = _connection("HANDSHAKE_TIMEOUT", 408, "",
-    "no whole request within `handshake_timeout`", "yes")
-HEAD_TOO_BIG = _connection("HEAD_TOO_BIG", 431, "", "a head of more than 32 KiB", "with fewer cookies")
+    "no whole request within `handshake_timeout`", "yes", closes=True)
+HEAD_TOO_BIG = _connection("HEAD_TOO_BIG", 431, "", "a head of more than 32 KiB", "with fewer cookies",
+    closes=True)
 
 # The HTTP API ------------------------------------------------------------------------------------
 
@@ -287,7 +293,7 @@ BAD_NOTICE = _drop("BAD_NOTICE", "on `hornet:presence:*`, what no node wrote")
 BAD_ADDRESS = _drop("BAD_ADDRESS", "`only` or `except` is neither a token nor a list of tokens")
 NOT_AN_EMIT = _drop("NOT_AN_EMIT", "on `socket.io#/#*`: not in the form of Socket.IO's emitters")
 _drop(UNKNOWN_COMMAND, "a command about a user that Hornet does not know")
-BAD_EVENT = _drop("BAD_EVENT", "a notification's event is no name that a client can be sent")
+BAD_EVENT = _drop("BAD_EVENT", "a notification's event has a name that can't be sent to clients")
 UNKNOWN_CONTROL = _drop("UNKNOWN_CONTROL", "a control message without a `type` that Hornet knows")
 BAD_TOKENS = _drop("BAD_TOKENS", "`tokens` of `disconnect_tokens` is not a list of tokens")
 

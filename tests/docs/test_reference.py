@@ -3,6 +3,8 @@
 import re
 import runpy
 
+import pytest
+
 from hornet.app import NODE, create_app
 from hornet.config import options
 from hornet.config_doc import render
@@ -22,6 +24,14 @@ def test_the_api_page_is_what_the_code_says() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["render_api"]()
     page = (REFERENCE / "api.md").read_text(encoding="utf-8")
     assert page == made, "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize(("name", "tables"), [("socketio.md", 3), ("redis.md", 1), ("metrics.md", 2)])
+def test_the_tables_of_codes_are_what_the_code_says(name: str, tables: int) -> None:
+    render = runpy.run_path(str(ROOT / "docs" / "generate.py"))["render_codes"]
+    page = (REFERENCE / name).read_text(encoding="utf-8")
+    assert page.count("<!-- codes: ") == tables
+    assert page == render(page), "run: python docs/generate.py"
 
 
 def test_every_reason_to_drop_a_publish_is_in_the_redis_page() -> None:
