@@ -1,7 +1,7 @@
-"""permessage-deflate (RFC 7692) without context takeover.
+"""permessage-deflate (RFC 7692) without context takeover (section 7.1.1).
 
-Without takeover each message is compressed on its own, so the compressed frame too is the same for every
-recipient, and a connection holds no zlib window (which would be 300 KiB for each).
+Without takeover each message is compressed on its own, so a compressed frame too is the same for every
+recipient, and a connection holds no zlib window, which would be 300 KiB for each.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from hornet.engine.errors import Malformed
 RESPONSE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 _TAIL = b"\x00\x00\xff\xff"
+"""The end of a flushed block, which is not sent (RFC 7692, section 7.2.1)."""
 
 
 def negotiate(offers: str) -> str | None:
-    """The extension to answer with, or None when no offer can be taken.
+    """Return the extension to answer with (RFC 7692, section 5.1); None when no offer can be accepted.
 
-    An offer that limits the server's window is passed over: browsers do not send one.
+    Declines an offer with ``server_max_window_bits`` (section 7.1.2.1), which browsers do not send.
     """
     for offer in offers.split(","):
         name, *params = [part.strip().lower() for part in offer.split(";")]
@@ -30,16 +31,16 @@ def negotiate(offers: str) -> str | None:
 
 
 def deflate(payload: bytes) -> bytes:
-    """A message's payload, compressed."""
+    """Compress the payload of a message (RFC 7692, section 7.2.1)."""
     squeeze = zlib.compressobj(level=6, wbits=-15)
     return (squeeze.compress(payload) + squeeze.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
 
 def inflate(payload: bytes, max_bytes: int) -> bytes:
-    """A message's payload as it was; never more than ``max_bytes`` of it.
+    """Decompress the payload of a message (RFC 7692, section 7.2.2), at most ``max_bytes``.
 
     Raises:
-        Malformed: not deflated, or larger than that.
+        Malformed: the payload is not deflated, or becomes larger than ``max_bytes``.
     """
     try:
         expand = zlib.decompressobj(wbits=-15)

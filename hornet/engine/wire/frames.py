@@ -1,7 +1,7 @@
-"""WebSocket frames (RFC 6455), without any I/O.
+"""WebSocket frames (RFC 6455, section 5), without any I/O.
 
-A server's frames are not masked, so the bytes of a message are the same for every recipient: they are
-built once.
+A server does not mask its frames (section 5.1), so the bytes of a message are the same for every recipient,
+and are built once.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from hornet.core import codes
 from hornet.engine.errors import Malformed, too_many_packets
 
 Inflate = Callable[[bytes, int], bytes]
-"""Undoes compression: the payload, and how large it may become."""
+"""Decompresses a payload, given how many bytes it may become."""
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+"""Opcodes (RFC 6455, section 5.2)."""
 
 _COMPRESSED = 0x40
+"""The bit RSV1 of the first byte, set on the first frame of a compressed message (RFC 7692, section 6)."""
 
 
 def frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
-    """One final frame from the server."""
+    """Return a whole message of the server as one frame (RFC 6455, section 5.2)."""
     first = 0x80 | opcode | (_COMPRESSED if compressed else 0)
     size = len(payload)
     if size < 126:
@@ -32,25 +34,26 @@ def frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """A Close frame; ``reason`` is cut to the 123 bytes there are."""
+    """Return a Close frame; ``reason`` is cut to the 123 bytes that a control frame has left for it."""
     return frame(CLOSE, code.to_bytes(2, "big") + reason.encode("utf-8")[:123])
 
 
 def unmask(payload: bytes, mask: bytes) -> bytes:
-    """``payload`` with the client's mask taken off, as one XOR of two large integers."""
+    """Remove a client's mask (RFC 6455, section 5.3), by one XOR of two large integers."""
     size = len(payload)
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
 
 
 _KNOWN_CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
+"""Codes that a Close frame may carry (RFC 6455, section 7.4.1, and IANA's registry for 1012 to 1014)."""
 
 
 class FrameParser:
-    """Turns what a client sends, cut anywhere, into ``(opcode, payload)`` of messages and control frames.
+    """Parses what a client sends, cut anywhere, into ``(opcode, payload)`` of messages and control frames.
 
-    A text message comes as ``str``, all else as ``bytes``. No message is longer than ``max_bytes``, and
-    no more than that and one read is ever held. Of frames, whatever they are, no more than ``left`` are read.
+    The payload of a text message is a ``str``, any other is ``bytes``. No message is longer than
+    ``max_bytes``, and the parser never holds more than that and one read.
     """
 
     __slots__ = (
@@ -60,7 +63,7 @@ class FrameParser:
         "_message",
         "_need",
         "_opcode",
-        "_squeezed",
+        "_is_compressed",
         "left",
         "max_bytes",
     )
@@ -68,20 +71,21 @@ class FrameParser:
     def __init__(self, max_bytes: int, inflate: Inflate | None = None) -> None:
         self.max_bytes = max_bytes
         self.left = math.inf
-        """May be set before each read."""
+        """How many more frames of any kind the client may send. The caller may set it before each read."""
         self._inflate = inflate
-        # Bytes of an unfinished frame, how many they are and how many it takes to go on: joined once,
-        # not at every read, so that a client which sends single bytes costs no more than its bytes.
+        # The reads that make up an unfinished frame, their bytes, and how many bytes the next step needs.
+        # They are joined once and not at every read, so that a client which sends single bytes costs no more
+        # than its bytes.
         self._chunks: list[bytes] | None = None
         self._held = 0
         self._need = 0
         self._message: bytearray | None = None
         self._opcode = 0
-        self._squeezed = False
+        self._is_compressed = False
 
     @property
     def inflates(self) -> bool:
-        """Whether the client may compress, and so may the server."""
+        """Whether compression was negotiated, for both directions."""
         return self._inflate is not None
 
     @property
@@ -90,10 +94,10 @@ class FrameParser:
         return self._chunks is None and self._message is None
 
     def feed(self, data: bytes) -> list[tuple[int, str | bytes]]:
-        """The messages that ``data`` completes.
+        """Return the messages and control frames that ``data`` completes.
 
         Raises:
-            Malformed: the client broke the protocol; its ``close_code`` is for the Close frame.
+            Malformed: the client broke the protocol; the error's ``close_code`` is for the Close frame.
         """
         if self._chunks is not None:
             self._chunks.append(data)
@@ -102,7 +106,7 @@ class FrameParser:
                 return []
             data = b"".join(self._chunks)
             self._chunks = None
-        found: list[tuple[int, str | bytes]] = []
+        messages: list[tuple[int, str | bytes]] = []
         at, size = 0, len(data)
         while at < size:
             start, length = at + 2, 0
@@ -126,25 +130,30 @@ class FrameParser:
             message = self._take(first, unmask(data[start + 4 : end], data[start : start + 4]))
             at = end
             if message is not None:
-                found.append(message)
-        return found
+                messages.append(message)
+        return messages
 
     def _check(self, first: int, second: int, length: int) -> None:
-        """Refuse a frame by its header, before its payload has come."""
+        """Refuse a frame by its header, before its payload has come.
+
+        Raises:
+            Malformed: the header breaks RFC 6455, or the message becomes too long.
+        """
         opcode = first & 0x0F
-        if not second & 0x80:
+        if not second & 0x80:  # section 5.1: the server must close the connection
             raise Malformed(codes.NOT_MASKED, "a client must mask its frames")
         if first & 0x30 or (first & _COMPRESSED and (self._inflate is None or opcode not in (TEXT, BINARY))):
             raise Malformed(codes.RESERVED_BIT, "a reserved bit is set")
-        if opcode >= CLOSE:
+        if opcode >= CLOSE:  # section 5.5
             if opcode > PONG or not first & 0x80 or length > 125:
                 raise Malformed(codes.BAD_CONTROL, "a control frame is unknown, fragmented or too long")
-        elif opcode > BINARY or (opcode == CONTINUATION) == (self._message is None):
+        elif opcode > BINARY or (opcode == CONTINUATION) == (self._message is None):  # section 5.4
             raise Malformed(codes.BAD_FRAGMENT, "a frame of unknown kind, or out of order")
         elif length + (len(self._message) if self._message is not None else 0) > self.max_bytes:
             raise Malformed(codes.TOO_BIG, "the message is too big", 1009)
 
     def _take(self, first: int, payload: bytes) -> tuple[int, str | bytes] | None:
+        """Add a frame to its message; return the message when the frame was its last."""
         opcode = first & 0x0F
         if opcode >= CLOSE:
             return opcode, _check_close(payload) if opcode == CLOSE else payload
@@ -154,10 +163,10 @@ class FrameParser:
             if not first & 0x80:
                 return None
             opcode, payload = self._opcode, bytes(self._message)
-            first = opcode | (_COMPRESSED if self._squeezed else 0)
+            first = opcode | (_COMPRESSED if self._is_compressed else 0)
             self._message = None
         elif not first & 0x80:
-            self._opcode, self._squeezed, self._message = (
+            self._opcode, self._is_compressed, self._message = (
                 opcode,
                 bool(first & _COMPRESSED),
                 bytearray(payload),
@@ -170,12 +179,16 @@ class FrameParser:
             return BINARY, payload
         try:
             return TEXT, payload.decode("utf-8")
-        except UnicodeDecodeError:
+        except UnicodeDecodeError:  # section 8.1
             raise Malformed(codes.BAD_UTF8, "a text message is not UTF-8", 1007) from None
 
 
 def _check_close(payload: bytes) -> bytes:
-    """The payload of a Close frame, if it is well formed."""
+    """Return the payload of a Close frame (RFC 6455, section 5.5.1).
+
+    Raises:
+        Malformed: the code is not one that may be sent, or the reason is not UTF-8.
+    """
     if not payload:
         return payload
     code = int.from_bytes(payload[:2], "big")

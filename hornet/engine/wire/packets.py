@@ -1,7 +1,8 @@
 """Socket.IO packets: the default parser of protocol 5 and 4, and the MessagePack parser.
 
-A client may send anything, so what is parsed is checked as strictly as socket.io-parser does, and only
-``Malformed`` comes out. Source: the Socket.IO protocol text, versions 5 and 4.
+A client may send anything. So each packet is checked as strictly as in socket.io-parser, and a parser raises
+nothing but ``Malformed``. Source: the Socket.IO protocol (https://github.com/socketio/socket.io-protocol),
+"Packet encoding" and "Difference between v5 and v4".
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hornet.engine.errors import Malformed
 
 
 class Type(IntEnum):
-    """Types of a Socket.IO packet."""
+    """Types of a Socket.IO packet (Socket.IO protocol, "Exchange protocol")."""
 
     CONNECT = 0
     DISCONNECT = 1
@@ -34,7 +35,7 @@ class Type(IntEnum):
 
 @dataclass(slots=True)
 class SioPacket:
-    """One Socket.IO packet; ``namespace`` has no query string, which comes apart in ``query``."""
+    """One Socket.IO packet; the query string of its namespace, which version 4 may have, is in ``query``."""
 
     type: Type
     data: Any = None
@@ -42,14 +43,14 @@ class SioPacket:
     id: int | None = None
     query: str = ""
     waits_for: int = 0
-    """Binary attachments that follow as packets of their own."""
+    """How many binary attachments follow, each in a packet of its own."""
     attachments: list[bytes] = field(default_factory=list)
 
     def attach(self, data: bytes) -> bool:
-        """Take the next attachment; True when it was the last, and ``data`` is whole.
+        """Take the next attachment; return True when it was the last, and ``data`` is whole.
 
         Raises:
-            Malformed: a placeholder names an attachment that is not there.
+            Malformed: a placeholder in ``data`` names no attachment.
         """
         self.attachments.append(data)
         if len(self.attachments) < self.waits_for:
@@ -65,31 +66,31 @@ _HEAD = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,]*)(?:,|$))?([0-9]{1,20})
 
 
 def parse_packet(text: str) -> SioPacket:
-    """The packet in the text of a message.
+    """Parse the text of a message.
 
     Raises:
-        Malformed: not a Socket.IO packet, or one that only a server sends.
+        Malformed: the text is no Socket.IO packet, or one that only a server sends.
     """
-    if text.startswith("2["):  # an event of the default namespace that wants no answer: most packets are
+    if text.startswith("2["):  # most packets: events of the default namespace that ask for no ACK
         packet = SioPacket(Type.EVENT, _parse_data(text[1:]))
         check_packet(packet)
         return packet
     head = _HEAD.match(text)
     if head is None:
         raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
-    kind, count, namespace, ack, rest = (
+    packet_type, count, namespace, ack, rest = (
         _TYPES[int(head[1])],
         head[2],
         head[3] or "/",
         head[4],
         text[head.end() :],
     )
-    binary = kind in (Type.BINARY_EVENT, Type.BINARY_ACK)
+    binary = packet_type in (Type.BINARY_EVENT, Type.BINARY_ACK)
     if binary != (count is not None):
         raise Malformed(codes.BAD_PACKET, "a binary packet and its number of attachments belong together")
     data = _parse_data(rest) if rest else None
     namespace, _, query = namespace.partition("?")
-    packet = SioPacket(kind, data, namespace, None if ack is None else int(ack), query)
+    packet = SioPacket(packet_type, data, namespace, None if ack is None else int(ack), query)
     check_packet(packet)
     if binary:
         packet.waits_for = int(count)
@@ -106,7 +107,7 @@ def _parse_data(text: str) -> Any:
 
 
 _MSGPACK_TYPES = {
-    4: {kind: kind for kind in (Type.CONNECT, Type.DISCONNECT, Type.EVENT, Type.ACK)},
+    4: {packet_type: packet_type for packet_type in (Type.CONNECT, Type.DISCONNECT, Type.EVENT, Type.ACK)},
     3: {
         Type.EVENT: Type.EVENT,
         Type.ACK: Type.ACK,
@@ -115,14 +116,14 @@ _MSGPACK_TYPES = {
         Type.BINARY_ACK: Type.ACK,
     },
 }
-_MSGPACK_TEXT_TYPES = {kind: kind for kind in (Type.CONNECT, Type.DISCONNECT)}
+_MSGPACK_TEXT_TYPES = {packet_type: packet_type for packet_type in (Type.CONNECT, Type.DISCONNECT)}
 
 
 def parse_msgpack(data: bytes, protocol: int = 4) -> SioPacket:
-    """The packet in one binary message of the MessagePack parser, from a client of that Engine.IO version.
+    """Parse a binary message of the MessagePack parser; ``protocol`` is the client's Engine.IO version.
 
     Raises:
-        Malformed: not MessagePack, or not a packet.
+        Malformed: the message is not MessagePack, or no packet.
     """
     try:
         fields = msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
@@ -132,10 +133,10 @@ def parse_msgpack(data: bytes, protocol: int = 4) -> SioPacket:
 
 
 def parse_msgpack_text(text: str) -> SioPacket:
-    """The packet in a text of the MessagePack parser for 2.x, which writes as JSON what holds no event.
+    """Parse a text of the MessagePack parser for 2.x, which sends CONNECT and DISCONNECT as JSON.
 
     Raises:
-        Malformed: not JSON, not a packet, or an event or acknowledgement, which never come so.
+        Malformed: the text is not JSON, or no packet of these types.
     """
     try:
         fields = parse_json(text)
@@ -145,47 +146,50 @@ def parse_msgpack_text(text: str) -> SioPacket:
 
 
 def _parse_fields(fields: object, types: Mapping[Type, Type]) -> SioPacket:
-    """The packet in a map of the MessagePack parser, with ``types`` to take and what each of them means."""
+    """Check a map of the MessagePack parser; ``types`` are those that may come, and what each stands for."""
     if not isinstance(fields, dict):
         raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
-    kind, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
+    packet_type, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
     if (
-        type(kind) is not int
-        or kind not in types
+        type(packet_type) is not int
+        or packet_type not in types
         or not isinstance(namespace, str)
         or not (ack is None or (type(ack) is int and ack >= 0))
     ):
         raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
     namespace, _, query = namespace.partition("?")
-    packet = SioPacket(types[Type(kind)], fields.get("data"), namespace, ack, query)
+    packet = SioPacket(types[Type(packet_type)], fields.get("data"), namespace, ack, query)
     check_packet(packet)
     return packet
 
 
 def _parse_extension(code: int, data: bytes) -> object:
-    """JavaScript's ``undefined``, which the clients' encoder (notepack) writes as extension 0, as None."""
+    """Return None for JavaScript's ``undefined``, which the clients' encoder (notepack) writes as extension 0."""
     return None if code == 0 and data == b"\x00" else msgpack.ExtType(code, data)
 
 
 def check_packet(packet: SioPacket) -> None:
     """Check that the data fits the type, by the rules of socket.io-parser.
 
+    Socket.IO protocol, "Sending and receiving data": an event's data is an array that is not empty.
+    "Acknowledgement": an ACK has an array, maybe an empty one, and the id of its event.
+
     Raises:
-        Malformed: it does not, or the type is one that only a server sends.
+        Malformed: the data does not fit, or the type is one that only a server sends.
     """
     data = packet.data
     match packet.type:
         case Type.EVENT | Type.BINARY_EVENT:
-            good = isinstance(data, list) and len(data) > 0 and _is_event_name(data[0])
+            fits = isinstance(data, list) and len(data) > 0 and _is_event_name(data[0])
         case Type.CONNECT:
-            good = data is None or isinstance(data, dict)
+            fits = data is None or isinstance(data, dict)
         case Type.DISCONNECT:
-            good = data is None
+            fits = data is None
         case Type.ACK | Type.BINARY_ACK:
-            good = isinstance(data, list) and packet.id is not None
+            fits = isinstance(data, list) and packet.id is not None
         case _:
-            good = False
-    if not good:
+            fits = False
+    if not fits:
         raise Malformed(codes.BAD_PACKET, f"a {packet.type.name} packet with wrong data")
 
 
@@ -194,7 +198,7 @@ def _is_event_name(name: object) -> bool:
 
 
 def _put_attachments(value: Any, attachments: Sequence[bytes]) -> Any:
-    """``value`` with each placeholder replaced by the attachment it names."""
+    """Replace each placeholder in ``value`` by the attachment it names."""
     try:
         return _replace_placeholders(value, attachments)
     except RecursionError:
@@ -218,27 +222,28 @@ def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
 
 
 def dump_packet(packet: SioPacket, *, ascii_only: bool = False) -> list[str | bytes]:
-    """The Engine.IO messages of a packet: its text, then its attachments, which it takes out of ``data``.
+    """Dump a packet as Engine.IO messages: its text, then the attachments that stood in ``data``.
 
-    With ``ascii_only`` all else is escaped in the JSON.
+    With ``ascii_only`` the JSON is ASCII, and all other characters are escaped.
 
     Raises:
-        ValueError: a number that JSON has no text for. TypeError: an object that is no JSON data.
+        ValueError: ``data`` has a number that JSON can't write.
+        TypeError: ``data`` has an object that is no JSON data.
     """
     attachments: list[str | bytes] = []
-    kind, data, count = packet.type, packet.data, ""
-    if kind in (Type.EVENT, Type.ACK) and _has_binary(data):
+    packet_type, data, count = packet.type, packet.data, ""
+    if packet_type in (Type.EVENT, Type.ACK) and _has_binary(data):
         data = _take_attachments(data, attachments)
-        kind = Type.BINARY_EVENT if kind == Type.EVENT else Type.BINARY_ACK
+        packet_type = Type.BINARY_EVENT if packet_type == Type.EVENT else Type.BINARY_ACK
         count = f"{len(attachments)}-"
     namespace = "" if packet.namespace == "/" else packet.namespace + ","
     ack = "" if packet.id is None else str(packet.id)
     body = "" if data is None else (dump_ascii_json if ascii_only else dump_json)(data)
-    return [f"4{kind.value}{count}{namespace}{ack}{body}", *attachments]
+    return [f"4{packet_type.value}{count}{namespace}{ack}{body}", *attachments]
 
 
 def dump_msgpack(packet: SioPacket) -> bytes:
-    """The one binary message of a packet for the MessagePack parser."""
+    """Dump a packet as the one binary message of the MessagePack parser."""
     fields: dict[str, Any] = {"type": packet.type.value, "nsp": packet.namespace}
     if packet.data is not None:
         fields["data"] = packet.data

@@ -1,9 +1,10 @@
 """Engine.IO packets in HTTP bodies: both protocol versions, text, binary and JSONP.
 
-An Engine.IO packet is held as it goes over a WebSocket of version 4: ``str`` is the type digit and the text,
-``bytes`` is a binary message. A body is a list of such packets.
+A ``Packet`` is what a WebSocket frame of version 4 carries: a ``str`` is the type digit and the text,
+``bytes`` are a binary message. A body is a list of packets.
 
-Sources: the Engine.IO protocol texts, "HTTP long-polling" and "Payload encoding" of versions 4 and 3.
+Sources: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol), version 4, "Packet encoding,
+HTTP long-polling", and version 3, "Encoding" and "JSONP".
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from hornet.engine.errors import Malformed, too_many_packets
 Packet = str | bytes
 
 MAX_PACKETS = 10_000
-"""More in one body are refused before they are read: they are beyond what a session may send."""
+"""A body with more is refused before all of it is parsed: more than that no session may send."""
 
 SEPARATOR = "\x1e"
+"""Stands between the packets of a body in version 4."""
 
 
 def _parse_base64(text: str) -> bytes:
@@ -48,15 +50,15 @@ def _text(body: bytes) -> str:
 
 
 def dump_payload4(packets: Sequence[Packet]) -> bytes:
-    """Packets joined by the record separator, binary ones in base64."""
+    """Join packets by the separator; binary packets become ``b`` and base64."""
     return SEPARATOR.join([p if isinstance(p, str) else "b" + _base64(p) for p in packets]).encode("utf-8")
 
 
 def parse_payload4(body: bytes) -> list[Packet]:
-    """The packets of a POST body.
+    """Parse the packets of a POST body.
 
     Raises:
-        Malformed: not UTF-8, an empty packet, or base64 that is not.
+        Malformed: the body is not UTF-8, or has too many packets, an empty one, or wrong base64.
     """
     packets: list[Packet] = []
     if body.count(SEPARATOR.encode()) >= MAX_PACKETS:
@@ -72,12 +74,12 @@ def parse_payload4(body: bytes) -> list[Packet]:
 
 
 def _utf16_length(text: str) -> int:
-    """Length in UTF-16 code units, which is what JavaScript counts (an emoji is 2)."""
+    """Return the length in UTF-16 code units, which is what JavaScript counts (an emoji is 2)."""
     return len(text) if text.isascii() else len(text) + sum(c > "\uffff" for c in text)
 
 
 def dump_text3(packets: Sequence[Packet]) -> str:
-    """``<length>:<packet>`` repeated; binary as ``b4<base64>``."""
+    """Dump packets as ``<length>:<packet>``, one after the other; binary ones as ``b4<base64>``."""
     parts = []
     for packet in packets:
         text = packet if isinstance(packet, str) else dump_binary_packet3(packet)
@@ -86,12 +88,15 @@ def dump_text3(packets: Sequence[Packet]) -> str:
 
 
 def dump_binary_packet3(data: bytes) -> str:
-    """A binary packet as text, for clients that take no binary."""
+    """Dump a binary packet as text, for clients that take no binary."""
     return "b4" + _base64(data)
 
 
 def dump_binary3(packets: Sequence[Packet]) -> bytes:
-    """Per packet: 0 for text or 1 for binary, the length as raw decimal digits, 255, the data."""
+    """Dump packets as binary, one after the other.
+
+    Each is a 0 for text or a 1 for binary, the length as one byte for each decimal digit, 255, and the data.
+    """
     parts = []
     for packet in packets:
         data = packet.encode("utf-8") if isinstance(packet, str) else b"\x04" + packet
@@ -104,10 +109,11 @@ _LENGTH = re.compile(r"([0-9]{1,10}):")
 
 
 def parse_text3(body: bytes) -> list[Packet]:
-    """The packets of a text body.
+    """Parse the packets of a text body.
 
     Raises:
-        Malformed: not UTF-8, a length that is not a number or does not fit, an empty packet.
+        Malformed: the body is not UTF-8, or has too many packets, or one that is empty or whose length is no
+            number or does not fit.
     """
     text = _text(body)
     packets: list[Packet] = []
@@ -131,7 +137,7 @@ def parse_text3(body: bytes) -> list[Packet]:
 
 
 def _advance(text: str, at: int, units: int) -> int:
-    """The index that lies ``units`` UTF-16 code units behind ``at``; beyond the end when they do not fit."""
+    """Return the index ``units`` UTF-16 code units behind ``at``; one beyond the end when they do not fit."""
     while units > 0:
         if at >= len(text):
             return len(text) + 1
@@ -141,10 +147,10 @@ def _advance(text: str, at: int, units: int) -> int:
 
 
 def parse_text_packet3(text: str) -> Packet:
-    """A packet that came as text; binary if it is base64.
+    """Parse a packet that came as text; ``b4`` and base64 is a binary one.
 
     Raises:
-        Malformed: binary of another type than message, or base64 that is not.
+        Malformed: the packet is binary but no message, or its base64 is wrong.
     """
     if text.startswith("b"):
         if text[1:2] != "4":
@@ -154,10 +160,10 @@ def parse_text_packet3(text: str) -> Packet:
 
 
 def _undo_double_utf8(text: str) -> str:
-    """Text as the user wrote it, also from socket.io-client 1.x, which encodes it as UTF-8 twice in a POST.
+    """Undo the second UTF-8 encoding of socket.io-client 1.x, which encodes the text of a POST twice.
 
-    Such text is Latin-1 that reads as UTF-8. What a later client sends looks so only if it was garbled
-    before.
+    Such text consists of Latin-1 characters that, as bytes, are UTF-8. The text of a later client looks like
+    that only if it was garbled before; it is returned as it is.
     """
     try:
         return text.encode("latin-1").decode("utf-8")
@@ -166,11 +172,11 @@ def _undo_double_utf8(text: str) -> str:
 
 
 def parse_binary3(body: bytes) -> list[Packet]:
-    """The packets of an ``application/octet-stream`` body.
+    """Parse the packets of an ``application/octet-stream`` body.
 
     Raises:
-        Malformed: an unknown kind, a length that is not a number or does not fit, a packet that is empty
-        or not UTF-8.
+        Malformed: the body has too many packets, or one of unknown kind, one that is empty or not UTF-8, or
+            one whose length is no number or does not fit.
     """
     packets: list[Packet] = []
     at = 0
@@ -193,7 +199,7 @@ def parse_binary3(body: bytes) -> list[Packet]:
 
 
 def parse_binary_packet3(data: bytes) -> bytes:
-    """A binary packet of version 3 without its type byte.
+    """Remove the type byte of a binary packet of version 3.
 
     Raises:
         Malformed: the type is not that of a message.
@@ -207,7 +213,10 @@ def parse_binary_packet3(data: bytes) -> bytes:
 
 
 def dump_jsonp(index: str, payload: str) -> bytes:
-    """A script that hands the payload to the page; ``ensure_ascii`` also escapes U+2028 and U+2029."""
+    """Dump a payload as a script that calls the page's function for it.
+
+    The JSON is ASCII, so U+2028 and U+2029, which end a line of JavaScript, are escaped too.
+    """
     return f"___eio[{index}]({json.dumps(payload)});".encode("ascii")
 
 
@@ -215,13 +224,13 @@ _ESCAPED_NEWLINE = re.compile(r"(\\)?\\n")
 
 
 def parse_jsonp(body: bytes) -> bytes:
-    r"""The payload in a form post: field ``d``, in which the client doubled the backslash of ``\n``.
+    r"""Parse a form post: return its field ``d`` with the newlines that the client escaped.
 
-    A form turns a newline into CR LF, so the client sends each newline as backslash and n, and a real
-    backslash followed by n with one more backslash (engine.io-client, ``polling-jsonp``).
+    A form turns a newline into CR LF. So the client sends a newline as backslash and n, and a backslash that
+    is followed by n as two backslashes (Engine.IO protocol 3, "Posting data").
 
     Raises:
-        Malformed: no field ``d``, or not UTF-8.
+        Malformed: there is no field ``d``, or it is not UTF-8.
     """
     for field in _text(body).split("&"):
         if field.startswith("d="):
