@@ -1,7 +1,7 @@
-"""The garbage collector, set for a process that holds many long-lived objects.
+"""The garbage collector, tuned for a process that holds many long-lived objects.
 
-With the default thresholds the collector walks all sessions each time a few thousand objects have been
-made: it was the largest single cost of the stock server's fan-out (38 %), and its worst latencies.
+With the default thresholds the collector walks all sessions each time a few thousand objects have been made.
+That was the largest single cost of the stock server's fan-out (38 %), and the cause of its worst latencies.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = (50_000, 20, 100)
-"""Collections of the youngest objects per so many made; then each 20th and 100th of the older ones."""
+"""How many new objects there are before the youngest are collected, how many such collections before older
+objects are, and how many of those before all are."""
 
 
 class GcTuning:
-    """Sets the collector for the life of an engine; what was set before comes back."""
+    """Tunes the collector for the life of an engine, and restores its thresholds afterwards."""
 
     def __init__(self) -> None:
         self._before: tuple[int, int, int] | None = None
@@ -27,6 +28,7 @@ class GcTuning:
             gc.set_threshold(*THRESHOLDS)
 
     def stop(self) -> None:
+        """Restore the thresholds from before ``start``; do nothing without a start."""
         if self._before is not None:
             gc.set_threshold(*self._before)
             gc.unfreeze()

@@ -13,8 +13,7 @@ import socketio
 from aiohttp import web
 from redis.asyncio import Redis
 
-from hornet.engine import Engine, EngineSettings, Handshake
-from hornet.engine.socketio.manager import Publish
+from hornet.engine import Engine, EngineSettings, Handshake, Publish
 from tests.engine.caller import Caller, serving
 
 
@@ -99,7 +98,7 @@ async def sharing(application: Application, redis_url: str) -> AsyncIterator[Pub
 
         async def listen() -> None:
             async for message in pubsub.listen():
-                application.engine.hear(message["data"])
+                application.engine.receive(message["data"])
 
         async def publish(text: str) -> None:
             await redis.publish("socketio", text)

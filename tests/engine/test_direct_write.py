@@ -226,7 +226,7 @@ def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
             sessions.append(Connection(number, transport, leases))
             assert sessions[-1].socket == transport.get_extra_info("socket").fileno()
             table.add(str(number), sessions[-1])
-        fanout = FanOut(Counts(), leases, send_each)
+        fanout = FanOut(counts=Counts(), leases=leases, send_each=send_each)
         expected: dict[str, list[bytes]] = {session.sid: [] for session in sessions}
         received = {session.sid: b"" for session in sessions}
 
@@ -281,7 +281,7 @@ def test_a_peer_that_is_gone_ends_its_own_connection_only(
             table.add(str(number), Connection(number, transport, leases))  # type: ignore[arg-type]  # has all it takes
             ended.append(protocol)
         peers[1].close()
-        fanout = FanOut(Counts(), leases, send_each)
+        fanout = FanOut(counts=Counts(), leases=leases, send_each=send_each)
         fanout.to_room(table.everyone, PreparedMessage(Text("hello")))
         async with asyncio.timeout(DEADLINE_S):
             await ended[1].lost.wait()

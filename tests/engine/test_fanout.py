@@ -114,7 +114,7 @@ def fan_out_to(sessions: Sequence[Any], way: str) -> FanOut:
     leases = WriteLeases()
     for session in sessions:
         session.leases, session.lease = leases, leases.grant(session.socket)
-    return FanOut(Counts(), leases, send_each(sessions) if way == "sockets" else None)
+    return FanOut(counts=Counts(), leases=leases, send_each=send_each(sessions) if way == "sockets" else None)
 
 
 HOW = [

@@ -57,8 +57,8 @@ def test_a_member_we_override_is_as_it_was(owner: type, name: str, parameters: l
 
 
 def test_the_redis_manager_reaches_ours_through_super() -> None:
-    from hornet.engine.socketio.manager import LocalManager, RedisManager
+    from hornet.engine.socketio.manager import RedisManager, RoomManager
 
     order = RedisManager.__mro__
-    assert order.index(LocalManager) < order.index(socketio.AsyncManager)
-    assert order.index(LocalManager) > order.index(socketio.AsyncRedisManager)
+    assert order.index(RoomManager) < order.index(socketio.AsyncManager)
+    assert order.index(RoomManager) > order.index(socketio.AsyncRedisManager)

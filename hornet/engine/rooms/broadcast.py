@@ -72,7 +72,7 @@ class PendingBatch:
 class FanOut:
     """All that is on its way to the sessions of one node."""
 
-    def __init__(self, counts: Counts, leases: WriteLeases, send_each: SendEach | None = None) -> None:
+    def __init__(self, *, counts: Counts, leases: WriteLeases, send_each: SendEach | None) -> None:
         self._counts = counts
         self._leases = leases
         self._send_each = send_each

@@ -1,10 +1,12 @@
-"""python-socketio's client manager, over our room tables and our fan-out.
+"""python-socketio's client manager, over Hornet's room tables and fan-out.
 
-The stock manager keeps a table of rooms only, so that a departure and "which rooms is this session in"
-walk all rooms of the namespace; and it makes a task for each recipient of an emit. Here both ways are
-looked up, and an emit is one fan-out. What crosses nodes (emit, disconnect, enter and leave from any
-python-socketio process, on channel ``socketio``) is the stock ``AsyncRedisManager``'s: it calls the methods
-below for this node. Only its connections are not used; Hornet has its own.
+The stock manager only has a table of rooms, so a departure, and the question which rooms a session is in,
+walk all rooms of the namespace; and it makes a task for each recipient of an emit. Here rooms and sessions
+are indexed both ways, and an emit is one fan-out.
+
+What crosses processes (emit, disconnect, enter and leave, on the Redis channel ``socketio``) is done by the
+stock ``AsyncRedisManager``: it calls the methods below for this node. Only its connections are not used;
+Hornet has its own.
 
 ``tests/engine/test_seams.py`` pins the members that are overridden.
 """
@@ -29,39 +31,50 @@ from hornet.engine.wire.prepared import PreparedPacket
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str], Awaitable[object]]
-"""Tells other processes. It raises a ``DependencyError`` where that is not possible now."""
+"""Sends a text to other processes.
+
+Raises:
+    DependencyError: that is not possible now.
+"""
+
+Alias = Callable[[str], str]
+"""Returns the room that is meant by a name which is no room of the main namespace."""
 
 
-class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock class has no types
-    """Sessions, namespaces and rooms of this node, by python-socketio's interface."""
+class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock class has no types
+    """Sessions, namespaces and rooms of this node, by python-socketio's interface.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    A subclass's constructor gives the fan-out and the alias: the stock constructors between the two pass
+    nothing on.
+    """
+
+    _fanout: FanOut
+    _alias: Alias | None
+
+    def __init__(self) -> None:
+        super().__init__()
         self.tables: dict[str, RoomTable] = {"/": RoomTable()}
         self.sessions: dict[str, EngineSession] = {}
-        self.fanout: FanOut
-        self.alias: Callable[[str], str] | None = None
-        """The room of the default namespace that somebody means who emits to one that is empty."""
         self._arriving: set[str] = set()
         self._leaving: set[str] = set()
 
     def table(self, namespace: str) -> RoomTable:
-        """The table of a namespace, made when the first session joins it."""
+        """Return the table of a namespace; the first session that joins it makes it."""
         table = self.tables.get(namespace)
         if table is None:
             table = self.tables[namespace] = RoomTable()
         return table
 
     async def aclose(self) -> None:
-        """Let go of what ``initialize`` took: here, nothing."""
+        """End what ``initialize`` began: here, nothing."""
 
     # Connecting and disconnecting ----------------------------------------------------------------
 
     def add(self, session: EngineSession, namespace: str) -> str | None:
-        """Give the session an id in a namespace; None when it has one already.
+        """Give the session an id in a namespace, and return it; None when it has one already.
 
-        Version 3 knows its id already: the engine's for the default namespace, else ``<namespace>#<engine
-        id>``.
+        A client of Engine.IO 3 knows its id: it is the engine's for the main namespace, and
+        ``<namespace>#<engine's id>`` for another.
         """
         if self.sid_from_eio_sid(session.eio_sid, namespace) is not None:
             return None
@@ -132,13 +145,13 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cl
         return self.tables.keys()
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
-        found: dict[str, str] = {}
+        eio_sids: dict[str, str] = {}
         table = self.tables.get(namespace)
         if table is not None:
             for name in _names(room):
                 members = table.everyone.members if name is None else table.room(name).members
-                found.update((sid, session.eio_sid) for sid, session in members.items())
-        return iter(found.items())
+                eio_sids.update((sid, session.eio_sid) for sid, session in members.items())
+        return iter(eio_sids.items())
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         session = self.sessions.get(eio_sid)
@@ -207,30 +220,30 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cl
         skipped = set(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else {skip_sid}
         members: dict[str, EngineSession] = {}
         if len(names) == 1 and callback is None and skipped == {None}:
-            found = self._room(table, names[0])
-            self.fanout.to_room(found, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace)))
+            message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace))
+            self._fanout.to_room(self._room(table, names[0]), message)
             return
         for name in names:
             members |= self._room(table, name).members
         targets = [(sid, session) for sid, session in members.items() if sid not in skipped]
         if callback is None:
             message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace))
-            self.fanout.to_sessions([session for _, session in targets], message)
+            self._fanout.to_sessions([session for _, session in targets], message)
             return
         for sid, session in targets:
             ack = self._generate_ack_id(sid, callback)
-            self.fanout.to_session(
+            self._fanout.to_session(
                 session, PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace, ack))
             )
 
     def _room(self, table: RoomTable, name: str | None) -> Room:
-        """The room that an emit names; None is everybody."""
+        """Return the room that an emit names; None stands for everyone in the namespace."""
         if name is None:
             return table.everyone
-        found = table.room(name)
-        if not found.members and self.alias is not None and table is self.tables["/"]:
-            return table.room(self.alias(name))
-        return found
+        room = table.room(name)
+        if not room.members and self._alias is not None and table is self.tables["/"]:
+            return table.room(self._alias(name))
+        return room
 
     def _generate_ack_id(self, sid: str, callback: Callable[..., Any]) -> int:
         callbacks = self.callbacks.setdefault(sid, {0: itertools.count(1)})
@@ -239,41 +252,53 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cl
         return ack
 
 
-class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[misc]  # the stock class has no types
-    """The same, and told by other python-socketio processes on the same Redis, and telling them.
+class LocalManager(RoomManager):
+    """The manager of a node that shares no Redis with other python-socketio processes."""
 
-    In the order of bases, ``super()`` of the stock pub/sub class is ``LocalManager``: what it hears is
-    done here. The stock manager's own connection is never probed, and takes up to a minute to be replaced;
-    and a PUBLISH that may have been carried out is sent twice. So how to hear and tell is for who made this.
+    def __init__(self, *, fanout: FanOut, alias: Alias | None = None) -> None:
+        super().__init__()
+        self._fanout = fanout
+        self._alias = alias
+
+
+class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[misc]  # the stock class has no types
+    """The manager of a node that shares a Redis with other python-socketio processes.
+
+    In the order of the bases, ``RoomManager`` follows the stock pub/sub class: what that class receives it
+    does by ``super()``, on this node. The stock manager's own connection is never probed, and is replaced
+    after up to a minute; and it sends a PUBLISH again that may have been carried out. So the messages come
+    and go by ``receive`` and ``publish`` instead.
     """
 
-    def __init__(self, publish: Publish) -> None:
+    def __init__(self, *, fanout: FanOut, publish: Publish, alias: Alias | None = None) -> None:
         super().__init__()
-        self._tell = publish
-        self._heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self._fanout = fanout
+        self._alias = alias
+        self._publish_text = publish
+        self._received: asyncio.Queue[bytes] = asyncio.Queue()
         self.thread: asyncio.Task[None] | None = None
 
-    def hear(self, payload: bytes) -> None:
-        """Do what another process asks for, after what was heard before."""
-        self._heard.put_nowait(payload)
+    def receive(self, payload: bytes) -> None:
+        """Do what another process asks, in the background, after what came before."""
+        self._received.put_nowait(payload)
 
     async def _publish(self, data: dict[str, Any]) -> None:
         try:
-            await self._tell(self.json.dumps(data))
+            await self._publish_text(self.json.dumps(data))
         except DependencyError as error:
             log.warning("Other processes were not told (%s): %s", data.get("method"), error)
 
     async def _listen(self) -> AsyncIterator[bytes]:
         while True:
-            yield await self._heard.get()
+            yield await self._received.get()
 
     async def aclose(self) -> None:
-        """Listen no more."""
+        """Receive no more."""
         if self.thread is not None:
             self.thread.cancel()
             await asyncio.wait((self.thread,))
 
 
 def _names(room: Any) -> Sequence[Any]:
-    """The rooms that an emit names: None is everybody, a list or tuple is several."""
+    """Return the rooms that an emit names: a list or tuple is several, and None is everyone."""
     return room if isinstance(room, (list, tuple)) else (room,)

@@ -1,8 +1,11 @@
-"""python-socketio's server, with the default namespace handed to our hooks.
+"""python-socketio's server, with the main namespace (``/``) handed to Hornet's hooks.
 
-Other namespaces, which plug-ins register, go through the stock handlers. Each client's packets are read
-and written in its own protocol version and parser. ``tests/engine/test_seams.py`` pins the members that
-are overridden.
+Other namespaces, which plug-ins register, go through python-socketio's own handlers. Each client's packets
+are parsed and dumped in its own protocol version and parser. ``tests/engine/test_seams.py`` pins the members
+that are overridden.
+
+Sections that are named here are those of the Socket.IO protocol
+(https://github.com/socketio/socket.io-protocol).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.engineio_adapter import EngineIoAdapter
-from hornet.engine.socketio.manager import LocalManager
+from hornet.engine.socketio.manager import RoomManager
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.session_table import SessionTable
@@ -40,53 +43,69 @@ from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
 
 log = logging.getLogger(__name__)
 
+SOCKETIO_LOG = logging.getLogger("hornet.engine.socketio")
+"""Where python-socketio writes."""
+
 
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock class has no types
-    """The Socket.IO protocol on top of our Engine.IO sessions."""
+    """The Socket.IO protocol on top of the Engine.IO sessions; accepts none before ``start``."""
 
     eio: EngineIoAdapter
-    manager: LocalManager
+    manager: RoomManager
 
     def __init__(
         self,
+        *,
         settings: EngineSettings,
         counts: Counts,
         leases: WriteLeases,
-        registry: LocalManager,
+        manager: RoomManager,
         fanout: FanOut,
     ) -> None:
         self.sessions = SessionTable(settings=settings, counts=counts, leases=leases, listener=self)
         self.sessions.is_accepting = False
-        super().__init__(client_manager=registry, logger=_logger(), table=self.sessions)
-        self.environ = _Environs(registry.sessions)
+        super().__init__(client_manager=manager, logger=SOCKETIO_LOG, table=self.sessions)
+        self.environ = _Environs(manager.sessions)
         self._fanout = fanout
         self._counts = counts
         self._hooks: Hooks = _NotStarted()
-        self._table = registry.table("/")
+        self._table = manager.table("/")
+        self._log_filter = _ErrorsAsWarnings()
 
     def _engineio_server_class(self) -> type[EngineIoAdapter]:
         return EngineIoAdapter
 
     def start(self, hooks: Hooks) -> None:
-        """Accept sessions from now on, tell ``hooks`` of them, and do what other processes tell."""
+        """Accept sessions, call ``hooks`` for them, and do what other processes ask, from now on."""
+        SOCKETIO_LOG.addFilter(self._log_filter)
         self._hooks = hooks
         self.manager_initialized = True
         self.manager.initialize()
         self.sessions.is_accepting = True
 
-    # From the Engine.IO server -------------------------------------------------------------------
+    async def stop(self, timeout_s: float) -> None:
+        """Cut every connection that is not closed within the timeout, and end what ``start`` began."""
+        await self.sessions.stop(timeout_s)
+        await self.manager.aclose()
+        SOCKETIO_LOG.removeFilter(self._log_filter)
+
+    # From the session table (``SessionListener``) ------------------------------------------------
 
     def on_opened(self, session: EngineSession) -> None:
-        """A session opened; version 3 is connected to the default namespace by that alone."""
+        """Register a session that opened.
+
+        A session of Engine.IO 3 is connected to the main namespace by that alone (section "Difference between
+        v5 and v4").
+        """
         self.manager.sessions[session.eio_sid] = session
         if session.handshake.protocol == 3:
             self._connect(session, None)
 
     def on_message(self, session: EngineSession, message: Packet) -> None:
-        """Handle one message; the first one tells which parser the client has.
+        """Handle one message; the first one shows which parser the client has.
 
         Raises:
-            Malformed: no packet, or not one that may come now.
+            Malformed: the message is no packet, or one that may not come now.
         """
         pending_binary = session.pending_binary
         if pending_binary is not None:
@@ -122,17 +141,17 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._dispatch(session, packet)
 
     def on_ended(self, session: EngineSession, reason: Reason) -> None:
-        """Tell all whom it concerns, after what the session sent before has been handled."""
+        """Take an ended session out of its namespaces, after all that it sent before has been handled."""
         session.pending_binary = None
         if session.sid is None and session.namespace_sids is None and session.inbox is None:
             self.manager.sessions.pop(session.eio_sid, None)
             return
-        session.do(self._depart_all, session, reason)
+        session.do(self._leave_namespaces, session, reason)
 
-    async def _depart_all(self, session: EngineSession, reason: Reason) -> None:
+    async def _leave_namespaces(self, session: EngineSession, reason: Reason) -> None:
         try:
             if session.sid is not None:
-                await self._depart(session, session.sid, reason)
+                await self._leave_main_namespace(session, session.sid, reason)
             for namespace in list(session.namespace_sids or ()):
                 await self._handle_disconnect(session.eio_sid, namespace, reason.value)
         finally:
@@ -144,41 +163,41 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
 
     def _dispatch(self, session: EngineSession, packet: SioPacket) -> None:
         if packet.type in (Type.ACK, Type.BINARY_ACK):
-            self._acknowledged(session, packet)
+            self._handle_acknowledgement(session, packet)
         elif packet.namespace != "/":
-            session.do(self._elsewhere, session, packet)
+            session.do(self._handle_plugin_namespace, session, packet)
         elif packet.type is not Type.CONNECT:
-            session.do(self._here, session, packet)
+            session.do(self._handle_main_namespace, session, packet)
         elif session.sid is None and session.is_open:
             self._connect(session, packet.data)
         else:
             raise Malformed(codes.ALREADY_CONNECTED, "the client is connected to the namespace already")
 
-    def _acknowledged(self, session: EngineSession, packet: SioPacket) -> None:
-        """Hand an answer to who asked, ahead of other jobs: a handler may be waiting for it."""
+    def _handle_acknowledgement(self, session: EngineSession, packet: SioPacket) -> None:
+        """Resolve the call that a client answers, ahead of other jobs: a handler may wait for the answer."""
         if self.manager.sid_from_eio_sid(session.eio_sid, packet.namespace) is None:
             raise Malformed(codes.NOT_CONNECTED, "an answer from a namespace that was not joined")
         self.eio.start_background_task(
             self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data
         )
 
-    async def _here(self, session: EngineSession, packet: SioPacket) -> None:
-        """A packet of the default namespace; all that were before it have been handled."""
+    async def _handle_main_namespace(self, session: EngineSession, packet: SioPacket) -> None:
+        """Handle a packet of the main namespace; all packets before it have been handled."""
         if session.sid is None:
             self._refuse(session)
         elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
-            await self._event(session, session.sid, packet)
+            await self._handle_main_event(session, session.sid, packet)
         else:
-            await self._depart(session, session.sid, Reason.CLIENT_DISCONNECT)
+            await self._leave_main_namespace(session, session.sid, Reason.CLIENT_DISCONNECT)
 
-    async def _elsewhere(self, session: EngineSession, packet: SioPacket) -> None:
-        """A packet of a plug-in's namespace; all that were before it have been handled."""
+    async def _handle_plugin_namespace(self, session: EngineSession, packet: SioPacket) -> None:
+        """Handle a packet of a plug-in's namespace; all packets before it have been handled."""
         eio_sid, namespace = session.eio_sid, packet.namespace
         joined = session.namespace_sids is not None and namespace in session.namespace_sids
         if joined == (packet.type is Type.CONNECT):
             self._refuse(session)
         elif packet.type is Type.CONNECT:
-            await self._connect_elsewhere(session, packet)
+            await self._connect_plugin_namespace(session, packet)
         elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
             sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
             await self._handle_event_internal(self, sid, eio_sid, packet.data, namespace, packet.id)
@@ -192,7 +211,10 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             session.drop(Reason.PARSE_ERROR, 1002)
 
     def _connect(self, session: EngineSession, auth: object | None) -> None:
-        """Connect a client to the default namespace, and answer before any hook can send."""
+        """Connect a client to the main namespace, and answer before any hook can send.
+
+        Section "Connection to a namespace": the server answers with a CONNECT that holds the session's id.
+        """
         sid = self.manager.add(session, "/")
         if sid is None:
             return
@@ -200,17 +222,19 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         session.write(_dump_connected(sid, session))
         handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
         if session.handshake.protocol == 3 or session.inbox is not None:  # version 3 is still being opened
-            session.do(self._greet, session, sid, handshake)
-        elif (waits := self._begin(session, sid, handshake)) is not None:
-            session.do(self._wait, session, waits)
+            session.do(self._run_on_connect, session, sid, handshake)
+        elif (awaitable := self._call_on_connect(session, sid, handshake)) is not None:
+            session.do(self._await_on_connect, session, awaitable)
 
-    async def _greet(self, session: EngineSession, sid: str, handshake: Handshake) -> None:
-        waits = self._begin(session, sid, handshake)
-        if waits is not None:
-            await self._wait(session, waits)
+    async def _run_on_connect(self, session: EngineSession, sid: str, handshake: Handshake) -> None:
+        awaitable = self._call_on_connect(session, sid, handshake)
+        if awaitable is not None:
+            await self._await_on_connect(session, awaitable)
 
-    def _begin(self, session: EngineSession, sid: str, handshake: Handshake) -> Awaitable[object] | None:
-        """Tell the hooks; what is to be waited for, if anything."""
+    def _call_on_connect(
+        self, session: EngineSession, sid: str, handshake: Handshake
+    ) -> Awaitable[object] | None:
+        """Call the hook; return what must be awaited before the session's first event, if anything."""
         try:
             return self._hooks.on_connect(sid, handshake)
         except Exception:  # a plug-in or hook may raise anything
@@ -219,14 +243,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             session.drop(Reason.FORCED_CLOSE, 1011)
             return None
 
-    async def _wait(self, session: EngineSession, greeting: Awaitable[object]) -> None:
+    async def _await_on_connect(self, session: EngineSession, awaitable: Awaitable[object]) -> None:
         try:
-            await greeting
+            await awaitable
         except Exception:
             session.drop(Reason.FORCED_CLOSE, 1011)
             raise
 
-    async def _event(self, session: EngineSession, sid: str, packet: SioPacket) -> None:
+    async def _handle_main_event(self, session: EngineSession, sid: str, packet: SioPacket) -> None:
         event, *args = packet.data
         result = await self._hooks.on_event(sid, event, args)
         if isinstance(result, asyncio.Future):
@@ -235,7 +259,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._acknowledge(session, packet.id, result)
 
     def _acknowledge(self, session: EngineSession, number: int | None, result: object) -> None:
-        """Answer an event, if the client asked for that by a number."""
+        """Send an ACK, if the client asked for one by an id (section "Acknowledgement")."""
         if number is not None:
             answer = list(result) if isinstance(result, tuple) else [] if result is None else [result]
             self._fanout.to_session(session, PreparedPacket(SioPacket(Type.ACK, answer, id=number)))
@@ -243,7 +267,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     def _acknowledge_late(
         self, session: EngineSession, sid: str, number: int | None, done: asyncio.Future[object]
     ) -> None:
-        """Answer an event whose handling went on beside the others; one that failed gets no answer."""
+        """Send the ACK of an event that was handled beside others; none when its handler failed."""
         if done.cancelled():
             return
         try:
@@ -254,8 +278,8 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._counts.hook_errors += 1
             log.exception("A handler failed")
 
-    async def _depart(self, session: EngineSession, sid: str, reason: Reason) -> None:
-        """The end of an id in the default namespace; it is in its rooms until the hook returns."""
+    async def _leave_main_namespace(self, session: EngineSession, sid: str, reason: Reason) -> None:
+        """Call the hook, then take an id out of the main namespace. Its rooms list it until then."""
         if session.sid != sid:
             return
         try:
@@ -263,8 +287,11 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         finally:
             self.manager.remove(sid, "/")
 
-    async def _connect_elsewhere(self, session: EngineSession, packet: SioPacket) -> None:
-        """Connect a client to a namespace of a plug-in, by python-socketio's rules."""
+    async def _connect_plugin_namespace(self, session: EngineSession, packet: SioPacket) -> None:
+        """Connect a client to a plug-in's namespace, by python-socketio's rules.
+
+        Section "Connection to a namespace": a client that may not connect gets a CONNECT_ERROR.
+        """
         namespace = packet.namespace
         known = (
             namespace in self.handlers
@@ -279,7 +306,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             await self._handle_connect(session.eio_sid, namespace, packet.data)
 
     def _send(self, session: EngineSession, packet: SioPacket) -> None:
-        """Send an answer of the protocol, in the client's version of it."""
+        """Send a packet of the protocol, in the client's version of it."""
         if packet.type is Type.CONNECT_ERROR and not isinstance(packet.data, dict):
             packet.data = {"message": str(packet.data)}
         if session.handshake.protocol == 3:
@@ -300,18 +327,22 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._send(session, SioPacket(plain.get(kind, kind), data, pkt.namespace or "/", pkt.id))
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
-        """Disconnect a session for good, on whichever node it is."""
+        """Disconnect a session, on whichever node it is; a stock client does not reconnect."""
         if namespace not in (None, "/"):
             await super().disconnect(sid, namespace, ignore_queue)
             return
         session = self._table.get(sid)
         if session is not None:
-            self.dismiss(session)
+            self.disconnect_session(session)
         elif not ignore_queue:
             await self.manager.can_disconnect(sid, "/")
 
-    def dismiss(self, session: EngineSession) -> None:
-        """Close a session with a DISCONNECT packet, so that a stock client does not come back by itself."""
+    def disconnect_session(self, session: EngineSession) -> None:
+        """Close a session of this node with a DISCONNECT packet, so that a stock client does not reconnect.
+
+        What was sent to it before is sent first. Section "Disconnection from a namespace": the client answers
+        nothing.
+        """
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))
         session.close(Reason.SERVER_DISCONNECT)
@@ -331,9 +362,12 @@ class _NotStarted:
 
 
 def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
-    """Raises:
-    Malformed: lists and objects are nested deeper. Most texts have too few brackets for that.
+    """Check that lists and objects are not nested too deeply.
+
+    Raises:
+        Malformed: they are nested deeper than ``max_depth``.
     """
+    # Most texts have too few brackets for that, so that their data need not be walked.
     if isinstance(message, str) and message.count("[") + message.count("{") <= max_depth:
         return
     try:
@@ -342,16 +376,11 @@ def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
         raise Malformed(codes.TOO_DEEP, "the data is nested too deeply", 1009) from None
 
 
-def _logger() -> logging.Logger:
-    """Where python-socketio writes. It calls it an error that Redis is away, and tries again by itself."""
-    logger = logging.getLogger("hornet.engine.socketio")
-    if not any(isinstance(one, _NoErrors) for one in logger.filters):
-        logger.addFilter(_NoErrors())
-    return logger
+class _ErrorsAsWarnings(logging.Filter):
+    """Makes a warning of each error without an exception.
 
-
-class _NoErrors(logging.Filter):
-    """Makes a warning of each error that comes without an exception: nobody has to act."""
+    python-socketio logs an error when Redis is away; but it tries again by itself, so nobody has to act.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno == logging.ERROR and not record.exc_info:
@@ -360,7 +389,7 @@ class _NoErrors(logging.Filter):
 
 
 def _dump_connected(sid: str, session: EngineSession) -> Packet:
-    """The answer to a CONNECT: each is sent once, so it takes no ``Prepared``. An id needs no escapes."""
+    """Dump the answer to a CONNECT. It is sent once, so it takes no ``Prepared``; an id needs no escapes."""
     if session.wire_format & MSGPACK:
         data = {"sid": sid} if session.handshake.protocol == 4 else None
         return dump_msgpack(SioPacket(Type.CONNECT, data))

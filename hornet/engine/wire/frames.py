@@ -60,10 +60,10 @@ class FrameParser:
         "_chunks",
         "_held",
         "_inflate",
+        "_is_compressed",
         "_message",
         "_need",
         "_opcode",
-        "_is_compressed",
         "left",
         "max_bytes",
     )

@@ -164,7 +164,7 @@ def _parse_fields(fields: object, types: Mapping[Type, Type]) -> SioPacket:
 
 
 def _parse_extension(code: int, data: bytes) -> object:
-    """Return None for JavaScript's ``undefined``, which the clients' encoder (notepack) writes as extension 0."""
+    """Return None for extension 0: notepack, the clients' encoder, writes ``undefined`` so."""
     return None if code == 0 and data == b"\x00" else msgpack.ExtType(code, data)
 
 

@@ -25,7 +25,7 @@ from hornet.core.grants import Grant, check_grant
 from hornet.core.limits import OverLimit
 from hornet.core.messages import Delivery
 from hornet.core.sessions import AuthState, AuthStep
-from hornet.engine import Engine, Handshake
+from hornet.engine import Engine, Handshake, PreparedMessage
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Claim, Event, Evidence, Source
 from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
@@ -78,6 +78,8 @@ class Admission:
         self._users = users
         self._signals = signals
         self._metrics = metrics
+        self._connected = PreparedMessage(answers.CONNECTED)
+        """Encoded once: almost every session gets it."""
         self._checking: dict[Session, object] = {}
         """The claims that are being checked. A session whose claim is revoked meanwhile is taken out."""
 
@@ -351,6 +353,8 @@ class Admission:
     def _answer(self, session: Session, answer: Answer | None) -> None:
         if isinstance(answer, Event):
             self._engine.send(session.sid, answer.name, answer.argument)
+        elif answer is answers.CONNECTED:
+            self._engine.tell(session.sid, self._connected)
         elif answer is not None:
             self._engine.tell(session.sid, answer)
 

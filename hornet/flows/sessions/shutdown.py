@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from hornet.core import answers
-from hornet.engine import Engine
+from hornet.engine import Engine, PreparedMessage
 from hornet.flows.sessions.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -20,9 +20,10 @@ async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
     """Close all sessions, spread over ``window_s``. Their clients reconnect by themselves, to other nodes."""
     engine.stop_accepting()  # a client may still have another connection open to this node
     leaving = sessions.all()
+    message = PreparedMessage(answers.SHUTDOWN)
     for session in leaving:
         engine.send(session.sid, SHUTDOWN_EVENT, {})
-        engine.tell(session.sid, answers.SHUTDOWN)
+        engine.tell(session.sid, message)
     if leaving:
         log.info("Letting %d sessions go over %.1f s", len(leaving), window_s)
     steps = max(1, min(len(leaving), int(window_s * STEPS_PER_S)))
