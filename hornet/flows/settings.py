@@ -1,4 +1,4 @@
-"""The options of how sessions are let in and let go, and of what each may ask for."""
+"""The options of sessions, channels, limits, commands and users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class SessionSettings:
     )
     drain_window_s: float = option(
         5.0,
-        doc="After SIGTERM, clients are let go spread over this time, lest all reconnect at once.",
+        doc="After SIGTERM, sessions are closed one after the other over this time, so that their clients do not "
+        "all reconnect at once.",
         unit="s",
     )
 
@@ -35,20 +36,20 @@ class ChannelSettings:
     )
     channel_secrets: tuple[str, ...] = option(
         (),
-        doc="Secrets with which backends sign private channels. Several are valid at once, for changing from "
-        "one to the next.",
+        doc="Secrets with which backends sign private channels. Several may be valid at once, so that a secret "
+        "can be replaced without a gap.",
         unit="secrets",
         secret=True,
         reloads=True,
     )
     public_patterns: bool = option(
         False,
-        doc="Any authenticated session may subscribe to patterns; else a token must name each.",
+        doc="Any authenticated session may subscribe to patterns; otherwise a token must name each pattern.",
         reloads=True,
     )
     max_members: int = option(
         1000,
-        doc="Members that one channel may have at a time; each is told of all others.",
+        doc="Members that one channel may have at a time; each member is told of all others.",
         unit="members",
         reloads=True,
     )
@@ -57,8 +58,8 @@ class ChannelSettings:
     )
     max_publish_rate: float = option(
         10.0,
-        doc="Messages per second that a session may publish where its token grants that; twice as many may "
-        "come at once. Each goes to all clients of a channel.",
+        doc="Messages per second that a session may publish on the channels that its token grants; twice as many "
+        "may come at once. Each message goes to all clients of a channel.",
         unit="messages/s",
         reloads=True,
     )
@@ -76,18 +77,18 @@ class ChannelSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What one session may ask for; addresses have their limits in the engine's settings."""
+    """Limits of one session. The engine's settings have the limits of an address."""
 
     max_channels_per_session: int = option(
         1000,
-        doc="Channels that one session may hold for its own sake; a page needs a handful.",
+        doc="Channels that one session may subscribe to by itself; a page needs a handful.",
         unit="channels",
         reloads=True,
     )
     max_event_rate: float = option(
         50.0,
-        doc="Events per second that a session may send; twice as many may come at once, and a session that "
-        "goes on at twice the rate is disconnected. Enough for a pointer that is followed as it moves.",
+        doc="Events per second that a session may send; twice as many may come at once. A session that keeps "
+        "sending at twice the rate is disconnected. The default is enough to follow a mouse pointer.",
         unit="events/s",
         reloads=True,
     )
@@ -103,7 +104,7 @@ class CommandSettings:
     )
     command_timeout_s: float = option(
         10.0,
-        doc="How long a command may take; then it is cancelled and its caller told.",
+        doc="How long a command may take; then it is cancelled, and the client is told.",
         unit="s",
         reloads=True,
     )
@@ -122,8 +123,8 @@ class CommandSettings:
 class UserSettings:
     user_grace_s: float = option(
         20.0,
-        doc="A user whose last session ended is gone after this time. A page that is loaded again comes back "
-        "within it, so that is no departure.",
+        doc="Time after a user's last session ended until the user counts as gone. A page that is reloaded comes "
+        "back within it, so a reload is no departure.",
         unit="s",
     )
     user_sessions: int = option(
@@ -135,6 +136,6 @@ class UserSettings:
     )
     session_events: bool = option(
         False,
-        doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. Costs two "
+        doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. That costs two "
         "publishes for each session.",
     )

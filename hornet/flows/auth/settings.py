@@ -15,8 +15,8 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 class AuthenticationSettings:
     user_header: str = option(
         "",
-        doc="Header in which the proxies of `trusted_proxies` name the user behind a connection, for example "
-        "`X-User`. From anyone else it is ignored.",
+        doc="Header in which the proxies of `trusted_proxies` name the user of a connection, for example "
+        "`X-User`. Hornet ignores the header of any other peer.",
         unit="header",
     )
     attribute_headers: tuple[str, ...] = option(
@@ -39,16 +39,16 @@ class AuthenticationSettings:
 
 @dataclass(frozen=True, slots=True)
 class BackendSettings:
-    """The backend's own API, which is asked whose an access token is."""
+    """The backend's own API, which says to which user an access token belongs."""
 
     backend_uri: str = option(
         "",
-        doc="Where the backend's API is, for example `https://www.example.com/api`. Without it nothing is "
-        "asked, and event `user:authenticate` is unknown.",
+        doc="Where the backend's API is, for example `https://www.example.com/api`. Without it, event "
+        "`user:authenticate` is unknown.",
         unit="URI",
     )
     backend_path: str = option(
-        "/users/me", doc="What is asked there with the client's access token.", unit="path"
+        "/users/me", doc="Path that Hornet requests there with the client's access token.", unit="path"
     )
     backend_user_field: str = option("id", doc="Field of the answer that is the user's id.")
     backend_info: tuple[str, ...] = option(
@@ -56,9 +56,9 @@ class BackendSettings:
         doc="Fields of the answer that become the user's info, which other clients may see; `*` takes all.",
     )
     backend_timeout_s: float = option(5.0, doc="Time an attempt may take, from its start.", unit="s")
-    backend_connections: int = option(100, doc="Connections to the backend at once; more attempts wait.")
+    backend_connections: int = option(100, doc="Connections to the backend at once; further attempts wait.")
     backend_max_answer_bytes: int = option(
-        65_536, doc="Longest answer that is read; a longer one is a failure.", unit="bytes"
+        65_536, doc="Longest answer that Hornet reads; a longer answer is a failure.", unit="bytes"
     )
 
     def __post_init__(self) -> None:

@@ -136,7 +136,7 @@ class Channels:
         return None if presence is None else parse_member(presence, session.user)
 
     async def _admit(self, session: Session, channel: str) -> None:
-        """Let the session in by a signature: whoever has one has shown a valid credential."""
+        """Let the session in by a valid signature, which is a credential like a token."""
         if not await self._admission.apply(session, Grant(channels=(channel,))):
             raise _session_ended()
 
