@@ -19,8 +19,8 @@ class SessionSettings:
     )
     drain_window_s: float = option(
         5.0,
-        doc="After SIGTERM, sessions are closed one after the other over this time, so that their clients do not "
-        "all reconnect at once.",
+        doc="After SIGTERM, sessions are closed one after the other over this time, so that their clients do "
+        "not all reconnect at once.",
         unit="s",
     )
 
@@ -36,8 +36,8 @@ class ChannelSettings:
     )
     channel_secrets: tuple[str, ...] = option(
         (),
-        doc="Secrets with which backends sign private channels. Several may be valid at once, so that a secret "
-        "can be replaced without a gap.",
+        doc="Secrets with which backends sign private channels. Several may be valid at once, so that a "
+        "secret can be replaced without a gap.",
         unit="secrets",
         secret=True,
         reloads=True,
@@ -58,8 +58,8 @@ class ChannelSettings:
     )
     max_publish_rate: float = option(
         10.0,
-        doc="Messages per second that a session may publish on the channels that its token grants; twice as many "
-        "may come at once. Each message goes to all clients of a channel.",
+        doc="Messages per second that a session may publish on the channels that its token grants; twice as "
+        "many may come at once. Each message goes to all clients of a channel.",
         unit="messages/s",
         reloads=True,
     )
@@ -123,8 +123,8 @@ class CommandSettings:
 class UserSettings:
     user_grace_s: float = option(
         20.0,
-        doc="Time after a user's last session ended until the user counts as gone. A page that is reloaded comes "
-        "back within it, so a reload is no departure.",
+        doc="Time after a user's last session ended until the user counts as gone. A page that is reloaded "
+        "comes back within it, so a reload is no departure.",
         unit="s",
     )
     user_sessions: int = option(
@@ -136,6 +136,6 @@ class UserSettings:
     )
     session_events: bool = option(
         False,
-        doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. That costs two "
-        "publishes for each session.",
+        doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. That costs "
+        "two publishes for each session.",
     )

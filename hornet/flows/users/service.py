@@ -51,14 +51,12 @@ class Users:
         this user's already.
 
         Raises:
-            RefusedCredentials: ``OTHER_USER`` where the session is somebody else's and has not logged out;
-                ``TOO_MANY_USER_SESSIONS``.
+            RefusedCredentials: ``TOO_MANY_USER_SESSIONS``.
             RedisUnavailable: it is nobody's.
         """
         user = grant.user
         assert user is not None
-        if session.user not in (None, user):
-            raise RefusedCredentials(codes.OTHER_USER, "log out before you show who else you are")
+        assert session.user in (None, user)
         if session.user == user:
             session.info = grant.info
             return
