@@ -15,8 +15,7 @@ from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
 from hornet.broker.nodes import Nodes
 from hornet.broker.rights import check_rights
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
-from hornet.flows.process.lag import measure_lag
-from hornet.flows.process.supervision import supervise
+from hornet.flows.process.background import measure_lag, supervise
 from hornet.flows.sessions.hooks import SessionHooks
 
 log = logging.getLogger(__name__)

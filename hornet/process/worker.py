@@ -19,7 +19,7 @@ from hornet._version import __version__
 from hornet.app import NODE, Node, create_app
 from hornet.config import Config
 from hornet.core.errors import SetupError
-from hornet.flows.process.supervision import supervise
+from hornet.flows.process.background import supervise
 from hornet.flows.sessions.shutdown import drain
 from hornet.process.listen import BACKLOG, listening, raise_file_limit, tls_context
 from hornet.process.logs import HttpFaults, set_level, set_up
@@ -75,7 +75,7 @@ async def _serve(config: Config, load: Load) -> None:
     app = create_app(config)
     node = app[NODE]
     node.reloaded.connect(lambda config: set_level(config.log))
-    node.reloading.load = load
+    node.reloading.read_by(load)
     _count_unhandled(node)
     http_faults = HttpFaults(node.engine.count_bad_http)
     logging.getLogger("aiohttp.server").addFilter(http_faults)

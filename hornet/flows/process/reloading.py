@@ -1,4 +1,4 @@
-"""Reading the configuration again while the node runs, whoever asks for it: a signal, or the API."""
+"""Reading the configuration again while the node runs: at a signal, or when the API is asked to."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Names of options: those that hold from now on, and those that differ but need a restart."""
+    """Names of options: those whose new value applies now, and those that differ but need a restart."""
 
     changed: tuple[str, ...]
     need_restart: tuple[str, ...]
 
 
 class Reloading(Generic[C]):
-    """Has the node follow a configuration ``C`` that is read again, one reading at a time."""
+    """Reads a configuration ``C`` again and applies it, one reading at a time."""
 
-    def __init__(self, follow: Callable[[C], Outcome]) -> None:
-        self._follow = follow
+    def __init__(self, apply: Callable[[C], Outcome]) -> None:
+        self._apply = apply
         self._lock = asyncio.Lock()
-        self.load: Callable[[], C] | None = None
-        """Reads the configuration; set by who runs the node. It may read files: it runs in a thread."""
+        self._load: Callable[[], C] | None = None
+
+    def read_by(self, load: Callable[[], C]) -> None:
+        """Have ``load`` read the configuration. It may read files: it is called in a thread."""
+        self._load = load
 
     async def run(self) -> Outcome:
-        """Read it and follow it.
+        """Read the configuration and apply it.
 
         Raises:
-            SetupError: it is wrong, or there is nothing to read; nothing has changed.
+            SetupError: the configuration is wrong, or there is nothing to read; nothing has changed.
         """
-        if self.load is None:
+        if self._load is None:
             raise SetupError("The program that started this node gave it its configuration, and no file.")
         async with self._lock:
-            return self._follow(await asyncio.to_thread(self.load))
+            return self._apply(await asyncio.to_thread(self._load))
