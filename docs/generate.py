@@ -16,7 +16,7 @@ from typing import Any
 
 from hornet.config_doc import render
 from hornet.core import codes
-from hornet.web.api.routes import describe
+from hornet.web.api import describe
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -20,7 +20,6 @@ from hornet.flows.commands.plugins import Declared
 from hornet.flows.sessions.hooks import SessionHooks
 from hornet.flows.sessions.router import Router
 from hornet.flows.users.queries import UserQueries
-from hornet.web.api.counts import ApiCounts
 
 
 def create_app(
@@ -66,9 +65,8 @@ def create_app(
         patterns=flows.patterns,
         presence=flows.presence,
     )
-    counts = ApiCounts()
-    api = build_api(services, node, counts)
-    bind_metrics(services, node, counts)
+    api = build_api(services, node)
+    bind_metrics(services, node, api.counts)
 
     def reconfigure(config: Config) -> None:
         """Hand everything that can be reloaded its new settings."""

@@ -120,7 +120,7 @@ def build_flows(
     delivery = ChannelDelivery(
         engine=engine,
         sessions=sessions,
-        revocation=TokenRevocation(admission, services.tokens),
+        revocation=TokenRevocation(admission=admission, tokens=services.tokens),
         metrics=metrics,
     )
     user_commands = UserCommandHandler(

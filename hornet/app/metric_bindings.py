@@ -13,7 +13,7 @@ from hornet.broker.survey import Survey
 from hornet.engine import Engine
 from hornet.flows.sessions.sessions import Sessions
 from hornet.metrics import Metrics
-from hornet.web.api.counts import ApiCounts
+from hornet.web.api import ApiCounts
 
 
 def bind_metrics(services: Services, node: Node, api_counts: ApiCounts) -> None:

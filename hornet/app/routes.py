@@ -12,48 +12,52 @@ from hornet.broker.keys import EMITTERS_GLOB, own_topics
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.user_sessions import UserSessionStore
-from hornet.flows.backend.cluster_queries import Cluster
-from hornet.flows.backend.publishing import Publishing
-from hornet.flows.backend.ticketing import Ticketing
-from hornet.flows.backend.user_credentials import UserCredentials
-from hornet.flows.demo import Demo
-from hornet.web.api.counts import ApiCounts
-from hornet.web.api.routes import Api, ApiServices
-from hornet.web.demo_page import home_routes
+from hornet.flows.backend.cluster_queries import ClusterQueries
+from hornet.flows.backend.demo import Demo
+from hornet.flows.backend.service import BackendService
+from hornet.web.api import Api, ApiServices
+from hornet.web.demo_page import demo_routes, title_routes
 from hornet.web.probes import probe_routes
-from hornet.web.state import STATE, WebState
 from hornet.web.static_files import script_routes
 
 
-def build_api(services: Services, node: Node, counts: ApiCounts) -> Api:
-    """Build the HTTP API with the flows behind it."""
+def build_api(services: Services, node: Node) -> Api:
+    """Build the HTTP API with the flows behind it, and let this node answer the questions of the others."""
+    backend = BackendService(
+        publisher=Publisher(services.client),
+        tokens=services.tokens,
+        user_sessions=UserSessionStore(services.client),
+    )
+    cluster = ClusterQueries(
+        engine=services.engine,
+        survey=services.survey,
+        sessions=services.sessions,
+        listener=services.subscriber,
+        version=__version__,
+    )
+    for question, answerer in cluster.answerers().items():
+        services.survey.on(question, answerer)
     return Api(
-        services.config.api,
-        ApiServices(
-            publishing=Publishing(Publisher(services.client)),
-            ticketing=Ticketing(services.tokens),
-            cluster=Cluster(
-                services.engine, services.survey, services.sessions, services.subscriber, __version__
-            ),
-            directory=node.directory,
-            credentials=UserCredentials(UserSessionStore(services.client)),
-            reloading=node.reloading,
+        settings=services.config.api,
+        services=ApiServices(
+            backend=backend, cluster=cluster, users=node.directory, reloading=node.reloading
         ),
-        counts,
     )
 
 
 def add_routes(app: web.Application, services: Services, api: Api) -> None:
     """Have ``app`` answer all paths of the node but Socket.IO's."""
     config = services.config
-    app[STATE] = WebState(
-        version=__version__,
-        redis_url=_shown_url(config.redis, services.redis_url),
-        why_not_ready=lambda: _why_not_ready(services),
-        render_metrics=services.metrics.render,
+    if config.server.demo:
+        demo = Demo(client=services.client, tokens=services.tokens)
+        redis_url = _shown_url(config.redis, services.redis_url)
+        app.add_routes(demo_routes(demo=demo, version=__version__, redis_url=redis_url))
+    else:
+        app.add_routes(title_routes(__version__))
+    app.add_routes(script_routes())
+    app.add_routes(
+        probe_routes(why_not_ready=lambda: _why_not_ready(services), render_metrics=services.metrics.render)
     )
-    demo = Demo(services.client, services.tokens) if config.server.demo else None
-    app.add_routes([*home_routes(demo), *script_routes(), *probe_routes()])
     if config.api.api:
         app.add_routes(api.routes())
 

@@ -1,4 +1,4 @@
-"""Reading the body of a request within limits of size and time."""
+"""Request bodies, read within limits of size and time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BODY_TIMEOUT_S = 10.0
 
 
 class BodyTooLarge(Exception):
-    """The body is longer than the route takes; it was read no further."""
+    """The body is longer than the route takes; the rest was not read."""
 
 
 class BrokenBody(Exception):
@@ -18,11 +18,12 @@ class BrokenBody(Exception):
 
 
 async def read_body(request: web.Request, max_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
-    """The whole body, however it is framed.
+    """Return the whole body, whether it has a length or comes in chunks.
 
     Raises:
-        BodyTooLarge, BrokenBody: it can't be taken.
-        TimeoutError: it did not come in time.
+        BodyTooLarge: the body is longer than ``max_bytes``.
+        BrokenBody: the body is cut, or malformed.
+        TimeoutError: the body did not arrive within ``timeout_s``.
     """
     if (request.content_length or 0) > max_bytes:
         raise BodyTooLarge
@@ -35,6 +36,6 @@ async def read_body(request: web.Request, max_bytes: int, timeout_s: float = BOD
                     raise BodyTooLarge
     except TimeoutError:
         raise
-    except (web.RequestPayloadError, OSError):  # the latter where the connection is gone
+    except (web.RequestPayloadError, OSError):  # OSError: the connection is gone
         raise BrokenBody from None
     return bytes(body)

@@ -1,4 +1,4 @@
-"""The page at /: its title line always, and the try-it page unless it is turned off."""
+"""The page at /: the try-it page, or only a title line where the try-it page is turned off."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from aiohttp import web
 
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import parse_json
-from hornet.flows.demo import DEMO_CHANNEL, BadText, Demo, TooFast
-from hornet.web import etag as known
+from hornet.flows.backend.demo import DEMO_CHANNEL, BadText, Demo, TooFast
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
-from hornet.web.state import STATE
+from hornet.web.etag import etag_of, respond
 
 STATIC = Path(__file__).parent / "static"
 FILES = {
@@ -25,28 +24,40 @@ FILES = {
     "demo.js": "text/javascript",
     "demo.svg": "image/svg+xml",
 }
-"""What the page loads from ``/demo/``, beside hornet.js."""
+"""The files that the page loads from ``/demo/``, beside hornet.js."""
 
 MAX_BODY_BYTES = 4096
 
 HEADERS = {
-    # Nothing from elsewhere, no inline script or style, and no text ever parsed as markup by a script.
+    # Nothing from other origins, no inline script or style, and no script may parse text as markup.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # A browser asks each time, and downloads only what another version of Hornet changed.
+    # A browser asks each time, and downloads only files that another version of Hornet changed.
     "Cache-Control": "no-cache",
 }
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
-def home_routes(demo: Demo | None) -> list[web.RouteDef]:
-    """The routes of / and of what the try-it page needs; its files are read here, once."""
-    if demo is None:
-        return [web.get("/", _title)]
-    page = _Page(demo)
+def title_routes(version: str) -> list[web.RouteDef]:
+    """Return the route of / where the try-it page is turned off."""
+    title = f"Hornet v{escape(version)}"
+    body = f"<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1></html>\n".encode()
+
+    async def show(request: web.Request) -> web.Response:
+        return _answer(request, body, "text/html")
+
+    return [web.get("/", show)]
+
+
+def demo_routes(*, demo: Demo, version: str, redis_url: str) -> list[web.RouteDef]:
+    """Return the routes of the try-it page, whose files are read here, once.
+
+    ``redis_url``, with its password hidden, is "" for the Redis that every tool finds by itself.
+    """
+    page = DemoPage(demo=demo, version=version, redis_url=redis_url)
     return [
         web.get("/", page.show),
         web.get("/demo/{name}", page.file),
@@ -55,25 +66,18 @@ def home_routes(demo: Demo | None) -> list[web.RouteDef]:
     ]
 
 
-async def _title(request: web.Request) -> web.Response:
-    title = f"Hornet v{escape(request.app[STATE].version)}"
-    text = f"<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1></html>\n"
-    return _answer(request, text.encode(), "text/html")
+class DemoPage:
+    """The try-it page: its HTML and files, and the two requests that it makes."""
 
-
-class _Page:
-    """The try-it page: what it shows, and the two requests it makes."""
-
-    def __init__(self, demo: Demo) -> None:
+    def __init__(self, *, demo: Demo, version: str, redis_url: str) -> None:
         self._demo = demo
-        self._template = (STATIC / "demo.html").read_text(encoding="utf-8")
+        values = {"version": version, **redis_commands(redis_url)}
+        template = (STATIC / "demo.html").read_text(encoding="utf-8")
+        self._html = PLACEHOLDER.sub(lambda match: escape(values[match[1]]), template).encode()
         self._files = {name: (STATIC / name).read_bytes() for name in FILES}
 
     async def show(self, request: web.Request) -> web.Response:
-        state = request.app[STATE]
-        values = {"version": state.version, **home_commands(state.redis_url)}
-        text = PLACEHOLDER.sub(lambda match: escape(values[match[1]]), self._template)
-        return _answer(request, text.encode(), "text/html")
+        return _answer(request, self._html, "text/html")
 
     async def file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -88,7 +92,7 @@ class _Page:
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
     async def publish(self, request: web.Request) -> web.Response:
-        # A page of another origin can't send this type unasked, so no stranger's page publishes here.
+        # A page of another origin can't send this type unasked, so only this page can publish here.
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="The body is sent as application/json\n")
         text = _parse_text(await _read_body(request))
@@ -98,7 +102,7 @@ class _Page:
 
 
 def _answer(request: web.Request, body: bytes, content_type: str) -> web.Response:
-    return known.answer(request, body, known.tag_of(body), content_type, HEADERS)
+    return respond(request, body, etag_of(body), content_type, HEADERS)
 
 
 async def _read_body(request: web.Request) -> bytes:
@@ -126,7 +130,7 @@ def _parse_text(body: bytes) -> str:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Answer what the demo refuses with the status that says whose turn it is."""
+    """Answer a refusal of the demo with the HTTP status that fits."""
     try:
         yield
     except BadText as error:
@@ -138,8 +142,8 @@ def _refusals() -> Iterator[None]:
         raise web.HTTPServiceUnavailable(text="Redis is unavailable\n") from None
 
 
-def home_commands(url: str) -> dict[str, str]:
-    """How to reach the server's Redis with each tool; nothing to add where it is the default one (``""``)."""
+def redis_commands(url: str) -> dict[str, str]:
+    """Return how each tool reaches the server's Redis; no options for the default Redis (``""``)."""
     if not url:
         return {"hornet": "", "redis_cli": "", "python": "", "login": "none"}
     url = _single_server(url)
@@ -153,7 +157,7 @@ def home_commands(url: str) -> dict[str, str]:
 
 
 def _single_server(url: str) -> str:
-    """The URL of one server to publish on: any node of a Cluster will do, with Sentinel it is the primary."""
+    """Return the URL of one server to publish on: the first node of a Cluster, or the primary of Sentinel."""
     scheme, _, rest = url.partition("://")
     login, at, hosts = rest.partition("/")[0].rpartition("@")
     if scheme == "redis+cluster":

@@ -1,4 +1,4 @@
-"""Bodies that a browser may know already: it asks each time, and downloads what has changed."""
+"""Conditional requests (RFC 9110, section 13): a browser downloads only what has changed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from aiohttp import web
 
 
-def tag_of(body: bytes) -> str:
-    """What tells a body from any other."""
+def etag_of(body: bytes) -> str:
+    """Return a tag that no other body has."""
     return hashlib.sha256(body).hexdigest()[:16]
 
 
-def answer(
-    request: web.Request, body: bytes, tag: str, content_type: str, headers: Mapping[str, str]
+def respond(
+    request: web.Request, body: bytes, etag: str, content_type: str, headers: Mapping[str, str]
 ) -> web.Response:
-    """``body`` with its ``tag``, in UTF-8 where it is text; 304 where the browser has it already."""
+    """Answer with ``body``, in UTF-8 if it is text; with 304 where the browser has it already."""
     response = web.Response(headers=headers)
-    response.etag = tag
-    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
+    response.etag = etag
+    if any(cached.value in (etag, "*") for cached in request.if_none_match or ()):
         response.set_status(304)
         return response
     response.body = body

@@ -1,26 +1,35 @@
-"""What machines ask: is it alive, is it ready, what did it count."""
+"""Probes for machines: liveness, readiness, and metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
-from hornet.web.state import STATE
+
+def probe_routes(
+    *, why_not_ready: Callable[[], str], render_metrics: Callable[[], bytes]
+) -> list[web.RouteDef]:
+    """Return the routes of the probes.
+
+    ``why_not_ready`` returns what keeps messages from travelling now, "" when nothing does.
+    """
+
+    async def show_ready(request: web.Request) -> web.Response:
+        # 503 while stopping, and while Redis is away: clients stay connected, but nothing new reaches them.
+        reason = why_not_ready()
+        return web.json_response({"status": reason or "ready"}, status=503 if reason else 200)
+
+    async def show_metrics(request: web.Request) -> web.Response:
+        content_type = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=render_metrics(), headers=content_type)
+
+    return [
+        web.get("/health/live", _show_live),
+        web.get("/health/ready", show_ready),
+        web.get("/metrics", show_metrics),
+    ]
 
 
-def probe_routes() -> list[web.RouteDef]:
-    return [web.get("/health/live", _live), web.get("/health/ready", _ready), web.get("/metrics", _metrics)]
-
-
-async def _live(request: web.Request) -> web.Response:
+async def _show_live(request: web.Request) -> web.Response:
     return web.json_response({"status": "live"})
-
-
-async def _ready(request: web.Request) -> web.Response:
-    """503 while stopping, and while Redis is away: clients stay connected, but nothing new can reach them."""
-    reason = request.app[STATE].why_not_ready()
-    return web.json_response({"status": reason or "ready"}, status=503 if reason else 200)
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    body = request.app[STATE].render_metrics()
-    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -1,4 +1,4 @@
-"""The client scripts that ship in the wheel."""
+"""The client scripts that the wheel contains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from hornet.web import etag as known
+from hornet.web.etag import etag_of, respond
 
 STATIC = Path(__file__).parent / "static"
 
@@ -14,7 +14,7 @@ SCRIPTS = {
     "/hornet/hornet.js": "hornet.js",
     "/socket.io/socket.io.js": "socket.io.js",
 }
-"""Paths as pages of the Node server have them; older pages load both."""
+"""Paths as pages of the Node server load them; older pages load both."""
 
 
 def script_routes() -> list[web.RouteDef]:
@@ -24,10 +24,11 @@ def script_routes() -> list[web.RouteDef]:
 def _script_route(path: str, file: Path) -> web.RouteDef:
     """Serve one script to pages of any origin. A browser asks each time and downloads what changed.
 
-    It is read once: aiohttp's own answer with a file logs an error for each client that leaves in the middle.
+    The file is read once, here: ``web.FileResponse`` logs an error for each client that disconnects in the
+    middle of the download.
     """
     body = file.read_bytes() if file.is_file() else None
-    tag = known.tag_of(body or b"")
+    etag = etag_of(body or b"")
 
     async def serve(request: web.Request) -> web.StreamResponse:
         if body is None:
@@ -35,6 +36,6 @@ def _script_route(path: str, file: Path) -> web.RouteDef:
                 text=f"{file.name} is missing: this Hornet was installed without its built client.\n"
             )
         headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
-        return known.answer(request, body, tag, "text/javascript", headers)
+        return respond(request, body, etag, "text/javascript", headers)
 
     return web.get(path, serve)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hornet.connector import AsyncConnector
-from hornet.web.api.routes import describe
+from hornet.web.api import describe
 from tests.conftest import StartServer
 from tests.docs.markdown import ROOT, blocks
 from tests.e2e.backend import Backend

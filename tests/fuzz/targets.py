@@ -52,18 +52,18 @@ from hornet.engine.wire.payloads import (
     parse_text3,
     parse_text_packet3,
 )
+from hornet.web.api.auth import parse_keys
 from hornet.web.api.cluster import ChannelListing
 from hornet.web.api.endpoint import parse_any, parse_body, parse_params
-from hornet.web.api.keys import parse_keys
 from hornet.web.api.problems import Problem
-from hornet.web.api.publish import Batch, Message, Notification, PatternMessage
+from hornet.web.api.publish import Batch, MessageRequest, Notification, PatternMessage
 from hornet.web.api.tokens import NewToken
 from hornet.web.api.users import DisconnectedUsers
 from tests.fuzz.shapes import Draw
 
 MAX_BYTES = 1000
 PROXIES = parse_networks(["0.0.0.0/0", "::/0"])
-BODIES = (Message, Batch, PatternMessage, Notification, NewToken, DisconnectedUsers)
+BODIES = (MessageRequest, Batch, PatternMessage, Notification, NewToken, DisconnectedUsers)
 
 EXEMPT = {
     "load_config": "of the operator; tests/fuzz/test_addresses.py",

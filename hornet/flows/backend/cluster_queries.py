@@ -1,19 +1,20 @@
-"""What all nodes know together: their channels, members, sessions, and themselves.
+"""Questions that all nodes answer together: about channels, members, sessions, and the nodes themselves.
 
-Each node answers for its own sessions. A list is cut to a page on every node before it travels, and again
-where the parts meet: it is sorted by name, and the next page begins after the last name of this one.
+Each node answers for its own sessions. Every node cuts its list to a page before it sends it, and the node
+that asked cuts the merged list again. Lists are sorted by name; the next page begins after the last name of
+this one.
 """
 
 from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hornet.broker.subscriber import Subscriber
-from hornet.broker.survey import Collected, Survey
+from hornet.broker.survey import Answerer, Collected, Survey
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Session, Sessions
@@ -25,78 +26,88 @@ MAX_PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in order. ``next`` is what the following page begins after, None at the end."""
+    """Entries in order.
+
+    ``next`` is the name after which the following page begins, None at the end. ``missing`` are the nodes
+    that did not answer in time.
+    """
 
     entries: list[Entry]
     next: str | None
     missing: tuple[str, ...]
 
 
-class Cluster:
-    """Asks all nodes, and answers for this one."""
+class ClusterQueries:
+    """Asks all nodes, and answers for this one.
+
+    Each query raises ``RedisUnavailable`` when nobody could be asked.
+    """
 
     def __init__(
-        self, engine: Engine, asking: Survey, sessions: Sessions, listener: Subscriber, version: str
+        self, *, engine: Engine, survey: Survey, sessions: Sessions, listener: Subscriber, version: str
     ) -> None:
         self._engine = engine
-        self._asking = asking
+        self._survey = survey
         self._sessions = sessions
         self._listener = listener
         self._version = version
         self._started_at = time.monotonic()
-        for question, answerer in (
-            ("channels", self._channels),
-            ("channel", self._channel),
-            ("members", self._members),
-            ("sessions", self._list_sessions),
-            ("session", self._session),
-            ("disconnect", self._disconnect),
-            ("node", self._node),
-        ):
-            asking.on(question, answerer)
 
-    # What the API asks ---------------------------------------------------------------------------
+    def answerers(self) -> Mapping[str, Answerer]:
+        """Return how this node answers each question; to be registered at the survey."""
+        return {
+            "channels": self._list_channels,
+            "channel": self._count_sessions,
+            "members": self._list_members,
+            "sessions": self._list_sessions,
+            "session": self._find_session,
+            "disconnect": self._disconnect,
+            "node": self._describe_node,
+        }
+
+    # Queries of the HTTP API ---------------------------------------------------------------------
 
     async def channels(self, prefix: str, after: str, limit: int) -> Page:
-        """Channels with somebody in them: ``{"channel", "sessions"}``."""
-        found = await self._asking.ask("channels", prefix=prefix, after=after, limit=limit)
+        """List the channels that have a session: ``{"channel", "sessions"}``."""
+        collected = await self._survey.ask("channels", prefix=prefix, after=after, limit=limit)
         totals: dict[str, int] = {}
-        for entries in found.answers.values():
+        for entries in collected.answers.values():
             for name, sessions in entries:
                 totals[name] = totals.get(name, 0) + sessions
         page = _page(({"channel": name, "sessions": totals[name]} for name in totals), "channel", limit)
-        return Page(page.entries, page.next, found.missing)
+        return Page(page.entries, page.next, collected.missing)
 
     async def channel(self, channel: str) -> Collected:
-        """How many sessions each node has in it."""
-        return await self._asking.ask("channel", channel=channel)
+        """Count the sessions in a channel, by node."""
+        return await self._survey.ask("channel", channel=channel)
 
     async def members(self, channel: str, after: str, limit: int) -> Page:
-        """The sessions in a channel."""
-        return _merge(await self._asking.ask("members", channel=channel, after=after, limit=limit), limit)
+        """List the sessions in a channel."""
+        return _merge(await self._survey.ask("members", channel=channel, after=after, limit=limit), limit)
 
     async def sessions(self, after: str, limit: int) -> Page:
-        """All sessions."""
-        return _merge(await self._asking.ask("sessions", after=after, limit=limit), limit)
+        """List all sessions."""
+        return _merge(await self._survey.ask("sessions", after=after, limit=limit), limit)
 
     async def session(self, sid: str) -> tuple[Entry | None, tuple[str, ...]]:
-        """One session, and the nodes that might have it but did not answer."""
-        found = await self._asking.ask("session", session=sid)
-        entries = (with_node(entry, node) for node, entry in found.answers.items() if entry is not None)
-        return next(entries, None), found.missing
+        """Return one session, and the nodes that might have it but did not answer."""
+        collected = await self._survey.ask("session", session=sid)
+        entries = (_with_node(entry, node) for node, entry in collected.answers.items() if entry is not None)
+        return next(entries, None), collected.missing
 
     async def disconnect(self, sids: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
-        """Close sessions for good; which ones there were, and the nodes that did not answer."""
-        found = await self._asking.ask("disconnect", sessions=list(sids))
-        return sorted(sid for closed in found.answers.values() for sid in closed), found.missing
+        """Disconnect sessions; return those that there were, and the nodes that did not answer."""
+        collected = await self._survey.ask("disconnect", sessions=list(sids))
+        disconnected = sorted(sid for part in collected.answers.values() for sid in part)
+        return disconnected, collected.missing
 
     async def nodes(self) -> Collected:
-        """What each node says of itself."""
-        return await self._asking.ask("node")
+        """Ask each node to describe itself."""
+        return await self._survey.ask("node")
 
-    # What this node answers ----------------------------------------------------------------------
+    # Answers of this node ------------------------------------------------------------------------
 
-    async def _channels(self, data: Mapping[str, Any]) -> list[tuple[str, int]]:
+    async def _list_channels(self, data: Mapping[str, Any]) -> list[tuple[str, int]]:
         prefix, after = data["prefix"], data["after"]
         counts: dict[str, int] = {}
         for session in self._sessions.all():
@@ -105,27 +116,27 @@ class Cluster:
                     counts[channel] = counts.get(channel, 0) + 1
         return heapq.nsmallest(data["limit"] + 1, counts.items())
 
-    async def _channel(self, data: Mapping[str, Any]) -> int:
+    async def _count_sessions(self, data: Mapping[str, Any]) -> int:
         return len(self._engine.members(room_of(data["channel"])))
 
-    async def _members(self, data: Mapping[str, Any]) -> list[Entry]:
-        found = (self._sessions.get(sid) for sid in self._engine.members(room_of(data["channel"])))
-        return _cut((session for session in found if session is not None), data, _member)
+    async def _list_members(self, data: Mapping[str, Any]) -> list[Entry]:
+        members = (self._sessions.get(sid) for sid in self._engine.members(room_of(data["channel"])))
+        return _cut((session for session in members if session is not None), data, _member)
 
     async def _list_sessions(self, data: Mapping[str, Any]) -> list[Entry]:
-        return _cut(self._sessions.all(), data, describe)
+        return _cut(self._sessions.all(), data, _describe)
 
-    async def _session(self, data: Mapping[str, Any]) -> Entry | None:
+    async def _find_session(self, data: Mapping[str, Any]) -> Entry | None:
         session = self._sessions.get(data["session"])
-        return None if session is None else describe(session)
+        return None if session is None else _describe(session)
 
     async def _disconnect(self, data: Mapping[str, Any]) -> list[str]:
-        closed = [sid for sid in data["sessions"] if self._sessions.get(sid) is not None]
-        for sid in closed:
+        connected = [sid for sid in data["sessions"] if self._sessions.get(sid) is not None]
+        for sid in connected:
             self._engine.disconnect(sid)
-        return closed
+        return connected
 
-    async def _node(self, data: Mapping[str, Any]) -> Entry:
+    async def _describe_node(self, data: Mapping[str, Any]) -> Entry:
         return {
             "version": self._version,
             "uptime_s": round(time.monotonic() - self._started_at, 3),
@@ -134,8 +145,8 @@ class Cluster:
         }
 
 
-def describe(session: Session) -> Entry:
-    """A session as the API shows it. Its tokens stay where they are: they could end it."""
+def _describe(session: Session) -> Entry:
+    """Return a session as the API shows it. Its tokens are left out: with them anybody could end it."""
     return {
         **_member(session),
         "state": session.state.name.lower(),
@@ -144,7 +155,7 @@ def describe(session: Session) -> Entry:
     }
 
 
-def with_node(entry: Entry, node: str) -> Entry:
+def _with_node(entry: Entry, node: str) -> Entry:
     return {**entry, "node": node}
 
 
@@ -152,16 +163,19 @@ def _member(session: Session) -> Entry:
     return {"session": session.sid, "user": session.user, "info": session.info}
 
 
-def _cut(sessions: Iterable[Session], data: Mapping[str, Any], show: Any) -> list[Entry]:
-    """The page of this node's: one more than is asked for tells that there are more."""
+def _cut(
+    sessions: Iterable[Session], data: Mapping[str, Any], describe: Callable[[Session], Entry]
+) -> list[Entry]:
+    """Return this node's part of a page, with one entry more than asked for if there are more."""
     later = (session for session in sessions if session.sid > data["after"])
-    return [show(one) for one in heapq.nsmallest(data["limit"] + 1, later, key=lambda one: one.sid)]
+    part = heapq.nsmallest(data["limit"] + 1, later, key=lambda session: session.sid)
+    return [describe(session) for session in part]
 
 
-def _merge(found: Collected, limit: int) -> Page:
-    entries = [with_node(entry, node) for node, part in found.answers.items() for entry in part]
+def _merge(collected: Collected, limit: int) -> Page:
+    entries = [_with_node(entry, node) for node, part in collected.answers.items() for entry in part]
     page = _page(entries, "session", limit)
-    return Page(page.entries, page.next, found.missing)
+    return Page(page.entries, page.next, collected.missing)
 
 
 def _page(entries: Iterable[Entry], name: str, limit: int) -> Page:

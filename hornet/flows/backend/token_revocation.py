@@ -1,4 +1,4 @@
-"""What backends ask of Hornet itself through the reserved channel. Every node hears it and does its part."""
+"""Revoked tokens: every node ends the sessions of those that a backend names on the reserved channel."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ log = logging.getLogger(__name__)
 
 
 class TokenRevocation:
-    """Obeys control messages."""
+    """Carries out ``disconnect_tokens`` for the sessions of this node."""
 
-    def __init__(self, admission: Admission, tokens: TokenStore) -> None:
+    def __init__(self, *, admission: Admission, tokens: TokenStore) -> None:
         self._admission = admission
         self._tokens = tokens
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, command: DisconnectTokens) -> None:
-        """Close the sessions of the tokens at once; unused tokens are deleted in the background."""
+        """Close the sessions of the tokens at once; delete unused tokens in the background."""
         self._admission.revoke(command.tokens)
         task = asyncio.create_task(self._delete_unused(command.tokens))
         self._tasks.add(task)

@@ -1,4 +1,4 @@
-"""Operations that see and end what is on all nodes."""
+"""Operations on the sessions, channels and nodes of the whole cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 from msgspec import UNSET, Meta, UnsetType, convert, field
 
 from hornet.core import codes
-from hornet.flows.backend.cluster_queries import Cluster, Page
+from hornet.flows.backend.cluster_queries import Page
+from hornet.web.api.auth import Right
 from hornet.web.api.fields import (
     MAX_LISTED,
     After,
@@ -21,8 +22,7 @@ from hornet.web.api.fields import (
     Request,
     SessionId,
 )
-from hornet.web.api.keys import Right
-from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
 DEFAULT_LIMIT = 100
@@ -81,7 +81,7 @@ class ChannelAnswer(ClusterAnswer, frozen=True, kw_only=True):
     nodes: dict[str, int]
 
 
-class Member(Answer, frozen=True, kw_only=True):
+class MemberEntry(Answer, frozen=True, kw_only=True):
     """A session in a channel. `user` is absent for a guest."""
 
     session: str
@@ -93,11 +93,11 @@ class Member(Answer, frozen=True, kw_only=True):
 class MembersAnswer(ClusterAnswer, frozen=True, kw_only=True):
     """One page of the sessions in a channel."""
 
-    members: list[Member]
+    members: list[MemberEntry]
     next: Next | UnsetType = UNSET
 
 
-class SessionEntry(Member, frozen=True, kw_only=True):
+class SessionEntry(MemberEntry, frozen=True, kw_only=True):
     """A connected client. `state` is `new` or `checking` until it has shown a valid credential."""
 
     state: str
@@ -117,7 +117,7 @@ class SessionAnswer(Answer, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class EndedSessions(Request, frozen=True, kw_only=True):
-    """Sessions to end for good: stock clients do not come back by themselves."""
+    """Sessions to end: stock clients do not come back by themselves."""
 
     sessions: Annotated[list[SessionId], Meta(min_length=1, max_length=MAX_LISTED)]
 
@@ -142,83 +142,125 @@ class NodesAnswer(ClusterAnswer, frozen=True, kw_only=True):
     nodes: list[NodeEntry]
 
 
-class ClusterOperations:
-    """Sees channels, members, sessions and nodes; ends sessions."""
+async def list_channels(services: ApiServices, call: Call[ChannelListing, Nothing]) -> ChannelsAnswer:
+    listing = call.params
+    page = await services.cluster.channels(listing.prefix, listing.after, listing.limit)
+    return _listed(page, "channels", ChannelsAnswer)
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
 
-    def operations(self) -> list[Operation]:
-        read = Right.READ
-        return [
-            Operation(
-                "listChannels", "GET", "/api/channels", read, "List the channels that have a session",
-                self._channels, ChannelsAnswer, ChannelListing,
-            ),
-            Operation(
-                "getChannel", "GET", "/api/channels/{channel}", read, "See how many sessions a channel has",
-                self._channel, ChannelAnswer, OneChannel,
-            ),
-            Operation(
-                "listMembers", "GET", "/api/channels/{channel}/members", read,
-                "List the sessions in a channel", self._members, MembersAnswer, MemberListing,
-            ),
-            Operation(
-                "listSessions", "GET", "/api/sessions", read, "List all sessions",
-                self._sessions, SessionsAnswer, Listing,
-            ),
-            Operation(
-                "getSession", "GET", "/api/sessions/{session}", read, "See one session",
-                self._session, SessionAnswer, OneSession, refusals=(codes.NOT_FOUND,),
-            ),
-            Operation(
-                "disconnect", "POST", "/api/disconnect", Right.MANAGE, "End sessions by their id",
-                self._disconnect, DisconnectedAnswer, body=EndedSessions,
-            ),
-            Operation(
-                "listNodes", "GET", "/api/nodes", read, "See every node", self._nodes, NodesAnswer,
-            ),
-        ]  # fmt: skip
+async def get_channel(services: ApiServices, call: Call[OneChannel, Nothing]) -> ChannelAnswer:
+    channel = call.params.channel
+    collected = await services.cluster.channel(channel)
+    nodes = {node: count for node, count in sorted(collected.answers.items()) if count}
+    return ChannelAnswer(
+        channel=channel, sessions=sum(nodes.values()), nodes=nodes, missing=list(collected.missing)
+    )
 
-    async def _channels(self, call: Call[ChannelListing, Nothing]) -> ChannelsAnswer:
-        asked = call.params
-        page = await self._cluster.channels(asked.prefix, asked.after, asked.limit)
-        return _listed(page, "channels", ChannelsAnswer)
 
-    async def _channel(self, call: Call[OneChannel, Nothing]) -> ChannelAnswer:
-        channel = call.params.channel
-        found = await self._cluster.channel(channel)
-        nodes = {node: count for node, count in sorted(found.answers.items()) if count}
-        return ChannelAnswer(
-            channel=channel, sessions=sum(nodes.values()), nodes=nodes, missing=list(found.missing)
-        )
+async def list_members(services: ApiServices, call: Call[MemberListing, Nothing]) -> MembersAnswer:
+    listing = call.params
+    page = await services.cluster.members(listing.channel, listing.after, listing.limit)
+    return _listed(page, "members", MembersAnswer)
 
-    async def _members(self, call: Call[MemberListing, Nothing]) -> MembersAnswer:
-        asked = call.params
-        page = await self._cluster.members(asked.channel, asked.after, asked.limit)
-        return _listed(page, "members", MembersAnswer)
 
-    async def _sessions(self, call: Call[Listing, Nothing]) -> SessionsAnswer:
-        page = await self._cluster.sessions(call.params.after, call.params.limit)
-        return _listed(page, "sessions", SessionsAnswer)
+async def list_sessions(services: ApiServices, call: Call[Listing, Nothing]) -> SessionsAnswer:
+    page = await services.cluster.sessions(call.params.after, call.params.limit)
+    return _listed(page, "sessions", SessionsAnswer)
 
-    async def _session(self, call: Call[OneSession, Nothing]) -> SessionAnswer:
-        entry, missing = await self._cluster.session(call.params.session)
-        if entry is None:
-            silent = f"; nodes {', '.join(missing)} did not answer" if missing else ""
-            raise Problem(codes.NOT_FOUND, f"no node has a session of that id{silent}")
-        return SessionAnswer(session=convert(entry, SessionEntry))
 
-    async def _disconnect(self, call: Call[Nothing, EndedSessions]) -> DisconnectedAnswer:
-        ended, missing = await self._cluster.disconnect(dict.fromkeys(call.body.sessions))
-        return DisconnectedAnswer(sessions=ended, missing=list(missing))
+async def get_session(services: ApiServices, call: Call[OneSession, Nothing]) -> SessionAnswer:
+    entry, missing = await services.cluster.session(call.params.session)
+    if entry is None:
+        silent = f"; nodes {', '.join(missing)} did not answer" if missing else ""
+        raise Problem(codes.NOT_FOUND, f"no node has a session of that id{silent}")
+    return SessionAnswer(session=convert(entry, SessionEntry))
 
-    async def _nodes(self, call: Call[Nothing, Nothing]) -> NodesAnswer:
-        found = await self._cluster.nodes()
-        nodes = [convert({**said, "node": node}, NodeEntry) for node, said in sorted(found.answers.items())]
-        return NodesAnswer(nodes=nodes, missing=list(found.missing))
+
+async def disconnect(services: ApiServices, call: Call[Nothing, EndedSessions]) -> DisconnectedAnswer:
+    sids, missing = await services.cluster.disconnect(dict.fromkeys(call.body.sessions))
+    return DisconnectedAnswer(sessions=sids, missing=list(missing))
+
+
+async def list_nodes(services: ApiServices, call: Call[Nothing, Nothing]) -> NodesAnswer:
+    collected = await services.cluster.nodes()
+    nodes = [convert({**entry, "node": node}, NodeEntry) for node, entry in sorted(collected.answers.items())]
+    return NodesAnswer(nodes=nodes, missing=list(collected.missing))
 
 
 def _listed(page: Page, name: str, answer: type[A]) -> A:
     following = {} if page.next is None else {"next": page.next}
     return convert({name: page.entries, "missing": list(page.missing), **following}, answer)
+
+
+OPERATIONS = (
+    Operation(
+        name="listChannels",
+        method="GET",
+        path="/api/channels",
+        right=Right.READ,
+        summary="List the channels that have a session",
+        handler=list_channels,
+        answer=ChannelsAnswer,
+        params=ChannelListing,
+    ),
+    Operation(
+        name="getChannel",
+        method="GET",
+        path="/api/channels/{channel}",
+        right=Right.READ,
+        summary="See how many sessions a channel has",
+        handler=get_channel,
+        answer=ChannelAnswer,
+        params=OneChannel,
+    ),
+    Operation(
+        name="listMembers",
+        method="GET",
+        path="/api/channels/{channel}/members",
+        right=Right.READ,
+        summary="List the sessions in a channel",
+        handler=list_members,
+        answer=MembersAnswer,
+        params=MemberListing,
+    ),
+    Operation(
+        name="listSessions",
+        method="GET",
+        path="/api/sessions",
+        right=Right.READ,
+        summary="List all sessions",
+        handler=list_sessions,
+        answer=SessionsAnswer,
+        params=Listing,
+    ),
+    Operation(
+        name="getSession",
+        method="GET",
+        path="/api/sessions/{session}",
+        right=Right.READ,
+        summary="See one session",
+        handler=get_session,
+        answer=SessionAnswer,
+        params=OneSession,
+        refusals=(codes.NOT_FOUND,),
+    ),
+    Operation(
+        name="disconnect",
+        method="POST",
+        path="/api/disconnect",
+        right=Right.MANAGE,
+        summary="End sessions by their id",
+        handler=disconnect,
+        answer=DisconnectedAnswer,
+        body=EndedSessions,
+    ),
+    Operation(
+        name="listNodes",
+        method="GET",
+        path="/api/nodes",
+        right=Right.READ,
+        summary="See every node",
+        handler=list_nodes,
+        answer=NodesAnswer,
+    ),
+)

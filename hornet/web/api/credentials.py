@@ -1,4 +1,4 @@
-"""Operations on the session ids by which users' pages show who they are."""
+"""Operations on the session ids with which pages of users prove who they are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from hornet.core.user_sessions import MAX_SESSION_ID_CHARS
-from hornet.flows.backend.user_credentials import UserCredentials
+from hornet.web.api.auth import Right
 from hornet.web.api.fields import Answer, Request, User
-from hornet.web.api.keys import Right
-from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 
 MAX_TTL_S = 31_536_000
 PATH = "/api/users/{user}/credential"
@@ -61,34 +60,50 @@ class Removed(Answer, frozen=True, kw_only=True, omit_defaults=False):
     removed: bool
 
 
-class CredentialOperations:
-    """Registers, checks and removes."""
+async def register(services: ApiServices, call: Call[OwnerOfCredential, NewCredential]) -> Registered:
+    await services.backend.register_credential(call.params.user, call.body.session_id, call.body.ttl)
+    return Registered(user=call.params.user)
 
-    def __init__(self, credentials: UserCredentials) -> None:
-        self._credentials = credentials
 
-    def operations(self) -> list[Operation]:
-        return [
-            Operation(
-                "registerCredential", "PUT", PATH, Right.MANAGE, "Register the session id of a user",
-                self._register, Registered, OwnerOfCredential, NewCredential,
-            ),
-            Operation(
-                "removeCredential", "DELETE", PATH, Right.MANAGE, "Take the session id of a user back",
-                self._remove, Removed, OwnerOfCredential,
-            ),
-            Operation(
-                "checkCredential", "POST", f"{PATH}/check", Right.MANAGE, "Check the session id of a user",
-                self._check, Checked, OwnerOfCredential, ShownCredential,
-            ),
-        ]  # fmt: skip
+async def remove(services: ApiServices, call: Call[OwnerOfCredential, Nothing]) -> Removed:
+    return Removed(removed=await services.backend.remove_credential(call.params.user))
 
-    async def _register(self, call: Call[OwnerOfCredential, NewCredential]) -> Registered:
-        await self._credentials.register(call.params.user, call.body.session_id, call.body.ttl)
-        return Registered(user=call.params.user)
 
-    async def _remove(self, call: Call[OwnerOfCredential, Nothing]) -> Removed:
-        return Removed(removed=await self._credentials.remove(call.params.user))
+async def check(services: ApiServices, call: Call[OwnerOfCredential, ShownCredential]) -> Checked:
+    return Checked(valid=await services.backend.is_credential(call.params.user, call.body.session_id))
 
-    async def _check(self, call: Call[OwnerOfCredential, ShownCredential]) -> Checked:
-        return Checked(valid=await self._credentials.is_valid(call.params.user, call.body.session_id))
+
+OPERATIONS = (
+    Operation(
+        name="registerCredential",
+        method="PUT",
+        path=PATH,
+        right=Right.MANAGE,
+        summary="Register the session id of a user",
+        handler=register,
+        answer=Registered,
+        params=OwnerOfCredential,
+        body=NewCredential,
+    ),
+    Operation(
+        name="removeCredential",
+        method="DELETE",
+        path=PATH,
+        right=Right.MANAGE,
+        summary="Take the session id of a user back",
+        handler=remove,
+        answer=Removed,
+        params=OwnerOfCredential,
+    ),
+    Operation(
+        name="checkCredential",
+        method="POST",
+        path=f"{PATH}/check",
+        right=Right.MANAGE,
+        summary="Check the session id of a user",
+        handler=check,
+        answer=Checked,
+        params=OwnerOfCredential,
+        body=ShownCredential,
+    ),
+)

@@ -31,20 +31,24 @@ COMMON = (
     codes.UNAVAILABLE,
 )
 WITH_BODY = (codes.NOT_JSON, codes.BODY_TIMEOUT, codes.TOO_LARGE, codes.NOT_JSON_TYPE)
-"""Problems that any operation, and any with a body, may end in."""
+"""Problems that every operation, and every operation with a body, may end in."""
 
 _TEMPLATE = "#/components/schemas/{name}"
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
 def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
-    """The document as JSON data."""
-    listed = list(operations)
-    kinds = [kind for one in listed for kind in (one.answer, *([one.body] if one.takes_body else []))]
+    """Return the document as JSON data."""
+    operations = list(operations)
+    kinds = [
+        kind
+        for operation in operations
+        for kind in (operation.answer, *([operation.body] if operation.takes_body else []))
+    ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_TEMPLATE)
     paths: dict[str, dict[str, Any]] = {}
-    for one in listed:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Hornet", "version": version, "description": DESCRIPTION},
@@ -65,40 +69,40 @@ def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
 
 
 def refusals(operation: Operation) -> list[str]:
-    """The codes of the problems that an operation may end in, in the order of their table."""
+    """Return the codes of the problems that an operation may end in, in the order of their table."""
     possible = {*COMMON, *operation.refusals, *(WITH_BODY if operation.takes_body else ())}
     return [code for code in PROBLEMS if code in possible]
 
 
-def _operation(one: Operation) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "operationId": one.name,
-        "summary": one.summary,
-        "description": f"Needs the right `{one.right.value}`.",
-        "parameters": _parameters(one),
-        "responses": {str(one.status): _answer(one), **_problems(refusals(one))},
+def _operation(operation: Operation) -> dict[str, Any]:
+    description: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": f"Needs the right `{operation.right.value}`.",
+        "parameters": _parameters(operation),
+        "responses": {str(operation.status): _answer(operation), **_problems(refusals(operation))},
     }
-    if one.takes_body:
-        schema = {"$ref": _TEMPLATE.format(name=one.body.__name__)}
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return found
+    if operation.takes_body:
+        schema = {"$ref": _TEMPLATE.format(name=operation.body.__name__)}
+        description["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return description
 
 
-def _answer(one: Operation) -> dict[str, Any]:
-    schema = {"$ref": _TEMPLATE.format(name=one.answer.__name__)}
+def _answer(operation: Operation) -> dict[str, Any]:
+    schema = {"$ref": _TEMPLATE.format(name=operation.answer.__name__)}
     return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
 
 
-def _parameters(one: Operation) -> list[dict[str, Any]]:
-    in_path = set(_IN_PATH.findall(one.path))
-    _, components = msgspec.json.schema_components([one.params], ref_template=_TEMPLATE)
-    found: list[dict[str, Any]] = []
-    for name, schema in components[one.params.__name__]["properties"].items():
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = set(_IN_PATH.findall(operation.path))
+    _, components = msgspec.json.schema_components([operation.params], ref_template=_TEMPLATE)
+    parameters: list[dict[str, Any]] = []
+    for name, schema in components[operation.params.__name__]["properties"].items():
         where = {"in": "path", "required": True} if name in in_path else {"in": "query"}
         description = schema.pop("description", "")
-        found.append({"name": name, **where, "description": description, "schema": schema})
-    if one.is_idempotent_by_key:
-        found.append(
+        parameters.append({"name": name, **where, "description": description, "schema": schema})
+    if operation.is_idempotent_by_key:
+        parameters.append(
             {
                 "name": "Idempotency-Key",
                 "in": "header",
@@ -107,7 +111,7 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
                 "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
             }
         )
-    return found
+    return parameters
 
 
 def _problems(listed: Sequence[str]) -> dict[str, Any]:
@@ -118,12 +122,12 @@ def _problems(listed: Sequence[str]) -> dict[str, Any]:
 
 
 def _problem(listed: Sequence[str]) -> dict[str, Any]:
-    told = "; ".join(f"`{code}`: {PROBLEMS[code].sentence}" for code in listed)
+    meanings = "; ".join(f"`{code}`: {PROBLEMS[code].sentence}" for code in listed)
     schema = {
         "allOf": [{"$ref": _TEMPLATE.format(name="Problem")}],
         "properties": {"code": {"enum": list(listed)}},
     }
-    return {"description": f"{told}.", "content": {CONTENT_TYPE: {"schema": schema}}}
+    return {"description": f"{meanings}.", "content": {CONTENT_TYPE: {"schema": schema}}}
 
 
 def _problem_schema() -> dict[str, Any]:

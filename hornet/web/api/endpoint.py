@@ -1,10 +1,15 @@
-"""The road of every request to the API: who asks, is it valid, do it, answer. Errors are problems."""
+"""How a request to the API is run: check the caller, parse the request, call the handler, answer.
+
+Every error becomes a problem, which is counted.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,10 +18,9 @@ from aiohttp import web
 from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError, RedisUnavailable
-from hornet.flows.backend.publishing import Once
-from hornet.web.api.counts import ApiCounts
-from hornet.web.api.guard import Guard
-from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.flows.backend.service import Once
+from hornet.web.api.auth import Guard, Right, parse_keys
+from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import RETRY_AFTER_S, Problem
 from hornet.web.api.settings import ApiSettings
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
@@ -26,80 +30,89 @@ log = logging.getLogger(__name__)
 S = TypeVar("S", bound=msgspec.Struct)
 
 API_VERSION = "1.0"
-"""Of what the document says. The first number changes when a valid request may stop to be one."""
+"""The version of the document. Its first number changes when a valid request may become an invalid one."""
 MAJOR = API_VERSION.partition(".")[0]
 MEDIA_TYPE = f"application/vnd.hornet.v{MAJOR}+json"
 
 HEADERS = {"Cache-Control": "no-store", "Hornet-API-Version": API_VERSION}
 
-_ASKED_VERSION = re.compile(r"application/vnd\.hornet\.v(\d+)\+json", re.IGNORECASE)
+_REQUESTED_VERSION = re.compile(r"application/vnd\.hornet\.v(\d+)\+json", re.IGNORECASE)
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
-class Endpoint:
-    """Runs operations for those whom ``guard`` lets in."""
+@dataclass(slots=True)
+class ApiCounts:
+    """What the API counts; the composition root publishes it as metrics.
 
-    def __init__(self, settings: ApiSettings, guard: Guard, counts: ApiCounts) -> None:
-        self.settings = settings
-        """May be replaced at any time."""
-        self._guard = guard
-        self._counts = counts
+    ``requests`` by operation, carried out or not; ``refusals`` by the problem's code; ``keys`` by the name of
+    the key that a request was let in with.
+    """
+
+    requests: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    keys: Counter[str] = field(default_factory=Counter)
+
+
+class ApiEndpoint:
+    """Runs operations for the callers that the configured keys let in."""
+
+    def __init__(self, *, settings: ApiSettings, services: ApiServices) -> None:
+        self.counts = ApiCounts()
+        self._settings = settings
+        self._services = services
+        self._guard = Guard(keys=parse_keys(settings.api_keys), max_per_s=settings.api_rate)
+
+    def configure(self, settings: ApiSettings) -> None:
+        """Follow ``settings`` from now on."""
+        self._settings = settings
+        self._guard.configure(keys=parse_keys(settings.api_keys), max_per_s=settings.api_rate)
 
     def route(self, operation: Operation) -> web.RouteDef:
-        """The route of one operation."""
+        """Return the route of one operation."""
 
         async def run(request: web.Request) -> web.Response:
-            self._counts.requests[operation.name] += 1
+            self.counts.requests[operation.name] += 1
             return await self.answer(lambda: self._run(operation, request))
 
-        # No HEAD beside GET: the document does not have it.
+        # GET has no HEAD beside it, since the document has none.
         options = {"allow_head": False} if operation.method == "GET" else {}
         return web.route(operation.method, operation.path, run, **options)
 
     async def answer(self, work: Callable[[], Awaitable[web.Response]]) -> web.Response:
-        """What ``work`` answers, or the problem that it ended in, counted."""
+        """Await ``work()``; answer with its response, or with the problem that it ended in."""
         try:
             return await work()
         except Problem as problem:
-            refused = problem
+            refusal = problem
         except RedisUnavailable as error:
             log.warning("A request to the API failed: %s", error)
-            refused = Problem(codes.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
+            refusal = Problem(codes.UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_S)})
         except PeerError as error:
             code = error.code if error.code in codes.PROBLEMS else codes.INVALID_REQUEST
-            refused = Problem(code, error.detail)
+            refusal = Problem(code, error.detail)
         except Exception:
             log.exception("A request to the API failed; the fault is Hornet's")
-            refused = Problem(codes.FAILED)
-        self._counts.refusals[refused.code] += 1
-        return refused.response()
+            refusal = Problem(codes.FAILED)
+        self.counts.refusals[refusal.code] += 1
+        return refusal.response()
 
-    async def _run(self, operation: Operation, request: web.Request) -> web.Response:
-        caller = self._guard.check(request, operation.right)
-        check_version(request)
-        params = parse_params(operation.params, request)
-        body: msgspec.Struct = Nothing()
-        content = b""
-        if operation.takes_body:
-            check_media_type(request)
-            content = await self.read(request)
-            body = parse_body(operation.body, content)
-        once = self._once(operation, caller, request, content) if operation.is_idempotent_by_key else None
-        answer = await operation.handler(Call(params, body, once))
-        return web.Response(
-            body=msgspec.json.encode(answer),
-            status=operation.status,
-            content_type="application/json",
-            headers=HEADERS,
-        )
+    def check_caller(self, request: web.Request, right: Right) -> str:
+        """Return the name of the caller, who has ``right``, and count the request under it.
+
+        Raises:
+            Problem: as :meth:`Guard.check`.
+        """
+        caller = self._guard.check(request, right)
+        self.counts.keys[caller] += 1
+        return caller
 
     async def read(self, request: web.Request) -> bytes:
-        """The body.
+        """Return the body of a request.
 
         Raises:
             Problem: ``TOO_LARGE``, ``BODY_TIMEOUT`` or ``NOT_JSON``.
         """
-        max_bytes = self.settings.api_max_body_bytes
+        max_bytes = self._settings.api_max_body_bytes
         try:
             return await read_body(request, max_bytes)
         except BodyTooLarge:
@@ -109,46 +122,65 @@ class Endpoint:
         except BrokenBody:
             raise Problem(codes.NOT_JSON, "the body is not encoded as its headers say") from None
 
+    async def _run(self, operation: Operation, request: web.Request) -> web.Response:
+        caller = self.check_caller(request, operation.right)
+        check_version(request)
+        params = parse_params(operation.params, request)
+        body: msgspec.Struct = Nothing()
+        content = b""
+        if operation.takes_body:
+            check_media_type(request)
+            content = await self.read(request)
+            body = parse_body(operation.body, content)
+        once = self._once(operation, caller, request, content) if operation.is_idempotent_by_key else None
+        answer = await operation.handler(self._services, Call(params, body, once))
+        return web.Response(
+            body=msgspec.json.encode(answer),
+            status=operation.status,
+            content_type="application/json",
+            headers=HEADERS,
+        )
+
     def _once(self, operation: Operation, caller: str, request: web.Request, content: bytes) -> Once | None:
-        shown = request.headers.getall("Idempotency-Key", [])
-        if not shown:
+        keys = request.headers.getall("Idempotency-Key", [])
+        if not keys:
             return None
-        if len(shown) > 1 or not _IDEMPOTENCY_KEY.fullmatch(shown[0]):
+        if len(keys) > 1 or not _IDEMPOTENCY_KEY.fullmatch(keys[0]):
             raise Problem(codes.INVALID_IDEMPOTENCY_KEY)
-        # Each backend has its own: another's key of the same name is another request.
+        # Callers don't share idempotency keys: two callers with the same one make two requests.
         content = operation.name.encode() + b"\0" + content
-        return Once(f"{caller} {shown[0]}", content, self.settings.idempotency_window_s)
+        return Once(f"{caller} {keys[0]}", content, self._settings.idempotency_window_s)
 
 
 def check_version(request: web.Request) -> None:
-    """Pass for who asks for this version, or for none: then it is the first one, for good.
+    """Refuse a request for another version. One that names none gets version 1, also from later servers.
 
     Raises:
         Problem: ``UNSUPPORTED_VERSION``.
     """
-    asked = _ASKED_VERSION.findall(request.headers.get("Accept", ""))
-    if asked and MAJOR not in asked:
+    versions = _REQUESTED_VERSION.findall(request.headers.get("Accept", ""))
+    if versions and MAJOR not in versions:
         raise Problem(codes.UNSUPPORTED_VERSION, f"this server speaks {MEDIA_TYPE}")
 
 
 def check_media_type(request: web.Request) -> None:
-    """Pass for JSON: a page of another origin can't send that type unasked.
+    """Refuse a body that is not declared as JSON, the type that no page of another origin can send unasked.
 
     Raises:
         Problem: ``NOT_JSON_TYPE`` or ``UNSUPPORTED_VERSION``.
     """
     if request.content_type in ("application/json", MEDIA_TYPE):
         return
-    if _ASKED_VERSION.fullmatch(request.content_type):
+    if _REQUESTED_VERSION.fullmatch(request.content_type):
         raise Problem(codes.UNSUPPORTED_VERSION, f"this server speaks {MEDIA_TYPE}")
     raise Problem(codes.NOT_JSON_TYPE)
 
 
 def parse_params(kind: type[S], request: web.Request) -> S:
-    """The fields of the path and of the query.
+    """Parse the fields of the path and of the query as ``kind``.
 
     Raises:
-        Problem: ``INVALID_REQUEST`` when one is missing, unknown, given twice, or not of its kind.
+        Problem: ``INVALID_REQUEST`` when a field is missing, unknown, given twice, or not of its type.
     """
     fields: dict[str, str] = dict(request.match_info)
     for name, value in request.query.items():
@@ -165,17 +197,17 @@ def parse_params(kind: type[S], request: web.Request) -> S:
 
 
 def parse_body(kind: type[S], content: bytes) -> S:
-    """The body as what it is to be.
+    """Parse a body as ``kind``.
 
     Raises:
         Problem: ``NOT_JSON`` or ``INVALID_REQUEST``; the detail says where in the body.
     """
-    found: S = _decode(content, kind)
-    return found
+    body: S = _decode(content, kind)
+    return body
 
 
 def parse_any(content: bytes) -> Any:
-    """The body as any JSON.
+    """Parse a body as any JSON.
 
     Raises:
         Problem: ``NOT_JSON``.

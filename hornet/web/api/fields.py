@@ -1,4 +1,4 @@
-"""The values that several requests and answers have, with their limits."""
+"""Fields that several requests and answers share, with their limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_LISTED = 1000
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a caller sends. An unknown field is an error: an option that is ignored would be believed in."""
+    """What a caller sends. Unknown fields are errors, or a caller would rely on an option that is ignored."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,5 +52,5 @@ Info = Annotated[Any, Meta(description="What the backend told of the user: any J
 
 
 def listed(value: str | list[str]) -> list[str]:
-    """One as a list of one; several without repetition, in their order."""
+    """Return a single value as a list, and several in their order without repetitions."""
     return [value] if isinstance(value, str) else list(dict.fromkeys(value))

@@ -1,4 +1,4 @@
-"""What an operation of the API is: everything that runs it and describes it, in one place."""
+"""One operation of the API: everything that runs and describes it, in one value."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from hornet.flows.backend.publishing import Once
+from hornet.flows.backend.cluster_queries import ClusterQueries
+from hornet.flows.backend.service import BackendService, Once
+from hornet.flows.process.reloading import Reloading
+from hornet.flows.users.queries import UserQueries
+from hornet.web.api.auth import Right
 from hornet.web.api.fields import Request
-from hornet.web.api.keys import Right
 
 P = TypeVar("P", bound=Struct)
 B = TypeVar("B", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """The flows that carry operations out."""
+
+    backend: BackendService
+    cluster: ClusterQueries
+    users: UserQueries
+    reloading: Reloading[Any]
 
 
 class Nothing(Request, frozen=True):
@@ -22,18 +35,22 @@ class Nothing(Request, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[P, B]):
-    """One valid request. ``once`` is there when it came with an Idempotency-Key."""
+    """One valid request. ``once`` is set when it carries an Idempotency-Key."""
 
     params: P
     body: B
     once: Once | None = None
 
 
-@dataclass(frozen=True, slots=True)
+Handler = Callable[[ApiServices, Call[Any, Any]], Awaitable[Struct]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """``params`` has the fields of the path and of the query, ``body`` those of the JSON body.
 
-    ``refusals`` are the problems that the handler raises, beside those that any operation may end in.
+    ``refusals`` are the codes of the problems that the handler raises, beside those that every operation may
+    end in.
     """
 
     name: str
@@ -41,7 +58,7 @@ class Operation:
     path: str
     right: Right
     summary: str
-    handler: Callable[[Call[Any, Any]], Awaitable[Struct]]
+    handler: Handler
     answer: type[Struct]
     params: type[Struct] = Nothing
     body: type[Struct] = Nothing

@@ -1,4 +1,4 @@
-"""What the API answers when it can't do as asked: problem details (RFC 9457) with a stable ``code``."""
+"""Refusals of the API: problem details (RFC 9457) with a stable ``code``."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class Problem(HornetError):
 
 
 def type_of(code: str) -> str:
-    """The problem's type: a name, with nothing to fetch behind it."""
+    """Return the URI that names the type of a problem (RFC 9457, section 3.1.1); it leads to no page."""
     return f"urn:hornet:problem:{code.lower().replace('_', '-')}"

@@ -9,21 +9,17 @@ from msgspec import Meta, field
 
 from hornet.core import codes
 from hornet.core.backend_commands import MAX_EVENT_CHARS
-from hornet.flows.backend.publishing import Outbound, Published, Publishing
+from hornet.flows.backend.service import Once, OutboundMessage, Published
+from hornet.web.api.auth import Right
 from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Channels, Request, Tokens, Users, listed
-from hornet.web.api.keys import Right
-from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
-REFUSALS = (
-    codes.RESERVED_CHANNEL,
-    codes.TOO_LARGE,
-    codes.IDEMPOTENCY_KEY_REUSED,
-    codes.INVALID_IDEMPOTENCY_KEY,
-)
+REFUSALS = (codes.TOO_LARGE, codes.IDEMPOTENCY_KEY_REUSED, codes.INVALID_IDEMPOTENCY_KEY)
+"""The problems that every publish may end in."""
 
 
-class Message(Request, frozen=True, kw_only=True):
+class MessageRequest(Request, frozen=True, kw_only=True):
     """One message for one or several channels."""
 
     channels: Channels
@@ -35,7 +31,7 @@ class Message(Request, frozen=True, kw_only=True):
     only: Annotated[
         Tokens | None, Meta(description="Deliver to these clients only: tokens, or ids of sessions.")
     ] = None
-    but: Annotated[
+    exclude: Annotated[
         Tokens | None, Meta(description="Leave these clients out: tokens, or ids of sessions.")
     ] = field(default=None, name="except")
 
@@ -43,7 +39,7 @@ class Message(Request, frozen=True, kw_only=True):
 class Batch(Request, frozen=True, kw_only=True):
     """Several messages, published in this order."""
 
-    messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_LISTED)]
+    messages: Annotated[list[MessageRequest], Meta(min_length=1, max_length=MAX_LISTED)]
 
 
 class PatternMessage(Request, frozen=True, kw_only=True):
@@ -85,94 +81,101 @@ class HeardAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     replayed: bool = False
 
 
-class Publish:
-    """Publishes to channels."""
-
-    def __init__(self, publishing: Publishing) -> None:
-        self._publishing = publishing
-
-    def operations(self) -> list[Operation]:
-        return [
-            Operation(
-                "publish",
-                "POST",
-                "/api/publish",
-                Right.PUBLISH,
-                "Publish a message on one or several channels",
-                self._publish,
-                PublishedAnswer,
-                body=Message,
-                refusals=REFUSALS,
-                is_idempotent_by_key=True,
-            ),
-            Operation(
-                "publishBatch",
-                "POST",
-                "/api/publish/batch",
-                Right.PUBLISH,
-                "Publish several messages",
-                self._publish_batch,
-                PublishedAnswer,
-                body=Batch,
-                refusals=REFUSALS,
-                is_idempotent_by_key=True,
-            ),
-            Operation(
-                "publishToPattern",
-                "POST",
-                "/api/publish/pattern",
-                Right.PUBLISH,
-                "Publish to a pattern's keys and values",
-                self._publish_to_pattern,
-                HeardAnswer,
-                body=PatternMessage,
-                refusals=(codes.BAD_PATTERN, *REFUSALS[1:]),
-                is_idempotent_by_key=True,
-            ),
-            Operation(
-                "notify",
-                "POST",
-                "/api/publish/users",
-                Right.PUBLISH,
-                "Send an event to users",
-                self._notify,
-                HeardAnswer,
-                body=Notification,
-                refusals=REFUSALS[1:],
-                is_idempotent_by_key=True,
-            ),
-        ]
-
-    async def _publish(self, call: Call[Nothing, Message]) -> PublishedAnswer:
-        return await self._send([call.body], call)
-
-    async def _publish_batch(self, call: Call[Nothing, Batch]) -> PublishedAnswer:
-        return await self._send(call.body.messages, call)
-
-    async def _publish_to_pattern(self, call: Call[Nothing, PatternMessage]) -> HeardAnswer:
-        body = call.body
-        published = await self._publishing.publish_to_pattern(body.pattern, body.payload, call.once)
-        return HeardAnswer(nodes=published.nodes[0], replayed=published.replayed)
-
-    async def _notify(self, call: Call[Nothing, Notification]) -> HeardAnswer:
-        asked = call.body
-        users = asked.users if isinstance(asked.users, list) else [asked.users]
-        published = await self._publishing.notify(users, asked.event, asked.payload, call.once)
-        return HeardAnswer(nodes=sum(published.nodes), replayed=published.replayed)
-
-    async def _send(self, messages: Sequence[Message], call: Call[Any, Any]) -> PublishedAnswer:
-        outbound = [
-            Outbound(listed(one.channels), one.type, one.message, one.only, one.but) for one in messages
-        ]
-        channels = [channel for one in outbound for channel in one.channels]
-        if len(channels) > MAX_LISTED:
-            raise Problem(codes.TOO_LARGE, f"a request publishes on at most {MAX_LISTED} channels in all")
-        return answer(channels, await self._publishing.publish(outbound, call.once))
+async def publish(services: ApiServices, call: Call[Nothing, MessageRequest]) -> PublishedAnswer:
+    return await _publish(services, [call.body], call.once)
 
 
-def answer(channels: Sequence[str], published: Published) -> PublishedAnswer:
+async def publish_batch(services: ApiServices, call: Call[Nothing, Batch]) -> PublishedAnswer:
+    return await _publish(services, call.body.messages, call.once)
+
+
+async def publish_to_pattern(services: ApiServices, call: Call[Nothing, PatternMessage]) -> HeardAnswer:
+    body = call.body
+    published = await services.backend.publish_to_pattern(body.pattern, body.payload, call.once)
+    return HeardAnswer(nodes=published.nodes[0], replayed=published.replayed)
+
+
+async def notify(services: ApiServices, call: Call[Nothing, Notification]) -> HeardAnswer:
+    body = call.body
+    users = body.users if isinstance(body.users, list) else [body.users]
+    published = await services.backend.notify(users, body.event, body.payload, call.once)
+    return HeardAnswer(nodes=sum(published.nodes), replayed=published.replayed)
+
+
+async def _publish(
+    services: ApiServices, messages: Sequence[MessageRequest], once: Once | None
+) -> PublishedAnswer:
+    outbound = [
+        OutboundMessage(
+            channels=listed(message.channels),
+            type=message.type,
+            message=message.message,
+            only=message.only,
+            exclude=message.exclude,
+        )
+        for message in messages
+    ]
+    channels = [channel for message in outbound for channel in message.channels]
+    if len(channels) > MAX_LISTED:
+        raise Problem(codes.TOO_LARGE, f"a request publishes on at most {MAX_LISTED} channels in all")
+    return _answer(channels, await services.backend.publish(outbound, once))
+
+
+def _answer(channels: Sequence[str], published: Published) -> PublishedAnswer:
     pairs = zip(channels, published.nodes, strict=True)
     return PublishedAnswer(
         published=[PublishedTo(channel=channel, nodes=nodes) for channel, nodes in pairs],
         replayed=published.replayed,
     )
+
+
+OPERATIONS = (
+    Operation(
+        name="publish",
+        path="/api/publish",
+        method="POST",
+        right=Right.PUBLISH,
+        summary="Publish a message on one or several channels",
+        handler=publish,
+        answer=PublishedAnswer,
+        body=MessageRequest,
+        refusals=(codes.RESERVED_CHANNEL, *REFUSALS),
+        is_idempotent_by_key=True,
+    ),
+    Operation(
+        name="publishBatch",
+        path="/api/publish/batch",
+        method="POST",
+        right=Right.PUBLISH,
+        summary="Publish several messages",
+        handler=publish_batch,
+        answer=PublishedAnswer,
+        body=Batch,
+        refusals=(codes.RESERVED_CHANNEL, *REFUSALS),
+        is_idempotent_by_key=True,
+    ),
+    Operation(
+        name="publishToPattern",
+        path="/api/publish/pattern",
+        method="POST",
+        right=Right.PUBLISH,
+        summary="Publish to a pattern's keys and values",
+        handler=publish_to_pattern,
+        answer=HeardAnswer,
+        body=PatternMessage,
+        refusals=(codes.BAD_PATTERN, *REFUSALS),
+        is_idempotent_by_key=True,
+    ),
+    Operation(
+        name="notify",
+        path="/api/publish/users",
+        method="POST",
+        right=Right.PUBLISH,
+        summary="Send an event to users",
+        handler=notify,
+        answer=HeardAnswer,
+        body=Notification,
+        refusals=REFUSALS,
+        is_idempotent_by_key=True,
+    ),
+)

@@ -1,4 +1,4 @@
-"""realizehit's publish: a POST to / with a pattern and a payload, answered in words."""
+"""The publish of the server realizehit: a POST to / with a pattern and a payload, answered in its words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from aiohttp import web
 
 from hornet.core import codes
 from hornet.core.errors import PeerError
-from hornet.flows.backend.publishing import Publishing
-from hornet.web.api.counts import ApiCounts
-from hornet.web.api.endpoint import Endpoint, check_media_type, parse_any
-from hornet.web.api.guard import Guard
-from hornet.web.api.keys import Right
+from hornet.flows.backend.service import BackendService
+from hornet.web.api.auth import Right
+from hornet.web.api.endpoint import ApiEndpoint, check_media_type, parse_any
 
 NAME = "realizehitPublish"
 
@@ -21,23 +19,21 @@ NO_OBJECT = "Please include your arguments on body"
 
 
 class RealizehitPublish:
-    """Let in as any operation of the API; what its own server refused is refused in its words."""
+    """Checks callers as every operation does; refuses in realizehit's words what realizehit refused."""
 
-    def __init__(self, endpoint: Endpoint, guard: Guard, publishing: Publishing, counts: ApiCounts) -> None:
+    def __init__(self, *, endpoint: ApiEndpoint, backend: BackendService) -> None:
         self._endpoint = endpoint
-        self._guard = guard
-        self._publishing = publishing
-        self._counts = counts
+        self._backend = backend
 
     def route(self) -> web.RouteDef:
         return web.post("/", self._answer)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        self._counts.requests[NAME] += 1
+        self._endpoint.counts.requests[NAME] += 1
         return await self._endpoint.answer(lambda: self._publish(request))
 
     async def _publish(self, request: web.Request) -> web.Response:
-        self._guard.check(request, Right.PUBLISH)
+        self._endpoint.check_caller(request, Right.PUBLISH)
         check_media_type(request)
         body = parse_any(await self._endpoint.read(request))
         if not isinstance(body, dict):
@@ -47,11 +43,11 @@ class RealizehitPublish:
         if "payload" not in body:
             return self._refuse(NO_PAYLOAD)
         try:
-            await self._publishing.publish_to_pattern(body["pattern"], body["payload"])
+            await self._backend.publish_to_pattern(body["pattern"], body["payload"])
         except PeerError as error:
             return self._refuse(error.detail)
         return web.Response(text=QUEUED)
 
     def _refuse(self, words: str) -> web.Response:
-        self._counts.refusals[codes.REALIZEHIT_400] += 1
+        self._endpoint.counts.refusals[codes.REALIZEHIT_400] += 1
         return web.Response(text=words, status=400)

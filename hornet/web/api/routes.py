@@ -1,110 +1,86 @@
-"""The routes of the API, from the parts of the server that do its work."""
+"""All operations of the API in one table, and the routes made from it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from hornet.core import codes
-from hornet.flows.backend.cluster_queries import Cluster
-from hornet.flows.backend.publishing import Publishing
-from hornet.flows.backend.ticketing import Ticketing
-from hornet.flows.backend.user_credentials import UserCredentials
-from hornet.flows.process.reloading import Reloading
-from hornet.flows.users.queries import UserQueries
-from hornet.web import etag as known
-from hornet.web.api.administration import Administration
-from hornet.web.api.cluster import ClusterOperations
-from hornet.web.api.counts import ApiCounts
-from hornet.web.api.credentials import CredentialOperations
+from hornet.web.api import administration, cluster, credentials, publish, tokens, users
 from hornet.web.api.document import openapi
-from hornet.web.api.endpoint import API_VERSION, Endpoint
-from hornet.web.api.guard import Guard
-from hornet.web.api.operation import Operation
+from hornet.web.api.endpoint import API_VERSION, ApiCounts, ApiEndpoint
+from hornet.web.api.operation import ApiServices, Operation
 from hornet.web.api.problems import Problem
-from hornet.web.api.publish import Publish
 from hornet.web.api.pushy import PushyTrigger
 from hornet.web.api.realizehit import RealizehitPublish
 from hornet.web.api.settings import ApiSettings
-from hornet.web.api.tokens import TokenOperations
-from hornet.web.api.users import UserOperations
+from hornet.web.etag import etag_of, respond
 
-
-@dataclass(frozen=True)
-class ApiServices:
-    """The flows behind the API."""
-
-    publishing: Publishing
-    ticketing: Ticketing
-    cluster: Cluster
-    directory: UserQueries
-    credentials: UserCredentials
-    reloading: Reloading[Any]
-
-
-def operations(parts: ApiServices) -> list[Operation]:
-    """Every operation, in the order of the document."""
-    return [
-        *Publish(parts.publishing).operations(),
-        *TokenOperations(parts.ticketing, parts.publishing).operations(),
-        *ClusterOperations(parts.cluster).operations(),
-        *UserOperations(parts.directory).operations(),
-        *CredentialOperations(parts.credentials).operations(),
-        *Administration(parts.reloading).operations(),
-    ]
+OPERATIONS: Sequence[Operation] = (
+    *publish.OPERATIONS,
+    *tokens.OPERATIONS,
+    *cluster.OPERATIONS,
+    *users.OPERATIONS,
+    *credentials.OPERATIONS,
+    *administration.OPERATIONS,
+)
+"""In the order of the document."""
 
 
 class Api:
-    """The HTTP API of one node, and the compatible routes beside it."""
+    """The HTTP API of one node, and beside it the routes that stand in for other servers."""
 
-    def __init__(self, settings: ApiSettings, parts: ApiServices, counts: ApiCounts) -> None:
-        self._operations = operations(parts)
-        self._guard = Guard(settings, counts)
-        self._endpoint = Endpoint(settings, self._guard, counts)
-        self._realizehit = RealizehitPublish(self._endpoint, self._guard, parts.publishing, counts)
-        self._pushy = PushyTrigger(settings, parts.publishing, parts.cluster, counts)
+    def __init__(self, *, settings: ApiSettings, services: ApiServices) -> None:
+        self._endpoint = ApiEndpoint(settings=settings, services=services)
+        self._realizehit = RealizehitPublish(endpoint=self._endpoint, backend=services.backend)
+        self._pushy = PushyTrigger(settings=settings, services=services, counts=self._endpoint.counts)
+
+    @property
+    def counts(self) -> ApiCounts:
+        return self._endpoint.counts
 
     def configure(self, settings: ApiSettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
-        self._guard.configure(settings)
-        self._endpoint.settings = self._pushy.settings = settings
+        self._endpoint.configure(settings)
+        self._pushy.configure(settings)
 
     def routes(self) -> list[web.RouteDef]:
-        """All under /api, and the compatible ones."""
+        """Return all routes under /api, and the compatible ones."""
         return [
-            _document_route(self._operations),
-            *(self._endpoint.route(one) for one in self._operations),
-            _elsewhere(self._operations, self._endpoint),
+            _document_route(),
+            *(self._endpoint.route(operation) for operation in OPERATIONS),
+            _unknown_path_route(self._endpoint),
             self._realizehit.route(),
             self._pushy.route(),
         ]
 
 
 def describe() -> dict[str, Any]:
-    """The document, for those who only want to read it: nothing has to run."""
-    nobody: Any = None
-    return openapi(operations(ApiServices(nobody, nobody, nobody, nobody, nobody, nobody)), API_VERSION)
+    """Return the OpenAPI document; for that nothing has to run."""
+    return openapi(OPERATIONS, API_VERSION)
 
 
-def _document_route(operations: Sequence[Operation]) -> web.RouteDef:
-    """The document, which anyone may read: it says nothing of this server but its version."""
-    content = msgspec.json.encode(openapi(operations, API_VERSION))
-    tag = known.tag_of(content)
+def _document_route() -> web.RouteDef:
+    """Serve the document, to anyone: of this server it tells only the version of its API."""
+    content = msgspec.json.encode(describe())
+    etag = etag_of(content)
 
     async def show(request: web.Request) -> web.Response:
-        return known.answer(request, content, tag, "application/json", {"Cache-Control": "no-cache"})
+        return respond(request, content, etag, "application/json", {"Cache-Control": "no-cache"})
 
     return web.get("/api/openapi.json", show)
 
 
-def _elsewhere(known: Sequence[Operation], endpoint: Endpoint) -> web.RouteDef:
-    """Whatever else is asked for under /api: a problem, too."""
-    patterns = [(re.compile(re.sub(r"\{\w+\}", "[^/]+", one.path)), one.method) for one in known]
+def _unknown_path_route(endpoint: ApiEndpoint) -> web.RouteDef:
+    """Answer every other request under /api with a problem."""
+    patterns = [
+        (re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)), operation.method)
+        for operation in OPERATIONS
+    ]
 
     async def refuse(request: web.Request) -> web.Response:
         path = "/api/" + request.match_info["rest"]

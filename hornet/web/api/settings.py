@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.core.options import option, show_section
-from hornet.web.api.keys import parse_keys
+from hornet.web.api.auth import parse_keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Operations on tokens, and on the sessions that came with them."""
+"""Operations on tokens, and on the sessions that used them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hornet.core import codes
 from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.grants import Grant
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
-from hornet.flows.backend.publishing import Publishing
-from hornet.flows.backend.ticketing import Ticketing
+from hornet.web.api.auth import Right
 from hornet.web.api.fields import (
     MAX_LISTED,
     Answer,
@@ -23,8 +22,7 @@ from hornet.web.api.fields import (
     UserId,
     listed,
 )
-from hornet.web.api.keys import Right
-from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
 MAX_TTL_S = 604_800
@@ -69,54 +67,47 @@ class RevokedAnswer(Answer, frozen=True, kw_only=True):
     nodes: int
 
 
-class TokenOperations:
-    """Makes and revokes tokens."""
+async def create(services: ApiServices, call: Call[Nothing, NewToken]) -> NewTokenAnswer:
+    wanted = call.body
+    channels = listed(wanted.channels)
+    if CONTROL_CHANNEL in channels:
+        raise Problem(codes.RESERVED_CHANNEL, f"channel {CONTROL_CHANNEL!r} is Hornet's own")
+    if not channels and wanted.user is None:
+        raise Problem(codes.INVALID_REQUEST, "a token has a channel or a user - at `$`")
+    user = None if wanted.user is None else str(wanted.user)
+    grant = Grant(user, wanted.info, tuple(channels), tuple(wanted.publish))
+    try:
+        token = await services.backend.create_token(grant, wanted.ttl)
+    except ValueError as error:
+        raise Problem(codes.INVALID_REQUEST, str(error)) from None
+    return NewTokenAnswer(token=token, ttl=wanted.ttl)
 
-    def __init__(self, ticketing: Ticketing, publishing: Publishing) -> None:
-        self._ticketing = ticketing
-        self._publishing = publishing
 
-    def operations(self) -> list[Operation]:
-        return [
-            Operation(
-                "createToken",
-                "POST",
-                "/api/tokens",
-                Right.MANAGE,
-                "Make a one-time token",
-                self._create,
-                NewTokenAnswer,
-                body=NewToken,
-                status=201,
-                refusals=(codes.RESERVED_CHANNEL,),
-            ),
-            Operation(
-                "revokeTokens",
-                "POST",
-                "/api/tokens/revoke",
-                Right.MANAGE,
-                "Kill tokens, and end the sessions that came with them",
-                self._revoke,
-                RevokedAnswer,
-                body=RevokedTokens,
-            ),
-        ]
+async def revoke(services: ApiServices, call: Call[Nothing, RevokedTokens]) -> RevokedAnswer:
+    return RevokedAnswer(nodes=await services.backend.revoke_tokens(listed(call.body.tokens)))
 
-    async def _create(self, call: Call[Nothing, NewToken]) -> NewTokenAnswer:
-        asked = call.body
-        channels = listed(asked.channels)
-        if CONTROL_CHANNEL in channels:
-            raise Problem(codes.RESERVED_CHANNEL, f"channel {CONTROL_CHANNEL!r} is Hornet's own")
-        if not channels and asked.user is None:
-            raise Problem(codes.INVALID_REQUEST, "a token has a channel or a user - at `$`")
-        user = None if asked.user is None else str(asked.user)
-        try:
-            token = await self._ticketing.create(
-                Grant(user, asked.info, tuple(channels), tuple(asked.publish)), asked.ttl
-            )
-        except ValueError as error:
-            raise Problem(codes.INVALID_REQUEST, str(error)) from None
-        return NewTokenAnswer(token=token, ttl=asked.ttl)
 
-    async def _revoke(self, call: Call[Nothing, RevokedTokens]) -> RevokedAnswer:
-        return RevokedAnswer(nodes=await self._publishing.disconnect_tokens(listed(call.body.tokens)))
+OPERATIONS = (
+    Operation(
+        name="createToken",
+        method="POST",
+        path="/api/tokens",
+        right=Right.MANAGE,
+        summary="Make a one-time token",
+        handler=create,
+        answer=NewTokenAnswer,
+        body=NewToken,
+        status=201,
+        refusals=(codes.RESERVED_CHANNEL,),
+    ),
+    Operation(
+        name="revokeTokens",
+        method="POST",
+        path="/api/tokens/revoke",
+        right=Right.MANAGE,
+        summary="Kill tokens, and end the sessions that came with them",
+        handler=revoke,
+        answer=RevokedAnswer,
+        body=RevokedTokens,
+    ),
+)

@@ -1,4 +1,7 @@
-"""Operations on users: see, subscribe, disconnect them."""
+"""Operations on users: see, subscribe and disconnect them.
+
+All of them need Redis alone, so it makes no difference on which nodes a user is.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Annotated, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from hornet.core import codes
-from hornet.flows.users.queries import UserQueries
+from hornet.web.api.auth import Right
 from hornet.web.api.fields import (
     After,
     Answer,
@@ -20,8 +23,7 @@ from hornet.web.api.fields import (
     Users,
     listed,
 )
-from hornet.web.api.keys import Right
-from hornet.web.api.operation import Call, Nothing, Operation
+from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
 DEFAULT_LIMIT = 100
@@ -30,7 +32,7 @@ T = TypeVar("T")
 
 
 class DisconnectedUsers(Request, frozen=True, kw_only=True):
-    """Users whose sessions are to end for good. They may come back with another credential."""
+    """Users whose sessions are to end. They may come back with another credential."""
 
     users: Users
 
@@ -106,82 +108,121 @@ class Changed(Answer, frozen=True, kw_only=True):
     changed: int
 
 
-class UserOperations:
-    """All goes to Redis alone, so it makes no difference on which nodes a user is."""
-
-    def __init__(self, directory: UserQueries) -> None:
-        self._directory = directory
-
-    def operations(self) -> list[Operation]:
-        manage, read = Right.MANAGE, Right.READ
-        return [
-            Operation(
-                "listUsers", "GET", "/api/users", read, "List the users that are online",
-                self._list, UsersAnswer, UserListing,
-            ),
-            Operation(
-                "getUser", "GET", "/api/users/{user}", read, "See one user",
-                self._get, UserAnswer, OneUser,
-            ),
-            Operation(
-                "subscribeUser", "POST", "/api/users/{user}/subscribe", manage,
-                "Subscribe a user to channels", self._subscribe, Changed, OneUser, SubscribedChannels,
-            ),
-            Operation(
-                "unsubscribeUser", "POST", "/api/users/{user}/unsubscribe", manage,
-                "Take channels of a user back", self._unsubscribe, Changed, OneUser, UnsubscribedChannels,
-            ),
-            Operation(
-                "listSubscribedUsers", "GET", "/api/channels/{channel}/users", read,
-                "List the users subscribed to a channel", self._subscribed, SubscribedUsersAnswer,
-                OneChannelOfUsers,
-            ),
-            Operation(
-                "disconnectUsers", "POST", "/api/disconnect/users", manage, "End the sessions of users",
-                self._disconnect, Told, body=DisconnectedUsers,
-            ),
-        ]  # fmt: skip
-
-    async def _list(self, call: Call[UserListing, Nothing]) -> UsersAnswer:
-        asked = call.params
-        users = await self._directory.online(after=asked.after, limit=asked.limit)
-        online = await self._directory.count_online()
-        return UsersAnswer(users=users, online=online, next=users[-1] if len(users) == asked.limit else UNSET)
-
-    async def _get(self, call: Call[OneUser, Nothing]) -> UserAnswer:
-        user = call.params.user
-        sessions = [
-            UserSessionEntry(session=one.session, node=one.node, address=one.address, since_ms=one.since_ms)
-            for one in await self._directory.sessions(user)
-        ]
-        online = await self._directory.is_online(user)
-        channels = await self._directory.channels(user)
-        return UserAnswer(user=user, online=online, sessions=sessions, channels=channels)
-
-    async def _subscribe(self, call: Call[OneUser, SubscribedChannels]) -> Changed:
-        asked = self._directory.subscribe(call.params.user, listed(call.body.channels))
-        return Changed(changed=await _checked(asked))
-
-    async def _unsubscribe(self, call: Call[OneUser, UnsubscribedChannels]) -> Changed:
-        user, channels = call.params.user, call.body.channels
-        if channels is UNSET:
-            return Changed(changed=await _checked(self._directory.unsubscribe_all(user)))
-        return Changed(changed=await _checked(self._directory.unsubscribe(user, listed(channels))))
-
-    async def _subscribed(self, call: Call[OneChannelOfUsers, Nothing]) -> SubscribedUsersAnswer:
-        return SubscribedUsersAnswer(users=await self._directory.subscribed(call.params.channel))
-
-    async def _disconnect(self, call: Call[Nothing, DisconnectedUsers]) -> Told:
-        return Told(nodes=await _checked(self._directory.disconnect(call.body.users)))
+async def list_users(services: ApiServices, call: Call[UserListing, Nothing]) -> UsersAnswer:
+    listing = call.params
+    users = await services.users.online(after=listing.after, limit=listing.limit)
+    online = await services.users.count_online()
+    return UsersAnswer(users=users, online=online, next=users[-1] if len(users) == listing.limit else UNSET)
 
 
-async def _checked(asked: Awaitable[T]) -> T:
-    """What was asked for.
+async def get_user(services: ApiServices, call: Call[OneUser, Nothing]) -> UserAnswer:
+    user = call.params.user
+    sessions = [
+        UserSessionEntry(
+            session=session.session, node=session.node, address=session.address, since_ms=session.since_ms
+        )
+        for session in await services.users.sessions(user)
+    ]
+    online = await services.users.is_online(user)
+    channels = await services.users.channels(user)
+    return UserAnswer(user=user, online=online, sessions=sessions, channels=channels)
+
+
+async def subscribe(services: ApiServices, call: Call[OneUser, SubscribedChannels]) -> Changed:
+    subscribing = services.users.subscribe(call.params.user, listed(call.body.channels))
+    return Changed(changed=await _checked(subscribing))
+
+
+async def unsubscribe(services: ApiServices, call: Call[OneUser, UnsubscribedChannels]) -> Changed:
+    user, channels = call.params.user, call.body.channels
+    if channels is UNSET:
+        return Changed(changed=await _checked(services.users.unsubscribe_all(user)))
+    return Changed(changed=await _checked(services.users.unsubscribe(user, listed(channels))))
+
+
+async def list_subscribed(
+    services: ApiServices, call: Call[OneChannelOfUsers, Nothing]
+) -> SubscribedUsersAnswer:
+    return SubscribedUsersAnswer(users=await services.users.subscribed(call.params.channel))
+
+
+async def disconnect(services: ApiServices, call: Call[Nothing, DisconnectedUsers]) -> Told:
+    return Told(nodes=await _checked(services.users.disconnect(call.body.users)))
+
+
+async def _checked(query: Awaitable[T]) -> T:
+    """Return the result of ``query``.
 
     Raises:
-        Problem: ``INVALID_REQUEST`` for what is no user, channel or event.
+        Problem: ``INVALID_REQUEST`` for a malformed user, channel or event.
     """
     try:
-        return await asked
+        return await query
     except ValueError as error:
         raise Problem(codes.INVALID_REQUEST, str(error)) from None
+
+
+OPERATIONS = (
+    Operation(
+        name="listUsers",
+        method="GET",
+        path="/api/users",
+        right=Right.READ,
+        summary="List the users that are online",
+        handler=list_users,
+        answer=UsersAnswer,
+        params=UserListing,
+    ),
+    Operation(
+        name="getUser",
+        method="GET",
+        path="/api/users/{user}",
+        right=Right.READ,
+        summary="See one user",
+        handler=get_user,
+        answer=UserAnswer,
+        params=OneUser,
+    ),
+    Operation(
+        name="subscribeUser",
+        method="POST",
+        path="/api/users/{user}/subscribe",
+        right=Right.MANAGE,
+        summary="Subscribe a user to channels",
+        handler=subscribe,
+        answer=Changed,
+        params=OneUser,
+        body=SubscribedChannels,
+    ),
+    Operation(
+        name="unsubscribeUser",
+        method="POST",
+        path="/api/users/{user}/unsubscribe",
+        right=Right.MANAGE,
+        summary="Take channels of a user back",
+        handler=unsubscribe,
+        answer=Changed,
+        params=OneUser,
+        body=UnsubscribedChannels,
+    ),
+    Operation(
+        name="listSubscribedUsers",
+        method="GET",
+        path="/api/channels/{channel}/users",
+        right=Right.READ,
+        summary="List the users subscribed to a channel",
+        handler=list_subscribed,
+        answer=SubscribedUsersAnswer,
+        params=OneChannelOfUsers,
+    ),
+    Operation(
+        name="disconnectUsers",
+        method="POST",
+        path="/api/disconnect/users",
+        right=Right.MANAGE,
+        summary="End the sessions of users",
+        handler=disconnect,
+        answer=Told,
+        body=DisconnectedUsers,
+    ),
+)

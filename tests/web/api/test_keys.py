@@ -4,7 +4,7 @@ import pytest
 
 from hornet.config import load_config
 from hornet.core.errors import SetupError
-from hornet.web.api.keys import Right, parse_keys
+from hornet.web.api.auth import Right, parse_keys
 from hornet.web.api.settings import ApiSettings
 
 SECRET = "0123456789abcdef"

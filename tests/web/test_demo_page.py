@@ -16,8 +16,8 @@ from hornet._version import __version__
 from hornet.app import create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
-from hornet.flows.demo import MAX_TEXT_CHARS, PUBLISHES_PER_S, TOKENS_PER_S
-from hornet.web.demo_page import FILES, MAX_BODY_BYTES, home_commands
+from hornet.flows.backend.demo import MAX_TEXT_CHARS, PUBLISHES_PER_S, TOKENS_PER_S
+from hornet.web.demo_page import FILES, MAX_BODY_BYTES, redis_commands
 from hornet.web.settings import ServerSettings
 from tests.conftest import StartServer, Valkey, start_valkey
 from tests.e2e.browser import Browser, Page
@@ -140,7 +140,7 @@ async def test_the_page_shows_commands_for_the_redis_of_this_server(visitor: Vis
     ],
 )  # fmt: skip
 def test_each_kind_of_redis_is_named_as_each_tool_wants_it(redis: str, url: str, option: str) -> None:
-    commands = home_commands(redis)
+    commands = redis_commands(redis)
     assert commands["python"] == f'"{url}"'
     assert commands["redis_cli"] == f" {option}"
     quoted = f"'{url}'" if re.search(r"[ *]", url) else url
@@ -149,7 +149,7 @@ def test_each_kind_of_redis_is_named_as_each_tool_wants_it(redis: str, url: str,
 
 
 def test_the_default_redis_needs_no_naming() -> None:
-    assert home_commands("") == {"hornet": "", "redis_cli": "", "python": "", "login": "none"}
+    assert redis_commands("") == {"hornet": "", "redis_cli": "", "python": "", "login": "none"}
 
 
 # --- What a visitor may ask for ---

@@ -1,7 +1,7 @@
-"""What a visitor of the try-it page may do: get a token for the channel ``demo``, and publish on it.
+"""The try-it page's two requests: a token for the channel ``demo``, and a publish on that channel.
 
-Any visitor may, so both are limited, for all visitors together: nobody fills Redis with tokens or
-browsers with messages through this page.
+Every visitor may make them, so both are limited for all visitors together. Nobody can fill Redis with tokens
+or browsers with messages through this page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_TEXT_CHARS = 280
 
 PUBLISHES_PER_S = 5
 TOKENS_PER_S = 20
-"""At most 2,400 unused tokens at a time. Pages refused after a restart come back by themselves."""
+"""At most 2,400 unused tokens exist at a time. Pages refused after a restart try again by themselves."""
 
 
 class BadText(PeerError):
@@ -34,26 +34,26 @@ class BadText(PeerError):
 
 
 class TooFast(PeerError):
-    """Visitors ask for more than the page's share; a second later there is room again."""
+    """All visitors together asked for more than the page's share; a second later there is room again."""
 
 
 class Demo:
-    """The two things a visitor may ask for. Nothing here reaches any other channel."""
+    """Carries out the requests of visitors. Nothing here reaches any other channel."""
 
-    def __init__(self, client: Client, tokens: TokenStore) -> None:
+    def __init__(self, *, client: Client, tokens: TokenStore) -> None:
         self._client = client
         self._tokens = tokens
-        self._token_pace = _Pace(TOKENS_PER_S)
-        self._publish_pace = _Pace(PUBLISHES_PER_S)
+        self._token_limit = SlidingWindow(TOKENS_PER_S)
+        self._publish_limit = SlidingWindow(PUBLISHES_PER_S)
 
     async def create_token(self) -> str:
-        """A fresh token for the demo channel.
+        """Return a fresh token for the demo channel.
 
         Raises:
             TooFast: more than ``TOKENS_PER_S``.
             RedisUnavailable: not known whether the token exists.
         """
-        self._token_pace.check_next(time.monotonic())
+        self._token_limit.check_next(time.monotonic())
         token = create_token()
         await self._tokens.create(token, Grant(channels=(DEMO_CHANNEL,)), DEFAULT_TOKEN_TTL_S)
         return token
@@ -67,20 +67,22 @@ class Demo:
             RedisUnavailable: not known whether it was published.
         """
         _check_text(text)
-        self._publish_pace.check_next(time.monotonic())
+        self._publish_limit.check_next(time.monotonic())
         body = dump_json({"type": DEMO_TYPE, "text": text})
         await call(self._client.publish, channel_topic(DEMO_CHANNEL), body)
 
 
-class _Pace:
-    """Lets at most ``per_s`` through in any one second."""
+class SlidingWindow:
+    """Lets at most ``per_s`` through in any one second; what is refused does not count."""
 
     def __init__(self, per_s: int) -> None:
         self._moments: deque[float] = deque(maxlen=per_s)
 
     def check_next(self, now: float) -> None:
-        """Raises:
-        TooFast: the second before ``now`` is full; this one does not count.
+        """Count one more request.
+
+        Raises:
+            TooFast: the second before ``now`` is full.
         """
         if len(self._moments) == self._moments.maxlen and now - self._moments[0] < 1:
             raise TooFast(codes.TOO_FAST, f"more than {self._moments.maxlen} in a second")
