@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from hornet.app.flows import Flows
 from hornet.app.node import Node
 from hornet.app.services import Services
+from hornet.broker.acl import check_rights
 from hornet.broker.client import check_reachable
 from hornet.broker.embedded import find_or_start
 from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
 from hornet.broker.nodes import Nodes
-from hornet.broker.rights import check_rights
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
 from hornet.flows.process.background import measure_lag, supervise
 from hornet.flows.sessions.hooks import SessionHooks
@@ -90,8 +90,8 @@ def _start_background(services: Services, flows: Flows, node: Node) -> list[asyn
 async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
     """Subscribe to the node's own topics, join the cluster, and then let the engine accept sessions."""
     try:
-        await services.subscriber.hold(CONTROL_TOPIC)
-        await services.subscriber.hold(MANAGER_TOPIC)
+        await services.subscriber.subscribe(CONTROL_TOPIC)
+        await services.subscriber.subscribe(MANAGER_TOPIC)
         await services.survey.start()
         if services.config.api.emitters:
             await flows.emitters.start()

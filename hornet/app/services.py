@@ -60,9 +60,9 @@ def build_services(config: Config) -> Services:
     client = connect(redis_url, redis.redis_timeout_s)
     topics = TopicRouter()
     subscriber = Subscriber(
-        lambda attempt: connect_subscriber(redis_url, redis.redis_timeout_s, attempt),
-        topics.receive,
-        topics.receive_match,
+        connect=lambda attempt: connect_subscriber(redis_url, redis.redis_timeout_s, attempt),
+        receive=topics.receive,
+        receive_match=topics.receive_match,
         heartbeat_s=redis.redis_heartbeat_s,
     )
     nodes = Nodes(client, heartbeat_s=redis.node_heartbeat_s)

@@ -1,91 +1,86 @@
-"""What the ACL of Redis does not let this node hear: counted, and told once with what would change it."""
+"""What the ACL of Redis does not permit to a node: which rule is missing, and the check at the start."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
-from hornet.broker.keys import OWN_PREFIX
-from hornet.broker.subscribing import Subscription, SubscriptionSet
-from hornet.core.errors import RefusedByRedis
+from redis.exceptions import NoPermissionError
 
-log = logging.getLogger(__name__)
-
-MAX_NAMED = 1000
-"""Topics that the log names. Where clients choose what they subscribe to, they could fill it."""
+from hornet.broker.client import RedisUrl, await_redis, connect_subscriber
+from hornet.broker.failures import FAILURES, explain
+from hornet.broker.keys import EMITTERS_GLOB, OWN_PREFIX
+from hornet.core.errors import RefusedByRedis, SetupError
 
 
-ASK_AGAIN_S = 10.0
-"""How often what was refused is asked for again while somebody still wants it: an ACL may change."""
+def missing_rule(command: bytes, name: str, reason: str) -> str:
+    """Return the rule that a user of Redis lacks to subscribe to ``name``, as ``ACL SETUSER`` takes it.
 
-
-class Refusals:
-    """What is held now although Redis refuses it. ``ask`` is how it is asked for again."""
-
-    def __init__(self, ask: Callable[[SubscriptionSet, str, Subscription], None]) -> None:
-        self._ask = ask
-        self._held: dict[Subscription, tuple[SubscriptionSet, str]] = {}
-        self._named: set[str] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self.count = 0
-        """How many times Redis refused to subscribe to something."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The topics and globs that are refused and held."""
-        return tuple(name for _, name in self._held.values())
-
-    def refuse(self, wanted: SubscriptionSet, name: str, hold: Subscription, reason: str) -> None:
-        """Fail the hold. It is logged if that is news about ``name``."""
-        self.count += 1
-        rule = rule_for(wanted.subscribe, name, reason)
-        why = f"it does not permit to listen on {name!r}: its user lacks {rule}"
-        self._log(name, why)
-        hold.fail(RefusedByRedis(why))
-        self._held[hold] = (wanted, name)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(ASK_AGAIN_S, self._ask_again)
-
-    def granted(self, name: str, hold: Subscription) -> bool:
-        """Redis subscribes to it now; True if it had refused that. A later refusal is news."""
-        self._named.discard(name)
-        return self._held.pop(hold, None) is not None
-
-    def forget(self, hold: Subscription) -> None:
-        """Nobody holds it any more."""
-        self._held.pop(hold, None)
-
-    def pause(self) -> None:
-        """The connection is lost; on the next one all is asked for."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ask_again(self) -> None:
-        self._timer = None
-        for hold, (wanted, name) in self._held.items():
-            if hold.confirmed.done():
-                hold.renew()
-                self._ask(wanted, name, hold)
-
-    def _log(self, name: str, why: str) -> None:
-        if name in self._named or len(self._named) > MAX_NAMED:
-            return
-        self._named.add(name)
-        if len(self._named) <= MAX_NAMED:
-            log.error("Redis refuses a subscription: %s (see ACL SETUSER)", why)
-        else:
-            log.error("Redis refuses subscriptions to more than %d topics: no more are named", MAX_NAMED)
-
-
-def rule_for(command: bytes, name: str, reason: str) -> str:
-    """The rule that a user of Redis lacks, to be given by ``ACL SETUSER``.
-
-    A glob counts as permitted only if one of the user's rules is the same text, or by ``allchannels``.
+    ``reason`` is the answer of Redis. Redis permits a glob only if one of the user's rules is the same text,
+    or by ``allchannels``.
     """
     if "permissions to run" in reason:
         return f"+{command.decode().lower()}"
     if command == b"SUBSCRIBE" and name.startswith(OWN_PREFIX):
         return f"&{OWN_PREFIX}*"
     return f"&{name}"
+
+
+def refusal(command: bytes, name: str, reason: str) -> RefusedByRedis:
+    """Return the error for a subscription that Redis refuses; it names the rule that is missing."""
+    rule = missing_rule(command, name, reason)
+    return RefusedByRedis(f"it does not permit to listen on {name!r}: its user lacks {rule}")
+
+
+async def check_rights(url: RedisUrl, timeout_s: float, *, emitters: bool, topics: Iterable[str]) -> None:
+    """Subscribe for a moment to ``topics``, and to the topics of emitters, before any client is let in.
+
+    Where Redis goes away meanwhile, the check passes.
+
+    Raises:
+        SetupError: Redis refuses some of them; one sentence, with all the rules that are missing.
+    """
+    subscriptions = [(b"SUBSCRIBE", name) for name in topics]
+    if emitters:
+        subscriptions.append((b"PSUBSCRIBE", EMITTERS_GLOB))
+    missing = await _missing_rules(url, timeout_s, subscriptions)
+    if not missing:
+        return
+    rules = " ".join(dict.fromkeys(missing.values()))
+    emitters_rule = missing.get(EMITTERS_GLOB)
+    raise SetupError(
+        f"Redis at {url} does not let Hornet's user listen where a node must: give it {rules} by ACL SETUSER"
+        + (f"; --no-emitters does without {emitters_rule}." if emitters_rule else ".")
+    )
+
+
+async def _missing_rules(
+    url: RedisUrl, timeout_s: float, subscriptions: Iterable[tuple[bytes, str]]
+) -> dict[str, str]:
+    """Return the missing rules by the topic or glob that needs them."""
+    client = connect_subscriber(url, timeout_s)
+    missing: dict[str, str] = {}
+    try:
+        with suppress(*FAILURES):
+            connection = await await_redis(client.connection_pool.get_connection())
+            try:
+                for command, name in subscriptions:
+                    if rule := await _missing_rule(connection, command, name):
+                        missing[name] = rule
+            finally:
+                await connection.disconnect(nowait=True)
+                await client.connection_pool.release(connection)
+    finally:
+        await client.aclose()
+    return missing
+
+
+async def _missing_rule(connection: Any, command: bytes, name: str) -> str:
+    """Return the missing rule for one subscription, or "" where Redis permits it."""
+    await await_redis(connection.send_command(command, name, check_health=False))
+    try:
+        await connection.read_response(disconnect_on_error=False, push_request=True)
+    except NoPermissionError as error:
+        return missing_rule(command, name, explain(error))
+    return ""

@@ -186,12 +186,12 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
             is an ACL.
     """
     try:
-        return await heed(command(*args, **options))
+        return await await_redis(command(*args, **options))
     except FAILURES as error:
         raise unavailable(error) from error
 
 
-async def heed(awaitable: Awaitable[T]) -> T:
+async def await_redis(awaitable: Awaitable[T]) -> T:
     """Await; raise a cancellation that was asked for meanwhile, even where redis-py lost it.
 
     It sends through ``asyncio.wait_for``, which until Python 3.12 loses a cancellation that comes as it ends.

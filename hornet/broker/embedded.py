@@ -22,8 +22,8 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError
 
 from hornet.broker import valkey_guard as guard
-from hornet.broker.backoff import backoff_s
 from hornet.broker.client import RedisUrl, call, connect
+from hornet.broker.failures import backoff_s
 from hornet.core.errors import RedisUnavailable, SetupError
 
 HOST = "127.0.0.1"

@@ -7,8 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from hornet.broker.backoff import backoff_s
 from hornet.broker.client import Client, ClusterClient, call
+from hornet.broker.failures import backoff_s
 from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import dump_json

@@ -1,6 +1,8 @@
-"""What can go wrong with a command to Redis: in a few words for the log, and as the error flows expect."""
+"""Failures of Redis: in a few words for the log, as the error that flows expect, and when to try again."""
 
 from __future__ import annotations
+
+import random
 
 import redis.exceptions
 from redis.exceptions import (
@@ -20,11 +22,18 @@ from redis.exceptions import (
 
 from hornet.core.errors import RedisFull, RedisUnavailable, RefusedByRedis
 
+MAX_BACKOFF_S = 5.0
+"""Longest wait between attempts; Redis is usually on the same network, so a long wait only adds downtime."""
+
 FAILURES: tuple[type[Exception], ...] = (
-    *{one for one in vars(redis.exceptions).values() if isinstance(one, type) and issubclass(one, Exception)},
+    *{
+        kind
+        for kind in vars(redis.exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    },
     OSError,
 )
-"""What may come out of a redis-py call. ``RedisError`` is not enough: ``RedisClusterException`` is none."""
+"""All that a redis-py call may raise. ``RedisError`` is not enough: ``RedisClusterException`` is not one."""
 
 _MEANINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     ((AuthenticationError, AuthorizationError), "it refuses the login"),
@@ -34,7 +43,7 @@ _MEANINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]
     (TryAgainError, "it moves keys between its nodes"),
     (ClusterError, "its cluster can't be used"),
 )
-"""What an answer of Redis means to the operator; the first that fits."""
+"""The meaning of an error answer for the operator; the first that fits."""
 
 _PREFIXES = {
     "MISCONF": "it can't save to its disk, and takes no writes",
@@ -42,29 +51,38 @@ _PREFIXES = {
     "BUSY": "a script keeps it busy",
     "ACL failure in script": "it does not permit what a script needs",
 }
-"""The same for answers that redis-py has no class for."""
+"""The same for answers for which redis-py has no class, by how they begin."""
 
 
 def explain(error: BaseException) -> str:
-    """A few words about a failure, fit for one log line."""
+    """Return a few words about a failure, fit for one log line."""
     text = str(error).rstrip(".") or type(error).__name__
     return text.splitlines()[0]
 
 
 def unavailable(error: Exception) -> RedisUnavailable:
-    """The error of ours for one of ``FAILURES``: of another class where what to do is another."""
+    """Return Hornet's error for one of ``FAILURES``; its class says what can be done about it."""
     reason = error.__cause__ if isinstance(error, RedisClusterException) and error.__cause__ else error
-    said = explain(reason)
+    text = explain(reason)
     if isinstance(reason, OutOfMemoryError):
-        return RedisFull(f"it is full ({said})")
+        return RedisFull(f"it is full ({text})")
     if isinstance(reason, NoPermissionError):
-        return RefusedByRedis(f"it does not permit that ({said})")
+        return RefusedByRedis(f"it does not permit that ({text})")
     for kinds, meaning in _MEANINGS:
         if isinstance(reason, kinds):
-            return RedisUnavailable(f"{meaning} ({said})")
+            return RedisUnavailable(f"{meaning} ({text})")
     if isinstance(reason, ResponseError):
         for prefix, meaning in _PREFIXES.items():
-            if said.startswith(prefix):
+            if text.startswith(prefix):
                 kind = RefusedByRedis if prefix.startswith("ACL") else RedisUnavailable
-                return kind(f"{meaning} ({said})")
+                return kind(f"{meaning} ({text})")
     return RedisUnavailable(explain(error))
+
+
+def backoff_s(attempt: int, first_s: float) -> float:
+    """Return how long to wait after failed attempt number ``attempt``, counted from 0.
+
+    The wait doubles with each attempt, from ``first_s`` up to ``MAX_BACKOFF_S``, and is shortened at random
+    by up to a half. So nodes that lost Redis at the same moment do not all come back at the same moment.
+    """
+    return min(MAX_BACKOFF_S, first_s * 2.0 ** min(attempt, 10)) * random.uniform(0.5, 1.0)

@@ -1,40 +1,43 @@
-"""The subscription connection: hears what backends publish, on exactly the topics that are wanted.
+"""The subscription connection: receives what is published on exactly the topics and globs that are wanted.
 
-One connection per node. A writer sends SUBSCRIBE and UNSUBSCRIBE in the order they were asked for; the
-reader gets messages and the confirmations, which Redis gives in that same order. A subscription counts
-only when it is confirmed, so a client is told `connected` only once nothing published can pass it by.
+One connection per node. A writer sends SUBSCRIBE and UNSUBSCRIBE in the order in which they were asked for;
+the reader gets messages, and the confirmations in that same order. A subscription counts only when Redis has
+confirmed it, so a client is told `connected` only once no publish can be missed. The decisions are in
+:mod:`hornet.broker.subscription_state`; this module has the connection, the clock and the futures.
 
-A topic is wanted by its name, or by a glob that it matches (PSUBSCRIBE). Both are held, confirmed and
-released in the same way. A publish whose topic is held by name and matches two globs is heard three times.
+A publish whose topic is subscribed by name and matches two globs is received three times.
 
-What the ACL of Redis refuses fails alone: whoever wants it is told, and it is asked for again from time to
-time. Redis refuses a command as a whole, so one with several topics is asked again in halves, until those are
-found that it is for.
+When the connection is lost, everything that is wanted is subscribed anew, with growing, jittered waits
+between the attempts. Messages that were published in between are missed: pub/sub has no memory.
 
-When the connection is lost, the wanted topics are subscribed anew with growing, jittered waits. What was
-published meanwhile is not heard: pub/sub has no memory.
-
-The connection is driven directly, without redis-py's ``PubSub``: that one subscribes again by itself after a
-loss, tells nobody, and confirms nothing to the caller.
+The connection is driven directly, without redis-py's ``PubSub``: that class subscribes again by itself after
+a loss, tells nobody, and confirms nothing to the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from hornet.broker.acl import Refusals
-from hornet.broker.backoff import backoff_s
-from hornet.broker.client import heed
-from hornet.broker.failures import FAILURES, explain
-from hornet.broker.patience import Patience
-from hornet.broker.subscribing import Command, Commands, Subscription, SubscriptionSet
+from hornet.broker import subscription_state
+from hornet.broker.client import await_redis
+from hornet.broker.failures import FAILURES, backoff_s, explain
+from hornet.broker.subscription_state import (
+    Effect,
+    RefusalNews,
+    Regained,
+    Restored,
+    Settled,
+    Subscription,
+    SubscriptionSet,
+    SubscriptionState,
+    SubscriptionStatus,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,132 +59,203 @@ class ReceiveMatch(Protocol):
 
 
 def _ignore(glob: str, topic: str, payload: bytes) -> None:
-    """For a listener that holds no globs."""
+    """Stand in for the receiver of a subscriber without globs."""
 
 
 class Subscriber:
-    """Keeps every topic that somebody holds subscribed, while :meth:`run` runs.
+    """Keeps every wanted topic and glob subscribed, while :meth:`run` runs.
 
-    ``connect`` gives a fresh client for attempt number n. ``receive`` is called for each message on a topic
-    that is held, ``receive_match`` for each whose topic matches a glob that is, in Redis's order. Neither
-    may raise or block.
+    ``connect`` gives a fresh client for attempt number n. ``receive`` is called for each message on a wanted
+    topic, ``receive_match`` for each message whose topic matches a wanted glob, in Redis's order. Neither may
+    raise or block. A connection that is silent for ``heartbeat_s`` is probed by a PING, and replaced when no
+    answer comes for as long again.
     """
 
     def __init__(
         self,
+        *,
         connect: Callable[[int], Redis],
         receive: Receive,
         receive_match: ReceiveMatch = _ignore,
-        *,
         heartbeat_s: float,
     ) -> None:
         self._connect = connect
         self._receive = receive
         self._receive_match = receive_match
         self._heartbeat_s = heartbeat_s
-        self._topics = SubscriptionSet(b"SUBSCRIBE", b"UNSUBSCRIBE")
-        self._globs = SubscriptionSet(b"PSUBSCRIBE", b"PUNSUBSCRIBE")
-        self._serving = False
-        self._commands = Commands()
-        self._to_restore: set[Subscription] = set()
-        self._refusals = Refusals(self._enqueue)
-        self._patience = Patience(self._holds)
-        self._telling: asyncio.Handle | None = None
+        self._state = SubscriptionState()
+        self._topics = self._state.topics
+        self._globs = self._state.globs
+        self._timer: asyncio.TimerHandle | None = None
+        self._announcement: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
         self._attempt = 0
-        self._work = asyncio.Event()
+        self._has_commands = asyncio.Event()
         self._connected = asyncio.Event()
-        self.reconnections = 0
-        """How many working connections were lost so far."""
 
     @property
     def is_connected(self) -> bool:
         """True from when a connection has every topic that was wanted at its start, until it is lost."""
-        return self._connected.is_set()
-
-    def on_restored(self, told: Callable[[], object]) -> None:
-        """Have ``told`` called when a lost connection was replaced, or Redis permits again what it refused.
-
-        What came between was not heard.
-        """
-        self._on_restored.append(told)
-
-    async def wait_connected(self) -> None:
-        await self._connected.wait()
+        return self._state.is_connected
 
     @property
     def topics(self) -> int:
-        """How many topics are held now."""
-        return len(self._topics.held)
+        """How many topics are wanted now."""
+        return len(self._topics.wanted)
 
     @property
     def patterns(self) -> int:
-        """How many globs are held now."""
-        return len(self._globs.held)
+        """How many globs are wanted now."""
+        return len(self._globs.wanted)
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """The topics and globs that are held now, but that Redis does not permit to this node."""
-        return self._refusals.names
+        """The topics and globs that are wanted now, but that Redis does not permit to this node."""
+        return self._state.refused
 
     @property
     def refusals(self) -> int:
-        """How many times Redis refused to subscribe to something."""
-        return self._refusals.count
+        """How many times Redis refused to subscribe to a topic or glob."""
+        return self._state.refusals
 
-    def hold(self, topic: str) -> asyncio.Future[None]:
+    @property
+    def reconnections(self) -> int:
+        """How many working connections were lost so far."""
+        return self._state.reconnections
+
+    def on_restored(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` when a lost connection was replaced, or Redis permits again what it refused.
+
+        Messages in between were missed.
+        """
+        self._on_restored.append(callback)
+
+    async def wait_connected(self) -> None:
+        """Return once :attr:`is_connected` is True."""
+        await self._connected.wait()
+
+    def subscribe(self, topic: str) -> asyncio.Future[None]:
         """Want ``topic`` from now on; await the result to know that Redis sends it.
 
-        Each call is a holder and is owed one :meth:`release`, also when the waiting failed or was ended.
+        Each call is owed one :meth:`unsubscribe`, also when the result failed or was cancelled. A topic whose
+        result failed goes on to be wanted, and is asked for again.
 
         Raises:
-            ValueError: ``topic`` has no UTF-8; nothing is held.
-            RedisUnavailable: from the result: Redis is away for ``PATIENCE_S``. It goes on to be wanted.
-            RefusedByRedis: from the result: the ACL of Redis does not permit it. It is asked for again while
-                it is held.
+            ValueError: UTF-8 can't carry ``topic``; it is not wanted.
+            RedisUnavailable: from the result: Redis is away for ``WAIT_LIMIT_S``.
+            RefusedByRedis: from the result: the ACL of Redis does not permit it.
         """
-        return self._hold(self._topics, topic)
+        return self._subscribe(self._topics, topic)
 
-    def release(self, topic: str) -> None:
-        """Give up one hold; with the last one the topic is unsubscribed."""
-        self._release(self._topics, topic)
+    def unsubscribe(self, topic: str) -> None:
+        """Undo one :meth:`subscribe`; with the last one the topic is unsubscribed."""
+        self._unsubscribe(self._topics, topic)
 
-    def hold_pattern(self, glob: str) -> asyncio.Future[None]:
-        """As :meth:`hold`, for every topic that Redis matches with ``glob``; owed :meth:`release_pattern`.
+    def subscribe_pattern(self, glob: str) -> asyncio.Future[None]:
+        """Do as :meth:`subscribe`, for every topic that Redis matches with ``glob``.
 
-        It costs Redis one comparison for each PUBLISH on whatever topic.
+        It costs Redis one comparison for each PUBLISH on any topic.
         """
-        return self._hold(self._globs, glob)
+        return self._subscribe(self._globs, glob)
 
-    def release_pattern(self, glob: str) -> None:
-        """Give up one hold; with the last one the glob is unsubscribed."""
-        self._release(self._globs, glob)
-
-    def _hold(self, wanted: SubscriptionSet, name: str) -> asyncio.Future[None]:
-        hold = wanted.held.get(name)
-        if hold is None:
-            name.encode()
-            hold = wanted.held[name] = Subscription(asyncio.get_running_loop().create_future())
-            self._patience.check(hold)
-            self._enqueue(wanted, name, hold)
-        hold.holders += 1
-        return hold.confirmed if hold.confirmed.done() else asyncio.shield(hold.confirmed)
-
-    def _release(self, wanted: SubscriptionSet, name: str) -> None:
-        hold = wanted.held[name]
-        hold.holders -= 1
-        if not hold.holders:
-            del wanted.held[name]
-            self._refusals.forget(hold)
-            self._enqueue(wanted, name, None)
+    def unsubscribe_pattern(self, glob: str) -> None:
+        """Undo one :meth:`subscribe_pattern`; with the last one the glob is unsubscribed."""
+        self._unsubscribe(self._globs, glob)
 
     async def run(self) -> None:
-        """Listen until cancelled, through any number of lost connections."""
-        self._patience.begin()
+        """Receive until cancelled, through any number of lost connections."""
+        self._state.on_start(self._now())
+        self._update()
         try:
             await self._run()
         finally:
-            self._patience.end()
+            self._state.on_stop()
+            self._update()
+
+    # Subscriptions and their futures
+
+    def _subscribe(self, subscriptions: SubscriptionSet, name: str) -> asyncio.Future[None]:
+        subscription = self._state.subscribe(subscriptions, name)
+        self._update()
+        if subscription.status is SubscriptionStatus.WAITING:
+            return asyncio.shield(self._waiter(subscription))
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        _complete(settled, subscription)
+        return settled
+
+    def _unsubscribe(self, subscriptions: SubscriptionSet, name: str) -> None:
+        self._state.unsubscribe(subscriptions, name)
+        self._update()
+
+    def _waiter(self, subscription: Subscription) -> asyncio.Future[None]:
+        """Return the future that all who wait for the subscription share."""
+        if not isinstance(subscription.waiter, asyncio.Future):
+            subscription.waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[None] = subscription.waiter
+        return waiter
+
+    # What the state machine decides
+
+    def _update(self) -> None:
+        """Carry out what the state machine decided: to be called after everything that it was told."""
+        for effect in self._state.take_effects():
+            self._carry_out(effect)
+        if self._state.has_commands:
+            self._has_commands.set()
+        self._set_timer()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Settled(subscription):
+                if isinstance(subscription.waiter, asyncio.Future):
+                    waiter, subscription.waiter = subscription.waiter, None
+                    _complete(waiter, subscription)
+            case RefusalNews(""):
+                number = subscription_state.MAX_NAMED
+                log.error("Redis refuses subscriptions to more than %d topics: no more are named", number)
+            case RefusalNews(reason):
+                log.error("Redis refuses a subscription: %s (see ACL SETUSER)", reason)
+            case Restored():
+                self._announce_connection()
+            case Regained() if self._announcement is None:  # several come at once, and are announced once
+                log.info("Redis permits again the subscriptions that it refused")
+                self._announcement = asyncio.get_running_loop().call_soon(self._announce_restored)
+
+    def _announce_connection(self) -> None:
+        self._attempt = 0
+        self._connected.set()
+        if self.reconnections:
+            log.info(
+                "The subscription connection to Redis is back, with %d channels and %d patterns",
+                self.topics,
+                self.patterns,
+            )
+            self._announce_restored()
+
+    def _announce_restored(self) -> None:
+        self._announcement = None
+        for callback in self._on_restored:
+            callback()
+
+    def _set_timer(self) -> None:
+        deadline = self._state.deadline
+        if self._timer is not None:
+            if self._timer.when() == deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_timer, deadline)
+
+    def _on_timer(self, deadline: float) -> None:
+        self._timer = None
+        self._state.on_time(deadline)
+        self._update()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # The connection
 
     async def _run(self) -> None:
         while True:
@@ -196,101 +270,50 @@ class Subscriber:
             await asyncio.sleep(wait_s)
 
     async def _serve_connection(self) -> None:
-        """One connection, from its start to its end. Returns when it no longer answers."""
+        """Use one connection from its start to its end. Returns when it no longer answers."""
         client = self._connect(self._attempt)
         try:
-            connection = await heed(client.connection_pool.get_connection())
+            connection = await await_redis(client.connection_pool.get_connection())
             try:
-                self._want_all_again()
+                self._state.on_connection()
+                self._update()
                 await self._read_and_write(connection)
             finally:
-                self._lose_all()
+                self._connected.clear()
+                self._state.on_lost(self._now())
+                self._update()
                 await connection.disconnect(nowait=True)
                 await client.connection_pool.release(connection)
         finally:
             await client.aclose()
 
     async def _read_and_write(self, connection: Any) -> None:
-        work = {
-            asyncio.create_task(self._write(connection), name="hornet-listener-write"),
-            asyncio.create_task(self._read(connection), name="hornet-listener-read"),
+        tasks = {
+            asyncio.create_task(self._write(connection), name="hornet-subscriber-write"),
+            asyncio.create_task(self._read(connection), name="hornet-subscriber-read"),
         }
         try:
-            ended, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in work:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in ended:
             task.result()
 
-    def _want_all_again(self) -> None:
-        """A fresh connection has no subscriptions: ask for all that is wanted."""
-        self._serving = True
-        for wanted in (self._topics, self._globs):
-            for name, hold in wanted.held.items():
-                self._to_restore.add(hold)
-                hold.renew()
-                self._enqueue(wanted, name, hold)
-        if not self._to_restore:
-            self._restored()
-
-    def _restored(self) -> None:
-        self._attempt = 0
-        self._patience.end()
-        self._connected.set()
-        if self.reconnections:
-            log.info(
-                "The subscription connection to Redis is back, with %d channels and %d patterns",
-                self.topics,
-                self.patterns,
-            )
-            self._tell_restored()
-
-    def _tell_restored(self) -> None:
-        self._telling = None
-        for told in self._on_restored:
-            told()
-
-    def _regained(self) -> None:
-        """Redis permits again what it refused. Several come at once: those who follow are told once."""
-        if self._telling is None:
-            log.info("Redis lets this node listen again on what it refused")
-            self._telling = asyncio.get_running_loop().call_soon(self._tell_restored)
-
-    def _lose_all(self) -> None:
-        """With the connection go its subscriptions: none is confirmed until it is on the next one."""
-        self._serving = False
-        self.reconnections += self.is_connected
-        self._connected.clear()
-        self._commands.clear()
-        self._to_restore.clear()
-        self._refusals.pause()
-        for hold in self._holds():
-            hold.renew()
-        self._patience.begin()
-
-    def _holds(self) -> Iterator[Subscription]:
-        return itertools.chain(self._topics.held.values(), self._globs.held.values())
-
-    def _enqueue(self, wanted: SubscriptionSet, name: str, hold: Subscription | None) -> None:
-        if self._serving:  # else the next connection asks for whatever is wanted then
-            self._commands.ask(wanted, name, hold)
-            self._work.set()
-
     async def _write(self, connection: Any) -> None:
-        """Send what was asked for."""
+        """Send the commands that the state machine asks for."""
         while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._commands.unsent:
-                command = self._commands.send()
+            await self._has_commands.wait()
+            self._has_commands.clear()
+            while self._state.has_commands:
+                command = self._state.next_command()
                 names = (name for name, _ in command.names)
-                await heed(connection.send_command(command.word, *names, check_health=False))
+                await await_redis(connection.send_command(command.word, *names, check_health=False))
 
     async def _read(self, connection: Any) -> None:
-        """Dispatch what arrives; return when a probe stays unanswered for a heartbeat."""
-        probed = False
+        """Dispatch what arrives; return when a PING stays unanswered for a heartbeat."""
+        is_probed = False
         handled = 0
         while True:
             # redis-py takes timeout=None for its own socket_timeout and raises after it; a number gives None.
@@ -299,17 +322,18 @@ class Subscriber:
                     timeout=self._heartbeat_s, disconnect_on_error=False, push_request=True
                 )
             except NoPermissionError as error:
-                probed = False
-                self._on_refusal(explain(error))
+                is_probed = False
+                self._state.on_refusal(explain(error), self._now())
+                self._update()
                 continue
             if answer is None:
-                if probed:
+                if is_probed:
                     return
-                probed = True
-                self._commands.sent.append(Command(None, b"PING"))
-                await heed(connection.send_command("PING", check_health=False))
+                is_probed = True
+                self._state.on_ping()
+                await await_redis(connection.send_command("PING", check_health=False))
                 continue
-            probed = False
+            is_probed = False
             self._dispatch(answer)
             handled += 1
             if handled % MESSAGES_PER_TURN == 0:
@@ -319,57 +343,30 @@ class Subscriber:
         kind = answer[0]
         if kind == b"message":
             topic = answer[1].decode()
-            if topic in self._topics.held:
+            if topic in self._topics.wanted:
                 self._receive(topic, answer[2])
         elif kind == b"pmessage":
             self._dispatch_match(answer[1].decode(), answer[2], answer[3])
         elif kind in _CONFIRMATIONS:
-            self._on_confirmation()
+            self._state.on_confirmation()
+            self._update()
         elif answer == b"PONG" or kind == b"pong":
-            self._commands.sent.popleft()
-
-    def _on_confirmation(self) -> None:
-        name, hold = self._commands.confirm()
-        if hold is None:
-            return
-        if self._refusals.granted(name, hold) and self.is_connected:
-            self._regained()
-        self._confirm(hold)
-
-    def _confirm(self, hold: Subscription) -> None:
-        hold.confirm()
-        self._settle(hold)
-
-    def _on_refusal(self, reason: str) -> None:
-        """The oldest command that waits for its answer was refused, with all its names."""
-        command = self._commands.sent.popleft()
-        wanted = command.wanted
-        if wanted is None or not command.subscribes:
-            return  # a PING; or what nobody holds goes on to be sent, and is ignored
-        for name, hold in command.names:
-            if hold is not None and not wanted.has(name, hold):
-                self._confirm(hold)  # nobody waits for it any more
-        still = [(name, hold) for name, hold in command.names if wanted.has(name, hold)]
-        if len(command.names) > 1:
-            self._commands.ask_in_halves(command, still)
-            self._work.set()
-            return
-        for name, hold in still:
-            if hold is not None:
-                self._refusals.refuse(wanted, name, hold, reason)
-                self._settle(hold)
-
-    def _settle(self, hold: Subscription) -> None:
-        """Redis has answered about it. The connection counts as restored when it has about all of them."""
-        if hold in self._to_restore:
-            self._to_restore.discard(hold)
-            if not self._to_restore:
-                self._restored()
+            self._state.on_pong()
 
     def _dispatch_match(self, glob: str, topic: bytes, payload: bytes) -> None:
         try:
             name = topic.decode()
         except UnicodeDecodeError:
-            return  # a topic of others on this Redis; none of Hornet's has such a name
-        if glob in self._globs.held:
+            return  # a topic of another program on this Redis: Hornet's topics are text
+        if glob in self._globs.wanted:
             self._receive_match(glob, name, payload)
+
+
+def _complete(waiter: asyncio.Future[None], subscription: Subscription) -> None:
+    """Give the outcome of a settled subscription to a future."""
+    if subscription.status is SubscriptionStatus.CONFIRMED:
+        waiter.set_result(None)
+        return
+    assert subscription.error is not None
+    waiter.set_exception(subscription.error)
+    waiter.exception()  # marks it as retrieved: asyncio would log a failure that nobody awaits

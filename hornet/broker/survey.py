@@ -74,7 +74,7 @@ class Survey:
 
     async def start(self) -> None:
         """Hear questions and answers from now on."""
-        await asyncio.gather(*(self._listener.hold(topic) for topic in self.topics))
+        await asyncio.gather(*(self._listener.subscribe(topic) for topic in self.topics))
 
     async def stop(self) -> None:
         """Answer no more."""

@@ -156,7 +156,7 @@ async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) 
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        while not working.done():  # one cancellation may get lost in redis-py, see broker.client.heed
+        while not working.done():  # one cancellation may get lost in redis-py, see broker.client.await_redis
             working.cancel()
             await asyncio.wait({working}, timeout=AGAIN_S)
     if working.cancelled():

@@ -31,7 +31,7 @@ from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, SentinelServer, Wire, make_cluster, replicate
-from tests.broker.test_listener import Heard, listening, wait_lost
+from tests.broker.test_subscriber import Heard, listening, wait_lost
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
 from tests.e2e.waiting import DEADLINE_S, eventually
@@ -146,7 +146,9 @@ async def test_tokens_messages_and_events_work_in_every_shape(
                 with pytest.raises(RefusedCredentials, match="INVALID_TOKEN"):
                     await tokens.take(Credentials("unused", ("a",)))
 
-                await asyncio.gather(*map(listener.hold, (channel_topic("a"), EVENTS_CONNECT, MANAGER_TOPIC)))
+                await asyncio.gather(
+                    *map(listener.subscribe, (channel_topic("a"), EVENTS_CONNECT, MANAGER_TOPIC))
+                )
                 await call(client.publish, channel_topic("a"), "1")
                 await Publisher(client).publish([Publication(channel_topic("a"), text) for text in "23"])
                 for expected in (b"1", b"2", b"3"):
@@ -182,7 +184,7 @@ async def test_a_failover_of_sentinel_is_followed_by_commands_and_subscription(
             listening(url.text, heard, heartbeat_s=1.0) as listener,
             Redis(port=sentinel.port) as asked,
         ):
-            await listener.hold("topic")
+            await listener.subscribe("topic")
             assert await call(client.publish, "topic", "before") == 1
             assert await heard.next() == ("topic", b"before")
 
@@ -214,7 +216,7 @@ async def test_in_a_cluster_the_subscription_moves_to_a_node_that_lives(start_re
     heard = Heard()
     text = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
     async with listening(text, heard, timeout_s=1.0) as listener, Redis(port=nodes[1].port) as redis:
-        await listener.hold("topic")
+        await listener.subscribe("topic")
         nodes[0].kill()
         await wait_lost(listener)
         await listener.wait_connected()

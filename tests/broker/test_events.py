@@ -14,7 +14,7 @@ from hornet.broker.events import EventPublisher
 from hornet.broker.keys import EVENTS_CONNECT, EVENTS_DISCONNECT
 from hornet.broker.url import RedisUrl
 from tests.broker.servers import RedisServer, Wire
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 from tests.e2e.waiting import DEADLINE_S, eventually
 
 
@@ -38,8 +38,8 @@ async def backend(url: str) -> AsyncIterator[Heard]:
     """Somebody who listens to the events."""
     heard = Heard()
     async with listening(url, heard) as listener:
-        await listener.hold(EVENTS_CONNECT)
-        await listener.hold(EVENTS_DISCONNECT)
+        await listener.subscribe(EVENTS_CONNECT)
+        await listener.subscribe(EVENTS_DISCONNECT)
         yield heard
 
 

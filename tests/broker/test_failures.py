@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from hornet.broker.batches import CommandBatcher
 from hornet.broker.client import Client, call, connect
-from hornet.broker.failures import unavailable
+from hornet.broker.failures import MAX_BACKOFF_S, backoff_s, unavailable
 from hornet.broker.keys import channel_topic
 from hornet.broker.publisher import Once, Publication, Publisher
 from hornet.broker.url import RedisUrl
@@ -19,7 +19,7 @@ from tests.broker.acl import limited, url_of
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer
 from tests.broker.test_client import every_failure
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 from tests.e2e.server import free_port
 from tests.e2e.waiting import eventually
 
@@ -161,7 +161,7 @@ async def test_what_could_not_be_remembered_was_not_published(own_redis: RedisSe
     client = connect(RedisUrl(own_redis.url), 1.0)
     heard, once = Heard(), Once("a", b"content", 60)
     async with Redis(port=own_redis.port) as admin, listening(own_redis.url, heard) as listener:
-        await listener.hold(channel_topic("news"))
+        await listener.subscribe(channel_topic("news"))
         if trouble == "full":
             await admin.config_set("maxmemory", "1")
         else:
@@ -178,3 +178,13 @@ async def test_what_could_not_be_remembered_was_not_published(own_redis: RedisSe
         await admin.publish(channel_topic("news"), "end")
         assert [(await heard.next())[1] for _ in range(2)] == [b'{"type":"x"}', b"end"]
     await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "longest"), [(0, 0.1), (1, 0.2), (3, 0.8), (6, MAX_BACKOFF_S), (10_000, MAX_BACKOFF_S)]
+)
+def test_a_backoff_doubles_up_to_a_limit_and_is_different_each_time(attempt: int, longest: float) -> None:
+    waits = [backoff_s(attempt, 0.1) for _ in range(200)]
+    assert longest / 2 <= min(waits) < 0.6 * longest
+    assert 0.9 * longest < max(waits) <= longest
+    assert len(set(waits)) > 100

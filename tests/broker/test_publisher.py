@@ -10,7 +10,7 @@ from hornet.broker.publisher import KeyReused, Once, Publication, Publisher
 from hornet.core.errors import RedisUnavailable
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, make_cluster
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
 
@@ -20,7 +20,7 @@ async def test_publications_go_out_in_their_order_and_are_counted(
 ) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(prefix + "a")
+        await listener.subscribe(prefix + "a")
         wanted = [Publication(prefix + "ab"[n % 2], str(n)) for n in range(600)]
         published = await Publisher(redis).publish(wanted)
         assert published.nodes == (1, 0) * 300
@@ -33,7 +33,7 @@ async def test_publications_go_out_in_their_order_and_are_counted(
 async def test_one_request_is_done_once_and_answered_alike(redis: Redis, valkey: Valkey, prefix: str) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         publisher = Publisher(redis)
         wanted, once = [Publication(prefix, "once"), Publication(prefix + "2", "x")], Once(prefix, b"a", 60)
         answers = await asyncio.gather(*(publisher.publish_once(wanted, once) for _ in range(20)))
@@ -53,7 +53,7 @@ async def test_a_cluster_publishes_both_ways(start_redis: StartRedis, prefix: st
     client = connect(url, 5)
     try:
         async with listening(nodes[0].url, heard) as listener:
-            await listener.hold(prefix)
+            await listener.subscribe(prefix)
             publisher = Publisher(client)
             await publisher.publish([Publication(prefix, "one")])
             await publisher.publish([Publication(prefix, "two"), Publication(prefix, "three")])

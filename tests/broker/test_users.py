@@ -31,7 +31,7 @@ from hornet.broker.users import Arrival, Known, UserStore
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer
 from tests.broker.test_client import SHAPES
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 
 GRACE_S = 60.0
 
@@ -83,7 +83,7 @@ async def _cluster(url: str) -> AsyncIterator[Cluster]:
     listens_at = url.replace("redis+cluster", "redis").partition(",")[0]
     async with listening(listens_at, heard) as listener:
         for name in ("online", "session", "gone"):
-            await listener.hold(f"hornet:events:user:{name}")
+            await listener.subscribe(f"hornet:events:user:{name}")
         yield Cluster(client, heard)
     await client.aclose()
 
@@ -234,7 +234,7 @@ async def test_a_change_is_told_on_the_users_topic_once_it_is_made(own_redis: Re
     client = connect(RedisUrl(own_redis.url), 5.0)
     heard = Heard()
     async with listening(own_redis.url, heard) as listener:
-        await listener.hold(user_topic("u"))
+        await listener.subscribe(user_topic("u"))
         lists = UserLists(client)
         for command in (
             subscribe_command("u", "a"),

@@ -22,7 +22,7 @@ from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish
 from hornet.core.messages import Message, parse_publish
 from tests.broker.servers import RedisServer
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import MAKERS, Make, Shape, failure
 from tests.e2e.waiting import DEADLINE_S, eventually
@@ -78,9 +78,9 @@ async def test_publish_reaches_who_listens_and_counts_them(
     heard = Heard()
     assert await connector.publish(prefix, "news") == 0
     async with listening(valkey.url, heard) as one, listening(valkey.url) as two:
-        await one.hold(channel_topic(prefix + "a"))
-        await one.hold(channel_topic(prefix + "b"))
-        await two.hold(channel_topic(prefix + "a"))
+        await one.subscribe(channel_topic(prefix + "a"))
+        await one.subscribe(channel_topic(prefix + "b"))
+        await two.subscribe(channel_topic(prefix + "a"))
         data = {"text": "ž 🐎", "n": [1, 2.5, None], "type": "overruled"}
         assert await connector.publish((prefix + "a", prefix + "b", prefix + "c"), "news", data) == 3
         for name in ("a", "b"):
@@ -92,7 +92,7 @@ async def test_publish_reaches_who_listens_and_counts_them(
 async def test_only_and_except_name_tokens(connector: Shape, valkey: Valkey, prefix: str) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(channel_topic(prefix))
+        await listener.subscribe(channel_topic(prefix))
 
         async def published(**options: Any) -> Message:
             await connector.publish(prefix, "news", {"x": 1}, options)
@@ -141,7 +141,7 @@ async def test_disconnect_tokens_is_a_control_message(make: Make, own_redis: Red
     connector = make(own_redis.url)
     heard = Heard()
     async with listening(own_redis.url, heard) as listener:
-        await listener.hold(CONTROL_TOPIC)
+        await listener.subscribe(CONTROL_TOPIC)
         assert await connector.disconnect_tokens(["a", "b"]) == 1
         assert parse_control((await heard.next())[1]) == DisconnectTokens(frozenset({"a", "b"}))
         assert await connector.disconnect_tokens("abc") == 1

@@ -15,7 +15,7 @@ from hornet.connector import ApiError, ApiUnavailable, AsyncConnector, Connector
 from hornet.core.backend_commands import dump_notify
 from hornet.core.credentials import Credentials
 from hornet.core.messages import parse_publish
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import Make, Shape, Threaded, in_thread
 from tests.e2e.server import ServerProcess
@@ -61,9 +61,9 @@ async def test_publish_reaches_who_listens_and_counts_them(
 ) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as one, listening(valkey.url) as two:
-        await one.hold(channel_topic(prefix + "a"))
-        await one.hold(channel_topic(prefix + "b"))
-        await two.hold(channel_topic(prefix + "a"))
+        await one.subscribe(channel_topic(prefix + "a"))
+        await one.subscribe(channel_topic(prefix + "b"))
+        await two.subscribe(channel_topic(prefix + "a"))
         data = {"text": "ž 🐎", "n": [1, 2.5, None], "type": "overruled"}
         channels = (prefix + "a", prefix + "b", prefix + "c")
         assert await connector.publish(channels, "news", data, {"only": ("t",), "except": None}) == 3
@@ -138,7 +138,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced_and_nothing_pu
     connector = make(first.url)
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(channel_topic(prefix))
+        await listener.subscribe(channel_topic(prefix))
         assert await connector.publish(prefix, "one") == 1
         port = first.port
         first.stop()
@@ -159,7 +159,7 @@ async def test_users_are_notified_subscribed_and_seen_as_through_redis(
     if isinstance(users, Threaded):
         users = _Awaited(users._connector)
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(user_topic(prefix + "/ž"))
+        await listener.subscribe(user_topic(prefix + "/ž"))
         assert await users.notify([prefix + "/ž", prefix], "mail", {"n": 1}) == 1
         assert (await heard.next())[1].decode() == dump_notify("mail", {"n": 1})
         assert await users.disconnect_user(prefix + "/ž") == 1

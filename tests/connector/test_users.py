@@ -12,7 +12,7 @@ from hornet.broker.keys import user_topic
 from hornet.broker.users import UserStore
 from hornet.core.backend_commands import DisconnectUser, Notify, parse_user_command
 from tests.broker.servers import RedisServer
-from tests.broker.test_listener import Heard, listening
+from tests.broker.test_subscriber import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import Make, Shape
 from tests.e2e.waiting import DEADLINE_S, eventually
@@ -30,8 +30,8 @@ async def test_a_notification_goes_to_the_topic_of_each_user(
 ) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(user_topic(f"{prefix}ž"))
-        await listener.hold(user_topic("7"))
+        await listener.subscribe(user_topic(f"{prefix}ž"))
+        await listener.subscribe(user_topic("7"))
         assert await connector.notify([f"{prefix}ž", 7, prefix], "order paid", {"n": 1}) == 2
         for user in (f"{prefix}ž", "7"):
             topic, payload = await heard.next()

@@ -165,7 +165,7 @@ async def test_without_emitters_their_right_is_not_needed(
 async def test_a_right_of_the_nodes_own_that_is_taken_away_makes_it_unready_until_it_is_back(
     own_redis: RedisServer, start_node: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.broker.acl.ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr("hornet.broker.subscription_state.ASK_AGAIN_S", 0.05)
     async with limited(own_redis, *NODE.split()) as admin:
         running = await start(start_node, own_redis)
         client = await join(running, admin, "a")

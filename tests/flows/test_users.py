@@ -14,7 +14,7 @@ from hornet.core.grants import Grant
 from hornet.flows.settings import UserSettings
 from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
-from tests.broker.test_listener import Heard, listening, wait_lost
+from tests.broker.test_subscriber import Heard, listening, wait_lost
 from tests.conftest import Valkey
 from tests.e2e.waiting import DEADLINE_S, eventually
 from tests.flows.client import Client
@@ -58,7 +58,7 @@ async def told(valkey: Valkey, redis: Redis, prefix: str) -> AsyncIterator[Told]
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
         for name in EVENTS:
-            await listener.hold(f"hornet:events:{name}")
+            await listener.subscribe(f"hornet:events:{name}")
         yield Told(heard, redis, prefix)
 
 
@@ -323,8 +323,8 @@ async def test_every_session_is_told_of_where_that_is_wanted(
 ) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold("hornet:events:session:opened")
-        await listener.hold("hornet:events:session:closed")
+        await listener.subscribe("hornet:events:session:opened")
+        await listener.subscribe("hornet:events:session:closed")
         running = await start_node(users=UserSettings(session_events=True))
         client = await running.connect_with_token(user=prefix)
         about = {"session": client.sid, "node": running.node.nodes.id}

@@ -32,7 +32,7 @@ class Emitters:
 
     async def start(self) -> None:
         """Hear emitters from now on."""
-        await self._listener.hold_pattern(EMITTERS_GLOB)
+        await self._listener.subscribe_pattern(EMITTERS_GLOB)
 
     def receive(self, glob: str, topic: str, payload: bytes) -> None:
         """Handle one body to its end. The rooms that count are in it; the topic only names one of them."""

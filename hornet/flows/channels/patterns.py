@@ -143,9 +143,9 @@ class Patterns:
                 self._heard_by.setdefault(glob, PatternIndex()).add(pattern)
         live.holders += 1
         if live.globs:
-            confirmations = [self._listener.hold_pattern(glob) for glob in live.globs]
+            confirmations = [self._listener.subscribe_pattern(glob) for glob in live.globs]
         else:
-            confirmations = [self._listener.hold(pattern.text)]
+            confirmations = [self._listener.subscribe(pattern.text)]
         try:
             await asyncio.gather(*confirmations)
         except BaseException:
@@ -167,9 +167,9 @@ class Patterns:
 
     def _release(self, live: _Live) -> None:
         for glob in live.globs:
-            self._listener.release_pattern(glob)
+            self._listener.unsubscribe_pattern(glob)
         if not live.globs:
-            self._listener.release(live.pattern.text)
+            self._listener.unsubscribe(live.pattern.text)
         live.holders -= 1
         if live.holders:
             return

@@ -141,7 +141,7 @@ class Presence:
             found.close()
 
     def _begin(self, channel: str) -> PresenceChannel:
-        heard = self._listener.hold(presence_key(channel))
+        heard = self._listener.subscribe(presence_key(channel))
         return PresenceChannel(
             name=channel,
             subscribed=heard,
@@ -154,4 +154,4 @@ class Presence:
     def _end(self, found: PresenceChannel) -> None:
         """Nobody is present any more, and Redis knows it."""
         del self._channels[found.name]
-        self._listener.release(presence_key(found.name))
+        self._listener.unsubscribe(presence_key(found.name))

@@ -43,9 +43,9 @@ async def listening(
     """A listener that runs; that it still does is checked at the end."""
     heard = heard or Heard()
     listener = Subscriber(
-        lambda attempt: connect_subscriber(RedisUrl(url), timeout_s, attempt),
-        heard,
-        heard.match,
+        connect=lambda attempt: connect_subscriber(RedisUrl(url), timeout_s, attempt),
+        receive=heard,
+        receive_match=heard.match,
         heartbeat_s=heartbeat_s,
     )
     task = asyncio.create_task(listener.run())
@@ -88,7 +88,7 @@ async def test_what_is_published_is_received_in_order_and_byte_for_byte(
         *(b"%d" % n for n in range(200)),
     ]
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         for payload in payloads:
             assert await redis.publish(prefix, payload) == 1
         assert [await heard.next() for _ in payloads] == [(prefix, payload) for payload in payloads]
@@ -100,7 +100,7 @@ async def test_what_is_published_is_received_in_order_and_byte_for_byte(
 async def test_a_topic_may_have_any_name(valkey: Valkey, redis: Redis, prefix: str, name: str) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(prefix + name)
+        await listener.subscribe(prefix + name)
         await redis.publish(prefix + "other", b"not for us")
         assert await redis.publish(prefix + name, b"hi") == 1
         assert await heard.next() == (prefix + name, b"hi")
@@ -109,20 +109,20 @@ async def test_a_topic_may_have_any_name(valkey: Valkey, redis: Redis, prefix: s
 async def test_a_topic_that_utf8_can_not_carry_is_refused_and_not_held(valkey: Valkey, prefix: str) -> None:
     async with listening(valkey.url) as listener:
         with pytest.raises(ValueError, match="surrogates"):
-            await listener.hold("\ud800")
+            await listener.subscribe("\ud800")
         assert listener.topics == 0
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
 
 
 async def test_only_the_last_release_unsubscribes(valkey: Valkey, redis: Redis, prefix: str) -> None:
     async with listening(valkey.url) as listener:
-        await asyncio.gather(*(listener.hold(prefix) for _ in range(3)))
-        await listener.hold(prefix)
+        await asyncio.gather(*(listener.subscribe(prefix) for _ in range(3)))
+        await listener.subscribe(prefix)
         for _ in range(3):
-            listener.release(prefix)
-        await listener.hold(prefix + "after")  # confirmed behind whatever the releases caused
+            listener.unsubscribe(prefix)
+        await listener.subscribe(prefix + "after")  # confirmed behind whatever the releases caused
         assert await subscribers(redis, prefix) == 1
-        listener.release(prefix)
+        listener.unsubscribe(prefix)
         await eventually(lambda: subscribers(redis, prefix), 0)
         assert listener.topics == 1
 
@@ -137,10 +137,10 @@ async def test_a_hold_is_not_confirmed_by_the_subscription_of_one_before_it(
         Redis(port=own_redis.port) as redis,
     ):
         await listener.wait_connected()
-        first = asyncio.ensure_future(listener.hold(prefix))
+        first = asyncio.ensure_future(listener.subscribe(prefix))
         await asyncio.sleep(0)
-        listener.release(prefix)
-        second = asyncio.ensure_future(listener.hold(prefix))
+        listener.unsubscribe(prefix)
+        second = asyncio.ensure_future(listener.subscribe(prefix))
         await wire.stalled.wait()
         await first
         assert not await within(0.2, second)
@@ -155,12 +155,12 @@ async def test_subscribing_and_unsubscribing_without_pause_ends_as_wanted(
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
         for number in range(500):
-            await listener.hold(prefix)
-            listener.release(prefix)
-            await listener.hold(prefix)
+            await listener.subscribe(prefix)
+            listener.unsubscribe(prefix)
+            await listener.subscribe(prefix)
             assert await redis.publish(prefix, b"%d" % number) == 1
             assert await heard.next() == (prefix, b"%d" % number)
-            listener.release(prefix)
+            listener.unsubscribe(prefix)
         await eventually(lambda: subscribers(redis, prefix), 0)
 
 
@@ -169,15 +169,15 @@ async def test_a_cancelled_hold_counts_until_it_is_released(
 ) -> None:
     async with listening(valkey.url) as listener:
         await listener.wait_connected()
-        cancelled = asyncio.ensure_future(listener.hold(prefix))
+        cancelled = asyncio.ensure_future(listener.subscribe(prefix))
         await asyncio.sleep(0)
-        other = asyncio.ensure_future(listener.hold(prefix))
+        other = asyncio.ensure_future(listener.subscribe(prefix))
         cancelled.cancel()
         await other
         assert cancelled.cancelled()
-        listener.release(prefix)
+        listener.unsubscribe(prefix)
         assert listener.topics == 1
-        listener.release(prefix)
+        listener.unsubscribe(prefix)
         assert listener.topics == 0
         await eventually(lambda: subscribers(redis, prefix), 0)
 
@@ -195,7 +195,7 @@ async def test_after_redis_was_killed_and_restarted_messages_flow_again(
     async with listening(own_redis.url, heard) as listener:
         restored: list[bool] = []
         listener.on_restored(lambda: restored.append(listener.is_connected))
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         assert listener.is_connected
         own_redis.kill()
         await wait_lost(listener)
@@ -212,15 +212,15 @@ async def test_after_redis_was_killed_and_restarted_messages_flow_again(
 async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, prefix: str) -> None:
     """Both a topic that is new, and one that was subscribed on the connection that was lost."""
     async with listening(own_redis.url) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         own_redis.kill()
         await wait_lost(listener)
-        old = asyncio.ensure_future(listener.hold(prefix))
-        new = asyncio.ensure_future(listener.hold(prefix + "new"))
-        given_up = asyncio.ensure_future(listener.hold(prefix + "given up"))
+        old = asyncio.ensure_future(listener.subscribe(prefix))
+        new = asyncio.ensure_future(listener.subscribe(prefix + "new"))
+        given_up = asyncio.ensure_future(listener.subscribe(prefix + "given up"))
         await asyncio.sleep(0)
         given_up.cancel()
-        listener.release(prefix + "given up")
+        listener.unsubscribe(prefix + "given up")
         assert not await within(0.2, old)
         assert not new.done()
         own_redis.start()
@@ -236,21 +236,25 @@ async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, pr
 async def test_who_waits_for_a_redis_that_stays_away_is_told_and_who_comes_later_at_once(
     own_redis: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.broker.patience.PATIENCE_S", 0.2)
+    monkeypatch.setattr("hornet.broker.subscription_state.WAIT_LIMIT_S", 0.2)
     heard = Heard()
     async with listening(own_redis.url, heard) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         own_redis.kill()
         await wait_lost(listener)
-        waiting = [listener.hold(prefix), listener.hold(prefix + "new"), listener.hold_pattern(prefix + "*")]
+        waiting = [
+            listener.subscribe(prefix),
+            listener.subscribe(prefix + "new"),
+            listener.subscribe_pattern(prefix + "*"),
+        ]
         for one in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(one, RedisUnavailable)
         with pytest.raises(RedisUnavailable):
-            await listener.hold(prefix + "late")
+            await listener.subscribe(prefix + "late")
         own_redis.start()
         await listener.wait_connected()
         assert (listener.topics, listener.patterns) == (3, 1), "they go on to be wanted"
-        await asyncio.gather(*(listener.hold(prefix + name) for name in ("", "new", "late")))
+        await asyncio.gather(*(listener.subscribe(prefix + name) for name in ("", "new", "late")))
         async with Redis(port=own_redis.port) as redis:
             assert await redis.publish(prefix + "late", b"x") == 2
         assert {await heard.next(), await heard.next()} == {
@@ -267,7 +271,7 @@ async def test_a_redis_that_was_never_there_is_no_lost_connection(own_redis: Red
         attempts.append(attempt)
         return connect_subscriber(RedisUrl(own_redis.url), 1.0, attempt)
 
-    listener = Subscriber(connect, Heard(), heartbeat_s=1.0)
+    listener = Subscriber(connect=connect, receive=Heard(), heartbeat_s=1.0)
     task = asyncio.create_task(listener.run())
 
     async def enough() -> bool:
@@ -286,7 +290,7 @@ async def test_a_redis_that_is_silent_is_noticed_by_its_heartbeat(
     own_redis: RedisServer, prefix: str
 ) -> None:
     async with listening(own_redis.url, heartbeat_s=0.1, timeout_s=0.2) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         own_redis.pause()
         await wait_lost(listener)
         own_redis.resume()
@@ -297,7 +301,7 @@ async def test_a_redis_that_is_silent_is_noticed_by_its_heartbeat(
 
 async def test_a_quiet_redis_that_answers_its_heartbeat_is_kept(own_redis: RedisServer, prefix: str) -> None:
     async with listening(own_redis.url, heartbeat_s=0.02) as listener, Redis(port=own_redis.port) as redis:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
 
         async def many_pings() -> bool:
             return int((await redis.info("commandstats"))["cmdstat_ping"]["calls"]) >= 10
@@ -310,7 +314,7 @@ async def test_a_quiet_redis_that_answers_its_heartbeat_is_kept(own_redis: Redis
 async def test_a_connection_that_redis_kills_is_replaced(own_redis: RedisServer, prefix: str) -> None:
     heard = Heard()
     async with listening(own_redis.url, heard) as listener, Redis(port=own_redis.port) as redis:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         for number in range(3):
             assert await redis.client_kill_filter(_type="pubsub") == 1
             await wait_lost(listener)
@@ -330,7 +334,7 @@ async def test_ten_thousand_topics_are_held_restored_and_given_up(
         async def on_server() -> int:
             return len(await redis.pubsub_channels())
 
-        await asyncio.gather(*map(listener.hold, topics))
+        await asyncio.gather(*map(listener.subscribe, topics))
         assert await on_server() == len(topics)
         await redis.client_kill_filter(_type="pubsub")
         await wait_lost(listener)
@@ -339,7 +343,7 @@ async def test_ten_thousand_topics_are_held_restored_and_given_up(
         assert await redis.publish(topics[-1], b"last") == 1
         assert await heard.next() == (topics[-1], b"last")
         for topic in topics:
-            listener.release(topic)
+            listener.unsubscribe(topic)
         await eventually(on_server, 0)
 
 
@@ -358,7 +362,7 @@ async def test_a_burst_of_messages_leaves_turns_to_everything_else(
             last = loop.time()
 
     async with listening(valkey.url, heard) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
         pipeline = redis.pipeline(transaction=False)
         for number in range(20_000):
             pipeline.publish(prefix, b"%d" % number)
@@ -381,9 +385,11 @@ async def test_a_receive_that_fails_ends_the_run_and_leaves_no_connection_that_s
     def receive(topic: str, payload: bytes) -> None:
         raise KeyError(topic)
 
-    listener = Subscriber(lambda _: connect_subscriber(RedisUrl(valkey.url), 2.0), receive, heartbeat_s=10.0)
+    listener = Subscriber(
+        connect=lambda _: connect_subscriber(RedisUrl(valkey.url), 2.0), receive=receive, heartbeat_s=10.0
+    )
     task = asyncio.create_task(listener.run())
-    await listener.hold(prefix)
+    await listener.subscribe(prefix)
     await redis.publish(prefix, b"")
     with pytest.raises(KeyError):
         await task
@@ -395,7 +401,7 @@ async def test_nothing_is_left_in_redis_after_a_cancelled_run(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
     async with listening(valkey.url) as listener:
-        await listener.hold(prefix)
+        await listener.subscribe(prefix)
     assert not listener.is_connected
     await eventually(lambda: subscribers(redis, prefix), 0)
 
@@ -404,14 +410,14 @@ async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, p
     """Python 3.11's ``wait_for``, which redis-py sends through, loses one that comes as it ends."""
     for turns in range(120):
         listener = Subscriber(
-            lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), Heard(), heartbeat_s=10.0
+            connect=lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), receive=Heard(), heartbeat_s=10.0
         )
         task = asyncio.create_task(listener.run())
-        holding = asyncio.ensure_future(listener.hold(f"{prefix}{turns}"))
+        holding = asyncio.ensure_future(listener.subscribe(f"{prefix}{turns}"))
         for turn in range(turns):
             await asyncio.sleep(0)
             if turn == turns // 2:
-                listener.release(f"{prefix}{turns}")
+                listener.unsubscribe(f"{prefix}{turns}")
         task.cancel()
         done, _ = await asyncio.wait({task}, timeout=DEADLINE_S)
         assert done, f"it still runs after a cancellation at turn {turns}"
@@ -423,7 +429,7 @@ async def test_a_glob_hears_each_topic_that_matches_it(valkey: Valkey, redis: Re
     heard = Heard()
     glob = f"{prefix}a:*|b:1"
     async with listening(valkey.url, heard) as listener:
-        await listener.hold_pattern(glob)
+        await listener.subscribe_pattern(glob)
         assert (listener.topics, listener.patterns) == (0, 1)
         assert await redis.publish(f"{prefix}a:x|b:2", b"not for us") == 0
         assert await redis.publish(f"{prefix}a:x|b:1", b"hi") == 1
@@ -435,26 +441,26 @@ async def test_a_glob_and_a_topic_of_the_same_text_are_two_things(
 ) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await asyncio.gather(listener.hold(f"{prefix}*"), listener.hold_pattern(f"{prefix}*"))
+        await asyncio.gather(listener.subscribe(f"{prefix}*"), listener.subscribe_pattern(f"{prefix}*"))
         assert await redis.publish(f"{prefix}*", b"1") == 2
         assert {await heard.next(), await heard.next()} == {
             (f"{prefix}*", b"1"),
             (f"{prefix}* {prefix}*", b"1"),
         }
-        listener.release(f"{prefix}*")
-        await listener.hold(prefix)
+        listener.unsubscribe(f"{prefix}*")
+        await listener.subscribe(prefix)
         assert await redis.publish(f"{prefix}*", b"2") == 1
         assert await heard.next() == (f"{prefix}* {prefix}*", b"2")
 
 
 async def test_only_the_last_release_gives_a_glob_up(valkey: Valkey, redis: Redis, prefix: str) -> None:
     async with listening(valkey.url) as listener:
-        await asyncio.gather(*(listener.hold_pattern(f"{prefix}*") for _ in range(3)))
+        await asyncio.gather(*(listener.subscribe_pattern(f"{prefix}*") for _ in range(3)))
         for _ in range(2):
-            listener.release_pattern(f"{prefix}*")
-        await listener.hold(prefix)  # confirmed behind whatever the releases caused
+            listener.unsubscribe_pattern(f"{prefix}*")
+        await listener.subscribe(prefix)  # confirmed behind whatever the releases caused
         assert await redis.publish(f"{prefix}x", b"") == 1
-        listener.release_pattern(f"{prefix}*")
+        listener.unsubscribe_pattern(f"{prefix}*")
         await eventually(lambda: redis.publish(f"{prefix}x", b""), 0)
         assert listener.patterns == 0
 
@@ -464,10 +470,10 @@ async def test_globs_are_restored_with_the_topics_after_a_lost_connection(
 ) -> None:
     heard = Heard()
     async with listening(own_redis.url, heard) as listener:
-        await asyncio.gather(listener.hold_pattern(f"{prefix}*"), listener.hold("topic"))
+        await asyncio.gather(listener.subscribe_pattern(f"{prefix}*"), listener.subscribe("topic"))
         own_redis.kill()
         await wait_lost(listener)
-        new = asyncio.ensure_future(listener.hold_pattern("new*"))
+        new = asyncio.ensure_future(listener.subscribe_pattern("new*"))
         assert not await within(0.2, new)
         own_redis.start()
         await listener.wait_connected()
@@ -483,7 +489,7 @@ async def test_a_topic_of_others_that_is_no_text_is_passed_over(
 ) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as listener:
-        await listener.hold_pattern(f"{prefix}*")
+        await listener.subscribe_pattern(f"{prefix}*")
         assert await redis.publish(prefix.encode() + b"\xff", b"what") == 1
         assert await redis.publish(f"{prefix}a", b"hi") == 1
         assert await heard.next() == (f"{prefix}* {prefix}a", b"hi")

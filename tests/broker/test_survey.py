@@ -29,7 +29,9 @@ async def node(server: RedisServer, timeout_s: float = 5) -> AsyncIterator[Surve
         def receive(topic: str, payload: bytes) -> None:
             asking.receive(topic, payload)
 
-        listener = Subscriber(lambda attempt: connect_subscriber(url, 5, attempt), receive, heartbeat_s=10)
+        listener = Subscriber(
+            connect=lambda attempt: connect_subscriber(url, 5, attempt), receive=receive, heartbeat_s=10
+        )
         asking = Survey(client, listener, nodes, timeout_s=timeout_s)
         running = asyncio.create_task(listener.run())
         await asking.start()

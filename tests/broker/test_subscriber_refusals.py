@@ -10,7 +10,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.core.errors import RefusedByRedis
 from tests.broker.acl import grant, limited, url_of
 from tests.broker.servers import RedisServer
-from tests.broker.test_listener import Heard, listening, wait_lost, within
+from tests.broker.test_subscriber import Heard, listening, wait_lost, within
 from tests.e2e.waiting import eventually
 
 RULES = ("allkeys", "resetchannels", "&ok:*", "&glob:*", "+@all")
@@ -18,7 +18,7 @@ RULES = ("allkeys", "resetchannels", "&ok:*", "&glob:*", "+@all")
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hornet.broker.acl.ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr("hornet.broker.subscription_state.ASK_AGAIN_S", 0.05)
 
 
 async def refused_by(listener: Subscriber) -> set[str]:
@@ -30,11 +30,11 @@ async def test_a_topic_that_redis_refuses_fails_alone(
 ) -> None:
     heard = Heard()
     async with limited(own_redis, *RULES) as admin, listening(url_of(own_redis), heard) as listener:
-        await listener.hold("ok:before")
+        await listener.subscribe("ok:before")
         with pytest.raises(RefusedByRedis, match=r"other:1.*&other:1"):
-            await listener.hold("other:1")
-        listener.release("other:1")
-        await listener.hold("ok:after")
+            await listener.subscribe("other:1")
+        listener.unsubscribe("other:1")
+        await listener.subscribe("ok:after")
         for topic in ("ok:before", "ok:after"):
             assert await admin.publish(topic, "hi") == 1
             assert await heard.next() == (topic, b"hi")
@@ -55,7 +55,7 @@ async def test_one_that_is_refused_does_not_harm_those_asked_for_with_it(own_red
     async with limited(own_redis, *RULES) as admin, listening(url_of(own_redis)) as listener:
         await listener.wait_connected()
         asked = [bad[0], *topics[:1300], bad[1], *topics[1300:], bad[2]]
-        answers = await asyncio.gather(*map(listener.hold, asked), return_exceptions=True)
+        answers = await asyncio.gather(*map(listener.subscribe, asked), return_exceptions=True)
         refused = [topic for topic, answer in zip(asked, answers, strict=True) if answer is not None]
         assert refused == bad
         assert len(await admin.pubsub_channels("ok:*")) == len(topics)
@@ -67,8 +67,8 @@ async def test_each_topic_is_logged_once(own_redis: RedisServer, caplog: pytest.
         for _ in range(5):
             for topic in ("no:1", "no:2"):
                 with pytest.raises(RefusedByRedis):
-                    await listener.hold(topic)
-                listener.release(topic)
+                    await listener.subscribe(topic)
+                listener.unsubscribe(topic)
         assert listener.refusals == 10
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 2
@@ -77,9 +77,11 @@ async def test_each_topic_is_logged_once(own_redis: RedisServer, caplog: pytest.
 async def test_many_refused_topics_do_not_fill_the_log(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornet.broker.acl.MAX_NAMED", 10)
+    monkeypatch.setattr("hornet.broker.subscription_state.MAX_NAMED", 10)
     async with limited(own_redis, *RULES), listening(url_of(own_redis)) as listener:
-        await asyncio.gather(*(listener.hold(f"no:{number}") for number in range(50)), return_exceptions=True)
+        await asyncio.gather(
+            *(listener.subscribe(f"no:{number}") for number in range(50)), return_exceptions=True
+        )
         assert len(listener.refused) == 50
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 11, "ten topics, and that no more are named"
@@ -89,9 +91,9 @@ async def test_a_glob_needs_its_own_text_among_the_channels(own_redis: RedisServ
     heard = Heard()
     async with limited(own_redis, *RULES) as admin, listening(url_of(own_redis), heard) as listener:
         with pytest.raises(RefusedByRedis, match=r"glob:a\*"):
-            await listener.hold_pattern("glob:a*")
-        listener.release_pattern("glob:a*")
-        await listener.hold_pattern("glob:*")
+            await listener.subscribe_pattern("glob:a*")
+        listener.unsubscribe_pattern("glob:a*")
+        await listener.subscribe_pattern("glob:*")
         assert await admin.publish("glob:a", "hi") == 1
         assert await heard.next() == ("glob:* glob:a", b"hi")
         assert listener.reconnections == 0
@@ -100,9 +102,9 @@ async def test_a_glob_needs_its_own_text_among_the_channels(own_redis: RedisServ
 async def test_a_command_that_is_refused_is_told_as_such(own_redis: RedisServer) -> None:
     async with limited(own_redis, *RULES, "-psubscribe"), listening(url_of(own_redis)) as listener:
         with pytest.raises(RefusedByRedis, match=r"\+psubscribe"):
-            await listener.hold_pattern("glob:*")
-        listener.release_pattern("glob:*")
-        await listener.hold("ok:1")
+            await listener.subscribe_pattern("glob:*")
+        listener.unsubscribe_pattern("glob:*")
+        await listener.subscribe("ok:1")
 
 
 async def test_a_right_that_is_taken_away_costs_its_topics_alone_until_it_is_given_back(
@@ -113,7 +115,7 @@ async def test_a_right_that_is_taken_away_costs_its_topics_alone_until_it_is_giv
         limited(own_redis, *RULES, "&gone:*") as admin,
         listening(url_of(own_redis), heard) as listener,
     ):
-        await asyncio.gather(*map(listener.hold, ("ok:1", "gone:1", "gone:2")))
+        await asyncio.gather(*map(listener.subscribe, ("ok:1", "gone:1", "gone:2")))
         await grant(admin, "resetchannels", "&ok:*")  # Redis closes the connection for this
         await wait_lost(listener)
         await listener.wait_connected()
@@ -124,7 +126,7 @@ async def test_a_right_that_is_taken_away_costs_its_topics_alone_until_it_is_giv
         await grant(admin, "&gone:*")
         await eventually(lambda: refused_by(listener), set[str]())
         for topic in ("gone:1", "gone:2"):
-            await listener.hold(topic)
+            await listener.subscribe(topic)
             assert await admin.publish(topic, "back") == 1
             assert await heard.next() == (topic, b"back")
         assert listener.reconnections == 1
@@ -137,11 +139,11 @@ async def test_a_refused_topic_given_up_while_it_is_asked_for_again_is_not_subsc
     async with limited(own_redis, *RULES) as admin, listening(url_of(own_redis)) as listener:
         for _ in range(20):
             with pytest.raises(RefusedByRedis):
-                await listener.hold("late:1")
+                await listener.subscribe("late:1")
             await grant(admin, "&late:*")
-            listener.release("late:1")
-            await listener.hold("ok:1")
-            listener.release("ok:1")
+            listener.unsubscribe("late:1")
+            await listener.subscribe("ok:1")
+            listener.unsubscribe("ok:1")
 
             async def left() -> int:
                 return len(await admin.pubsub_channels("late:*"))
@@ -156,19 +158,19 @@ async def test_giving_up_and_asking_again_in_a_refused_command_ends_as_wanted(ow
     async with limited(own_redis, *RULES) as admin, listening(url_of(own_redis), heard) as listener:
         await listener.wait_connected()
         for number in range(50):
-            first = asyncio.ensure_future(listener.hold("ok:1"))
-            bad = asyncio.ensure_future(listener.hold("no:1"))
+            first = asyncio.ensure_future(listener.subscribe("ok:1"))
+            bad = asyncio.ensure_future(listener.subscribe("no:1"))
             await asyncio.sleep(0)
-            listener.release("ok:1")
-            second = asyncio.ensure_future(listener.hold("ok:1"))
+            listener.unsubscribe("ok:1")
+            second = asyncio.ensure_future(listener.subscribe("ok:1"))
             await second
             assert await admin.publish("ok:1", b"%d" % number) == 1
             assert await heard.next() == ("ok:1", b"%d" % number)
             with pytest.raises(RefusedByRedis):
                 await bad
             first.cancel()
-            listener.release("no:1")
-            listener.release("ok:1")
+            listener.unsubscribe("no:1")
+            listener.unsubscribe("ok:1")
         await eventually(lambda: _subscribed(admin), 0)
 
 
@@ -181,7 +183,7 @@ async def test_a_ping_that_is_refused_is_a_sign_of_life(own_redis: RedisServer) 
         limited(own_redis, *RULES, "-ping") as admin,
         listening(url_of(own_redis), heartbeat_s=0.05) as listener,
     ):
-        await listener.hold("ok:1")
+        await listener.subscribe("ok:1")
 
         async def refused_pings() -> bool:
             return int((await admin.info("commandstats"))["cmdstat_ping"]["rejected_calls"]) >= 5
@@ -193,7 +195,7 @@ async def test_a_ping_that_is_refused_is_a_sign_of_life(own_redis: RedisServer) 
 
 async def test_a_login_that_is_refused_is_no_refused_topic(own_redis: RedisServer) -> None:
     async with limited(own_redis, *RULES, "off"), listening(url_of(own_redis)) as listener:
-        holding = asyncio.ensure_future(listener.hold("ok:1"))
+        holding = asyncio.ensure_future(listener.subscribe("ok:1"))
         assert not await within(0.3, holding)
         holding.cancel()
         assert listener.refusals == 0
