@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 
 MODULES = sorted(
@@ -30,11 +28,10 @@ print(json.dumps({name: failure(name) for name in sys.argv[1:]}))
 """
 
 
-@pytest.fixture(scope="module")
-def failures() -> dict[str, str | None]:
-    """The traceback, if any, of each module that is imported while none of the others is.
+def test_each_module_imports_alone() -> None:
+    """One interpreter imports all, and forgets Hornet's modules in between. Other packages are loaded once.
 
-    One interpreter does it for all: what they import of other packages stays, and is loaded once.
+    One test does it for all: shared out among processes, each of them would import every module.
     """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", IMPORT_EACH, *MODULES],
@@ -44,10 +41,5 @@ def failures() -> dict[str, str | None]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, str | None] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_alone(module: str, failures: dict[str, str | None]) -> None:
-    assert failures[module] is None, failures[module]
+    failures = {module: failure for module, failure in json.loads(done.stdout).items() if failure is not None}
+    assert not failures, "\n".join(failures.values())
