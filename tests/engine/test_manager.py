@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
 import socketio
 
 from hornet.engine.rooms.rooms import RoomTable
@@ -15,7 +14,6 @@ from tests.engine.caller import WAIT_S, until
 from tests.engine.test_fanout import Recipient
 
 
-@pytest.mark.alone
 def test_a_departure_costs_its_own_rooms_among_100_000() -> None:
     table, resident = RoomTable(), Recipient("resident")
     table.add("resident", resident)  # type: ignore[arg-type]  # has all that is asked of a session
@@ -23,7 +21,7 @@ def test_a_departure_costs_its_own_rooms_among_100_000() -> None:
         table.enter("resident", f"room {number}")
 
     def come_and_go() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         for number in range(100):
             sid = f"guest {number}"
             table.add(sid, Recipient(sid))  # type: ignore[arg-type]  # as above
@@ -31,7 +29,7 @@ def test_a_departure_costs_its_own_rooms_among_100_000() -> None:
                 table.enter(sid, f"room {room}")
             assert len(table.rooms_of(sid)) == 5
             table.remove(sid)
-        return (time.perf_counter() - start) / 100
+        return (time.process_time() - start) / 100
 
     assert min(come_and_go() for _ in range(3)) < 0.001, "the stock manager takes some 10 ms"
 
