@@ -14,6 +14,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from hornet.engine import Engine, EngineSettings, Handshake, Publish
+from hornet.engine.transport.polling import PollingTransport
 from tests.engine.caller import Caller, serving
 
 
@@ -48,7 +49,8 @@ class Application(Caller):
         return self.engine.sio
 
     def polls(self, eio_sid: str) -> bool:
-        return self.engine.sio.eio.table.sessions[eio_sid].poll is not None
+        transport = self.engine.sio.eio.table.sessions[eio_sid].transport
+        return isinstance(transport, PollingTransport) and transport.has_poll
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.engine.enter(sid, "all")

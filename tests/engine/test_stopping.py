@@ -30,7 +30,7 @@ async def test_a_poll_that_waits_delays_no_stop() -> None:
         hooks.url = str(server.make_url("/socket.io/"))
         eio_sid, sid = await hooks.open_polling()
         poll = asyncio.create_task(hooks.poll(eio_sid))
-        await until(lambda: hooks.engine.sio.eio.table.sessions[eio_sid].poll)
+        await until(lambda: hooks.polls(eio_sid))
         async with asyncio.timeout(WAIT_S):
             await server.close()
         assert await poll == "1"

@@ -40,7 +40,7 @@ from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.transport.polling import parse_body as parse_post
 from hornet.engine.transport.request_limit import is_disguised
-from hornet.engine.transport.websocket import check_websocket_request
+from hornet.engine.transport.websocket_handshake import check_websocket_request
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
 from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_packet

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hornet.engine.errors import Malformed, Refusal
 from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.transport.polling import parse_body
-from hornet.engine.transport.websocket import check_websocket_request
+from hornet.engine.transport.websocket_handshake import check_websocket_request
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
 from hornet.engine.wire.packets import SioPacket, dump_packet, parse_msgpack, parse_msgpack_text, parse_packet

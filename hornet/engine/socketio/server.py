@@ -208,7 +208,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         """Close a session whose packet is for a namespace that it has not joined, or has joined already."""
         if session.is_open:
             self._counts.malformed[codes.NOT_CONNECTED] += 1
-            session.drop(Reason.PARSE_ERROR, 1002)
+            session.end(Reason.PARSE_ERROR, 1002)
 
     def _connect(self, session: EngineSession, auth: object | None) -> None:
         """Connect a client to the main namespace, and answer before any hook can send.
@@ -240,14 +240,14 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         except Exception:  # a plug-in or hook may raise anything
             self._counts.hook_errors += 1
             log.exception("A handler failed")
-            session.drop(Reason.FORCED_CLOSE, 1011)
+            session.end(Reason.FORCED_CLOSE, 1011)
             return None
 
     async def _await_on_connect(self, session: EngineSession, awaitable: Awaitable[object]) -> None:
         try:
             await awaitable
         except Exception:
-            session.drop(Reason.FORCED_CLOSE, 1011)
+            session.end(Reason.FORCED_CLOSE, 1011)
             raise
 
     async def _handle_main_event(self, session: EngineSession, sid: str, packet: SioPacket) -> None:

@@ -30,14 +30,15 @@ from hornet.engine.errors import (
     unsupported_version,
 )
 from hornet.engine.transport.client_address import ClientAddressResolver
-from hornet.engine.transport.polling import Query, answer_poll, dump_response, take_post
+from hornet.engine.transport.polling import PollingTransport, Query
 from hornet.engine.transport.refusal_log import ADVICE, ThrottledLog
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.session_table import SessionTable
 from hornet.engine.transport.states import State
-from hornet.engine.transport.websocket import Acceptance, Takeover, WebSocketTransport
+from hornet.engine.transport.websocket import WebSocketTransport
+from hornet.engine.transport.websocket_handshake import Acceptance, Takeover
 from hornet.engine.types import Handshake
-from hornet.engine.wire.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3
+from hornet.engine.wire.prepared import DEFLATED, MSGPACK, TEXT_ONLY, VERSION_3, dump_frame
 
 log = logging.getLogger(__name__)
 
@@ -144,12 +145,11 @@ class Endpoint:
         """Answer a request that belongs to a session."""
         if transport == "websocket":
             return self._upgrade(session, request)
-        if session.state is State.WEBSOCKET:
-            raise bad_request("the session has moved to WebSocket")
+        polling = _polling_of(session)
         if request.method == "GET":
-            response = await answer_poll(session, request, query)
+            response = await polling.answer_poll(session, request, query)
         elif request.method == "POST":
-            response = await take_post(session, request, query)
+            response = await polling.take_post(session, request, query)
         else:
             raise bad_request("a wrong method")
         response.headers["Cache-Control"] = "no-store"
@@ -167,7 +167,9 @@ class Endpoint:
             handshake = self._handshake(request.transport, headers, query, protocol)
             self._check_limits(handshake)
             session = self._table.open(handshake, wire_format, transport)
-            response = dump_response(session, session.take(), query)
+            if session.is_open:
+                session.start_polling()
+            response = _polling_of(session).respond(session, query)
             response.headers["Cache-Control"] = "no-store"
             return response
         acceptance = Acceptance(headers, compress=self._table.settings.compression)
@@ -221,22 +223,23 @@ class Endpoint:
         """Open a session on a WebSocket; the acceptance and the open packet go out in one write."""
         deflated = acceptance.deflated
         session = self._table.open(handshake, wire_format | (DEFLATED if deflated else 0), "websocket")
-        link = WebSocketTransport(self._table, session, transport, deflated=deflated)
-        transport.write(acceptance.response + session.take_frames())
-        link.carry()
-        return link
+        websocket = WebSocketTransport(self._table, session, transport, deflated=deflated)
+        frames = [dump_frame(packet, session.wire_format) for packet in session.transport.take()]
+        transport.write(b"".join([acceptance.response, *frames]))
+        websocket.carry()
+        return websocket
 
     def _upgrade(self, session: EngineSession, request: web.Request) -> web.StreamResponse:
         """Accept a WebSocket that wants to take over a session; close it if it comes too late."""
         acceptance = Acceptance(request.headers, compress=self._table.settings.compression)
         takeover = Takeover(request)
-        link = WebSocketTransport(self._table, session, takeover.transport, deflated=acceptance.deflated)
+        websocket = WebSocketTransport(self._table, session, takeover.transport, deflated=acceptance.deflated)
         takeover.transport.write(acceptance.response)
         if session.state is State.POLLING:
-            link.probe()
+            websocket.probe()
         else:
-            link.close(1000)
-        return takeover.hand_over(link)
+            websocket.close(1000)
+        return takeover.hand_over(websocket)
 
     def _handshake(
         self,
@@ -248,6 +251,17 @@ class Endpoint:
         address, peer = self._client_addresses.resolve(transport, headers)
         secure = transport is not None and transport.get_extra_info("sslcontext") is not None
         return Handshake(None, query, headers, address, protocol, peer, secure)
+
+
+def _polling_of(session: EngineSession) -> PollingTransport:
+    """Return the polling transport of a session.
+
+    Raises:
+        Refusal: the session has moved to WebSocket.
+    """
+    if not isinstance(session.transport, PollingTransport):
+        raise bad_request("the session has moved to WebSocket")
+    return session.transport
 
 
 def _parse_query(text: str) -> Query:

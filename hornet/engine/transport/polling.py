@@ -1,4 +1,7 @@
-"""HTTP long-polling: what a GET and a POST of a session do, and how their bodies are written and read."""
+"""HTTP long-polling: the queue of a session, and what its GET and POST requests do.
+
+Source: the Engine.IO protocol, "HTTP long-polling", and the behaviour of the Node server where it is silent.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from hornet.core import codes
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.inbox import INBOX_HIGH
-from hornet.engine.transport.session import EngineSession
-from hornet.engine.transport.states import State
+from hornet.engine.transport.session import CLOSE_PACKET, NOOP_PACKET, EngineSession, SessionOwner
+from hornet.engine.transport.states import State, is_open
 from hornet.engine.types import Reason
 from hornet.engine.wire.payloads import (
     Packet,
@@ -28,7 +31,10 @@ from hornet.engine.wire.payloads import (
 from hornet.engine.wire.prepared import TEXT_ONLY
 
 STATUS = {codes.TOO_BIG: 413, codes.TOO_SLOW: 408, codes.TOO_MANY_PACKETS: 429}
-"""HTTP's own codes for a body that can't be taken, where it has one."""
+"""HTTP's own status for a body that can't be taken, where it has one (RFC 9110, section 15.5; RFC 6585)."""
+
+BINARY_TYPE = "application/octet-stream"
+"""The content type of version 3's binary bodies."""
 
 Query = Mapping[str, Sequence[str]]
 
@@ -36,33 +42,192 @@ COMPRESS_FROM_BYTES = 1024
 """Shorter responses are not worth compressing (the Node server's threshold)."""
 
 
-async def answer_poll(session: EngineSession, request: web.Request, query: Query) -> web.Response:
-    """Answer a GET with what is queued, as soon as there is anything.
+class PollingTransport:
+    """The packets of a session that wait for the client's next GET.
 
-    A second GET while one waits is an error that ends the session; a client that cuts its poll has ended it.
+    It does not hold its session, so that a session that ends leaves no cycle of references. Methods that
+    need the session take it as an argument.
     """
-    if session.poll is not None:
-        session.drop(Reason.TRANSPORT_ERROR)
-        raise bad_request("a poll is waiting already")
-    if not session.queue and session.state is State.POLLING:
-        session.poll = asyncio.get_running_loop().create_future()
-        watch = _Watch(request, session.poll)
+
+    __slots__ = ("_host", "_is_posting", "_poll", "_queue", "_rate", "unsent_bytes")
+
+    def __init__(self, host: SessionOwner, opening: Packet) -> None:
+        """``opening`` is the packet that opens the session; the client gets it first."""
+        self._host = host
+        self._queue: list[Packet] = [opening]
+        self.unsent_bytes = 0
+        self._poll: asyncio.Future[None] | None = None
+        """The GET that waits for packets; done when it may be answered."""
+        self._is_posting = False
+        """Whether a POST is being read."""
+        self._rate: RateLimiter | None = None
+        """How many more packets may come by POST; None before the first."""
+
+    @property
+    def has_poll(self) -> bool:
+        """Whether a GET of the client waits."""
+        return self._poll is not None
+
+    # From the session (``Transport``) ------------------------------------------------------------
+
+    def send(self, packets: Sequence[Packet]) -> bool:
+        """Queue packets for the next GET, or for the WebSocket that an upgrade will bring.
+
+        False when the queue holds more bytes than the settings allow.
+        """
+        self._queue.extend(packets)
+        for packet in packets:
+            self.unsent_bytes += len(packet)
+        if self.unsent_bytes > self._host.settings.send_buffer_bytes:
+            return False
+        self._wake()
+        return True
+
+    def take(self) -> list[Packet]:
+        """Return the packets that are queued; the queue is empty afterwards."""
+        packets, self._queue, self.unsent_bytes = self._queue, [], 0
+        return packets
+
+    def pause(self) -> None:
+        """Answer the GET that waits, if any, so that the client can stop polling."""
+        if self._poll is not None and not self._poll.done():
+            self._queue.append(NOOP_PACKET)
+            self._wake()
+
+    def close(self, code: int, last: Packet | None = None) -> None:
+        """Answer the GET that waits, if any, with ``last`` behind what is queued."""
+        if self._poll is not None and last is not None:
+            self._queue.append(last)
+        self._wake()
+
+    def abort(self) -> None:
+        """Drop what is queued, and answer the GET that waits."""
+        self._queue.clear()
+        self._wake()
+
+    def pause_reading(self) -> None:
+        """Do nothing: a POST waits for the inbox by itself."""
+
+    def resume_reading(self) -> None:
+        """Do nothing: a POST waits for the inbox by itself."""
+
+    def _wake(self) -> None:
+        if self._poll is not None and not self._poll.done():
+            self._poll.set_result(None)
+
+    # GET -----------------------------------------------------------------------------------------
+
+    async def answer_poll(
+        self, session: EngineSession, request: web.Request, query: Query
+    ) -> web.StreamResponse:
+        """Answer a GET with what is queued, as soon as there is a packet.
+
+        A second GET while one waits ends the session, and so does a client that cuts its GET.
+
+        Raises:
+            Refusal: a GET waits already.
+        """
+        if self._poll is not None:
+            session.end(Reason.TRANSPORT_ERROR)
+            raise bad_request("a poll is waiting already")
+        if not self._queue and session.state is State.POLLING:
+            self._poll = asyncio.get_running_loop().create_future()
+            watch = _PollWatch(request, self._poll)
+            try:
+                await self._poll
+            except asyncio.CancelledError:  # aiohttp cancels the handler of a cut request, where it is set to
+                _end_cut(session)
+                raise
+            finally:
+                self._poll = None
+                watch.stop()
+        if request.transport is None or request.transport.is_closing():
+            _end_cut(session)
+            return web.Response()
+        return self.respond(session, query)
+
+    def respond(self, session: EngineSession, query: Query) -> web.Response:
+        """Return a response with what is queued. After the last packets of a closed session, it forgets it.
+
+        The close packet comes alone, in a response after the last messages: stock clients handle a close
+        packet ahead of the messages of the same response, and would take a DISCONNECT there for a lost
+        connection.
+        """
+        packets = self.take()
+        if not packets:
+            if session.state in (State.CLOSING, State.CLOSING_PROBED):
+                packets = [CLOSE_PACKET]
+                session.forget()
+            else:
+                packets = [NOOP_PACKET]
+        body, content_type = dump_body(session, packets, query)
+        self._host.counts.bytes_out += len(body)
+        charset = None if content_type == BINARY_TYPE else "utf-8"
+        response = web.Response(body=body, content_type=content_type, charset=charset)
+        if self._host.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
+            response.enable_compression()
+        return response
+
+    # POST ----------------------------------------------------------------------------------------
+
+    async def take_post(
+        self, session: EngineSession, request: web.Request, query: Query
+    ) -> web.StreamResponse:
+        """Handle the packets of a POST, in order. Broken ones, or a second POST meanwhile, end the session.
+
+        Raises:
+            Refusal: the POST can't be taken.
+        """
+        if self._is_posting:
+            session.end(Reason.TRANSPORT_ERROR)
+            raise bad_request("a POST is being read already")
+        if not is_open(session.state):
+            return web.Response(text="ok")
+        self._is_posting = True
         try:
-            await session.poll
-        except asyncio.CancelledError:  # how aiohttp tells of a cut, where it is set to
-            session.lost(Reason.TRANSPORT_CLOSE)
-            raise
+            await self._take_body(session, request, query)
+        except Malformed as fault:
+            self._host.counts.malformed[fault.code] += 1
+            session.end(Reason.PARSE_ERROR)
+            raise bad_request(fault.detail, STATUS.get(fault.code, 400)) from None
+        except (web.RequestPayloadError, OSError):  # broken by the client, or the connection is gone
+            session.end(Reason.TRANSPORT_ERROR)
+            raise bad_request("the body was cut") from None
         finally:
-            session.poll = None
-            watch.end()
-    if request.transport is None or request.transport.is_closing():
-        session.lost(Reason.TRANSPORT_CLOSE)
-        return web.Response()
-    return dump_response(session, session.take() or ["6"], query)
+            self._is_posting = False
+        return web.Response(text="ok")
+
+    async def _take_body(self, session: EngineSession, request: web.Request, query: Query) -> None:
+        settings = self._host.settings
+        # A client that is silent for longer is gone.
+        longest_s = settings.ping_interval_s + settings.ping_timeout_s
+        body = await _read_body(request, settings.max_payload_bytes, longest_s)
+        self._host.counts.bytes_in += len(body)
+        now = asyncio.get_running_loop().time()
+        # aiohttp takes a body without a type for binary; the Node server takes it for text.
+        content_type = request.content_type if "Content-Type" in request.headers else ""
+        packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
+        if self._rate is None:
+            self._rate = RateLimiter(settings.max_packet_rate, now)
+        if not self._rate.offer(settings.max_packet_rate, now, len(packets)):
+            raise too_many_packets()
+        for number, packet in enumerate(packets, 1):
+            if not session.is_open:
+                break
+            session.receive(packet, now)
+            if number % INBOX_HIGH == 0:
+                await session.drain()
+        await session.drain()
 
 
-class _Watch(asyncio.Protocol):
-    """Stands between a connection and the HTTP server while a poll waits, to learn at once when it is cut.
+def _end_cut(session: EngineSession) -> None:
+    """End a session whose GET was cut by the client; also one that was closed and lingered."""
+    session.end(Reason.TRANSPORT_CLOSE)
+    session.forget()
+
+
+class _PollWatch(asyncio.Protocol):
+    """Stands between a connection and the HTTP server while a GET waits, to learn at once when it is cut.
 
     aiohttp does not tell a handler so unless it is set to cancel all handlers.
     """
@@ -92,61 +257,17 @@ class _Watch(asyncio.Protocol):
         if not self._poll.done():
             self._poll.set_result(None)
 
-    def end(self) -> None:
-        """Give the connection back."""
+    def stop(self) -> None:
+        """Give the connection back to the HTTP server."""
         if self._handler.transport is not None:
             self._handler.transport.set_protocol(self._handler)
 
 
-async def take_post(session: EngineSession, request: web.Request, query: Query) -> web.Response:
-    """Handle the packets of a POST, in order; broken ones, or a second POST meanwhile, end the session."""
-    if session.posting:
-        session.drop(Reason.TRANSPORT_ERROR)
-        raise bad_request("a POST is being read already")
-    if session.state is State.CLOSING:
-        return web.Response(text="ok")
-    session.posting = True
-    try:
-        await _take_body(session, request, query)
-    except Malformed as fault:
-        session.host.counts.malformed[fault.code] += 1
-        session.drop(Reason.PARSE_ERROR)
-        raise bad_request(fault.detail, STATUS.get(fault.code, 400)) from None
-    except (web.RequestPayloadError, OSError):  # broken by the client, or the connection is gone
-        session.drop(Reason.TRANSPORT_ERROR)
-        raise bad_request("the body was cut") from None
-    finally:
-        session.posting = False
-    return web.Response(text="ok")
-
-
-async def _take_body(session: EngineSession, request: web.Request, query: Query) -> None:
-    settings = session.host.settings
-    longest_s = settings.ping_interval_s + settings.ping_timeout_s  # a client silent for so long is gone
-    body = await _read_body(request, settings.max_payload_bytes, longest_s)
-    session.host.counts.bytes_in += len(body)
-    now = asyncio.get_running_loop().time()
-    # aiohttp takes a body without a type for binary; the Node server takes it for text.
-    content_type = request.content_type if "Content-Type" in request.headers else ""
-    packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
-    if session.posted is None:
-        session.posted = RateLimiter(settings.max_packet_rate, now)
-    if not session.posted.offer(settings.max_packet_rate, now, len(packets)):
-        raise too_many_packets()
-    for number, packet in enumerate(packets, 1):
-        if not session.is_open:
-            break
-        session.receive(packet, now)
-        if number % INBOX_HIGH == 0:
-            await session.drain()
-    await session.drain()
-
-
 async def _read_body(request: web.Request, max_bytes: int, timeout_s: float) -> bytes:
-    """The whole body, whether it says its length or comes in chunks.
+    """Return the whole body, whether the request states its length or sends it in chunks.
 
     Raises:
-        Malformed: it is too big, or takes too long.
+        Malformed: the body is too big, or takes too long.
     """
     if request.content_length is not None and request.content_length > max_bytes:
         raise Malformed(codes.TOO_BIG, "the body is too big", 1009)
@@ -163,14 +284,14 @@ async def _read_body(request: web.Request, max_bytes: int, timeout_s: float) -> 
 
 
 def parse_body(protocol: int, body: bytes, content_type: str, *, jsonp: bool) -> list[Packet]:
-    """The packets of a POST.
+    """Return the packets of a POST.
 
     Raises:
         Malformed: the body breaks its format.
     """
     if jsonp:
         body = parse_jsonp(body)
-    binary = content_type == "application/octet-stream" and not jsonp
+    binary = content_type == BINARY_TYPE and not jsonp
     if protocol == 4:
         if binary:
             raise Malformed(codes.BAD_TYPE, "version 4 has no binary bodies")
@@ -180,23 +301,14 @@ def parse_body(protocol: int, body: bytes, content_type: str, *, jsonp: bool) ->
     return parse_text3(body)
 
 
-def dump_response(session: EngineSession, packets: Sequence[Packet], query: Query) -> web.Response:
-    """A response that carries packets, in the form that the client asked for."""
-    content_type = "text/plain"
+def dump_body(session: EngineSession, packets: Sequence[Packet], query: Query) -> tuple[bytes, str]:
+    """Return the body that carries packets, in the form that the client asked for, and its content type."""
+    is_version_3 = session.handshake.protocol == 3
     if "j" in query:
-        text = (
-            dump_text3(packets) if session.handshake.protocol == 3 else dump_payload4(packets).decode("utf-8")
-        )
-        body, content_type = dump_jsonp(query["j"][0], text), "text/javascript"
-    elif session.handshake.protocol == 4:
-        body = dump_payload4(packets)
-    elif session.wire_format & TEXT_ONLY or all(isinstance(packet, str) for packet in packets):
-        body = dump_text3(packets).encode("utf-8")
-    else:
-        body, content_type = dump_binary3(packets), "application/octet-stream"
-    session.host.counts.bytes_out += len(body)
-    charset = None if content_type == "application/octet-stream" else "utf-8"
-    response = web.Response(body=body, content_type=content_type, charset=charset)
-    if session.host.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
-        response.enable_compression()
-    return response
+        text = dump_text3(packets) if is_version_3 else dump_payload4(packets).decode("utf-8")
+        return dump_jsonp(query["j"][0], text), "text/javascript"
+    if not is_version_3:
+        return dump_payload4(packets), "text/plain"
+    if session.wire_format & TEXT_ONLY or all(isinstance(packet, str) for packet in packets):
+        return dump_text3(packets).encode("utf-8"), "text/plain"
+    return dump_binary3(packets), BINARY_TYPE

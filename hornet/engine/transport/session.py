@@ -1,179 +1,248 @@
-"""One Engine.IO session: its state, its heartbeat, and what waits to be sent.
+"""One Engine.IO session: its state, its heartbeat, and how it is sent to.
 
-No I/O here but calls of a transport's ``write``; HTTP requests come from ``polling``, frames from
-``websocket``.
+The session does no I/O of its own. It calls its ``Transport``: the polling transport at first, or the
+WebSocket that carries it. An upgrade swaps the one for the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hornet.core import codes
-from hornet.core.limits import RateLimiter
+from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
-from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, plain_socket
+from hornet.engine.settings import EngineSettings
+from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, WriteLeases, plain_socket
+from hornet.engine.transport.heartbeat import Action, Heartbeat
 from hornet.engine.transport.inbox import Job, SessionInbox
-from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import MOVES, State, Step, is_open
+from hornet.engine.transport.timer_wheel import TimerWheel
 from hornet.engine.types import Handshake, Reason
+from hornet.engine.wire.packets import SioPacket
 from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import FrameBatch, Prepared, dump_frame
 
-if TYPE_CHECKING:
-    from hornet.engine.transport.websocket import WebSocketTransport
-    from hornet.engine.wire.packets import SioPacket
+CLOSE_PACKET, PING_PACKET, NOOP_PACKET = "1", "2", "6"
+"""Engine.IO protocol, "Protocol": the packet types without data."""
 
-PING_FRAME = dump_frame("2", 0)
+PING_FRAME = dump_frame(PING_PACKET, 0)
 
 LINGER_S = 10.0
-"""How long a polling client may take to fetch what it was sent before the server closed its session."""
+"""Time a polling client has to fetch its last packets after the server closed its session."""
+
+
+class Transport(Protocol):
+    """The way from a session to its client: polling, or a WebSocket."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much waits for the client to read it."""
+        ...
+
+    def send(self, packets: Sequence[Packet]) -> bool:
+        """Send packets, or queue them for the client to fetch.
+
+        False when more is unsent than the settings allow: the caller must then abort the session.
+        """
+        ...
+
+    def take(self) -> list[Packet]:
+        """Return the packets that are queued; the queue is empty afterwards."""
+        ...
+
+    def pause(self) -> None:
+        """Answer the poll that waits, if any, so that the client can stop polling."""
+        ...
+
+    def close(self, code: int, last: Packet | None = None) -> None:
+        """Close a WebSocket with ``code``; answer a poll that waits, with ``last`` behind what is queued."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the transport, and drop what is unsent."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client, where the transport can stop."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+        ...
+
+
+class SessionOwner(Protocol):
+    """The table of sessions, as its sessions and their transports see it."""
+
+    settings: EngineSettings
+    counts: Counts
+    wheel: TimerWheel
+    leases: WriteLeases
+
+    def on_message(self, session: EngineSession, message: Packet) -> None:
+        """Handle a message: the text behind the type digit, or binary.
+
+        Raises:
+            Malformed: the message breaks the Socket.IO protocol.
+        """
+        ...
+
+    def on_ended(self, session: EngineSession, reason: Reason) -> None:
+        """Handle that the session is no longer open; called once."""
+        ...
+
+    def on_forgotten(self, session: EngineSession) -> None:
+        """Forget the session's id; called once, after ``on_ended``."""
+        ...
+
+    def on_closing(self, transport: Transport) -> None:
+        """Keep a WebSocket that is on its way out, until ``on_closed``."""
+        ...
+
+    def on_closed(self, transport: Transport) -> None:
+        """Forget a WebSocket whose connection is gone."""
+        ...
 
 
 class EngineSession:
-    """An Engine.IO session and the Socket.IO ids it has; see ``states`` for its life."""
+    """An Engine.IO session and the Socket.IO ids it has; ``states`` shows its life.
+
+    Four methods end it: ``close`` lets a polling client fetch its last packets, ``end`` ends it at once,
+    ``abort`` also drops what is unsent, and ``forget`` makes its id unknown.
+    """
 
     __slots__ = (
-        "_connect_by",
         "_heartbeat",
-        "_pinged",
         "eio_sid",
         "handshake",
         "host",
         "inbox",
         "lease",
-        "link",
         "namespace_sids",
         "pending_binary",
         "plugin_data",
-        "poll",
-        "posted",
-        "posting",
-        "queue",
-        "queued_bytes",
+        "probe",
         "scheduled_tick",
         "sid",
         "socket",
         "state",
+        "transport",
         "wire_format",
         "ws",
     )
 
     def __init__(
-        self, host: SessionOwner, eio_sid: str, handshake: Handshake, wire_format: int, now: float
+        self,
+        *,
+        host: SessionOwner,
+        transport: Transport,
+        eio_sid: str,
+        handshake: Handshake,
+        wire_format: int,
+        now: float,
     ) -> None:
         self.host = host
         self.eio_sid = eio_sid
         self.handshake = handshake
         self.wire_format = wire_format
-        self.state = State.POLLING
+        self.state = State.OPENING
+        self.transport = transport
+        self.probe: Transport | None = None
+        """The WebSocket that is about to take over from polling."""
         self.ws: asyncio.Transport | None = None
-        """The transport that frames are written to; None while polling, upgrading or closing."""
+        """The asyncio transport that frames are written to; None while polling, upgrading or closing."""
         self.socket = NO_SOCKET
-        """The file number of the socket below ``ws``, where the fan-out may send past the transport."""
+        """The file number of the socket below ``ws``, where the fan-out may write past it."""
         self.lease = NO_LEASE
-        """What entitles the fan-out to do so: a new one whenever ``wire_format`` or ``socket`` changes."""
-        self.link: WebSocketTransport | None = None
-        self.queue: list[Packet] = []
-        self.queued_bytes = 0
-        self.poll: asyncio.Future[None] | None = None
-        self.posting = False
-        self.posted: RateLimiter | None = None
-        """How many more packets may come by POST; None before the first."""
+        """The fan-out's right to do so: a new one whenever ``wire_format`` or ``socket`` changes."""
         self.sid: str | None = None
         """The id in the default namespace."""
         self.namespace_sids: dict[str, str] | None = None
         """The ids in other namespaces."""
         self.pending_binary: SioPacket | None = None
-        """A binary packet whose attachments are still coming."""
+        """A binary packet whose attachments are still to come."""
         self.inbox: SessionInbox | None = None
-        """What its packets asked for and is not done yet."""
+        """The work that its packets asked for and that is not done yet."""
         self.plugin_data: dict[str, Any] | None = None
         """What plug-ins keep with python-socketio's ``save_session``."""
         self.scheduled_tick = 0
-        settings = host.settings
-        self._pinged = False
-        self._heartbeat = now + settings.ping_interval_s
-        if handshake.protocol == 3:
-            self._heartbeat += settings.ping_timeout_s
-        self._connect_by = now + settings.connect_timeout_s if handshake.protocol == 4 else 0.0
-        host.wheel.schedule(self, min(self._heartbeat, self._connect_by or self._heartbeat))
+        self._heartbeat = Heartbeat(host.settings, handshake.protocol, now)
+        host.wheel.schedule(self, self._heartbeat.due)
 
     # State ---------------------------------------------------------------------------------------
 
     def move(self, step: Step) -> None:
-        """Take a step of the table in ``states``; a step that it lacks is a bug."""
+        """Take a step of the table in ``states``. A step that the table lacks is a bug in Hornet."""
         self.state = MOVES[self.state, step]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session may be sent to."""
+        return is_open(self.state)
 
     @property
     def is_greeted(self) -> bool:
         """Whether the client has connected to a namespace, now or before."""
-        return not self._connect_by
-
-    @property
-    def is_open(self) -> bool:
-        return is_open(self.state)
+        return self._heartbeat.is_connected
 
     @property
     def unsent_bytes(self) -> int:
-        """What waits for the client: in the queue, or in the buffer of its WebSocket."""
-        return self.queued_bytes + (self.ws.get_write_buffer_size() if self.ws is not None else 0)
+        """How much waits for the client: in the queue of its polls, or in the buffer of its WebSocket."""
+        return self.transport.unsent_bytes
 
     def set_format(self, wire_format: int) -> None:
-        """Be of another kind from now on."""
+        """Send in another form from now on."""
         self.wire_format = wire_format
         self.lease = self.host.leases.grant(self.socket)
 
-    def connected(self) -> None:
-        """The client connected to a namespace: the connect timeout is off."""
-        self._connect_by = 0.0
-
-    def on_timeout(self, now: float) -> None:
-        """The heartbeat or a timeout is due."""
-        if self.state is State.CLOSING:
-            self.gone()
-        elif self._connect_by and now >= self._connect_by:
-            self.drop(Reason.CONNECT_TIMEOUT)
-        elif now < self._heartbeat:
-            self._schedule()
-        elif self._pinged or self.handshake.protocol == 3:
-            self.drop(Reason.PING_TIMEOUT)
-        else:
-            self._pinged = True
-            self._heartbeat = now + self.host.settings.ping_timeout_s
-            self._schedule()
-            self._ping()
-
-    def _ping(self) -> None:
-        if self.ws is not None:
-            self.put(PING_FRAME)
-        else:
-            self.enqueue(("2",))
-
-    def pong(self, now: float) -> None:
-        """The client of version 4 answered a ping."""
-        self._pinged = False
-        self._heartbeat = now + self.host.settings.ping_interval_s
-        self._schedule()
-
-    def _schedule(self) -> None:
-        self.host.wheel.schedule(self, min(self._heartbeat, self._connect_by or self._heartbeat))
-
     def sids(self) -> Iterable[str]:
-        """The session's ids, in all its namespaces."""
+        """Yield the session's ids, in all its namespaces."""
         if self.sid is not None:
             yield self.sid
         if self.namespace_sids is not None:
             yield from self.namespace_sids.values()
 
+    # Time ----------------------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """Stop the connect timeout: the client connected to a namespace."""
+        self._heartbeat.on_connected()
+
+    def pong(self, now: float) -> None:
+        """Take note that the client of version 4 answered a ping."""
+        self._heartbeat.on_pong(self.host.settings, now)
+        self.host.wheel.schedule(self, self._heartbeat.due)
+
+    def on_timeout(self, now: float) -> None:
+        """Do what is due: send a ping, end a silent session, or forget one that lingers."""
+        if not is_open(self.state):
+            self.forget()
+            return
+        action = self._heartbeat.on_timeout(self.host.settings, now)
+        if action is Action.CONNECT_TIMEOUT:
+            self.end(Reason.CONNECT_TIMEOUT)
+        elif action is Action.PING_TIMEOUT:
+            self.end(Reason.PING_TIMEOUT)
+        else:
+            self.host.wheel.schedule(self, self._heartbeat.due)
+            if action is Action.PING:
+                self._ping()
+
+    def _ping(self) -> None:
+        if self.ws is not None:
+            self.put(PING_FRAME)
+        else:
+            self._send((PING_PACKET,))
+
     # Receiving -----------------------------------------------------------------------------------
 
     def receive(self, packet: Packet, now: float) -> None:
-        """Handle one packet from the client.
+        """Handle one packet from the client (Engine.IO protocol, "Packet encoding").
 
         Raises:
-            Malformed: it is no packet, or not one that a client of this version sends.
+            Malformed: the packet breaks its format, or a client of this version does not send it.
         """
         if isinstance(packet, bytes):
             self.host.on_message(self, packet)
@@ -184,39 +253,39 @@ class EngineSession:
         elif packet_type == "3" and self.handshake.protocol == 4:
             self.pong(now)
         elif packet_type == "2" and self.handshake.protocol == 3:
-            self._heartbeat = now + self.host.settings.ping_interval_s + self.host.settings.ping_timeout_s
-            self._schedule()
+            self._heartbeat.on_ping(self.host.settings, now)
+            self.host.wheel.schedule(self, self._heartbeat.due)
             self.write("3" + packet[1:])
-        elif packet_type == "1":
-            self._leave()
-        elif packet_type != "6":
+        elif packet_type == CLOSE_PACKET:
+            self.end(Reason.TRANSPORT_CLOSE)
+        elif packet_type != NOOP_PACKET:
             raise Malformed(codes.BAD_TYPE, "a packet of unknown type, or one that only a server sends")
-
-    def _leave(self) -> None:
-        """The client closed the session: end the poll that waits with a noop, as the protocol has it."""
-        if self.poll is not None:
-            self.queue.append("6")
-        self._end(Reason.TRANSPORT_CLOSE, 1000)
-        self.gone()
 
     # Sending -------------------------------------------------------------------------------------
 
     def write(self, packet: Packet) -> None:
-        """Send one packet, ahead of what the fan-out still holds; for what belongs to no message."""
+        """Send one packet, ahead of what the fan-out still holds; for packets that belong to no message."""
         if self.ws is not None:
             self.put(dump_frame(packet, self.wire_format))
-        else:
-            self.enqueue((packet,))
+        elif is_open(self.state):
+            self._send((packet,))
+
+    def write_message(self, message: Prepared) -> None:
+        """Send one message now."""
+        if self.ws is not None:
+            self.put(message.frames(self.wire_format))
+        elif is_open(self.state):
+            self._send(message.packets(self.wire_format))
 
     def put(self, frames: bytes) -> None:
-        """Write frames through the WebSocket's transport, which there must be."""
+        """Write frames to the WebSocket, which there must be."""
         assert self.ws is not None
         self.host.leases.revoke(self.socket)
         self.ws.write(frames)
 
     @property
     def is_clear(self) -> bool:
-        """Whether there is a socket that its transport has nothing left to write to, so that others may."""
+        """Whether the fan-out may write to the socket: its asyncio transport has nothing left to write."""
         ws = self.ws
         return (
             ws is not None
@@ -225,157 +294,118 @@ class EngineSession:
             and not ws.is_closing()
         )
 
-    def write_message(self, message: Prepared) -> None:
-        """Send one message now."""
-        if self.ws is not None:
-            self.put(message.frames(self.wire_format))
-        else:
-            self.enqueue(message.packets(self.wire_format))
-
     def enqueue_plan(self, plan: FrameBatch) -> None:
-        """Queue messages; for when there is no WebSocket to write to."""
+        """Queue messages; for a session without a WebSocket to write to."""
         if is_open(self.state):
-            self.enqueue(plan.packets(self.wire_format))
+            self._send(plan.packets(self.wire_format))
 
-    def enqueue(self, packets: Sequence[Packet]) -> None:
-        """Queue packets for the next poll, or for the WebSocket that an upgrade will bring."""
-        if not is_open(self.state):
-            return
-        self.queue.extend(packets)
-        for packet in packets:
-            self.queued_bytes += len(packet)
-        if self.queued_bytes > self.host.settings.send_buffer_bytes:
-            self.slow()
-        else:
-            self.wake()
+    def _send(self, packets: Sequence[Packet]) -> None:
+        if not self.transport.send(packets):
+            self.abort(Reason.SLOW_READER)
 
-    def wake(self) -> None:
-        """Let the poll that waits, if any, take the queue."""
-        if self.poll is not None and not self.poll.done():
-            self.poll.set_result(None)
+    # Upgrading (Engine.IO protocol, "Upgrade") ---------------------------------------------------
 
-    def take(self) -> list[Packet]:
-        """The queue, which is empty afterwards; one that is closing ends with a close packet of its own.
+    def start_polling(self) -> None:
+        """Let the client poll for its packets from now on."""
+        self.move(Step.POLLS)
 
-        Stock clients handle a close packet ahead of the messages in the same response: a DISCONNECT that
-        came with it would be taken for a lost connection.
-        """
-        packets, self.queue, self.queued_bytes = self.queue, [], 0
-        if self.state is State.CLOSING and not packets:
-            packets = ["1"]
-            self.gone()
-        return packets
+    def carry(self, websocket: Transport, ws: asyncio.Transport) -> None:
+        """Send over a WebSocket from the start."""
+        self.move(Step.CARRIED)
+        self._use_websocket(websocket, ws)
 
-    # Upgrading -----------------------------------------------------------------------------------
-
-    def probed(self, link: WebSocketTransport) -> None:
-        """A WebSocket asked to take over: end the poll that waits, so that the client lets go of polling."""
+    def probed(self, websocket: Transport) -> None:
+        """Let a WebSocket prepare to take over, and the client stop polling."""
         self.move(Step.PROBED)
-        self.link = link
-        if self.poll is not None and not self.poll.done():
-            self.queue.append("6")
-            self.wake()
+        self.probe = websocket
+        self.transport.pause()
 
-    def upgraded(self, link: WebSocketTransport, transport: asyncio.Transport) -> None:
-        """The WebSocket takes over, and gets what is queued."""
+    def upgraded(self, websocket: Transport, ws: asyncio.Transport) -> None:
+        """Send over the WebSocket from now on, beginning with what is queued."""
         self.move(Step.UPGRADED)
-        self.open_websocket(link, transport)
+        polling, packets = self.transport, self.transport.take()
+        self.probe = None
+        self._use_websocket(websocket, ws)
+        if packets:
+            websocket.send(packets)
         self.host.counts.upgrades += 1
-        if self.poll is not None and not self.poll.done():
-            self.queue = ["6"]
-            self.wake()
+        polling.close(1000)
 
-    def upgrade_failed(self) -> None:
-        """The WebSocket went away before it took over."""
-        self.move(Step.FAILED)
-        self.link = None
+    def upgraded_late(self, websocket: Transport) -> None:
+        """Send what is queued over the WebSocket, and end: the session was closed during its upgrade."""
+        websocket.send(self.transport.take())
+        self.forget()
 
-    def open_websocket(self, link: WebSocketTransport, transport: asyncio.Transport) -> None:
-        """Send over ``transport`` from now on, starting with what is queued."""
-        self.state = State.WEBSOCKET
-        self.link, self.ws, self.socket = link, transport, plain_socket(transport)
+    def probe_failed(self) -> None:
+        """Go on polling: the WebSocket went away before it took over."""
+        self.move(Step.PROBE_FAILED)
+        self.probe = None
+
+    def _use_websocket(self, websocket: Transport, ws: asyncio.Transport) -> None:
+        self.transport, self.ws, self.socket = websocket, ws, plain_socket(ws)
         self.lease = self.host.leases.grant(self.socket)
-        if self.queue:
-            self.put(self.take_frames())
-
-    def take_frames(self) -> bytes:
-        """The queue as WebSocket frames; it is empty afterwards."""
-        return b"".join([dump_frame(packet, self.wire_format) for packet in self.take()])
 
     # Ending --------------------------------------------------------------------------------------
 
     def close(self, reason: Reason, code: int = 1000) -> None:
-        """Close the session; the client can still fetch what is queued, and that it was closed."""
-        if not is_open(self.state):
-            return
-        state, probing = self.state, None
-        if state is State.PROBING:
-            # The client may have let go of polling already: it then comes for the queue with its WebSocket.
-            probing, self.link = self.link, None
-        self._end(reason, code)
-        if state is State.WEBSOCKET:
-            self.gone()
-        else:
+        """End the session; a polling client can still fetch what is queued, and that it was closed.
+
+        In the middle of an upgrade, the client may have stopped polling. It then fetches that with the
+        WebSocket of its probe.
+        """
+        if self.state is State.WEBSOCKET:
+            self.end(reason, code)
+        elif is_open(self.state):
+            self._stop_sending()
             self.host.wheel.schedule(self, asyncio.get_running_loop().time() + LINGER_S)
-        if probing is not None:
-            self.link = probing
-            self.host.closing.add(probing)
+            self.transport.close(code)
+            if self.probe is not None:
+                self.host.on_closing(self.probe)
+            self.host.on_ended(self, reason)
 
-    def upgraded_late(self, transport: asyncio.Transport) -> None:
-        """The WebSocket takes over a session that was closed meanwhile: it gets what is queued, no more."""
-        transport.write(b"".join([dump_frame(packet, self.wire_format) for packet in self.queue]))
-        self.gone()
+    def end(self, reason: Reason, code: int = 1000) -> None:
+        """End the session at once; its id is unknown afterwards.
 
-    def drop(self, reason: Reason, code: int = 1000) -> None:
-        """Close the session; the id is unknown at once."""
-        if not is_open(self.state):
-            return
-        if self.poll is not None:
-            self.queue.append("1")
-        self._end(reason, code)
-        self.gone()
-
-    def slow(self) -> None:
-        """The client reads too slowly for what it is sent: what is held for it goes with it."""
-        if not is_open(self.state):
-            return
-        self.host.counts.slow_readers += 1
-        if self.link is not None:
-            self.link.abort_soon()
-        self._end(Reason.SLOW_READER, 1008)
-        self.queue.clear()
-        self.gone()
-
-    def lost(self, reason: Reason) -> None:
-        """The transport is gone."""
+        A poll that waits is answered with a "close" packet, or with a "noop" if the client itself ended the
+        session (Engine.IO protocol, "HTTP long-polling").
+        """
         if is_open(self.state):
-            self._end(reason, 1000)
-        self.gone()
+            self._stop_sending()
+            self.transport.close(code, NOOP_PACKET if reason is Reason.TRANSPORT_CLOSE else CLOSE_PACKET)
+            if self.probe is not None:
+                self.probe.close(code)
+            self.host.on_ended(self, reason)
+            self.forget()
 
-    def gone(self) -> None:
-        """Nothing more will come from here."""
+    def abort(self, reason: Reason) -> None:
+        """End the session at once, cut its connection, and drop what is unsent."""
+        if is_open(self.state):
+            self._stop_sending()
+            self.transport.abort()
+            if self.probe is not None:
+                self.probe.abort()
+            self.host.on_ended(self, reason)
+            self.forget()
+
+    def forget(self) -> None:
+        """Make the id of an ended session unknown. Does nothing the second time."""
         if self.state is not State.CLOSED:
-            self.move(Step.GONE)
+            self.move(Step.FORGOTTEN)
             self.host.wheel.cancel(self)
-            if self.link is not None:
-                self.link.close(1000)
-            self.host.on_gone(self)
+            if self.probe is not None:
+                self.probe.close(1000)
+            self.host.on_forgotten(self)
 
-    def _end(self, reason: Reason, code: int) -> None:
-        link = self.link
+    def _stop_sending(self) -> None:
         self.move(Step.ENDED)
         self.host.leases.revoke(self.socket)
         self.ws, self.socket, self.lease = None, NO_SOCKET, NO_LEASE
         self.host.wheel.cancel(self)
-        self.wake()
-        if link is not None:
-            link.close(code)
-        self.host.on_ended(self, reason)
 
     # Work ----------------------------------------------------------------------------------------
 
     def do(self, job: Job, *args: Any) -> None:
-        """Run ``job`` after all jobs given before; there is a task only while there is work."""
+        """Run ``job`` after all jobs given before. A task exists only while there is work."""
         if self.inbox is None:
             self.inbox = SessionInbox(self)
         self.inbox.add(job, args)
@@ -386,14 +416,10 @@ class EngineSession:
             await self.inbox.drain()
 
     def pause_reading(self) -> None:
-        """Read nothing more from the client's WebSocket; a client that polls waits for its POST."""
-        if self.link is not None:
-            self.link.pause_reading()
+        self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read from the client's WebSocket again."""
-        if self.link is not None:
-            self.link.resume_reading()
+        self.transport.resume_reading()
 
     def on_job_failed(self) -> None:
         self.host.counts.hook_errors += 1

@@ -12,9 +12,9 @@ from hornet.engine.counts import Counts
 from hornet.engine.settings import EngineSettings
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.ids import generate_ids
-from hornet.engine.transport.session import EngineSession
+from hornet.engine.transport.polling import PollingTransport
+from hornet.engine.transport.session import EngineSession, Transport
 from hornet.engine.transport.timer_wheel import TimerWheel
-from hornet.engine.transport.websocket import WebSocketTransport
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wire.payloads import Packet
 
@@ -76,7 +76,7 @@ class SessionTable:
         """Each session whose id a client may still name, by that id."""
         self.addresses = AddressLimiter()
         """How many sessions each client address has."""
-        self.closing: set[WebSocketTransport] = set()
+        self.closing: set[Transport] = set()
         """WebSockets on their way out. Most of them wait for the client's Close frame."""
         self.pending: set[PendingConnection] = set()
         """Connections that have not sent a whole request yet."""
@@ -103,15 +103,22 @@ class SessionTable:
         return next(self._ids)
 
     def open(self, handshake: Handshake, wire_format: int, transport: str) -> EngineSession:
-        """Open a session; the packets that tell the client so are in its queue.
+        """Open a session, in whose queue are the packets that tell the client so.
 
         Engine.IO protocol, "Handshake": the first packet is "open", with the session's id and timings.
         """
         eio_sid = next(self._ids)
-        session = EngineSession(self, eio_sid, handshake, wire_format, asyncio.get_running_loop().time())
+        opening = f'0{{"sid":"{eio_sid}","upgrades":{self._upgrades[transport]},{self._timings}}}'
+        session = EngineSession(
+            host=self,
+            transport=PollingTransport(self, opening),
+            eio_sid=eio_sid,
+            handshake=handshake,
+            wire_format=wire_format,
+            now=asyncio.get_running_loop().time(),
+        )
         self.sessions[eio_sid] = session
         self.counts.opened[f"{transport}/{handshake.protocol}"] += 1
-        session.queue.append(f'0{{"sid":"{eio_sid}","upgrades":{self._upgrades[transport]},{self._timings}}}')
         self._listener.on_opened(session)
         return session
 
@@ -123,7 +130,7 @@ class SessionTable:
                 async with asyncio.timeout(timeout_s):
                     await self._all_closed.wait()
         for websocket in list(self.closing):
-            websocket.abort_soon()
+            websocket.abort()
         for connection in list(self.pending):
             connection.abort()
         self.wheel.stop()
@@ -135,13 +142,18 @@ class SessionTable:
 
     def on_ended(self, session: EngineSession, reason: Reason) -> None:
         self.counts.closed[reason.value] += 1
+        if reason is Reason.SLOW_READER:
+            self.counts.slow_readers += 1
         self.addresses.leave(session.handshake.address)
         self._listener.on_ended(session, reason)
 
-    def on_link_closed(self, link: WebSocketTransport) -> None:
-        self.closing.discard(link)
+    def on_closing(self, transport: Transport) -> None:
+        self.closing.add(transport)
+
+    def on_closed(self, transport: Transport) -> None:
+        self.closing.discard(transport)
         if not self.closing and self._all_closed is not None:
             self._all_closed.set()
 
-    def on_gone(self, session: EngineSession) -> None:
+    def on_forgotten(self, session: EngineSession) -> None:
         self.sessions.pop(session.eio_sid, None)
