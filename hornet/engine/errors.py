@@ -1,4 +1,8 @@
-"""How the engine says that a client did something wrong."""
+"""The errors of clients, as the engine raises them.
+
+Sources: RFC 6455 for the codes of Close frames; the Engine.IO protocol and the Node server (engine.io,
+``lib/server.ts``, ``Server.errors``) for the numbers of refused requests.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,9 @@ from hornet.core.limits import OverLimit
 
 
 class Malformed(PeerError):
-    """A packet, payload or frame that breaks its format; the connection it came on is closed.
+    """A packet, payload or frame that breaks its format. The connection that it came on is closed.
 
-    ``close_code`` is what a WebSocket is closed with (RFC 6455, section 7.4.1).
+    ``close_code`` is the status code of the Close frame (RFC 6455, section 7.4.1); 1002 is a protocol error.
     """
 
     def __init__(self, code: str, detail: str, close_code: int = 1002) -> None:
@@ -19,15 +23,15 @@ class Malformed(PeerError):
 
 
 def too_many_packets() -> Malformed:
-    """More packets than a session may send; 1008 is a policy's violation."""
+    """Return the error for more packets than a session may send; 1008 is a violation of a policy."""
     return Malformed(codes.TOO_MANY_PACKETS, "too many packets", 1008)
 
 
 class Refusal(PeerError):
-    """An HTTP request that is answered with an Engine.IO error.
+    """An HTTP request that is answered with an Engine.IO error, as a JSON object.
 
-    ``number`` is the error code of the Engine.IO protocol; it is the ``code`` of the JSON body. ``reason`` is
-    our own stable code for what the protocol has no number of; it is in the body where there is one.
+    ``number`` is the ``code`` of that object, one of the Node server's (0 to 5). ``reason`` is Hornet's own
+    stable code, for refusals that the Node server has no number for; the object has it where there is one.
     """
 
     def __init__(self, number: int, detail: str, status: int = 400, reason: str = "") -> None:
@@ -38,34 +42,42 @@ class Refusal(PeerError):
 
 
 def unknown_transport() -> Refusal:
+    """Return the refusal of a transport that the settings don't offer: ``UNKNOWN_TRANSPORT``."""
     return Refusal(0, "Transport unknown")
 
 
 def unknown_session() -> Refusal:
+    """Return the refusal of a session id that no session has: ``UNKNOWN_SID``."""
     return Refusal(1, "Session ID unknown")
 
 
 def bad_handshake_method() -> Refusal:
+    """Return the refusal of a first request that is no GET: ``BAD_HANDSHAKE_METHOD``."""
     return Refusal(2, "Bad handshake method")
 
 
 def bad_request(detail: str = "Bad request", status: int = 400) -> Refusal:
+    """Return the refusal of a request that breaks a rule of the protocol: ``BAD_REQUEST``."""
     return Refusal(3, detail, status)
 
 
 def stopping() -> Refusal:
+    """Return the refusal of a new session while the server stops."""
     return _refusal(3, codes.STOPPING)
 
 
 def foreign_page() -> Refusal:
+    """Return the refusal of a page whose origin may not connect: ``FORBIDDEN``."""
     return _refusal(4, codes.ORIGIN_NOT_ALLOWED)
 
 
 def over_limit(limit: OverLimit) -> Refusal:
+    """Return the refusal of a new session beyond a limit of its address: ``FORBIDDEN``."""
     return _refusal(4, limit.code)
 
 
 def unsupported_version() -> Refusal:
+    """Return the refusal of a protocol version other than 3 and 4: ``UNSUPPORTED_PROTOCOL_VERSION``."""
     return Refusal(5, "Unsupported protocol version")
 
 

@@ -11,7 +11,7 @@ from hornet.core.origins import SAME_HOST
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How the Socket.IO endpoint behaves; the defaults are those of the Node server unless said otherwise."""
+    """The options of the Socket.IO endpoint; their defaults are the Node server's unless said otherwise."""
 
     path: str = option("/socket.io/", doc="Path of the Socket.IO endpoint.", unit="path")
     ping_interval_s: float = option(25.0, doc="Time between two heartbeats of a session.", unit="s")

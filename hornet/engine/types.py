@@ -1,4 +1,4 @@
-"""What crosses the engine's border: who connected, who listens, and why a session ended."""
+"""The types that cross the engine's border: the handshake, the hooks, and the reasons of an end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Protocol
 
 
 class Reason(StrEnum):
-    """Why a session ended; the value is what Socket.IO's own server calls it, where it has a name for it."""
+    """The reason why a session ended. The value is the one of the Node server, where it has a name for it.
+
+    https://socket.io/docs/v4/server-socket-instance/#disconnect
+    """
 
     TRANSPORT_CLOSE = "transport close"
     TRANSPORT_ERROR = "transport error"
@@ -28,8 +31,10 @@ class Handshake:
     """The request that opened a session, and what the client sent to authenticate itself.
 
     ``headers`` has lower-case names; a repeated header is joined by ``", "``. ``address`` is the client's
-    own, seen through trusted proxies. ``peer`` is the address of whoever opened the TCP connection (the
-    proxy, if there is one; ``"unix"`` on a Unix socket). ``protocol`` is the Engine.IO version, 3 or 4.
+    own, seen through trusted proxies. ``peer`` is the address that opened the TCP connection: the proxy's, if
+    there is one; ``"unix"`` on a Unix socket. ``protocol`` is the Engine.IO version, 3 or 4. ``auth`` is the
+    payload of the CONNECT packet (Socket.IO protocol, "Connection to a namespace"). ``secure`` says whether
+    the connection is under TLS.
     """
 
     auth: object | None
@@ -42,24 +47,27 @@ class Handshake:
 
 
 class Hooks(Protocol):
-    """What the engine calls, for the default namespace; awaited one after the other for each session."""
+    """The functions that the engine calls for the default namespace, one after the other for each session."""
 
     def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
-        """The session is connected and may be sent to.
+        """Handle a session that is connected, and may be sent to from now on.
 
-        What this returns, if anything, is awaited before its first event; a coroutine function will do.
-        A hook that has nothing to wait for returns None, and spares the session a task.
+        The engine awaits what this returns before the session's first event; a coroutine function will do.
+        A hook that has nothing to wait for returns None, which saves the session a task.
         """
         ...
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
-        """The client emitted an event; what this returns answers its acknowledgement, if it asked for one.
+        """Handle an event of the client, and return the answer to its acknowledgement, if it asked for one.
 
         None answers with no argument, a tuple with several. A future (or task) answers when it is done; the
-        session's next events don't wait for that.
+        session's next events don't wait for it.
         """
         ...
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
-        """The session is over. Its rooms list it until this returns, so that ``leave`` tells who was last."""
+        """Handle the end of a session.
+
+        The session stays in its rooms until this returns, so that ``leave`` can tell who was the last one.
+        """
         ...

@@ -62,7 +62,7 @@ def run(request: pytest.FixtureRequest) -> PendingBatch:
 
 
 def lined_up(sockets: list[socket.socket]) -> tuple[Any, Any, Any, int, int]:
-    """The arguments of ``send_each`` for all of them, with valid tickets."""
+    """The arguments of ``send_each`` for all of them, with valid leases."""
     leases = WriteLeases()
     numbers = array("i", [one.fileno() for one in sockets])
     row = array("Q", [leases.grant(number) for number in numbers])
@@ -104,7 +104,7 @@ def test_an_error_of_a_socket_is_nothing_sent_and_holds_up_no_other(send_each: S
     assert [peers[at].recv(100) for at in (0, 2)] == [b"hello"] * 2
 
 
-def test_a_socket_is_not_tried_unless_its_ticket_is_valid(send_each: SendEach, pairs: Any) -> None:
+def test_a_socket_is_not_tried_unless_its_lease_is_valid(send_each: SendEach, pairs: Any) -> None:
     ours, peers = pairs(4)
     numbers, row, _, start, stop = lined_up(ours)
     leases = WriteLeases()
@@ -121,7 +121,7 @@ def test_a_socket_is_not_tried_unless_its_ticket_is_valid(send_each: SendEach, p
     assert peers[0].recv(100) == b"hello"
 
 
-def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach) -> None:
+def test_a_number_that_no_lease_was_granted_for_is_not_tried(send_each: SendEach) -> None:
     numbers, row = array("i", [-1, 5, 2**31 - 1]), array("Q", [1, 1, 1])
     assert send_each(numbers, row, array("Q", [0, 1]), 0, 3, b"hello") == [
         (0, NOT_TRIED),
@@ -144,7 +144,7 @@ def test_a_number_that_no_ticket_was_issued_for_is_not_tried(send_each: SendEach
         (array("i"), array("Q"), 0, 0, "text", TypeError),
     ],
 )
-def test_what_are_no_sockets_with_tickets_is_refused(
+def test_what_are_no_sockets_with_leases_is_refused(
     send_each: SendEach, sockets: Any, row: Any, start: int, stop: int, data: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -152,7 +152,7 @@ def test_what_are_no_sockets_with_tickets_is_refused(
 
 
 class TestTickets:
-    def test_a_ticket_is_valid_from_when_it_is_validated_until_it_is_withdrawn(self) -> None:
+    def test_a_lease_is_valid_from_its_renewal_until_it_is_revoked(self) -> None:
         leases = WriteLeases()
         lease = leases.grant(5)
         assert leases.valid[5] == NO_LEASE
@@ -161,7 +161,7 @@ class TestTickets:
         leases.revoke(5)
         assert leases.valid[5] == NO_LEASE
 
-    def test_a_new_ticket_for_a_socket_makes_the_old_one_worthless(self) -> None:
+    def test_a_new_lease_for_a_socket_makes_the_old_one_worthless(self) -> None:
         leases = WriteLeases()
         before = leases.grant(5)
         leases.renew(5, before)
@@ -170,7 +170,7 @@ class TestTickets:
         leases.renew(5, after)
         assert leases.valid[5] != before
 
-    def test_there_is_no_ticket_where_there_is_no_socket(self) -> None:
+    def test_there_is_no_lease_where_there_is_no_socket(self) -> None:
         leases = WriteLeases()
         assert leases.grant(NO_SOCKET) == NO_LEASE
         leases.revoke(NO_SOCKET)

@@ -1,7 +1,8 @@
 /* One call writes the same bytes to many sockets.
  *
- * Optional: hornet/engine/transport/direct_write.py goes without it. It knows nothing of transports, sessions or order: the
- * tickets say which sockets have nothing older on its way, and the caller does the rest with all others.
+ * This part is optional: hornet/engine/transport/direct_write.py works without it. It knows nothing of transports,
+ * sessions or order: the leases say which sockets have no older bytes on their way, and the caller sees to the
+ * others.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -14,19 +15,19 @@
 #define MSG_NOSIGNAL 0 /* macOS: Python ignores SIGPIPE */
 #endif
 
-#define MOST 1024 /* Sockets in one call: what became of them lives on the stack. */
+#define MOST 1024 /* Sockets in one call: their results are on the stack. */
 #define NOT_TRIED (-1)
 
-typedef unsigned long long ticket; /* 'Q' of Python's array */
+typedef unsigned long long lease; /* 'Q' of Python's array */
 
 PyDoc_STRVAR(send_each_doc,
-"send_each(sockets, tickets, valid, start, stop, data, /)\n--\n\n"
+"send_each(sockets, leases, valid, start, stop, data, /)\n--\n\n"
 "Send ``data`` to each socket from ``start`` to ``stop``, without waiting for any of them.\n\n"
-"``sockets`` are file numbers (an array of type 'i'), with a ticket for each (type 'Q'). One is tried\n"
-"only if it is not negative and its ticket is not 0 and what stands at its number in ``valid`` (type 'Q').\n"
-"The numbers that this lets through must be of open stream sockets until this returns.\n\n"
-"Returns a list of (index, sent) of those that did not take all of it: how many bytes they took,\n"
-"0 where there was an error, -1 where it was not tried.\n\n"
+"``sockets`` are file numbers (an array of type 'i'), with a lease for each (type 'Q'). A socket is tried\n"
+"only if its number is not negative and its lease is not 0 and equal to the entry of that number in\n"
+"``valid`` (type 'Q'). Each number with such a lease must be of an open stream socket until this returns.\n\n"
+"Returns a list of (index, sent) for each socket that did not take all the bytes: how many it took,\n"
+"0 after an error, -1 if it was not tried.\n\n"
 "Raises:\n"
 "    ValueError: the arrays don't fit each other, or more than MOST sockets; nothing was sent.");
 
@@ -44,18 +45,18 @@ get_array(PyObject *object, Py_ssize_t itemsize, Py_buffer *view)
     return 0;
 }
 
-/* Fills ``sent``, returns how many did not take all. Touches no object, so it needs no lock. */
+/* Fills ``sent`` and returns how many sockets did not take all. It touches no Python object, so it needs no lock. */
 static Py_ssize_t
-send_all(const int *sockets, const ticket *tickets, Py_ssize_t count, const Py_buffer *valid,
+send_all(const int *sockets, const lease *leases, Py_ssize_t count, const Py_buffer *valid,
          const Py_buffer *data, ssize_t *sent)
 {
-    const ticket *passing = valid->buf;
-    const Py_ssize_t numbers = valid->len / (Py_ssize_t)sizeof(ticket);
+    const lease *passing = valid->buf;
+    const Py_ssize_t numbers = valid->len / (Py_ssize_t)sizeof(lease);
     Py_ssize_t short_of_all = 0;
 
     for (Py_ssize_t i = 0; i < count; i++) {
         const int number = sockets[i];
-        if (number < 0 || number >= numbers || !tickets[i] || passing[number] != tickets[i]) {
+        if (number < 0 || number >= numbers || !leases[i] || passing[number] != leases[i]) {
             sent[i] = NOT_TRIED;
             short_of_all++;
             continue;
@@ -91,7 +92,7 @@ static PyObject *
 send_each(PyObject *module, PyObject *args)
 {
     PyObject *numbers, *shown, *known, *rest = NULL;
-    Py_buffer sockets, tickets, valid, data;
+    Py_buffer sockets, leases, valid, data;
     Py_ssize_t start, stop, short_of_all;
     ssize_t sent[MOST];
 
@@ -102,30 +103,30 @@ send_each(PyObject *module, PyObject *args)
     if (get_array(numbers, sizeof(int), &sockets) < 0) {
         goto no_sockets;
     }
-    if (get_array(shown, sizeof(ticket), &tickets) < 0) {
-        goto no_tickets;
+    if (get_array(shown, sizeof(lease), &leases) < 0) {
+        goto no_leases;
     }
-    if (get_array(known, sizeof(ticket), &valid) < 0) {
+    if (get_array(known, sizeof(lease), &valid) < 0) {
         goto no_valid;
     }
     if (start < 0 || stop < start || stop > sockets.len / (Py_ssize_t)sizeof(int)
-        || stop > tickets.len / (Py_ssize_t)sizeof(ticket)) {
-        PyErr_SetString(PyExc_ValueError, "there are no such sockets, or tickets");
+        || stop > leases.len / (Py_ssize_t)sizeof(lease)) {
+        PyErr_SetString(PyExc_ValueError, "there are no such sockets, or leases");
     }
     else if (stop - start > MOST) {
         PyErr_Format(PyExc_ValueError, "more than %d sockets", MOST);
     }
     else {
         Py_BEGIN_ALLOW_THREADS
-        short_of_all = send_all((const int *)sockets.buf + start, (const ticket *)tickets.buf + start,
+        short_of_all = send_all((const int *)sockets.buf + start, (const lease *)leases.buf + start,
                                 stop - start, &valid, &data, sent);
         Py_END_ALLOW_THREADS
         rest = list_rest(sent, start, short_of_all, data.len);
     }
     PyBuffer_Release(&valid);
 no_valid:
-    PyBuffer_Release(&tickets);
-no_tickets:
+    PyBuffer_Release(&leases);
+no_leases:
     PyBuffer_Release(&sockets);
 no_sockets:
     PyBuffer_Release(&data);

@@ -1,7 +1,7 @@
-"""Ids that nobody guesses, at little cost.
+"""Ids that cannot be guessed, at little cost.
 
-Asking the system for the randomness of one id costs more than all else about it, so it is asked for many at a
-time. What is kept is as secret as the ids in use beside it.
+To ask the system for the randomness of a single id costs more than the rest of making it. So the randomness
+of many ids is asked for at a time. The ids that wait for their use are as secret as the ids in use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ IDS_PER_BLOCK = 256
 
 
 def generate_ids() -> Iterator[str]:
-    """Ids of ``ID_CHARS`` characters that are safe in URLs, JSON and names of rooms, without end."""
+    """Yield ids of ``ID_CHARS`` characters that are safe in URLs, JSON and names of rooms, without end.
+
+    The alphabet is that of base64url (RFC 4648, section 5).
+    """
     while True:
         block = base64.urlsafe_b64encode(secrets.token_bytes(ID_BYTES * IDS_PER_BLOCK)).decode("ascii")
         for at in range(0, len(block), ID_CHARS):

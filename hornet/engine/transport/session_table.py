@@ -82,6 +82,7 @@ class SessionTable:
         """Connections that have not sent a whole request yet."""
         self.is_accepting = True
         """Whether new sessions may open."""
+        self.on_message = listener.on_message  # the method itself, which saves each message a call
         self._listener = listener
         self._all_closed: asyncio.Event | None = None
         self._ids: Iterator[str] = generate_ids()
@@ -136,9 +137,6 @@ class SessionTable:
         self.wheel.stop()
 
     # From the sessions (``SessionOwner``) --------------------------------------------------------
-
-    def on_message(self, session: EngineSession, message: Packet) -> None:
-        self._listener.on_message(session, message)
 
     def on_ended(self, session: EngineSession, reason: Reason) -> None:
         self.counts.closed[reason.value] += 1

@@ -39,6 +39,8 @@ from enum import IntEnum
 class State(IntEnum):
     """The state of a session."""
 
+    __hash__ = int.__hash__  # an enum's own is a Python function, which each look-up in a table would call
+
     OPENING = 0
     POLLING = 1
     PROBING = 2
@@ -50,6 +52,8 @@ class State(IntEnum):
 
 class Step(IntEnum):
     """An event that moves a session to another state."""
+
+    __hash__ = int.__hash__
 
     POLLS = 0
     CARRIED = 1
@@ -84,6 +88,8 @@ def is_open(state: State) -> bool:
 class Phase(IntEnum):
     """The phase of a WebSocket."""
 
+    __hash__ = int.__hash__
+
     OPENED = 0
     """It waits for the probe, or for the session that it carries from the start."""
     PROBED = 1
@@ -96,6 +102,8 @@ class Phase(IntEnum):
 
 class PhaseStep(IntEnum):
     """An event that moves a WebSocket to another phase."""
+
+    __hash__ = int.__hash__
 
     PROBED = 0
     CARRIES = 1

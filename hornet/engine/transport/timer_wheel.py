@@ -1,9 +1,9 @@
 """One timer for all sessions.
 
-A timer of the event loop for each session would cost a heap entry and a handle for each; at 10,000
-sessions with a heartbeat each, most of them are set again before they fire. Here a session is booked in
-the bucket of the tick in which it is due; only the next non-empty tick has a timer in the loop. Moving a
-booking is two dictionary operations.
+A timer of the event loop for each session would cost a heap entry and a handle each. At 10,000 sessions with
+a heartbeat each, most of those timers would be set again before they fire. Here a session is scheduled in the
+bucket of the tick in which it is due, and only the next non-empty tick has a timer in the loop. To move a
+session to another tick takes two dictionary operations.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Protocol
 
 
 class Scheduled(Protocol):
-    """What may be booked; ``scheduled_tick`` belongs to the wheel and starts as 0."""
+    """An object that can be scheduled; ``scheduled_tick`` belongs to the wheel and starts as 0."""
 
     scheduled_tick: int
 
     def on_timeout(self, now: float) -> None:
-        """Called once, at or after the time booked (never before), and no longer than one tick after."""
+        """Do what is due; called once, at most one tick after the scheduled time, and never before it."""
         ...
 
 
 class TimerWheel:
-    """Calls ``on_timeout`` of what is booked; ``tick_s`` is how exact it is."""
+    """Calls ``on_timeout`` of each scheduled object in its time, give or take ``tick_s``."""
 
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
@@ -36,7 +36,7 @@ class TimerWheel:
         self._set_for = 0
 
     def schedule(self, timed: Scheduled, due: float) -> None:
-        """Call ``timed.on_timeout`` at ``due`` (the loop's time), and not when it was booked before."""
+        """Call ``timed.on_timeout`` at ``due`` (the loop's time) instead of the time scheduled before."""
         tick = ceil(due / self._tick_s)
         if tick == timed.scheduled_tick:
             return
@@ -51,7 +51,7 @@ class TimerWheel:
         timed.scheduled_tick = tick
 
     def cancel(self, timed: Scheduled) -> None:
-        """Forget a booking, if there is one."""
+        """Do not call ``timed.on_timeout`` any more."""
         if timed.scheduled_tick:
             bucket = self._buckets.get(timed.scheduled_tick)
             if bucket is not None:
@@ -59,7 +59,7 @@ class TimerWheel:
             timed.scheduled_tick = 0
 
     def stop(self) -> None:
-        """Forget everything."""
+        """Cancel all that is scheduled."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
