@@ -70,7 +70,6 @@ EXEMPT = {
     "take_reloadable": "compares two configurations that are valid",
     "load_authenticators": "names of installed plug-ins, of the operator",
     "take_inherited": "what systemd says in the environment",
-    "take_post": "needs a session: tests/resilience/test_request_tricks.py; its parsers are here",
     "read_body": "needs a connection: tests/resilience/test_request_tricks.py",
 }
 """Functions that are named like parsers, and why they are none of these."""
