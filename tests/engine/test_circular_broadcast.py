@@ -5,13 +5,8 @@ import random
 import pytest
 
 from hornet.engine.rooms.circular_broadcast import CircularBroadcast
-from hornet.engine.wire.prepared import Prepared, PreparedMessage
-from tests.engine.application import Text
-from tests.engine.test_fanout import Recipient, table_of
-
-
-def message(text: str) -> PreparedMessage:
-    return PreparedMessage(Text(text))
+from hornet.engine.wire.prepared import Prepared
+from tests.engine.recipient import Recipient, message, table_of
 
 
 @pytest.mark.parametrize("seed", range(20))

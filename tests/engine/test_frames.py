@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hornet.engine.errors import Malformed
-from hornet.engine.wire.compression import deflate, inflate, negotiate
+from hornet.engine.wire.compression import deflate, inflate
 from hornet.engine.wire.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, FrameParser, frame, unmask
 
 MASK = b"\x1f\x00\xa5\xff"
@@ -97,23 +97,3 @@ def test_only_malformed_comes_out_of_any_stream(reads: list[bytes], deflated: bo
 def test_what_is_compressed_reads_back(payload: bytes) -> None:
     parser = FrameParser(5000, inflate)
     assert parser.feed(client_frame(BINARY, deflate(payload), compressed=True)) == [(BINARY, payload)]
-
-
-def test_a_small_frame_that_inflates_beyond_the_limit_is_refused() -> None:
-    with pytest.raises(Malformed) as caught:
-        inflate(deflate(b"x" * 1_000_000), 1000)
-    assert caught.value.close_code == 1009
-
-
-@pytest.mark.parametrize(
-    ("offer", "taken"),
-    [
-        ("permessage-deflate; client_max_window_bits", True),
-        ("permessage-deflate", True),
-        ("permessage-deflate; server_max_window_bits=8", False),
-        ("x-webkit-deflate-frame", False),
-        ("", False),
-    ],
-)
-def test_an_offer_of_compression_is_taken_as_the_rfc_has_it(offer: str, taken: bool) -> None:
-    assert (negotiate(offer) is not None) is taken

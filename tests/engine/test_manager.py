@@ -1,37 +1,14 @@
-"""python-socketio's side: the two-way room index, and what crosses processes through Redis."""
+"""python-socketio's manager: what crosses processes through Redis, and calls with an answer."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import socketio
 
-from hornet.engine.rooms.rooms import RoomTable
 from tests.conftest import Valkey
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until
-from tests.engine.test_fanout import Recipient
-
-
-def test_a_departure_costs_its_own_rooms_among_100_000() -> None:
-    table, resident = RoomTable(), Recipient("resident")
-    table.add("resident", resident)  # type: ignore[arg-type]  # has all that is asked of a session
-    for number in range(100_000):
-        table.enter("resident", f"room {number}")
-
-    def come_and_go() -> float:
-        start = time.process_time()
-        for number in range(100):
-            sid = f"guest {number}"
-            table.add(sid, Recipient(sid))  # type: ignore[arg-type]  # as above
-            for room in range(5):
-                table.enter(sid, f"room {room}")
-            assert len(table.rooms_of(sid)) == 5
-            table.remove(sid)
-        return (time.process_time() - start) / 100
-
-    assert min(come_and_go() for _ in range(3)) < 0.001, "the stock manager takes some 10 ms"
 
 
 async def test_another_process_emits_enters_and_disconnects(valkey: Valkey) -> None:

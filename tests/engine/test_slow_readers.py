@@ -1,0 +1,55 @@
+"""Clients that read too slowly are disconnected, before they cost memory or hold up others."""
+
+import asyncio
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from hornet.engine import EngineSettings
+from tests.engine.application import Text, running
+from tests.engine.caller import WAIT_S
+from tests.engine.compiled import COMPILED
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+async def test_a_client_that_stops_reading_is_disconnected_and_costs_no_memory(
+    record_property: Callable[[str, object], None], compiled: bool
+) -> None:
+    """100 MB are published; one client reads nothing, one reads all."""
+    async with running(EngineSettings(send_buffer_bytes=1_048_576, compiled=compiled)) as application:
+        reader, _ = await application.open_websocket()
+        slow, slow_sid = await application.open_websocket()
+        transport = slow._response.connection.transport  # type: ignore[union-attr]  # there is no public way
+        assert transport is not None
+        transport.pause_reading()
+        loop = asyncio.get_running_loop()
+        latencies: list[float] = []
+        tracemalloc.start()
+        try:
+            for number in range(1000):
+                start = loop.time()
+                application.engine.fan_out("all", Text(f"{number:100000}"))
+                async with asyncio.timeout(WAIT_S):
+                    assert len(await reader.receive_str()) > 100_000
+                latencies.append(loop.time() - start)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert await application.last_gone() == (slow_sid, "slow reader")
+        assert application.engine.counts.slow_readers == 1
+        assert peak < 8_000_000
+        # For who asks (--junit-xml, -rA); how fast a shared machine is decides no test.
+        record_property("slowest message of the other client, ms", round(max(latencies) * 1000, 1))
+        record_property("peak memory, MB", round(peak / 1e6, 1))
+        print(f"slowest {max(latencies) * 1000:.1f} ms, peak {peak / 1e6:.1f} MB")
+        transport.resume_reading()
+        await slow.close()
+
+
+async def test_a_poller_that_fetches_nothing_is_disconnected() -> None:
+    async with running(EngineSettings(send_buffer_bytes=10_000)) as application:
+        _, sid = await application.open_polling()
+        for _ in range(11):
+            application.engine.send(sid, "x", "x" * 1000)
+        assert await application.last_gone() == (sid, "slow reader")
