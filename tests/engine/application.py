@@ -79,7 +79,7 @@ async def running(
     redis_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     *,
-    doorway: bool = False,
+    through_handshake: bool = False,
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Application]:
     """A served engine, and an HTTP client that no limit of its own slows down."""
@@ -89,7 +89,9 @@ async def running(
             None if redis_url is None else await stack.enter_async_context(sharing(application, redis_url))
         )
         application.engine = Engine(settings or EngineSettings(), publish=publish)
-        yield await stack.enter_async_context(_served(application, ssl_context, doorway=doorway, host=host))
+        yield await stack.enter_async_context(
+            _served(application, ssl_context, through_handshake=through_handshake, host=host)
+        )
 
 
 @asynccontextmanager
@@ -113,13 +115,13 @@ async def sharing(application: Application, redis_url: str) -> AsyncIterator[Pub
 
 @asynccontextmanager
 async def _served(
-    application: Application, ssl_context: ssl.SSLContext | None, *, doorway: bool, host: str
+    application: Application, ssl_context: ssl.SSLContext | None, *, through_handshake: bool, host: str
 ) -> AsyncIterator[Application]:
     app = web.Application()
     application.engine.attach(app)
     await application.engine.start(application)
     async with (
-        serving(app, ssl_context, application.engine if doorway else None, host) as origin,
+        serving(app, ssl_context, application.engine if through_handshake else None, host) as origin,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as application.http,
     ):
         application.url = origin + application.engine.settings.path

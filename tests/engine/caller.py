@@ -39,7 +39,7 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serve an application on a free port with aiohttp's own defaults; yields its origin.
 
-    With an ``engine``, connections come through its doorway, as in ``hornet-server``.
+    With an ``engine``, connections come through its handshake protocol, as in ``hornet-server``.
 
     Not aiohttp's ``TestServer``: that one cancels the handler of a connection that is cut, which a server
     in use does not.

@@ -58,16 +58,19 @@ class Raw:
 @pytest.fixture
 async def raw() -> AsyncIterator[Raw]:
     settings = EngineSettings(max_connections_per_address=MAX)
-    async with running(settings, doorway=True, host=own_address()) as application, AsyncExitStack() as stack:
+    async with (
+        running(settings, through_handshake=True, host=own_address()) as application,
+        AsyncExitStack() as stack,
+    ):
         yield Raw(application, stack)
 
 
 async def hold_silent(raw: Raw, count: int) -> list[asyncio.StreamWriter]:
     """Connections that say nothing, and have arrived."""
-    doorways = raw.application.sio.eio.table.pending
-    before = len(doorways)
+    pending = raw.application.sio.eio.table.pending
+    before = len(pending)
     writers = [(await raw.open())[1] for _ in range(count)]
-    await until(lambda: len(doorways) == before + count)
+    await until(lambda: len(pending) == before + count)
     return writers
 
 
@@ -117,7 +120,10 @@ async def test_sessions_on_websockets_are_not(raw: Raw) -> None:
 async def test_this_machine_and_trusted_proxies_are_not_counted(host: str) -> None:
     address = own_address() if host == "a trusted proxy" else host
     settings = EngineSettings(max_connections_per_address=1, trusted_proxies=(own_address(),))
-    async with running(settings, doorway=True, host=address) as application, AsyncExitStack() as stack:
+    async with (
+        running(settings, through_handshake=True, host=address) as application,
+        AsyncExitStack() as stack,
+    ):
         raw = Raw(application, stack)
         await hold_silent(raw, 5)
         assert not await raw.is_refused()

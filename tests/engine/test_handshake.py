@@ -1,4 +1,4 @@
-"""The doorway takes plain requests for a WebSocket, and nothing else; the rest is answered as without it."""
+"""The handshake protocol takes plain requests for a WebSocket; aiohttp answers the rest, as without it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UNUSUAL = {
 
 @pytest.fixture
 async def application() -> AsyncIterator[Application]:
-    async with running(doorway=True) as started:
+    async with running(through_handshake=True) as started:
         yield started
 
 
@@ -113,7 +113,7 @@ async def test_a_request_in_pieces_opens_a_session_all_the_same(application: App
         (b"b25jZQ==", b"b25j", 400),
     ],
 )
-async def test_what_is_refused_is_refused_as_without_a_doorway(
+async def test_what_is_refused_is_refused_as_without_the_handshake_protocol(
     application: Application, old: bytes, new: bytes, status: int
 ) -> None:
     assert await status_of(application, PLAIN.replace(old, new)) == status

@@ -45,7 +45,7 @@ async def test_an_address_has_its_share_of_sessions_and_others_have_theirs() -> 
 
 async def test_a_session_that_ends_makes_room_for_the_next() -> None:
     settings = EngineSettings(max_sessions_per_address=1, trusted_proxies=PROXY)
-    async with running(settings, doorway=True) as application:
+    async with running(settings, through_handshake=True) as application:
         headers = {"X-Forwarded-For": "192.0.2.1"}
         url = application.url + "?EIO=4&transport=websocket"
         ws = await application.websocket(url, headers=headers)
@@ -82,11 +82,11 @@ async def ask_from(application: Application, origin: str) -> aiohttp.ClientRespo
         return response
 
 
-@pytest.mark.parametrize("doorway", [True, False], ids=["doorway", "aiohttp"])
+@pytest.mark.parametrize("through_handshake", [True, False], ids=["handshake", "aiohttp"])
 async def test_a_page_of_another_host_is_refused_by_default(
-    doorway: bool, caplog: pytest.LogCaptureFixture
+    through_handshake: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(doorway=doorway) as application:
+    async with running(through_handshake=through_handshake) as application:
         answer = await ask_from(application, "https://evil.example")
         assert answer.status == 403
         told = await answer.json()
@@ -106,7 +106,7 @@ async def test_a_page_of_another_host_is_refused_by_default(
 
 @pytest.mark.parametrize("origin", ["http://localhost:8000", "https://127.0.0.1"])
 async def test_a_page_of_the_same_host_may_connect_by_default(origin: str) -> None:
-    async with running(doorway=True) as application:
+    async with running(through_handshake=True) as application:
         answer = await ask_from(application, origin)
         assert answer.status == 200
         assert answer.headers["Access-Control-Allow-Origin"] == origin
@@ -115,7 +115,7 @@ async def test_a_page_of_the_same_host_may_connect_by_default(origin: str) -> No
 
 
 async def test_every_page_may_connect_where_the_operator_says_so() -> None:
-    async with running(EngineSettings(allowed_origins=("*",)), doorway=True) as application:
+    async with running(EngineSettings(allowed_origins=("*",)), through_handshake=True) as application:
         assert (await ask_from(application, "null")).status == 200
 
 
@@ -219,26 +219,26 @@ async def connect(application: Application, *pieces: bytes, end: bytes = b"") ->
 async def test_a_connection_that_sends_no_whole_request_is_cut(
     pieces: Sequence[bytes], answer: bytes
 ) -> None:
-    async with running(EngineSettings(handshake_timeout_s=0.1), doorway=True) as application:
+    async with running(EngineSettings(handshake_timeout_s=0.1), through_handshake=True) as application:
         assert (await connect(application, *pieces)).startswith(answer)
         assert application.engine.counts.refused == {"HANDSHAKE_TIMEOUT": 1}
         assert not application.sio.eio.table.pending
 
 
 async def test_a_head_without_end_is_refused() -> None:
-    async with running(doorway=True) as application:
+    async with running(through_handshake=True) as application:
         head = b"GET / HTTP/1.1\r\n" + b"X-Long: aaaaaaaaaaaaaaaa\r\n" * 2000
         assert (await connect(application, head)).startswith(b"HTTP/1.1 431 ")
         assert application.engine.counts.refused == {"HEAD_TOO_BIG": 1}
 
 
 async def test_what_is_no_http_is_answered_at_once() -> None:
-    async with running(doorway=True) as application:
+    async with running(through_handshake=True) as application:
         assert (await connect(application, b"\x16\x03\x01\x02\x00")).startswith(b"HTTP/1.0 400 ")
 
 
 async def test_an_upgrade_that_stops_half_way_is_given_up() -> None:
-    async with running(EngineSettings(upgrade_timeout_s=0.1), doorway=True) as application:
+    async with running(EngineSettings(upgrade_timeout_s=0.1), through_handshake=True) as application:
         opened = (await (await application.get(EIO="4", transport="polling")).text())[1:]
         sid = json.loads(opened)["sid"]
         ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={sid}")
@@ -249,7 +249,7 @@ async def test_an_upgrade_that_stops_half_way_is_given_up() -> None:
 
 async def test_a_body_that_does_not_end_is_given_up() -> None:
     settings = EngineSettings(ping_interval_s=0.2, ping_timeout_s=0.1)
-    async with running(settings, doorway=True) as application:
+    async with running(settings, through_handshake=True) as application:
         opened = (await (await application.get(EIO="3", transport="polling")).text()).partition("{")[2]
         sid = json.loads("{" + opened[: opened.index("}") + 1])["sid"]
         request = f"POST /socket.io/?EIO=3&transport=polling&sid={sid} HTTP/1.1\r\nHost: a\r\n"

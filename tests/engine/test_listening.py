@@ -38,13 +38,13 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture(params=[False, True], ids=["aiohttp", "doorway"])
+@pytest.fixture(params=[False, True], ids=["aiohttp", "through_handshake"])
 async def secure(
     request: pytest.FixtureRequest, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> AsyncIterator[Application]:
-    """An engine behind TLS, served by aiohttp or through the doorway; its HTTP client trusts it."""
+    """An engine behind TLS, served by aiohttp or by the handshake protocol; its HTTP client trusts it."""
     settings = EngineSettings(send_buffer_bytes=1_048_576, max_payload_bytes=2_000_000)
-    async with running(settings, ssl_context=server_tls, doorway=request.param) as application:
+    async with running(settings, ssl_context=server_tls, through_handshake=request.param) as application:
         connector = aiohttp.TCPConnector(ssl=client_tls, limit=0)
         async with aiohttp.ClientSession(connector=connector) as client:
             plain, application.http = application.http, client

@@ -39,7 +39,7 @@ def settings_of(**more: object) -> EngineSettings:
 async def test_a_flood_of_requests_is_refused_and_counted(
     path: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(settings_of(), doorway=True, host=own_address()) as application:
+    async with running(settings_of(), through_handshake=True, host=own_address()) as application:
         began = time.monotonic()
         found = await statuses(application, 100, path)
         meanwhile = PER_S * (time.monotonic() - began)
@@ -52,7 +52,7 @@ async def test_a_flood_of_requests_is_refused_and_counted(
 
 async def test_websockets_and_other_clients_are_not_hindered_by_it() -> None:
     settings = settings_of(trusted_proxies=("127.0.0.1",))
-    async with running(settings, doorway=True) as application:
+    async with running(settings, through_handshake=True) as application:
         flood = {"X-Forwarded-For": "192.0.2.1"}
         assert (await statuses(application, 50, "/nothing", **flood))[429]
         await application.websocket(application.url + "?EIO=4&transport=websocket", headers=flood)
@@ -61,7 +61,7 @@ async def test_websockets_and_other_clients_are_not_hindered_by_it() -> None:
 
 
 async def test_this_machine_is_not_counted() -> None:
-    async with running(settings_of(), doorway=True) as application:
+    async with running(settings_of(), through_handshake=True) as application:
         assert await statuses(application, 3 * BURST, "/nothing") == {404: 3 * BURST}
 
 

@@ -4,9 +4,11 @@ import asyncio
 
 import aiohttp
 
+from hornet.engine import EngineSettings
+from hornet.engine.transport.states import State
 from tests.e2e.waiting import DEADLINE_S
-from tests.engine.application import Application, Text
-from tests.engine.caller import WAIT_S
+from tests.engine.application import Application, Text, running
+from tests.engine.caller import WAIT_S, until
 
 SESSIONS, MESSAGES = 50, 1000
 
@@ -97,4 +99,36 @@ async def test_a_client_that_is_sent_away_while_it_upgrades_hears_of_it_on_eithe
             assert await application.poll(eio_sid) == '42["why"]\x1e41'
             assert await application.poll(eio_sid) == "1"
         assert (await ws.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
+        assert eio_sid not in application.engine.sio.eio.table.sessions
+
+
+async def test_a_session_closed_during_an_upgrade_can_still_be_polled_when_the_probe_fails(
+    application: Application,
+) -> None:
+    eio_sid, sid = await application.open_polling()
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+    await ws.send_str("2probe")
+    assert await ws.receive_str() == "3probe"
+    application.engine.send(sid, "why")
+    application.engine.disconnect(sid)
+    assert await application.last_gone() == (sid, "server namespace disconnect")
+    session = application.engine.sio.eio.table.sessions[eio_sid]
+    await until(lambda: session.state is State.CLOSING_PROBED)
+    await ws.close()
+    await until(lambda: session.state is State.CLOSING)
+    assert await application.poll(eio_sid) == '42["why"]\x1e41'
+    assert await application.poll(eio_sid) == "1"
+    assert eio_sid not in application.engine.sio.eio.table.sessions
+
+
+async def test_a_session_that_reads_too_slowly_during_an_upgrade_loses_both_connections() -> None:
+    async with running(EngineSettings(send_buffer_bytes=2000)) as application:
+        eio_sid, sid = await application.open_polling()
+        ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+        application.engine.send(sid, "more", "x" * 3000)
+        assert await application.last_gone() == (sid, "slow reader")
+        assert (await ws.receive(timeout=WAIT_S)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+        assert application.engine.counts.slow_readers == 1
         assert eio_sid not in application.engine.sio.eio.table.sessions

@@ -14,8 +14,9 @@ from hornet.core import codes
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.inbox import INBOX_HIGH
-from hornet.engine.transport.session import CLOSE_PACKET, NOOP_PACKET, EngineSession, SessionOwner
+from hornet.engine.transport.session import EngineSession, SessionOwner
 from hornet.engine.transport.states import State, is_open
+from hornet.engine.transport.transport import CLOSE_PACKET, NOOP_PACKET
 from hornet.engine.types import Reason
 from hornet.engine.wire.payloads import (
     Packet,

@@ -19,58 +19,16 @@ from hornet.engine.transport.heartbeat import Action, Heartbeat
 from hornet.engine.transport.inbox import Job, SessionInbox
 from hornet.engine.transport.states import MOVES, State, Step, is_open
 from hornet.engine.transport.timer_wheel import TimerWheel
+from hornet.engine.transport.transport import CLOSE_PACKET, NOOP_PACKET, PING_PACKET, Transport
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wire.packets import SioPacket
 from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import FrameBatch, Prepared, dump_frame
 
-CLOSE_PACKET, PING_PACKET, NOOP_PACKET = "1", "2", "6"
-"""Engine.IO protocol, "Protocol": the packet types without data."""
-
 PING_FRAME = dump_frame(PING_PACKET, 0)
 
 LINGER_S = 10.0
 """Time a polling client has to fetch its last packets after the server closed its session."""
-
-
-class Transport(Protocol):
-    """The way from a session to its client: polling, or a WebSocket."""
-
-    @property
-    def unsent_bytes(self) -> int:
-        """How much waits for the client to read it."""
-        ...
-
-    def send(self, packets: Sequence[Packet]) -> bool:
-        """Send packets, or queue them for the client to fetch.
-
-        False when more is unsent than the settings allow: the caller must then abort the session.
-        """
-        ...
-
-    def take(self) -> list[Packet]:
-        """Return the packets that are queued; the queue is empty afterwards."""
-        ...
-
-    def pause(self) -> None:
-        """Answer the poll that waits, if any, so that the client can stop polling."""
-        ...
-
-    def close(self, code: int, last: Packet | None = None) -> None:
-        """Close a WebSocket with ``code``; answer a poll that waits, with ``last`` behind what is queued."""
-        ...
-
-    def abort(self) -> None:
-        """Cut the transport, and drop what is unsent."""
-        ...
-
-    def pause_reading(self) -> None:
-        """Read nothing more from the client, where the transport can stop."""
-        ...
-
-    def resume_reading(self) -> None:
-        """Read from the client again."""
-        ...
 
 
 class SessionOwner(Protocol):

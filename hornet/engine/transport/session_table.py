@@ -13,8 +13,9 @@ from hornet.engine.settings import EngineSettings
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.ids import generate_ids
 from hornet.engine.transport.polling import PollingTransport
-from hornet.engine.transport.session import EngineSession, Transport
+from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.timer_wheel import TimerWheel
+from hornet.engine.transport.transport import Transport
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wire.payloads import Packet
 

@@ -1,0 +1,51 @@
+"""What a session needs of its transport, be it polling or a WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hornet.engine.wire.payloads import Packet
+
+CLOSE_PACKET, PING_PACKET, NOOP_PACKET = "1", "2", "6"
+"""Engine.IO protocol, "Protocol": the packet types without data."""
+
+
+class Transport(Protocol):
+    """The way from a session to its client: polling, or a WebSocket."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much waits for the client to read it."""
+        ...
+
+    def send(self, packets: Sequence[Packet]) -> bool:
+        """Send packets, or queue them for the client to fetch.
+
+        False when more is unsent than the settings allow: the caller must then abort the session.
+        """
+        ...
+
+    def take(self) -> list[Packet]:
+        """Return the packets that are queued; the queue is empty afterwards."""
+        ...
+
+    def pause(self) -> None:
+        """Answer the poll that waits, if any, so that the client can stop polling."""
+        ...
+
+    def close(self, code: int, last: Packet | None = None) -> None:
+        """Close a WebSocket with ``code``; answer a poll that waits, with ``last`` behind what is queued."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the transport, and drop what is unsent."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the client, where the transport can stop."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+        ...
