@@ -56,7 +56,7 @@ def create_app(
         redis_url=services.redis_url,
         engine=services.engine,
         sessions=services.sessions,
-        listener=services.subscriber,
+        subscriber=services.subscriber,
         metrics=services.metrics,
         signals=services.signals,
         nodes=services.nodes,

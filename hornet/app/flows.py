@@ -87,7 +87,7 @@ def build_flows(
 
     # Who is connected, and what they may do
     subscriptions = Subscriptions(
-        engine=engine, listener=services.subscriber, signals=signals, limits=config.limits
+        engine=engine, subscriber=services.subscriber, signals=signals, limits=config.limits
     )
     user_store = UserStore(
         services.client,
@@ -101,7 +101,7 @@ def build_flows(
         sessions=sessions,
         store=user_store,
         channels=user_channels,
-        listener=services.subscriber,
+        subscriber=services.subscriber,
         signals=signals,
     )
     reconciler = Reconciler(
@@ -129,7 +129,7 @@ def build_flows(
     patterns = Patterns(
         settings=config.channels,
         engine=engine,
-        listener=services.subscriber,
+        subscriber=services.subscriber,
         admission=admission,
         delivery=delivery,
         metrics=metrics,
@@ -138,10 +138,10 @@ def build_flows(
         settings=config.channels,
         engine=engine,
         store=PresenceStore(services.client, services.nodes.id),
-        listener=services.subscriber,
+        subscriber=services.subscriber,
         metrics=metrics,
     )
-    emitters = Emitters(engine=engine, sessions=sessions, listener=services.subscriber, metrics=metrics)
+    emitters = Emitters(engine=engine, sessions=sessions, subscriber=services.subscriber, metrics=metrics)
 
     # What they ask for
     channels = Channels(

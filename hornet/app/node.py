@@ -33,7 +33,7 @@ class Node:
     redis_url: RedisUrl
     engine: Engine
     sessions: Sessions
-    listener: Subscriber
+    subscriber: Subscriber
     metrics: Metrics
     signals: Signals
     nodes: Nodes

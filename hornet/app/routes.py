@@ -32,7 +32,7 @@ def build_api(services: Services, node: Node) -> Api:
         engine=services.engine,
         survey=services.survey,
         sessions=services.sessions,
-        listener=services.subscriber,
+        subscriber=services.subscriber,
         version=__version__,
     )
     for question, answerer in cluster.answerers().items():

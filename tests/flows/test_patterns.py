@@ -101,7 +101,7 @@ async def test_after_unsubscribing_nothing_arrives_and_redis_is_not_asked_for_it
 
 
 async def test_a_session_that_ends_leaves_nothing_behind(board: Board, client: Client) -> None:
-    held = board.running.node.listener
+    held = board.running.node.subscriber
     before = held.patterns, held.topics - 1  # the client came with one channel
     for shown, subset in (({"kind": "*"}, False), ({"kind": "news"}, True), ({"kind": "news"}, False)):
         await board.subscribe(client, shown, subset=subset)

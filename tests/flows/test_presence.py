@@ -255,7 +255,7 @@ async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_i
 
     await eventually(known, {one.node.nodes.id, two.node.nodes.id})
     for running in (one, two):
-        await running.node.listener.wait_connected()
+        await running.node.subscriber.wait_connected()
     end = await join(two, prefix, "end")
     assert end.known == {"ann", "ben", "end"}
     await ann.hear_until("ann", "ben", "end")

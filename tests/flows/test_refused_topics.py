@@ -42,12 +42,12 @@ async def test_a_pattern_that_redis_refuses_is_refused_and_harms_nobody(
         for one, channel in ((client, "a"), (other, "b")):
             assert await Backend(admin).publish(channel, "still") == 1
             assert (await one.message())["type"] == "still"
-        assert running.node.listener.reconnections == 0
-        assert running.node.listener.patterns == 1, "that of emitters"
+        assert running.node.subscriber.reconnections == 0
+        assert running.node.subscriber.patterns == 1, "that of emitters"
         counted = running.node.metrics.render().decode()
         assert f'hornet_refusals_total{{code="{codes.REFUSED_BY_REDIS}"}} 3.0' in counted
         assert "hornet_subscriptions_refused_total " in counted
-        assert running.node.listener.refusals >= 3, "a subset has two globs"
+        assert running.node.subscriber.refusals >= 3, "a subset has two globs"
     errors = {record.getMessage() for record in caplog.records if record.levelno == logging.ERROR}
     assert any("&channel:CNN|kind:news" in line for line in errors)
     assert "Traceback" not in caplog.text
@@ -94,7 +94,7 @@ async def test_a_user_whose_topic_redis_refuses_is_not_let_in_as_such(
         client = await running.connect(auth={"token": token, "channels": ["a"]})
         assert (await client.message())["error"] == codes.REFUSED_BY_REDIS
         assert running.session(client).user is None
-        assert running.node.listener.refused == ()
+        assert running.node.subscriber.refused == ()
 
 
 async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
@@ -109,7 +109,7 @@ async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
             assert await refusal(client, "hornet:subscribe", asked) == codes.REFUSED_BY_REDIS
         await Backend(admin).publish("private-a", "still")
         assert (await client.message())["type"] == "still"
-        assert running.node.listener.refused == ()
+        assert running.node.subscriber.refused == ()
         await grant(admin, "&hornet:presence:*")
         assert (await client.ask("hornet:subscribe", asked))["members"] == [{"id": "ann"}]
     assert "Traceback" not in caplog.text

@@ -123,14 +123,14 @@ async def test_a_change_while_a_node_was_deaf_is_followed_when_it_hears_again(
 async def test_a_session_that_ends_leaves_nothing_held(
     running: Running, backend: AsyncConnector, prefix: str
 ) -> None:
-    held = running.node.listener.topics
+    held = running.node.subscriber.topics
     await backend.subscribe_user(prefix, [f"{prefix}a", f"{prefix}b"])
     clients = [await running.connect_with_token(f"{prefix}a", user=prefix) for _ in range(3)]
-    assert running.node.listener.topics == held + 3
+    assert running.node.subscriber.topics == held + 3
     for client in clients:
         await client.leave()
     await running.wait_until_empty()
-    assert running.node.listener.topics == held
+    assert running.node.subscriber.topics == held
     assert running.node.sessions.with_user == 0
 
 

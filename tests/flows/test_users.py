@@ -56,9 +56,9 @@ class Told:
 async def told(valkey: Valkey, redis: Redis, prefix: str) -> AsyncIterator[Told]:
     """Of the user ``prefix``."""
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
+    async with listening(valkey.url, heard) as subscriber:
         for name in EVENTS:
-            await listener.subscribe(f"hornet:events:{name}")
+            await subscriber.subscribe(f"hornet:events:{name}")
         yield Told(heard, redis, prefix)
 
 
@@ -195,7 +195,7 @@ async def test_without_redis_a_user_is_refused_and_nothing_is_left_of_it(
     running = await start_node(redis=own_redis.url)
     await running.connect_with_token("a")
     [session] = running.node.sessions.all()
-    held = running.node.listener.topics
+    held = running.node.subscriber.topics
     own_redis.kill()
     arriving = asyncio.create_task(running.node.users.arrive(session, Grant(user=prefix)))
     await asyncio.sleep(0)
@@ -203,7 +203,7 @@ async def test_without_redis_a_user_is_refused_and_nothing_is_left_of_it(
     arriving.cancel()
     await asyncio.gather(arriving, return_exceptions=True)
     assert session.user is None
-    assert running.node.listener.topics == held
+    assert running.node.subscriber.topics == held
     own_redis.start()
     await running.node.users.arrive(session, Grant(user=prefix))
     assert await sessions_in_redis(running, prefix) == 1
@@ -215,9 +215,9 @@ async def test_a_session_that_ends_while_redis_is_away_holds_nothing_once_it_is_
     running = await start_node(redis=own_redis.url)
     await running.connect_with_token("a")
     [session] = running.node.sessions.all()
-    held = running.node.listener.topics
+    held = running.node.subscriber.topics
     own_redis.kill()
-    await wait_lost(running.node.listener)
+    await wait_lost(running.node.subscriber)
     arriving = asyncio.create_task(running.node.users.arrive(session, Grant(user=prefix)))
     await asyncio.sleep(0)
     running.node.users.depart(session)
@@ -225,7 +225,7 @@ async def test_a_session_that_ends_while_redis_is_away_holds_nothing_once_it_is_
     async with asyncio.timeout(DEADLINE_S):
         await arriving
     assert session.user is None
-    assert running.node.listener.topics == held
+    assert running.node.subscriber.topics == held
     assert not await running.node.directory.is_online(prefix)
 
 
@@ -322,9 +322,9 @@ async def test_every_session_is_told_of_where_that_is_wanted(
     start_node: StartNode, valkey: Valkey, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe("hornet:events:session:opened")
-        await listener.subscribe("hornet:events:session:closed")
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe("hornet:events:session:opened")
+        await subscriber.subscribe("hornet:events:session:closed")
         running = await start_node(users=UserSettings(session_events=True))
         client = await running.connect_with_token(user=prefix)
         about = {"session": client.sid, "node": running.node.nodes.id}
@@ -348,7 +348,7 @@ async def test_a_redis_that_lost_its_data_gets_its_users_back(
     own_redis.start()
     await eventually(lambda: sessions_in_redis(nodes[0], prefix), 4)
     for running in nodes:
-        await running.node.listener.wait_connected()
+        await running.node.subscriber.wait_connected()
     async with AsyncConnector(own_redis.url) as backend:
         await eventually(lambda: backend.user_channels(prefix), ["a", "b"])
         assert await backend.is_online(prefix)

@@ -44,12 +44,12 @@ class ClusterQueries:
     """
 
     def __init__(
-        self, *, engine: Engine, survey: Survey, sessions: Sessions, listener: Subscriber, version: str
+        self, *, engine: Engine, survey: Survey, sessions: Sessions, subscriber: Subscriber, version: str
     ) -> None:
         self._engine = engine
         self._survey = survey
         self._sessions = sessions
-        self._listener = listener
+        self._subscriber = subscriber
         self._version = version
         self._started_at = time.monotonic()
 
@@ -141,7 +141,7 @@ class ClusterQueries:
             "version": self._version,
             "uptime_s": round(time.monotonic() - self._started_at, 3),
             "sessions": len(self._sessions),
-            "subscriptions": self._listener.topics,
+            "subscriptions": self._subscriber.topics,
         }
 
 

@@ -24,15 +24,17 @@ NAMESPACE = "/"
 class Emitters:
     """Delivers emits to sessions of this node. Malformed ones are dropped, counted and logged."""
 
-    def __init__(self, *, engine: Engine, sessions: Sessions, listener: Subscriber, metrics: Metrics) -> None:
+    def __init__(
+        self, *, engine: Engine, sessions: Sessions, subscriber: Subscriber, metrics: Metrics
+    ) -> None:
         self._engine = engine
         self._sessions = sessions
-        self._listener = listener
+        self._subscriber = subscriber
         self._metrics = metrics
 
     async def start(self) -> None:
         """Hear emitters from now on."""
-        await self._listener.subscribe_pattern(EMITTERS_GLOB)
+        await self._subscriber.subscribe_pattern(EMITTERS_GLOB)
 
     def receive(self, glob: str, topic: str, payload: bytes) -> None:
         """Handle one body to its end. The rooms that count are in it; the topic only names one of them."""

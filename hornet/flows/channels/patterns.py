@@ -58,14 +58,14 @@ class Patterns:
         *,
         settings: ChannelSettings,
         engine: Engine,
-        listener: Subscriber,
+        subscriber: Subscriber,
         admission: Admission,
         delivery: ChannelDelivery,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._engine = engine
-        self._listener = listener
+        self._subscriber = subscriber
         self._admission = admission
         self._delivery = delivery
         self._metrics = metrics
@@ -143,9 +143,9 @@ class Patterns:
                 self._heard_by.setdefault(glob, PatternIndex()).add(pattern)
         live.holders += 1
         if live.globs:
-            confirmations = [self._listener.subscribe_pattern(glob) for glob in live.globs]
+            confirmations = [self._subscriber.subscribe_pattern(glob) for glob in live.globs]
         else:
-            confirmations = [self._listener.subscribe(pattern.text)]
+            confirmations = [self._subscriber.subscribe(pattern.text)]
         try:
             await asyncio.gather(*confirmations)
         except BaseException:
@@ -167,9 +167,9 @@ class Patterns:
 
     def _release(self, live: _Live) -> None:
         for glob in live.globs:
-            self._listener.unsubscribe_pattern(glob)
+            self._subscriber.unsubscribe_pattern(glob)
         if not live.globs:
-            self._listener.unsubscribe(live.pattern.text)
+            self._subscriber.unsubscribe(live.pattern.text)
         live.holders -= 1
         if live.holders:
             return

@@ -28,10 +28,10 @@ class Subscriptions:
     """Puts sessions of this node into channels, and takes them out."""
 
     def __init__(
-        self, *, engine: Engine, listener: Subscriber, signals: Signals, limits: LimitSettings
+        self, *, engine: Engine, subscriber: Subscriber, signals: Signals, limits: LimitSettings
     ) -> None:
         self._engine = engine
-        self._listener = listener
+        self._subscriber = subscriber
         self._signals = signals
         self._limits = limits
 
@@ -60,7 +60,7 @@ class Subscriptions:
         if by is SubscribedBy.CLIENT:
             self.check_room(session, channels)
         topics = [channel_topic(channel) for channel in channels]
-        confirmations = [self._listener.subscribe(topic) for topic in topics]
+        confirmations = [self._subscriber.subscribe(topic) for topic in topics]
         try:
             if pending := [each for each in confirmations if not each.done() or each.exception()]:
                 await asyncio.gather(*pending)
@@ -94,7 +94,7 @@ class Subscriptions:
             return False
         del session.channels[channel]
         self._engine.leave(session.sid, room_of(channel))
-        self._listener.unsubscribe(channel_topic(channel))
+        self._subscriber.unsubscribe(channel_topic(channel))
         self._signals.left.send(session, channel)
         return True
 
@@ -106,7 +106,7 @@ class Subscriptions:
     def _enter(self, session: Session, channel: str, topic: str, by: SubscribedBy) -> None:
         if channel in session.channels:
             session.channels[channel] |= by
-            self._listener.unsubscribe(topic)  # the session's first subscription holds the topic already
+            self._subscriber.unsubscribe(topic)  # the session's first subscription holds the topic already
             return
         session.channels[channel] = by
         self._engine.enter(session.sid, room_of(channel))
@@ -114,4 +114,4 @@ class Subscriptions:
 
     def _release(self, topics: Collection[str]) -> None:
         for topic in topics:
-            self._listener.unsubscribe(topic)
+            self._subscriber.unsubscribe(topic)

@@ -37,13 +37,13 @@ class Presence:
         settings: ChannelSettings,
         engine: Engine,
         store: PresenceStore,
-        listener: Subscriber,
+        subscriber: Subscriber,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._store = store
-        self._listener = listener
+        self._subscriber = subscriber
         self._metrics = metrics
         self._channels: dict[str, PresenceChannel] = {}
 
@@ -141,7 +141,7 @@ class Presence:
             found.close()
 
     def _begin(self, channel: str) -> PresenceChannel:
-        heard = self._listener.subscribe(presence_key(channel))
+        heard = self._subscriber.subscribe(presence_key(channel))
         return PresenceChannel(
             name=channel,
             subscribed=heard,
@@ -154,4 +154,4 @@ class Presence:
     def _end(self, found: PresenceChannel) -> None:
         """Nobody is present any more, and Redis knows it."""
         del self._channels[found.name]
-        self._listener.unsubscribe(presence_key(found.name))
+        self._subscriber.unsubscribe(presence_key(found.name))

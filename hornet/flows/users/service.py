@@ -31,14 +31,14 @@ class Users:
         sessions: Sessions,
         store: UserStore,
         channels: UserChannels,
-        listener: Subscriber,
+        subscriber: Subscriber,
         signals: Signals,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._store = store
         self._channels = channels
-        self._listener = listener
+        self._subscriber = subscriber
         self._signals = signals
         self.departures = PendingRemovals(store)
         self.arriving: set[str] = set()
@@ -65,7 +65,7 @@ class Users:
             raise RedisUnavailable("the session's former user is still being registered")
         if session.state is AuthState.CLOSED:
             return
-        heard = self._listener.subscribe(user_topic(user))
+        heard = self._subscriber.subscribe(user_topic(user))
         began = self._begin(session, user, grant)
         try:
             await heard
@@ -77,7 +77,7 @@ class Users:
         finally:
             self.arriving.discard(session.sid)
             if session.user != user:
-                self._listener.unsubscribe(user_topic(user))
+                self._subscriber.unsubscribe(user_topic(user))
         if arrival is None or session.user != user:  # it ended meanwhile
             return
         self._tell(session, arrival)
@@ -100,7 +100,7 @@ class Users:
         if not self._sessions.of_user(user):
             self._channels.end(user)
         if session.sid not in self.arriving:  # else arrive() waits for the topic, and releases it
-            self._listener.unsubscribe(user_topic(user))
+            self._subscriber.unsubscribe(user_topic(user))
         self.departures.begin(user, session.sid)
 
     async def close(self, timeout_s: float) -> None:
