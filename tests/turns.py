@@ -1,8 +1,8 @@
-"""Whose turn it is: tests run beside those of other processes, but for the ones that need the machine alone.
+"""Whose turn it is: tests run beside tests of other processes, except those that no other test may disturb.
 
-Two locks, held on files of this checkout, so that they hold for every process that tests it: ``_ROOM`` is
-shared by the tests that run now, or one's alone; ``_DOOR`` is passed by each on its way in, and kept by one
-that waits for the room to be empty, so that nobody else gets in before it.
+There are two locks. They are held on files of this checkout, so they hold for every process that tests it.
+``_ROOM`` is shared by all tests that run now, or held by a test that runs alone. Each test takes ``_DOOR`` on
+its way in. A test that waits until the room is empty keeps it meanwhile, so no other test gets in first.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ class Turns:
         self._room: IO[str] | None = None
 
     def begin(self, *, alone: bool) -> None:
-        """Wait until this process may run a test: beside others that are not ``alone``, or alone."""
+        """Wait until this process may run a test: beside tests that are not ``alone``, or alone."""
         if self._room is None:
             self._room = _ROOM.open()
             with _DOOR.open() as door:
@@ -28,7 +28,7 @@ class Turns:
                 fcntl.flock(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
 
     def end(self) -> None:
-        """Let others begin. A process that stays alone for its next test does not call it."""
+        """Let tests of other processes begin. Not called before a further test that is ``alone``."""
         if self._room is not None:
             fcntl.flock(self._room, fcntl.LOCK_UN)  # closing is not enough while a forked child has it open
             self._room.close()

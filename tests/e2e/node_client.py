@@ -50,29 +50,30 @@ class NodeClient:
         self.log: list[Report] = []
 
     def add(self, report: Report) -> None:
-        """Note what the client saw and wake whoever waits for it."""
+        """Note a report, and wake the tests that wait for one."""
         self.log.append(report)
         self._changed.set()
 
     def seen(self, kind: str, name: str | None = None) -> list[Report]:
-        """All reports so far of that kind (and name), in order."""
+        """Return all reports so far of that kind (and name), in order."""
         return [r for r in self.log if r.kind == kind and (name is None or r.name == name)]
 
     async def next(self, kind: str, name: str | None = None, deadline_s: float = DEADLINE_S) -> Report:
-        """Return the next report of that kind (and name) that no earlier call with the same arguments got.
+        """Return the next report of that kind (and name) that no call with the same arguments returned.
 
-        Raises: AssertionError with all that was seen, when none comes in time.
+        Raises:
+            AssertionError: no such report came in time. The text holds all reports.
         """
         key = (kind, name)
         try:
             async with asyncio.timeout(deadline_s):
-                while len(found := self.seen(kind, name)) <= self._taken[key]:
+                while len(reports := self.seen(kind, name)) <= self._taken[key]:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             raise AssertionError(f"no {kind} {name or ''} within {deadline_s} s; saw {self.log}") from None
         self._taken[key] += 1
-        return found[self._taken[key] - 1]
+        return reports[self._taken[key] - 1]
 
     async def event(self, name: str = "message", deadline_s: float = DEADLINE_S) -> Any:
         """Return the argument of the next event of that name; a JSON string is parsed, as hornet.js does."""
@@ -84,7 +85,7 @@ class NodeClient:
         await self._request("emit", name=name, args=args)
 
     async def call(self, name: str, *args: Any) -> Any:
-        """Emit with an acknowledgement; return its arguments as a list."""
+        """Emit an event, and return the arguments of its acknowledgement as a list."""
         return await self._request("call", name=name, args=args)
 
     async def show(self, token: str, *channels: str) -> None:
@@ -92,7 +93,7 @@ class NodeClient:
         await self.emit("message", json.dumps({"token": token, "channels": channels}))
 
     async def state(self) -> dict[str, Any]:
-        """The client's view: ``id``, ``connected``, ``active``, ``recovered``, ``transport``."""
+        """Return the client's view: ``id``, ``connected``, ``active``, ``recovered``, ``transport``."""
         state: dict[str, Any] = await self._request("state")
         return state
 
@@ -112,14 +113,14 @@ class NodeClient:
 
 
 class NodeClients(Driven):
-    """A Node process that holds any number of clients, all gone with it."""
+    """A Node process that holds any number of clients. They end with the process."""
 
     def __init__(self) -> None:
         super().__init__("clients.mjs")
         self._clients: dict[int, NodeClient] = {}
 
-    def _report(self, said: dict[str, Any]) -> None:
-        self._clients[said["client"]].add(Report(said["report"], said["name"], tuple(said["args"])))
+    def _report(self, report: dict[str, Any]) -> None:
+        self._clients[report["client"]].add(Report(report["report"], report["name"], tuple(report["args"])))
 
     async def open(
         self,
@@ -149,7 +150,7 @@ class NodeClients(Driven):
         return client
 
     async def connect(self, url: str, **options: Any) -> NodeClient:
-        """As ``open``, and return once the client has raised ``connect``."""
+        """Start a client as ``open`` does, and return once it has raised ``connect``."""
         client = await self.open(url, **options)
         await client.next("connect")
         return client

@@ -40,20 +40,20 @@ def program(loop: str = "uvloop", before: str = "") -> tuple[str, ...]:
 
 
 class ServerError(AssertionError):
-    """The server did not do what an operator may expect; the text holds all its output."""
+    """The server did not do what an operator may expect. The text holds all its output."""
 
 
 def server_environment() -> dict[str, str]:
-    """This process's environment, less every setting that Hornet would read from it."""
+    """Return this process's environment without the settings that Hornet would read from it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HORNET_")}
     return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago, and that this process has not named before.
+    """Return a port that nobody listened on a moment ago, and that this process has not returned before.
 
-    It is none that the kernel gives to clients (32768 and up on Linux) or for port 0, and each process
-    begins somewhere else: so nobody takes it before whoever it is for.
+    The kernel does not give this port to clients (32768 and up on Linux) or for port 0, and each process
+    begins with another port. So nobody takes the port before the program that it is for.
     """
     while True:
         port: int = next(_ports)
@@ -65,7 +65,7 @@ def free_port() -> int:
 class ServerProcess:
     """A server that runs from construction until ``stop`` or ``kill``, in a process group of its own.
 
-    What it prints is read at once, so it never blocks on a full pipe.
+    Its output is read at once, so the server never blocks on a full pipe.
     """
 
     def __init__(self, *options: str, program: tuple[str, ...] = (), cwd: Path | None = None) -> None:
@@ -101,7 +101,7 @@ class ServerProcess:
             self._changed.notify_all()
 
     def text(self, *streams: str) -> str:
-        """What was printed so far on the named streams, in the order in which it was read."""
+        """Return what was printed so far on the named streams, in the order in which it was read."""
         with self._changed:
             return "".join(line for name, line in self._lines if name in streams)
 
@@ -120,17 +120,18 @@ class ServerProcess:
     def wait_for_output(
         self, pattern: str | re.Pattern[str], deadline_s: float = DEADLINE_S
     ) -> re.Match[str]:
-        """Return the first match in all output.
+        """Wait for a match in all output, and return the first.
 
-        Raises: ServerError when the deadline passes or the process ends without it.
+        Raises:
+            ServerError: the deadline passed, or the process ended, without a match.
         """
         until = time.monotonic() + deadline_s
         while True:
             ended = not any(reader.is_alive() for reader in self._readers)
             with self._changed:
                 text = "".join(line for _, line in self._lines)
-                if found := re.search(pattern, text):
-                    return found
+                if match := re.search(pattern, text):
+                    return match
                 left = until - time.monotonic()
                 if left <= 0 or ended:
                     why = "ended" if ended else f"did not within {deadline_s} s"
@@ -139,7 +140,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """Where it listens, as its start-up block says it. Waits for that block."""
+        """Where the server listens, as its start-up block says. Waits for that block."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -147,9 +148,10 @@ class ServerProcess:
         return int(self.wait_for_output(LISTENS).group(1))
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:
-        """Wait for the process to end by itself; return its exit code.
+        """Wait for the process to end by itself, and return its exit code.
 
-        Raises: ServerError when it does not.
+        Raises:
+            ServerError: the process still runs after the deadline.
         """
         try:
             code = self.process.wait(deadline_s)
@@ -160,19 +162,19 @@ class ServerProcess:
         return code
 
     def stop(self) -> int:
-        """Ask it to stop as systemd or Docker would (SIGTERM) and return its exit code."""
+        """Ask the server to stop as systemd or Docker would (SIGTERM), and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
-        """Take it away without a word (SIGKILL)."""
+        """End the server without letting it do anything more (SIGKILL)."""
         if self.process.poll() is None:
             self.process.kill()
         self.wait()
 
     def sweep(self) -> None:
-        """End it whatever its state, and all that it started and left in its group."""
+        """End the server whatever its state, and all processes that it left in its group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()

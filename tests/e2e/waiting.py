@@ -18,9 +18,10 @@ T = TypeVar("T")
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], wanted: T, deadline_s: float = DEADLINE_S) -> None:
-    """Return once ``ask`` answers ``wanted``.
+    """Ask again and again, and return once ``ask`` answers ``wanted``.
 
-    Raises: AssertionError with the last answer when it does not in time.
+    Raises:
+        AssertionError: the deadline passed. The text holds the last answer.
     """
     answer = await ask()
     until = asyncio.get_running_loop().time() + deadline_s

@@ -1,4 +1,4 @@
-"""A real server on a Redis that gets into trouble, and a client that stays with it."""
+"""A real server on a Redis that a test may harm, and clients that stay connected meanwhile."""
 
 import asyncio
 import json
@@ -51,26 +51,26 @@ class Watched:
 
     async def metric(self, name: str) -> float:
         async with self.http.get(f"{self.server.url}/metrics") as response:
-            found = re.search(rf"^{re.escape(name)} (\S+)$", await response.text(), re.MULTILINE)
-        return float(found[1]) if found else 0.0
+            line = re.search(rf"^{re.escape(name)} (\S+)$", await response.text(), re.MULTILINE)
+        return float(line[1]) if line else 0.0
 
     async def token(self) -> str:
         async with Redis.from_url(self.url) as redis:
             return await Backend(redis).token(CHANNEL)
 
     async def publish(self, type: str) -> int:
-        """How many nodes heard it; 0 too when Redis would not take it."""
+        """Publish, and return how many nodes received it. That is 0 as well when Redis did not take it."""
         async with Redis.from_url(self.url, socket_timeout=1) as redis:
             with suppress(RedisError):
                 return await Backend(redis).publish(CHANNEL, type)
             return 0
 
     async def post(self, type: str, key: str = "") -> int:
-        """Publish over HTTP; the status of the answer. ``key`` is an idempotency key."""
+        """Publish over HTTP, and return the status of the answer. ``key`` is an idempotency key."""
         return await self.ask("POST", "/api/publish", {"channels": [CHANNEL], "type": type}, key)
 
     async def ask(self, method: str, path: str, body: object = None, key: str = "") -> int:
-        """The status with which the HTTP API answers; a 503 names the reason and says when to try again."""
+        """Return the status of the HTTP API's answer. A 503 has to name the reason and when to try again."""
         headers = {"Idempotency-Key": key} if key else {}
         async with self.http.request(method, self.server.url + path, json=body, headers=headers) as response:
             if response.status == 503:
@@ -79,17 +79,17 @@ class Watched:
             return response.status
 
     def cpu_s(self) -> float:
-        """How many seconds of a processor the server has used: they don't grow because a machine is busy."""
+        """Return the seconds of a processor that the server has used. A busy machine does not add to them."""
         stat = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     async def lagged(self, seconds: float) -> float:
-        """How many times the event loop was later than ``seconds``, one of the histogram's buckets."""
+        """Return how often the event loop was later than ``seconds``, which is a bucket of the histogram."""
         total = await self.metric("hornet_loop_lag_seconds_count")
         return total - await self.metric(f'hornet_loop_lag_seconds_bucket{{le="{seconds}"}}')
 
     async def connect(self, token: str | None = None) -> Client:
-        """A client; with a token it is let into the channel."""
+        """Connect a client. With a token it is in the channel on return."""
         auth = None if token is None else {"token": token, "channels": [CHANNEL]}
         client = await self._stack.enter_async_context(Client(f"{self.server.url}/", auth, ""))
         if token is not None:
@@ -97,7 +97,7 @@ class Watched:
         return client
 
     async def enter(self, auth: object = None) -> Client:
-        """A client that says what it will."""
+        """Connect a client that authenticates with ``auth``, and don't wait for the answer."""
         return await self._stack.enter_async_context(Client(f"{self.server.url}/", auth, ""))
 
     async def get(self, path: str) -> Any:
@@ -105,7 +105,7 @@ class Watched:
             return await response.json()
 
     async def stop(self) -> None:
-        """It ends as it should, and nothing went wrong that Hornet did not expect."""
+        """Close the clients and stop the server. It must end as it should, and log no error of its own."""
         await self._stack.aclose()
         assert await asyncio.to_thread(self.server.stop) == 0
         for sign in ("Traceback", "is started again", "exception was never retrieved"):
@@ -113,7 +113,7 @@ class Watched:
 
 
 async def heard_until_end(client: Client) -> list[str]:
-    """The types of the messages that a client receives, up to the one that says that it was the last."""
+    """Return the types of the messages that a client receives before the message of type ``END``."""
     types: list[str] = []
     while True:
         message: dict[str, Any] = await client.message()
@@ -134,7 +134,7 @@ def program(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture
 async def watch() -> AsyncIterator[Watch]:
-    """Starts servers; after the test each must stop as it should."""
+    """Starts servers. After the test each must stop as it should."""
     started: list[Watched] = []
     async with aiohttp.ClientSession() as http:
 

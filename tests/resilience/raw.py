@@ -1,4 +1,4 @@
-"""Connections that say what no client of any library would."""
+"""Connections that send what the client of no library would send."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ async def raw(watched: Watched) -> AsyncIterator[tuple[asyncio.StreamReader, asy
 
 
 async def ask(watched: Watched, data: bytes) -> bytes:
-    """Status line and headers of the answer; nothing where the connection is cut without one."""
+    """Return status line and headers of the answer, or nothing when the connection is cut without one."""
     async with raw(watched) as (reader, writer):
         writer.write(data)
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -37,6 +37,6 @@ async def ask(watched: Watched, data: bytes) -> bytes:
 
 
 async def status(watched: Watched, data: bytes) -> int:
-    """The status of the answer; 0 where the connection is cut without one."""
+    """Return the status of the answer, or 0 when the connection is cut without an answer."""
     head = await ask(watched, data)
     return int(head.split(b" ", 2)[1]) if head else 0

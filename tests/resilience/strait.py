@@ -1,4 +1,4 @@
-"""A network between Hornet and Redis that a test may make slow: late, stalled, or a few bytes at a time."""
+"""A network between Hornet and Redis that a test may make slow: late, stalled, or one byte at a time."""
 
 import asyncio
 from contextlib import suppress
@@ -7,14 +7,14 @@ from types import TracebackType
 CHUNK_BYTES = 65536
 
 Due = asyncio.Queue[tuple[float, bytes]]
-"""Bytes with the moment at which they are due; none at the end."""
+"""Bytes with the time at which they are due. No bytes mean the end of the stream."""
 
 
 class Strait:
-    """A TCP port that forwards to ``port``, in both directions as its attributes say at the moment.
+    """A TCP port that forwards to ``port``, in both directions as its attributes say at that time.
 
-    ``delay_s``: what comes in goes out so much later; the order stays, and the rate too. ``trickle_s``: each
-    byte takes that long. While :meth:`stall` holds, nothing goes on, but all is taken in.
+    ``delay_s``: bytes go out so much later than they came in, in the same order and at the same rate.
+    ``trickle_s``: each byte takes that long. After :meth:`stall`, bytes are taken in, but none goes out.
     """
 
     def __init__(self, port: int) -> None:
@@ -46,12 +46,12 @@ class Strait:
         self._flows.clear()
 
     def flow(self) -> None:
-        """As fast as a network is, with what was held back first."""
+        """Forward without any delay. Bytes that were held back go first."""
         self.delay_s = self.trickle_s = 0.0
         self._flows.set()
 
     def abandon(self) -> None:
-        """Nothing goes on, for good, on the connections there are, and nobody is told; new ones flow."""
+        """Forward nothing more on the connections there are, without closing them. New connections flow."""
         self.stall()
         self._flows = asyncio.Event()
         self.flow()
@@ -69,15 +69,15 @@ class Strait:
                 ways.create_task(self._copy(reader, forth, flows))
                 ways.create_task(self._copy(back, writer, flows))
         finally:
-            for one in (forth, writer):
-                one.close()
+            for end in (forth, writer):
+                end.close()
                 with suppress(ConnectionError):
-                    await one.wait_closed()
+                    await end.wait_closed()
 
     async def _copy(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event
     ) -> None:
-        """Taking in goes on while what was taken in waits for its time."""
+        """Take bytes in, also while earlier bytes wait until they are due."""
         loop = asyncio.get_running_loop()
         on_the_way: Due = asyncio.Queue()
         async with asyncio.TaskGroup() as both:

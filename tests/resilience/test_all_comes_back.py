@@ -1,4 +1,4 @@
-"""After any trouble with Redis a client has all that it had, and hears nothing twice."""
+"""After any trouble with Redis a client has all that it had, and receives nothing twice."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ async def login_refused(redis: RedisServer, watched: Watched) -> AsyncIterator[N
 
 @asynccontextmanager
 async def loading(redis: RedisServer, watched: Watched) -> AsyncIterator[None]:
-    """It is back, but reads its data first. It passes publishes on meanwhile, and does nothing else."""
+    """Redis is back, but reads its data first. Meanwhile it passes publishes on, and does nothing else."""
     async with Redis.from_url(redis.url) as admin:
         await admin.mset({f"key{number}": "x" for number in range(2000)})
         await admin.save()
@@ -74,7 +74,7 @@ async def loading(redis: RedisServer, watched: Watched) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def no_more_connections(redis: RedisServer, watched: Watched) -> AsyncIterator[None]:
-    """The subscription lives, but commands find no way in."""
+    """The subscription's connection stays, but Redis takes no connection for commands."""
     async with Redis.from_url(redis.url, single_connection_client=True) as admin:
         before = str((await admin.config_get("maxclients"))["maxclients"])
         await admin.config_set("maxclients", "1")
@@ -104,7 +104,7 @@ TROUBLES: dict[str, Trouble] = {
 
 
 async def let_in(watched: Watched, user: str) -> Client:
-    """A client with all that a client may have."""
+    """Connect a client that has all that a client may have."""
     async with AsyncConnector(watched.url) as backend:
         await backend.subscribe_user(user, [f"of-{user}"])
         token = await backend.create_access_token([CHANNEL], user=user)
@@ -122,7 +122,7 @@ async def be_present(client: Client, name: str) -> list[str]:
 
 
 async def publish_everywhere(watched: Watched, type: str) -> Counter[int]:
-    """In each way that HTTP has, with a key each; how often each status came."""
+    """Publish in each way that HTTP has, each with a key, and return how often each status came."""
     bodies: dict[str, dict[str, Any]] = {
         "/api/publish": {"channels": [CHANNEL, "of-ann", ROOM], "type": type},
         "/api/publish/pattern": {"pattern": PATTERN, "payload": {"type": type}},
@@ -136,13 +136,13 @@ async def publish_everywhere(watched: Watched, type: str) -> Counter[int]:
 
 
 def expected(type: str) -> Counter[str]:
-    """What a client hears of :func:`publish_everywhere`, each once."""
+    """Return what a client receives of :func:`publish_everywhere`, each once."""
     both = ("channel:CNN|kind:news", "channel:*|kind:news")
     return Counter([type, *(f"{type} in {name}" for name in (CHANNEL, "of-ann", ROOM, *both))])
 
 
 async def hear(client: Client) -> str:
-    """The next event in a few words: what, and where or who."""
+    """Return the next event in a few words: what happened, and where or who."""
     name, body = await client.event()
     if name != "message":
         return name
@@ -160,7 +160,7 @@ async def hear_until(client: Client, last: str) -> Counter[str]:
 
 
 async def check_all_is_back(watched: Watched, client: Client) -> None:
-    """What was published in trouble, as ``lost``, may come late, but once."""
+    """Check that the client has all it had. What was published during the trouble may come late, but once."""
     await watched.becomes_ready()
 
     async def ann() -> tuple[bool, int, list[str]]:
@@ -229,7 +229,7 @@ async def test_all_comes_back_after_a_failover(start_redis: StartRedis, watch: W
 
 
 async def test_full(own_redis: RedisServer, watch: Watch) -> None:
-    """All that writes nothing goes on; what does is refused, and not half done."""
+    """Whatever writes nothing to Redis goes on. The rest is refused, and not half done."""
     watched = await watch(own_redis.url, *OPTIONS)
     client = await let_in(watched, "ann")
     async with Redis.from_url(own_redis.url) as admin:

@@ -39,7 +39,7 @@ async def say(watched: Watched, *pieces: bytes) -> bytes:
 
 
 async def garbage(watched: Watched) -> None:
-    """Bytes that are no HTTP, or nearly."""
+    """Send bytes that are not HTTP, or not quite."""
     for data in (
         b"\x00" * 1000,
         b"\xff\xfe\xfd" * 5000,
@@ -62,7 +62,7 @@ async def garbage(watched: Watched) -> None:
 
 
 async def paths(watched: Watched) -> None:
-    """Paths and queries that try to get around a route, or out of it."""
+    """Ask for paths and queries that try to get around a route, or out of it."""
     for path in (
         b"/../../etc/passwd",
         b"/hornet/../../../etc/passwd",
@@ -89,7 +89,7 @@ async def paths(watched: Watched) -> None:
 
 
 async def packets(watched: Watched) -> None:
-    """Sessions that send what is no packet, too much of it, or half of it."""
+    """Open sessions that send malformed packets, packets that are too large, or half of a packet."""
     holes = json.dumps(["event", *({"_placeholder": True, "num": number} for number in range(11))])
     series: Sequence[Sequence[str | bytes]] = (
         ["40", "42" + "[" * 100_000],
@@ -123,7 +123,7 @@ async def packets(watched: Watched) -> None:
 
 
 async def withheld(watched: Watched) -> None:
-    """Binary events whose attachments never come; they wait, and cost a session of their own."""
+    """Send a binary event and not all of its attachments: only this session pays for the wait."""
     async with watched.http.ws_connect(watched.server.url + WEBSOCKET) as ws:
         await ws.send_str("40")
         await ws.send_str('452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
@@ -137,7 +137,7 @@ async def withheld(watched: Watched) -> None:
 
 
 async def huge(watched: Watched) -> None:
-    """Messages of 10 MB, by WebSocket and by POST."""
+    """Send messages of 10 MB, by WebSocket and by POST."""
     async with watched.http.ws_connect(watched.server.url + WEBSOCKET) as ws:
         with suppress(ConnectionError, aiohttp.ClientError):
             await ws.send_str("42" + "x" * 10_000_000)
@@ -160,7 +160,7 @@ async def open_polling(watched: Watched) -> str:
 
 
 async def polls(watched: Watched) -> None:
-    """Polls and POSTs of one session on top of each other, and for sessions that are not there."""
+    """Send polls and POSTs of one session at once, and of sessions that don't exist."""
     sid = await open_polling(watched)
     url = f"{watched.server.url}/socket.io/?EIO=4&transport=polling&sid="
 
@@ -177,9 +177,10 @@ async def polls(watched: Watched) -> None:
 
 
 async def floods(watched: Watched) -> None:
-    """Events without end. A client that goes on is told so, and is disconnected.
+    """Send events without end: the client is told that they are too many, and disconnected.
 
-    TCP does not promise that the client still reads what it is told: it is cut while it sends.
+    TCP does not promise that the client can read this answer, since it is cut while it sends: a connection
+    that is closed before all its data was read is reset (RFC 9293 §3.6.1). The server's metric has to tell.
     """
     async with watched.http.ws_connect(watched.server.url + WEBSOCKET) as ws:
         await ws.send_str("40")
@@ -193,7 +194,7 @@ async def floods(watched: Watched) -> None:
 
 
 async def idlers(watched: Watched) -> None:
-    """Connections and sessions that never show a credential. They are gone after their time."""
+    """Open connections and sessions that never authenticate. Each is closed after its timeout."""
     async with AsyncExitStack() as stack, asyncio.timeout(2 * DEADLINE_S):
         silent = [await stack.enter_async_context(raw(watched)) for _ in range(200)]
         slow = [await stack.enter_async_context(raw(watched)) for _ in range(200)]

@@ -1,6 +1,6 @@
-"""A node that logs all it can, through everything that carries a secret: none is in its log.
+"""A node that logs all it can receives each kind of secret, and none of them is in its log.
 
-And each line about a session says which one, in the field by which machines find it.
+Each line about a session names the session, in the field by which programs find it.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ HASH, WRONG_HASH = "SECRET-session-id", "SECRET-session-id-that-is-wrong"
 ACCESS, WRONG_ACCESS = "user-76543210123", "garbage-SECRET"
 PAYLOAD, PRESENT, COOKIE = "SECRET-text-of-a-message", "SECRET-name-of-a-member", "SECRET-cookie"
 MARK = "SECRET"
-"""Whatever must not be in the log has this in it, or is one of ``Scene.secrets``."""
+"""Each text that must not be in the log contains this, or is in ``Scene.secrets``."""
 
 
 @dataclass
 class Scene:
-    """A node with every way in, and what it was told that nobody may read in its log."""
+    """A node with every kind of authentication, and the secrets that it was given."""
 
     server: ServerProcess
     redis: RedisServer
@@ -96,7 +96,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def clients_get_in(scene: Scene) -> None:
-    """By each way, and fail to."""
+    """Have clients authenticate by each kind of credential, and fail to."""
     token = await scene.token("news", "private-a", publish=["news"], user="ada", info={"name": PRESENT})
     async with scene.client({"token": token, "channels": ["news"]}) as client:
         scene.sids.add(client.sid)
@@ -124,7 +124,7 @@ async def clients_get_in(scene: Scene) -> None:
 
 
 async def backends_ask(scene: Scene) -> None:
-    """The API with right and wrong keys, a trigger, and what is malformed."""
+    """Call the API with right and wrong keys, call a trigger, and send malformed requests."""
     message = {"channels": "news", "type": "t", "message": {"text": PAYLOAD}}
     for key in (KEY, WRONG_KEY, ADMIN):
         await scene.api("POST", "/api/publish", key, json=message)
@@ -154,7 +154,7 @@ async def backends_ask(scene: Scene) -> None:
 
 
 async def others_break_things(scene: Scene) -> None:
-    """Requests and packets that are broken, with a secret in each."""
+    """Send requests and packets that are malformed, with a secret in each."""
     secret = b"Host: a\r\nAuthorization: Bearer SECRET\r\nCookie: " + COOKIE.encode() + b"\r\n"
     websocket = b"GET /socket.io/?EIO=4&transport=websocket&token=SECRET HTTP/1.1\r\n" + secret
     for data in (

@@ -1,4 +1,4 @@
-"""Redis dies, hangs, fills up, or wants another password: clients stay, and all comes back by itself."""
+"""Redis dies, hangs, fills up, or wants another password: clients stay, and everything comes back."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ SERVICE = "test-service"
 
 
 async def publish_until_heard(watched: Watched, type: str) -> None:
-    """Publish again and again until a node hears it: after a loss, nothing tells when it listens again."""
+    """Publish again and again until a node receives it: nothing tells when it is subscribed again."""
 
     async def heard() -> bool:
         return await watched.publish(type) > 0
@@ -115,7 +115,7 @@ async def test_refusing_the_login(own_redis: RedisServer, watch: Watch) -> None:
 
 
 async def test_data_lost(own_redis: RedisServer, watch: Watch) -> None:
-    """Somebody empties Redis under the node's feet: sessions go on, and the node registers again."""
+    """Redis is emptied while the node runs: sessions go on, and the node registers again."""
     watched = await watch(own_redis.url)
     client = await watched.connect(await watched.token())
     async with Redis.from_url(own_redis.url) as admin:
@@ -130,7 +130,7 @@ async def test_data_lost(own_redis: RedisServer, watch: Watch) -> None:
 
 
 async def test_failing_over(start_redis: StartRedis, watch: Watch) -> None:
-    """Sentinel promotes a replica: the node follows, and its clients notice nothing but a gap."""
+    """Sentinel promotes a replica: the node follows, and its clients miss only the messages of that time."""
     master = start_redis()
     replica = await replicate(master, start_redis)
     sentinel = SentinelServer(master, SERVICE)

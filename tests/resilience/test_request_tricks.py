@@ -1,4 +1,4 @@
-"""Headers, bodies and paths by which a request pretends to be another one, to us or to a proxy before us."""
+"""Headers, bodies and paths by which a request pretends to be another, to Hornet or to a proxy before it."""
 
 import json
 

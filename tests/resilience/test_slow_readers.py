@@ -1,4 +1,4 @@
-"""Clients that ask for much and take nothing: what waits for them is bounded in time, too."""
+"""Clients that ask for much and read nothing: answers wait for them for a limited time, too."""
 
 import socket
 import sys
@@ -16,7 +16,7 @@ ASKED = b"GET /hornet/hornet.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
 
 
-async def test_who_takes_nothing_of_its_answers_is_cut(valkey: Valkey, watch: Watch) -> None:
+async def test_a_client_that_reads_none_of_its_answers_is_cut(valkey: Valkey, watch: Watch) -> None:
     watched = await watch(valkey.url, "--send-timeout", "1")
     honest = await watched.connect(await watched.token())
 

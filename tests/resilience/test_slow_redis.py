@@ -1,4 +1,4 @@
-"""Redis is slow: below the timeout all works, beyond it what can't be done is told at once."""
+"""Redis is slow: below the timeout everything works; beyond it, clients and backends are told at once."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.resilience.conftest import CHANNEL, END, Watch, Watched, heard_until_
 from tests.resilience.strait import Strait
 
 TIMEOUT_S = 0.5
-"""Of the fixture's servers, where a test does not say otherwise."""
+"""The Redis timeout of a server to which a test gives no other."""
 
 PATIENT = ("--redis-timeout", "2", "--redis-heartbeat", "2", "--node-heartbeat", "2")
 
@@ -52,7 +52,7 @@ async def test_below_the_timeout_everything_works_only_later(
 
 
 async def test_many_at_once_share_the_slow_way(own_redis: RedisServer, strait: Strait, watch: Watch) -> None:
-    """A hundred clients cost no more round trips after one another than one does."""
+    """A hundred clients need no more round trips, one after the other, than one client."""
     watched = await watch(strait.url, *PATIENT, backend=own_redis.url)
     tokens = [await watched.token() for _ in range(100)]
     strait.delay_s = 0.3
@@ -128,7 +128,7 @@ async def test_a_few_bytes_at_a_time_are_as_good_as_nothing_and_harm_nobody(
 async def test_a_client_that_needs_no_token_is_answered_in_a_long_stall_too(
     own_redis: RedisServer, strait: Strait, watch: Watch
 ) -> None:
-    """Nothing but the subscription is waited for then."""
+    """The node waits for the subscription only."""
     watched = await watch(
         strait.url, "--public-channels", "open-*", "--public-patterns", backend=own_redis.url
     )
@@ -153,7 +153,7 @@ async def test_a_client_that_needs_no_token_is_answered_in_a_long_stall_too(
 async def test_connections_that_are_dead_without_a_word_are_all_replaced(
     own_redis: RedisServer, strait: Strait, watch: Watch
 ) -> None:
-    """As when a firewall forgets them. Other python-socketio processes are heard again as well."""
+    """A firewall may forget connections. Afterwards, emits of other python-socketio processes arrive, too."""
     watched = await watch(strait.url, backend=own_redis.url)
     client = await watched.connect(await watched.token())
     strait.abandon()

@@ -1,4 +1,4 @@
-"""A node that is told to stop lets its clients move, and takes no new ones meanwhile."""
+"""A node that is told to stop lets its clients move to another node, and takes no new clients."""
 
 import asyncio
 import signal
