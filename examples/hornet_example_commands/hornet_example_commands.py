@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from hornet.core.commands import CommandError, Context, command
+from hornet.plugins import CommandError, Context, command
 
 
 class Dice(msgspec.Struct, forbid_unknown_fields=True):
