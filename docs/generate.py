@@ -24,20 +24,21 @@ API_HEAD = """<!-- Made by docs/generate.py from the operations in the code. Cha
 
 # HTTP API
 
-Every operation, with what it takes and answers. [How to use it](../howto/http-api.md) has the rules that hold
-for all, and an example of each. The server has the same as an OpenAPI 3.1 document at `/api/openapi.json`.
+This page lists every operation, with its request and its answer. [Use the HTTP API](../howto/http-api.md) has
+the rules for all operations, and an example of each. The server offers the same as an OpenAPI 3.1 document at
+`/api/openapi.json`.
 
 Fields in bold are required.
 """
 
 
 def render_api() -> str:
-    """The whole page of the HTTP API."""
+    """Render the whole page of the HTTP API."""
     document = describe()
     schemas = document["components"]["schemas"]
     parts = [API_HEAD]
     for path, methods in document["paths"].items():
-        parts.extend(_operation(method, path, one, schemas) for method, one in methods.items())
+        parts.extend(_operation(method, path, operation, schemas) for method, operation in methods.items())
     parts.append(f"## Problems\n\n{_code_table('problems')}")
     return "\n".join(parts)
 
@@ -105,34 +106,39 @@ _CODE_TABLES: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
 CODE_PAGES = ("socketio.md", "redis.md", "metrics.md")
 
 
-def _operation(method: str, path: str, one: dict[str, Any], schemas: dict[str, Any]) -> str:
-    parts = [f"## {one['summary']}\n", f"`{method.upper()} {path}`\n", one["description"] + "\n"]
-    if one["parameters"]:
+def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    parts = [f"## {operation['summary']}\n", f"`{method.upper()} {path}`\n", operation["description"] + "\n"]
+    if operation["parameters"]:
         rows = [
-            _row(found["name"], found["schema"], found.get("required", False), found["description"])
-            for found in one["parameters"]
+            _row(
+                parameter["name"],
+                parameter["schema"],
+                parameter.get("required", False),
+                parameter["description"],
+            )
+            for parameter in operation["parameters"]
         ]
         parts.append(_table("parameter", rows))
-    if "requestBody" in one:
+    if "requestBody" in operation:
         parts.append(
-            _fields("The body:", one["requestBody"]["content"]["application/json"]["schema"], schemas)
+            _fields("The body:", operation["requestBody"]["content"]["application/json"]["schema"], schemas)
         )
-    status, answer = next(iter(one["responses"].items()))
+    status, answer = next(iter(operation["responses"].items()))
     parts.append(_fields(f"Answers {status}:", answer["content"]["application/json"]["schema"], schemas))
     return "\n".join(parts)
 
 
 def _fields(lead: str, schema: dict[str, Any], schemas: dict[str, Any]) -> str:
-    """The fields of an object, and below them those of the objects in it."""
-    found = schemas[_name(schema)]
+    """Render the fields of an object, and below them those of the objects in it."""
+    described = schemas[_name(schema)]
     rows, inner = [], []
-    for name, field in found["properties"].items():
-        rows.append(_row(name, field, name in found["required"], field.get("description", "")))
-        listed = field.get("items", field)
-        if "$ref" in listed:
-            inner.append((name, listed))
-    parts = [f"{lead} {found.get('description', '')}".rstrip() + "\n", _table("field", rows)]
-    parts.extend(_fields(f"In `{name}`:", listed, schemas) for name, listed in inner)
+    for name, field in described["properties"].items():
+        rows.append(_row(name, field, name in described["required"], field.get("description", "")))
+        nested = field.get("items", field)
+        if "$ref" in nested:
+            inner.append((name, nested))
+    parts = [f"{lead} {described.get('description', '')}".rstrip() + "\n", _table("field", rows)]
+    parts.extend(_fields(f"In `{name}`:", nested, schemas) for name, nested in inner)
     return "\n".join(parts)
 
 
@@ -141,19 +147,19 @@ def _table(first: str, rows: list[str]) -> str:
 
 
 def _row(name: str, schema: dict[str, Any], required: bool, description: str) -> str:
-    shown = f"**`{name}`**" if required else f"`{name}`"
+    label = f"**`{name}`**" if required else f"`{name}`"
     default = schema.get("default")
     tail = "" if default in (None, False, "", [], {}) else f"Default: `{default}`."
-    told = " ".join(part for part in (description, tail) if part)
-    return f"| {shown} | {_type(schema)} | {told} |"
+    meaning = " ".join(part for part in (description, tail) if part)
+    return f"| {label} | {_type(schema)} | {meaning} |"
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """The type in a few words, with its limits."""
+    """Describe the type in a few words, with its limits."""
     if "$ref" in schema:
         return "object"
     if "anyOf" in schema:
-        kinds = [_type(one) for one in schema["anyOf"] if one.get("type") != "null"]
+        kinds = [_type(option) for option in schema["anyOf"] if option.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
     if schema.get("type") == "array":
         most = f"up to {schema['maxItems']} " if "maxItems" in schema else ""

@@ -1,4 +1,4 @@
-"""A backend: it serves a page, makes a one-time token for each visitor, and publishes the time.
+"""A backend that serves a page, makes a one-time token for each visitor, and publishes the time.
 
 Start hornet-server, run this, and open http://localhost:8000/.
 """
@@ -23,12 +23,12 @@ PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 
 
 async def page(request: web.Request) -> web.Response:
-    """The page, told where Hornet is."""
+    """Return the page, with the URL of Hornet in it."""
     return web.Response(text=PAGE.replace("{{hornet}}", HORNET), content_type="text/html")
 
 
 async def token(request: web.Request) -> web.Response:
-    """A token for this visitor. A real backend checks first who that is, and which channels are theirs."""
+    """Return a token. A real backend checks first who the visitor is, and chooses the channels."""
     token = await request.app[CONNECTOR].create_access_token(["clock"])
     return web.json_response({"token": token}, headers={"Cache-Control": "no-store"})
 
@@ -45,7 +45,7 @@ async def report_visitors(connector: AsyncConnector) -> None:
 
 
 async def background(app: web.Application) -> AsyncIterator[None]:
-    """The connector and the two tasks live as long as the application."""
+    """Keep the connector and the two tasks as long as the application runs."""
     async with AsyncConnector(REDIS) as connector:
         app[CONNECTOR] = connector
         tasks = [asyncio.create_task(run(connector)) for run in (publish_time, report_visitors)]

@@ -1,4 +1,4 @@
-"""A Hornet that lets clients in with JSON Web Tokens: your application makes them, Hornet checks them itself.
+"""A Hornet that lets clients in with JSON Web Tokens, which your application makes and Hornet checks.
 
 Needs PyJWT (``pip install pyjwt``). Start it with the key that your application signs with:
 
@@ -8,8 +8,8 @@ A page then connects with such a token:
 
     const socket = io("http://localhost:8187", { auth: { jwt: "eyJhbGciOi..." } });
 
-Of its claims, ``sub`` is the user, ``channels`` a list of channels, and ``name`` what others may see. It must
-have ``sub`` and ``exp``.
+Of the token's claims, ``sub`` is the user, ``channels`` a list of channels, and ``name`` the name that other
+clients may see. ``sub`` and ``exp`` are required.
 """
 
 import os
@@ -25,7 +25,7 @@ ALGORITHM = "HS256"
 
 
 class JwtAuthenticator(Authenticator):
-    """Takes ``{"jwt": "..."}``, in ``auth`` or as event ``message``."""
+    """Checks ``{"jwt": "..."}``, in ``auth`` or as event ``message``."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -49,7 +49,7 @@ class JwtAuthenticator(Authenticator):
 
 
 def from_environment() -> JwtAuthenticator:
-    """What an entry point names, where this is part of an installed package."""
+    """Return the authenticator. In an installed package, an entry point names this function."""
     return JwtAuthenticator(os.environ["JWT_KEY"])
 
 

@@ -37,6 +37,12 @@ A_FILE_OF_OURS = re.compile(
 A_PLACE_ON_SOME_MACHINE = re.compile(r"(?<![\w.:/<-])/(?:home|root|Users|work|tmp|opt|mnt|srv|var)/")
 BUILT = {"hornet/web/static/"}
 
+PRIVATE_LANGUAGE = re.compile(
+    r"whoever|nobody but|for good\b|of ours\b|\b(?:doorway|lineup|census|hearing|bury|buries|buried)\b",
+    re.IGNORECASE,
+)
+GENERATED = {"api.md", "configuration.md"}
+
 every_page = pytest.mark.parametrize("page", pages(), ids=page_name)
 
 
@@ -80,6 +86,12 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
     for span in code_spans(page):
         if A_FILE_OF_OURS.fullmatch(span) and span not in BUILT:
             assert (ROOT / span).exists(), span
+
+
+@every_page
+def test_a_page_speaks_the_language_of_the_field(page: Path) -> None:
+    if page.name not in GENERATED:
+        assert PRIVATE_LANGUAGE.findall(page.read_text(encoding="utf-8")) == []
 
 
 @every_page
