@@ -13,7 +13,7 @@ from hornet.app.node import NODE, Node
 from hornet.app.routes import add_routes, build_api
 from hornet.app.routing import connect_signals, event_routes, route_topics
 from hornet.app.services import build_services
-from hornet.broker.user_lists import UserLists
+from hornet.broker.users import UserLists
 from hornet.config import Config
 from hornet.flows.auth.authenticator import Authenticator
 from hornet.flows.commands.plugins import Declared

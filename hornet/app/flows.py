@@ -65,7 +65,7 @@ class Flows:
     def configure(self, config: Config) -> None:
         """Follow ``config`` from now on. Only options that are marked as reloadable may differ."""
         self.subscriptions.configure(config.limits)
-        self.user_store.max_sessions = config.users.user_sessions
+        self.user_store.configure(max_sessions=config.users.user_sessions)
         self.admission.configure(config.sessions)
         self.patterns.configure(config.channels)
         self.presence.configure(config.channels)
@@ -90,8 +90,8 @@ def build_flows(
         engine=engine, subscriber=services.subscriber, signals=signals, limits=config.limits
     )
     user_store = UserStore(
-        services.client,
-        services.nodes.id,
+        client=services.client,
+        node=services.nodes.id,
         grace_s=config.users.user_grace_s,
         max_sessions=config.users.user_sessions,
     )

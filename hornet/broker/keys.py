@@ -9,7 +9,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:user-session:<user>``
                             string   the session id that proves to be this user; expires if so set
 ``hornet:nodes``            ZSET     the living nodes by the moment of their last heartbeat, in ms
-``hornet:node:<id>:claim``  string   the node that cleans up behind a dead one; expires
+``hornet:node:<id>:claim``  string   the node that cleans up behind that dead node; expires
 ``hornet:node:<id>:presence``
                             SET      the channels on which that node has members of presence
 ``hornet:presence:<channel>``
@@ -19,7 +19,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
 ``{hornet:users}``          ZSET     the users that are online, by name: all have the score 0
 ``{hornet:users}:leaving``  ZSET     those of them without a session, by when they will be gone, in ms
-``{hornet:users}:epoch``    string   when these data began, in ms; another one tells that Redis lost them
+``{hornet:users}:epoch``    string   when these data began, in ms; another value shows that Redis lost them
 ``{hornet:users}:sessions:<user>``
                             HASH     session id -> JSON ``{"node","address","since"}``
 ``{hornet:users}:node:<id>``HASH     session id -> user, of the sessions on that node
@@ -48,7 +48,7 @@ from __future__ import annotations
 from hornet.core.channels import CONTROL_CHANNEL
 
 OWN_PREFIX = "hornet:"
-"""Of every topic but those of patterns, which are bare."""
+"""Begins every topic except those of patterns, which have no prefix."""
 
 _TOKEN = "hornet:token:"
 _CHANNEL = "hornet:channel:"
@@ -67,20 +67,20 @@ NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
 EMITTERS_GLOB = "socket.io#/#*"
-"""Rooms of the default namespace; an emitter for one room puts its name behind, with a ``#``."""
+"""Rooms of the default namespace; an emitter for a single room appends its name and a ``#``."""
 MANAGER_TOPIC = "socketio"
-"""python-socketio's own name for it."""
+"""The topic of python-socketio's managers, by its own name."""
 
 USERS = "{hornet:users}"
-"""One hash tag for all that concerns users: a script that moves a user from one state to the next uses
-several keys, which a Cluster must have in one slot."""
+"""One hash tag for all keys about users: a script that changes the state of a user uses several of them,
+which a Cluster must have in one slot."""
 
 USERS_LEAVING = f"{USERS}:leaving"
 USERS_EPOCH = f"{USERS}:epoch"
 
 
 def own_topics(node: str) -> tuple[str, ...]:
-    """What the node with that id listens on as long as it runs."""
+    """Return the topics to which the node with that id subscribes as long as it runs."""
     return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node)
 
 
@@ -89,15 +89,15 @@ def token_key(token: str) -> str:
 
 
 def grant_key(token: str) -> str:
-    """The braces make a Cluster keep it in the slot of :func:`token_key`, so that one script may use both.
+    """Return the key of a token's grant. A token that contains braces has none: see :func:`may_have_grant`.
 
-    A token that holds braces itself has none: see :func:`may_have_grant`.
+    The braces make a Cluster keep the key in the slot of :func:`token_key`, so that one script may use both.
     """
     return f"{{{_TOKEN}{token}}}:grant"
 
 
 def may_have_grant(token: str) -> bool:
-    """False for a token with a brace: no connector makes them, and a Cluster would find another slot."""
+    """Return False for a token with a brace: a Cluster would find another slot. No connector makes them."""
     return "{" not in token and "}" not in token
 
 
@@ -110,22 +110,22 @@ def claim_key(node: str) -> str:
 
 
 def presence_key(channel: str) -> str:
-    """Where the members of ``channel`` are kept, and the topic on which their changes are told."""
+    """Return the key of the members of ``channel``, which is also the topic of their changes."""
     return PRESENCE_PREFIX + channel
 
 
 def presence_channel_of(topic: str) -> str:
-    """The inverse of :func:`presence_key`."""
+    """Return the channel of a topic: the inverse of :func:`presence_key`."""
     return topic.removeprefix(PRESENCE_PREFIX)
 
 
 def node_presence_key(node: str) -> str:
-    """The channels on which a node wrote members."""
+    """Return the key of the channels on which a node wrote members."""
     return f"hornet:node:{node}:presence"
 
 
 def answer_topic(node: str) -> str:
-    """Where the other nodes answer what ``node`` asked."""
+    """Return the topic on which the other nodes answer the questions of ``node``."""
     return _ANSWER + node
 
 
@@ -150,22 +150,22 @@ def channel_users_key(channel: str) -> str:
 
 
 def user_topic(user: str) -> str:
-    """The pub/sub channel of commands about ``user``."""
+    """Return the topic of commands about ``user``."""
     return USER_PREFIX + user
 
 
 def user_of(topic: str) -> str:
-    """The inverse of :func:`user_topic`."""
+    """Return the user of a topic: the inverse of :func:`user_topic`."""
     return topic.removeprefix(USER_PREFIX)
 
 
 def channel_topic(channel: str) -> str:
-    """The pub/sub channel on which backends publish to ``channel``."""
+    """Return the topic on which backends publish to ``channel``."""
     return _CHANNEL + channel
 
 
 def channel_of(topic: str) -> str:
-    """The inverse of :func:`channel_topic`: all after the prefix is the name, ``:`` included."""
+    """Return the channel of a topic: the inverse of :func:`channel_topic`. The name may contain ``:``."""
     return topic.removeprefix(_CHANNEL)
 
 

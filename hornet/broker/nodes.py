@@ -1,12 +1,12 @@
-"""Who belongs to the cluster: every node says that it lives, and the living clean up behind the dead.
+"""The nodes of the cluster: each leaves heartbeats in Redis, and living nodes clean up behind dead ones.
 
-A node that was killed can't take back what it wrote into Redis: its users' sessions, its members of
-presence. So each node leaves heartbeats; one that misses three of them is dead, and one of the others,
-whoever claims it first, undoes what it left. Should that one die meanwhile, its claim expires and another
-begins again: cleaning twice must do no harm.
+A node that was killed can't remove what it wrote into Redis: its users' sessions and its members of presence.
+So each node leaves heartbeats. A node that misses three of them is dead, and the first of the others to claim
+it removes what it left. If that node dies meanwhile, its claim expires and another node begins again, so a
+clean-up must be harmless when it is repeated.
 
-A node whose own entry is missing at its next heartbeat was taken for dead (it was paused), or Redis lost
-its data. It then writes again what is its own.
+A node whose own entry is missing at its next heartbeat was taken for dead (it was paused), or Redis lost its
+data. The node then writes its own data again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from hornet.core.errors import RedisFull, RedisUnavailable
 log = logging.getLogger(__name__)
 
 MISSED_HEARTBEATS = 3
-"""One may be late, and one lost with a connection."""
+"""One heartbeat may be late, and another may be lost with a connection."""
 
 CLAIM_S = 30
-"""Far longer than a clean-up takes; who dies in the middle of one delays it by this much."""
+"""Far longer than a clean-up takes; a node that dies in the middle of one delays it by this much."""
 
 # The time is that of Redis, so that the clocks of the nodes do not matter.
 _BEAT = """
@@ -55,38 +55,38 @@ class Nodes:
         self._was_seen = False
         self.is_answered = False
         """Whether Redis carried out the last heartbeat, or at least could say that it is full."""
-        self._bury: list[Callable[[str], Awaitable[None]]] = []
+        self._remove_dead_node: list[Callable[[str], Awaitable[None]]] = []
         self._restore: list[Callable[[], Awaitable[None]]] = []
 
-    def on_dead(self, bury: Callable[[str], Awaitable[None]]) -> None:
-        """Have ``bury(node id)`` awaited for each node that died; it undoes what that node left in Redis.
+    def on_node_dead(self, remove_dead_node: Callable[[str], Awaitable[None]]) -> None:
+        """Await ``remove_dead_node(node id)`` for each dead node; it removes what that node left in Redis.
 
         It may run again for the same node, and may raise ``RedisUnavailable`` to be run again later.
         """
-        self._bury.append(bury)
+        self._remove_dead_node.append(remove_dead_node)
 
     def on_lost(self, restore: Callable[[], Awaitable[None]]) -> None:
-        """Have ``restore()`` awaited when this node's own traces in Redis are gone; it writes them again."""
+        """Await ``restore()`` when this node's own data in Redis are gone; it writes them again."""
         self._restore.append(restore)
 
     async def join(self) -> None:
-        """Be one of the nodes from now on.
+        """Make this node one of the cluster.
 
         Raises:
-            RedisUnavailable: it will be, with the first heartbeat that succeeds.
+            RedisUnavailable: it joins with the first heartbeat that succeeds.
         """
         await self.beat()
 
     async def run(self) -> None:
-        """Leave heartbeats until cancelled. Cleaning up goes on beside them: it may take longer than one."""
+        """Leave heartbeats until cancelled, and clean up beside them, which may take longer."""
         cleaning: asyncio.Task[None] | None = None
         try:
             while True:
                 await asyncio.sleep(self._heartbeat_s)
                 try:
-                    silent = await self._live()
+                    silent = await self._leave_heartbeat()
                 except RedisUnavailable as error:
-                    log.debug("No heartbeat: %s", error)  # the listener has said so, and tries again
+                    log.debug("No heartbeat: %s", error)  # the subscriber has logged it, and tries again
                     continue
                 if silent and (cleaning is None or cleaning.done()):
                     cleaning = asyncio.create_task(self._try_clean_up(silent), name="hornet-clean-up")
@@ -96,16 +96,16 @@ class Nodes:
                 await asyncio.gather(cleaning, return_exceptions=True)
 
     async def beat(self) -> None:
-        """One heartbeat, and what it shows to be necessary.
+        """Leave one heartbeat, and do what it shows to be necessary.
 
         Raises:
-            RedisUnavailable: not all of it was done; the next one does it.
+            RedisUnavailable: not everything was done; the next heartbeat does it.
         """
-        for node in await self._live():
+        for node in await self._leave_heartbeat():
             await self._clean_up(node)
 
-    async def _live(self) -> list[str]:
-        """Say that this node lives; the nodes that did not for too long."""
+    async def _leave_heartbeat(self) -> list[str]:
+        """Leave a heartbeat; return the nodes that left none for too long."""
         try:
             known, silent = await call(
                 self._client.eval, _BEAT, 1, NODES, self.id, int(self._timeout_s * 1000)
@@ -121,22 +121,22 @@ class Nodes:
         return [node.decode() for node in silent]
 
     async def living(self) -> list[str]:
-        """The ids of the nodes whose heartbeat is recent, this one included, in no order.
+        """Return the ids of the nodes with a recent heartbeat, this one included, in no order.
 
         Raises:
-            RedisUnavailable: it can't be known.
+            RedisUnavailable: Redis can't be asked.
         """
-        found = await call(self._client.eval, _LIVING, 1, NODES, int(self._timeout_s * 1000))
-        return [node.decode() for node in found]
+        nodes = await call(self._client.eval, _LIVING, 1, NODES, int(self._timeout_s * 1000))
+        return [node.decode() for node in nodes]
 
     async def leave(self) -> None:
-        """Be no node any more; what this node left is cleaned up first, as by the others.
+        """Remove this node from the cluster, after everything that it left in Redis.
 
         Raises:
-            RedisUnavailable: the others will do it.
+            RedisUnavailable: the other nodes will do it.
         """
-        for bury in self._bury:
-            await bury(self.id)
+        for remove_dead_node in self._remove_dead_node:
+            await remove_dead_node(self.id)
         await call(self._client.zrem, NODES, self.id)
 
     async def _restore_all(self) -> None:
@@ -144,7 +144,7 @@ class Nodes:
             for restore in self._restore:
                 await restore()
         except BaseException:
-            # Not seen: the next heartbeat must find the entry missing, and try again.
+            # The next heartbeat must find the entry missing again, and so try again.
             await call(self._client.zrem, NODES, self.id)
             raise
 
@@ -160,8 +160,8 @@ class Nodes:
             return
         log.warning("Node %s gave no sign of life for %g s: cleaning up behind it", node, self._timeout_s)
         try:
-            for bury in self._bury:
-                await bury(node)
+            for remove_dead_node in self._remove_dead_node:
+                await remove_dead_node(node)
             await call(self._client.zrem, NODES, node)
         finally:
             await call(self._client.delete, claim_key(node))

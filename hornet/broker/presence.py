@@ -1,9 +1,9 @@
-"""Who is present on a channel, kept in Redis so that every node knows and a node's death undoes it.
+"""Who is present on a channel, in Redis, so that every node knows it and can clean up behind a dead node.
 
 ``hornet:presence:<channel>`` is a HASH: a field ``<node>/<session>`` for each session that is present, with
 its member as JSON, and the empty field with ``<epoch>:<version>``. Each change is one script, which also
 publishes it as a notice on the topic of the same name. ``hornet:node:<id>:presence`` has the channels on
-which a node wrote, for whoever cleans up behind it.
+which a node wrote, for the node that cleans up behind it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.presence import Member, PresenceNotice, PresenceSnapshot, load_member
 
 SESSIONS_PER_SCRIPT = 500
-"""Redis serves nobody else during a script; this many take it about a millisecond."""
+"""Redis serves no other client during a script; this many sessions take it about a millisecond."""
 
-# ``put`` and ``gone`` have what really changed. An empty channel leaves no key, so its next version is the
+# ``put`` and ``gone`` have only real changes. An empty channel leaves no key, so its next version is the
 # first of another epoch.
 _PUBLISH_CHANGE = """
 if #put == 0 and #gone == 0 then return false end
@@ -79,30 +79,32 @@ class PresenceStore:
         self._node = node
 
     def session_key(self, sid: str) -> str:
-        """How a session of this node is named among those of all nodes."""
+        """Return the name of a session of this node among those of all nodes."""
         return f"{self._node}/{sid}"
 
     async def register(self, channel: str) -> None:
-        """To be done before the node's first change there: whoever buries this node then finds them.
+        """Note that this node writes on ``channel``, so that its members there are found if it dies.
+
+        It must be done before the node's first change there.
 
         Raises:
-            RedisUnavailable: not known whether it is done.
+            RedisUnavailable: it is not known whether it is done.
         """
         await call(self._client.sadd, node_presence_key(self._node), channel)
 
     async def unregister(self, channel: str) -> None:
-        """To be done when nobody of this node is present there any more. Raises as :meth:`register` does."""
+        """Forget ``channel``, once no session of this node is present there; raises as :meth:`register`."""
         await call(self._client.srem, node_presence_key(self._node), channel)
 
     async def change(
         self, channel: str, put: Mapping[str, Member], gone: Collection[str]
     ) -> PresenceNotice | None:
-        """Make sessions present and others absent, and tell all nodes; None when it was all so already.
+        """Make sessions present and others absent, and tell all nodes; None when nothing had to change.
 
-        At most ``SESSIONS_PER_SCRIPT`` together.
+        Together they may be ``SESSIONS_PER_SCRIPT`` at most.
 
         Raises:
-            RedisUnavailable: not known whether it is done; doing it again is harmless.
+            RedisUnavailable: it is not known whether it is done; repeating it is harmless.
         """
         members = [text for key, member in put.items() for text in (key, dump_json(member.as_json()))]
         epoch = secrets.token_hex(4)
@@ -112,22 +114,21 @@ class PresenceStore:
         return None if answer is None else parse_notice(answer)
 
     async def read(self, channel: str) -> PresenceSnapshot:
-        """Everybody who is present.
+        """Return all sessions that are present on ``channel``, on any node.
 
         Raises:
-            RedisUnavailable: it can't be known.
+            RedisUnavailable: Redis can't be asked.
         """
-        found = await call(self._client.hgetall, presence_key(channel))
-        epoch, _, version = found.pop(b"", b":0").decode().rpartition(":")
-        return PresenceSnapshot(
-            epoch, int(version), {key.decode(): load_member(text) for key, text in found.items()}
-        )
+        fields = await call(self._client.hgetall, presence_key(channel))
+        epoch, _, version = fields.pop(b"", b":0").decode().rpartition(":")
+        sessions = {key.decode(): load_member(text) for key, text in fields.items()}
+        return PresenceSnapshot(epoch, int(version), sessions)
 
-    async def bury(self, node: str) -> None:
-        """Take everybody out whom a node made present. Doing it again is harmless.
+    async def remove_dead_node(self, node: str) -> None:
+        """Remove all sessions that a node made present. Repeating it is harmless.
 
         Raises:
-            RedisUnavailable: not all is done; it is to be done again.
+            RedisUnavailable: not everything is done; it is to be done again.
         """
         key = node_presence_key(node)
         for channel in await call(self._client.smembers, key):
@@ -138,10 +139,10 @@ class PresenceStore:
 
 
 def parse_notice(payload: bytes) -> PresenceNotice:
-    """What a script published: ``[epoch, version, [session, member, ...], [session, ...]]``.
+    """Parse what a script published: ``[epoch, version, [session, member, ...], [session, ...]]``.
 
     Raises:
-        ValueError: it is none of those.
+        ValueError: the payload does not have this form.
     """
     body = parse_json(payload)
     if not isinstance(body, list) or len(body) != 4:
@@ -151,13 +152,12 @@ def parse_notice(payload: bytes) -> PresenceNotice:
         raise ValueError("no epoch and version")
     texts = _texts(put)
     pairs = zip(texts[::2], texts[1::2], strict=True)
-    return PresenceNotice(
-        epoch, int(version), {key: load_member(text) for key, text in pairs}, tuple(_texts(gone))
-    )
+    sessions = {key: load_member(text) for key, text in pairs}
+    return PresenceNotice(epoch, int(version), sessions, tuple(_texts(gone)))
 
 
 def _texts(value: object) -> list[str]:
-    """A list as Lua writes it: one without entries comes as an empty object."""
+    """Return a list as Lua writes it: a list without entries comes as an empty object."""
     if value == {}:
         return []
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):

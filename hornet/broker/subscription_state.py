@@ -344,7 +344,7 @@ class SubscriptionState:
         self._answered(subscription)
 
     def _answered(self, subscription: Subscription) -> None:
-        """The connection counts as restored when Redis has answered about all that it began with."""
+        """Note an answer; the connection is restored with the last one that it needs for that."""
         if subscription in self._to_restore:
             self._to_restore.discard(subscription)
             if not self._to_restore:

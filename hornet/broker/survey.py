@@ -1,7 +1,7 @@
-"""Asking all nodes: one question on ``hornet:ask``, an answer from each node that lives.
+"""Surveys: one question to all nodes on ``hornet:ask``, and an answer from each node that lives.
 
-What is spread over the nodes (who is connected, who is in a channel) is in no one place. So it is asked for
-when somebody wants to know, and the result says which nodes did not answer in time.
+Some facts are spread over the nodes (who is connected, who is in a channel) and are kept in no single place.
+A survey asks for them when they are needed, and its result says which nodes did not answer in time.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from hornet.core.jsontext import dump_ascii_json, parse_json
 log = logging.getLogger(__name__)
 
 Answerer = Callable[[Mapping[str, Any]], Awaitable[Any]]
-"""Gives this node's part of an answer, which JSON can carry, from what the question says."""
+"""Returns this node's part of an answer, which JSON can carry, from the data of the question."""
 
 
 @dataclass(slots=True)
-class Collected:
-    """``answers`` by node id. ``missing`` are living nodes of which none came in time."""
+class SurveyResult:
+    """``answers`` by node id. ``missing`` are living nodes that did not answer in time."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class _Pending:
-    """A question of this node's; ``done`` when all of ``expected`` have answered."""
+class _PendingSurvey:
+    """A question of this node; ``done`` when all of ``expected`` have answered."""
 
     expected: frozenset[str]
     done: asyncio.Future[None]
     answers: dict[str, Any] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
 
-    def add(self, node: str, said: Mapping[str, Any]) -> None:
-        if said.get("ok") is True:
-            self.answers[node] = said.get("answer")
+    def add(self, node: str, response: Mapping[str, Any]) -> None:
+        if response.get("ok") is True:
+            self.answers[node] = response.get("answer")
         else:
             self.failed.add(node)
         if self.expected <= self.answers.keys() | self.failed and not self.done.done():
@@ -53,70 +53,71 @@ class _Pending:
 
 
 class Survey:
-    """Asks all nodes, this one included, and answers what they ask."""
+    """Asks all nodes, this one included, and answers the questions of all nodes."""
 
-    def __init__(self, client: Client, listener: Subscriber, nodes: Nodes, *, timeout_s: float) -> None:
+    def __init__(self, *, client: Client, subscriber: Subscriber, nodes: Nodes, timeout_s: float) -> None:
         self._client = client
-        self._listener = listener
+        self._subscriber = subscriber
         self._nodes = nodes
         self._timeout_s = timeout_s
         self._answerers: dict[str, Answerer] = {}
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, _PendingSurvey] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.topics = frozenset((ASK_TOPIC, answer_topic(nodes.id)))
-        """What :meth:`receive` takes."""
+        """The topics whose messages :meth:`receive` takes."""
         self.dropped = 0
-        """What came on these topics and was no question and no answer."""
+        """How many messages on these topics were neither a question nor an answer."""
 
     def on(self, question: str, answerer: Answerer) -> None:
-        """Have ``answerer`` answer ``question`` for this node."""
+        """Call ``answerer`` for ``question``, to answer for this node."""
         self._answerers[question] = answerer
 
     async def start(self) -> None:
-        """Hear questions and answers from now on."""
-        await asyncio.gather(*(self._listener.subscribe(topic) for topic in self.topics))
+        """Subscribe to questions, and to answers for this node."""
+        await asyncio.gather(*(self._subscriber.subscribe(topic) for topic in self.topics))
 
     async def stop(self) -> None:
-        """Answer no more."""
+        """Cancel the answers under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def ask(self, question: str, **data: Any) -> Collected:
-        """What all living nodes answer, or those that did so in time.
+    async def ask(self, question: str, **data: Any) -> SurveyResult:
+        """Ask all living nodes; return the answers that came in time.
 
         Raises:
-            RedisUnavailable: nobody could be asked.
+            RedisUnavailable: the question could not be sent.
         """
         expected = frozenset(await self._nodes.living())
         number = secrets.token_hex(8)
-        pending = self._pending[number] = _Pending(expected, asyncio.get_running_loop().create_future())
+        pending = _PendingSurvey(expected, asyncio.get_running_loop().create_future())
+        self._pending[number] = pending
         try:
-            asked = {"id": number, "node": self._nodes.id, "question": question, "data": data}
-            await call(self._client.publish, ASK_TOPIC, dump_ascii_json(asked))
+            request = {"id": number, "node": self._nodes.id, "question": question, "data": data}
+            await call(self._client.publish, ASK_TOPIC, dump_ascii_json(request))
             await asyncio.wait((pending.done,), timeout=self._timeout_s)
         finally:
             del self._pending[number]
         missing = tuple(sorted((expected | pending.failed) - pending.answers.keys()))
         if missing:
             log.warning("Nodes %s did not answer the question %r in time", ", ".join(missing), question)
-        return Collected(pending.answers, missing)
+        return SurveyResult(pending.answers, missing)
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Handle what came on one of ``topics``; what is neither question nor answer is dropped, counted."""
+        """Handle a message on one of ``topics``; drop and count it if it is neither question nor answer."""
         try:
-            said = parse_json(payload)
-            number, node = said["id"], said["node"]
+            message = parse_json(payload)
+            number, node = message["id"], message["node"]
             if not isinstance(number, str) or not isinstance(node, str):
                 raise ValueError("a field is no string")
             if topic == ASK_TOPIC:
-                self._start_answer(node, number, self._answerers[said["question"]], dict(said["data"]))
+                self._start_answer(node, number, self._answerers[message["question"]], dict(message["data"]))
             elif number in self._pending:
-                self._pending[number].add(node, said)
+                self._pending[number].add(node, message)
         except (ValueError, TypeError, KeyError) as error:
             self.dropped += 1
-            why = type(error).__name__  # not its text, which may quote what came
-            log.warning("Dropped %d bytes on %r, no question or answer: %s", len(payload), topic, why)
+            reason = type(error).__name__  # not its text, which may quote the message
+            log.warning("Dropped %d bytes on %r, no question or answer: %s", len(payload), topic, reason)
 
     def _start_answer(self, asker: str, number: str, answerer: Answerer, data: dict[str, Any]) -> None:
         task = asyncio.create_task(self._answer(asker, number, answerer, data))
@@ -124,13 +125,13 @@ class Survey:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, asker: str, number: str, answerer: Answerer, data: dict[str, Any]) -> None:
-        said: dict[str, Any] = {"id": number, "node": self._nodes.id, "ok": True}
+        response: dict[str, Any] = {"id": number, "node": self._nodes.id, "ok": True}
         try:
-            said["answer"] = await answerer(data)
+            response["answer"] = await answerer(data)
         except Exception:
             log.exception("A question of node %s can't be answered", asker)
-            said["ok"] = False
+            response["ok"] = False
         try:
-            await call(self._client.publish, answer_topic(asker), dump_ascii_json(said))
+            await call(self._client.publish, answer_topic(asker), dump_ascii_json(response))
         except RedisUnavailable as error:
-            log.warning("Node %s got no answer: %s", asker, error)
+            log.warning("The answer for node %s was not sent: %s", asker, error)

@@ -1,4 +1,4 @@
-"""Tokens in Redis: taken by exactly one client, or left untouched."""
+"""One-time tokens in Redis: each is consumed by exactly one client, or left untouched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from hornet.broker.calls import ScriptBatcher
+from hornet.broker.batching import ScriptBatcher
 from hornet.broker.client import Client, call
 from hornet.broker.keys import grant_key, may_have_grant, token_key
 from hornet.core import codes
@@ -16,7 +16,8 @@ from hornet.core.grants import Grant, dump_grant, parse_grant
 
 log = logging.getLogger(__name__)
 
-# One step in Redis, so that of two clients with one token exactly one finds it. A refusal changes nothing.
+# One step in Redis, so that of two clients with the same token exactly one gets it. A refusal changes
+# nothing.
 _TAKE = """
 local kind = redis.call('TYPE', KEYS[1]).ok
 local grant = KEYS[2] and redis.call('GET', KEYS[2])
@@ -29,7 +30,7 @@ redis.call('DEL', unpack(KEYS))
 return {'TAKEN', grant or ''}
 """
 
-# A token without its expiry would live for good, so both are set in one step.
+# A token without its expiry would live for ever, so both are set in one step.
 _CREATE = """
 local ttl, grant = ARGV[1], ARGV[2]
 if #ARGV > 2 then
@@ -52,22 +53,22 @@ class TokenStore:
         """Make ``token`` give ``grant`` to one client within ``ttl_s``.
 
         Raises:
-            RedisUnavailable: not known whether the token exists.
-            ValueError: the grant's info can't be kept.
+            RedisUnavailable: it is not known whether the token exists.
+            ValueError: JSON can't carry the grant's info, or the info is too long.
         """
         text = dump_grant(grant)
         await call(self._client.eval, _CREATE, len(_keys(token)), *_keys(token), ttl_s, text, *grant.channels)
 
     async def take(self, credentials: Credentials) -> Grant:
-        """Consume the token if it grants every channel asked for; these are the channels of the answer.
+        """Consume the token if it grants every channel asked for; the answer has these channels.
 
         Raises:
             RefusedCredentials: ``INVALID_TOKEN``, ``WRONG_TOKEN_ASSOCIATION``, or ``WRONG_PARAMETERS`` where
-                no channel is asked for and the token carries nothing else; the token is as it was. Or
-                ``INVALID_TOKEN`` for one that carries what is no grant.
-            RedisUnavailable: not known whether the token was consumed.
+                no channel is asked for and the token carries nothing else; the token is as it was. Also
+                ``INVALID_TOKEN`` for a token that carries a malformed grant; that token is consumed.
+            RedisUnavailable: it is not known whether the token was consumed.
         """
-        verdict, *carried = await self._takes.make(_keys(credentials.token), credentials.channels)
+        verdict, *carried = await self._takes.execute(_keys(credentials.token), credentials.channels)
         if verdict != b"TAKEN":
             raise RefusedCredentials(verdict.decode(), "refused by Redis")
         if not carried[0]:
@@ -79,10 +80,10 @@ class TokenStore:
             raise RefusedCredentials(codes.INVALID_TOKEN, "its grant is malformed") from None
 
     async def revoke(self, tokens: Collection[str]) -> None:
-        """Delete unused tokens. Deleting one that is gone already is no error.
+        """Delete unused tokens. A token that is gone already is no error.
 
         Raises:
-            RedisUnavailable: some may live until they expire.
+            RedisUnavailable: some tokens may live until they expire.
         """
         for token in tokens:
             await call(self._client.delete, *_keys(token))

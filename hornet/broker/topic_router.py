@@ -1,4 +1,4 @@
-"""Which part of a node receives what the listener hears: a table of topics, prefixes of topics, and globs."""
+"""Which part of a node receives a message: a table of topics, prefixes of topics, and globs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from hornet.broker.subscriber import Receive, ReceiveMatch
 
 
 class TopicRouter:
-    """Hands each publish to exactly one receiver; to none where the table names none.
+    """Hands each message to exactly one receiver, or drops it where the table names none.
 
-    A topic that is in the table by its name goes by it, else by the longest prefix that fits.
+    The name of a topic counts before prefixes, and a longer prefix before a shorter one.
     """
 
     def __init__(self) -> None:
@@ -18,32 +18,32 @@ class TopicRouter:
         self._other_globs: ReceiveMatch | None = None
 
     def on(self, topic: str, receive: Receive) -> None:
-        """Have ``receive`` called for what is published on ``topic``."""
+        """Call ``receive`` for messages on ``topic``."""
         self._by_name[topic] = receive
 
     def on_prefix(self, prefix: str, receive: Receive) -> None:
-        """Have ``receive`` called for topics that begin with ``prefix``; all do with ``""``."""
+        """Call ``receive`` for topics that begin with ``prefix``, which may be ``""``."""
         self._by_prefix.append((prefix, receive))
         self._by_prefix.sort(key=lambda entry: -len(entry[0]))
 
     def on_glob(self, glob: str, receive: ReceiveMatch) -> None:
-        """Have ``receive`` called for what ``glob`` let through."""
+        """Call ``receive`` for messages whose topic matches ``glob``."""
         self._by_glob[glob] = receive
 
     def on_other_globs(self, receive: ReceiveMatch) -> None:
-        """Have ``receive`` called for what the globs let through that :meth:`on_glob` does not name."""
+        """Call ``receive`` for messages that matched another glob than those given to :meth:`on_glob`."""
         self._other_globs = receive
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """What the listener calls for a topic that is held by its name."""
+        """Pass on a message on a topic that is subscribed by its name; the subscriber calls this."""
         receive = self._by_name.get(topic)
         if receive is None:
-            receive = next((one for prefix, one in self._by_prefix if topic.startswith(prefix)), None)
+            receive = next((entry[1] for entry in self._by_prefix if topic.startswith(entry[0])), None)
         if receive is not None:
             receive(topic, payload)
 
     def receive_match(self, glob: str, topic: str, payload: bytes) -> None:
-        """What the listener calls for a topic that a glob let through."""
+        """Pass on a message whose topic matched a subscribed glob; the subscriber calls this."""
         receive = self._by_glob.get(glob, self._other_globs)
         if receive is not None:
             receive(glob, topic, payload)

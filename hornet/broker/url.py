@@ -1,4 +1,4 @@
-"""The URL that names a Redis: what it may say, and how it is shown without its password."""
+"""The URL of a Redis: which forms are allowed, and how it is shown without its password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMES: dict[str, set[str]] = {
     "redis+sentinel": set(),
     "redis+cluster": set(),
 }
-"""Each scheme with the query keys it takes. redis-py has more; some would change what answers look like."""
+"""Each scheme with the query keys it takes. redis-py has more; some would change the form of answers."""
 
 _SEVERAL_HOSTS = ("redis+sentinel", "redis+cluster")
 
@@ -61,11 +61,11 @@ class RedisUrl:
     def hosts(self) -> list[tuple[str, int]]:
         """The hosts of the network part; Sentinel and Cluster URLs may list several, joined by commas."""
         default = SENTINEL_PORT if self.scheme == "redis+sentinel" else PORT
-        found = []
+        hosts = []
         for item in self._parts.netloc.rpartition("@")[2].split(","):
             host = urlsplit(f"//{item}")
-            found.append((host.hostname or "127.0.0.1", default if host.port is None else host.port))
-        return found
+            hosts.append((host.hostname or "127.0.0.1", default if host.port is None else host.port))
+        return hosts
 
     @property
     def login(self) -> dict[str, Any]:
@@ -75,12 +75,12 @@ class RedisUrl:
 
     @property
     def database(self) -> int:
-        """Of a Sentinel URL; redis-py reads the others itself."""
+        """The database in a Sentinel URL; redis-py reads that of other URLs itself."""
         return int(self._parts.path.strip("/").partition("/")[0] or 0)
 
     @property
     def service(self) -> str:
-        """Sentinel's name for the master: what stands after the database."""
+        """Sentinel's name for the master, which follows the database in the path."""
         return unquote(self._parts.path.strip("/").partition("/")[2]) or DEFAULT_SERVICE
 
 
@@ -94,7 +94,7 @@ def parse_url(text: str) -> RedisUrl:
     try:
         url = RedisUrl(text)
         if url.scheme not in SCHEMES:
-            raise SetupError(f"A Redis URL starts with {', '.join(f'{one}://' for one in SCHEMES)}.")
+            raise SetupError(f"A Redis URL starts with {', '.join(f'{scheme}://' for scheme in SCHEMES)}.")
         ports = [port for _, port in url.hosts] if url.scheme != "unix" else []
     except ValueError:
         ports = [0]

@@ -1,4 +1,4 @@
-"""What is asked of Hornet about users, as Redis commands. Connectors and nodes send exactly these."""
+"""What backends ask of Hornet about users, as Redis commands; connectors and nodes send exactly these."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hornet.core.user_sessions import is_session_id
 RedisCommand = tuple[str, ...]
 User = str | int
 
-# One step, so that both directions agree, and a node that hears of it finds it done.
+# One step, so that both directions agree, and a node that is told of the change finds it done.
 _CHANGE = """
 local changed = 0
 for i = 4, #ARGV do
@@ -26,62 +26,62 @@ return changed
 
 
 def notify_commands(users: User | Iterable[User], event: str, payload: object) -> list[RedisCommand]:
-    """Emit ``event`` to every session of ``users``. Each command answers how many nodes heard it.
+    """Emit ``event`` to every session of ``users``. Each command answers how many nodes received it.
 
     Raises:
-        ValueError: no user, what is none, a reserved event, or a payload that JSON can't carry.
+        ValueError: no user, an invalid user id, a reserved event, or a payload that JSON can't carry.
     """
     text = dump_notify(event, payload)
     return [("PUBLISH", user_topic(user), text) for user in _users(users)]
 
 
 def disconnect_user_commands(users: User | Iterable[User]) -> list[RedisCommand]:
-    """End the sessions of ``users``. Each command answers how many nodes heard it.
+    """End the sessions of ``users``. Each command answers how many nodes received it.
 
     Raises:
-        ValueError: no user, or what is none.
+        ValueError: no user, or an invalid user id.
     """
     return [("PUBLISH", user_topic(user), DISCONNECT) for user in _users(users)]
 
 
 def subscribe_command(user: User, channels: str | Iterable[str]) -> RedisCommand:
-    """Have all sessions of ``user``, present and future, in ``channels``; answers how many are new.
+    """Subscribe all sessions of ``user``, present and future; answers how many channels are new.
 
     Raises:
-        ValueError: what is no user, no channel, or the reserved one.
+        ValueError: an invalid user id, no channel, an invalid channel, or the reserved one.
     """
     return _change("SADD", user, channels)
 
 
 def unsubscribe_command(user: User, channels: str | Iterable[str]) -> RedisCommand:
-    """Take that back; answers how many of them the user had.
+    """Unsubscribe ``user``; answers how many of the channels the user had.
 
     Raises:
-        ValueError: what is no user or no channel.
+        ValueError: an invalid user id, no channel, an invalid channel, or the reserved one.
     """
     return _change("SREM", user, channels)
 
 
 def channels_command(user: User) -> RedisCommand:
-    """Answers the channels to which the backend subscribed ``user``."""
+    """Read the channels to which the backend subscribed ``user``."""
     return ("SMEMBERS", user_channels_key(parse_user_id(user)))
 
 
 def channel_users_command(channel: str) -> RedisCommand:
-    """Answers the users that the backend subscribed to ``channel``."""
+    """Read the users that the backend subscribed to ``channel``."""
     return ("SMEMBERS", channel_users_key(channel))
 
 
 def online_command(user: User) -> RedisCommand:
-    """Answers nil for a user who is not online."""
+    """Ask whether ``user`` is online; answers nil for a user who is not."""
     return ("ZSCORE", USERS, parse_user_id(user))
 
 
 def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> RedisCommand:
-    """Have ``session_id`` prove to be ``user``; the one registered before counts no more.
+    """Register ``session_id`` as proof to be ``user``, in place of the one registered before.
 
     Raises:
-        ValueError: no user id, no session id, or a life shorter than a second.
+        ValueError: an invalid user id or session id, or a life shorter than a second.
     """
     if not is_session_id(session_id):
         raise ValueError("a session id is text of 1 to 512 characters")
@@ -92,10 +92,10 @@ def set_user_session_command(user: User, session_id: str, ttl_s: int | None) -> 
 
 
 def remove_user_session_command(user: User) -> RedisCommand:
-    """Let no session id prove to be ``user`` any more; answers whether one did.
+    """Remove the session id of ``user``; answers whether there was one.
 
     Raises:
-        ValueError: no user id.
+        ValueError: an invalid user id.
     """
     return ("DEL", user_session_key(parse_user_id(user)))
 

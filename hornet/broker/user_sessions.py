@@ -7,16 +7,16 @@ from hornet.broker.keys import user_session_key
 
 
 class UserSessionStore:
-    """One session id per user: registering another one replaces it."""
+    """Keeps one session id per user: registering another id replaces it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def get(self, user: str) -> bytes | None:
-        """The id registered for a user, if any.
+        """Return the id that is registered for a user, or None.
 
         Raises:
-            RedisUnavailable: not known.
+            RedisUnavailable: Redis can't be asked.
         """
         registered: bytes | None = await call(self._client.get, user_session_key(user))
         return registered
@@ -25,14 +25,14 @@ class UserSessionStore:
         """Register ``session_id`` for a user, for ``ttl_s`` or until it is removed.
 
         Raises:
-            RedisUnavailable: not known whether it is registered.
+            RedisUnavailable: it is not known whether the id is registered.
         """
         await call(self._client.set, user_session_key(user), session_id, ex=ttl_s)
 
     async def remove(self, user: str) -> bool:
-        """Take the id back; True if there was one. Sessions that it let in stay.
+        """Remove a user's id; True if there was one. Sessions that came in with it stay.
 
         Raises:
-            RedisUnavailable: it may be there still.
+            RedisUnavailable: the id may still be registered.
         """
         return bool(await call(self._client.delete, user_session_key(user)))

@@ -1,11 +1,12 @@
-"""Which users are online, by which sessions, on which nodes: true in Redis after any node was killed.
+"""Which users are online, with which sessions, on which nodes; Redis stays right when a node is killed.
 
-A user who comes is online. When the last session ends the user is leaving as well, with the moment when it
-will be gone; a session that comes before then is no arrival. Whichever node finds that the moment has come
-takes the user out and tells of it, in one step, so it is told once.
+A user with a session is online. When the last session ends, the user is leaving, and will be gone at the end
+of the grace period; a session that comes before that is not an arrival. The first node to find the period
+over removes the user and publishes that, in one step, so it is published once.
 
-Each change is one script, which publishes the event that belongs to it: events come in the order of what
-happened, on whichever nodes that was. The time is that of Redis. All keys share a hash tag (see ``keys``).
+Each change is one script, which also publishes the event that belongs to it. So events come in the order of
+the changes, on all nodes. The time is that of Redis. All keys share a hash tag (see
+:mod:`hornet.broker.keys`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hornet.broker.batches import CommandBatcher
+from hornet.broker.batching import CommandBatcher
 from hornet.broker.client import Client, call
 from hornet.broker.keys import (
     EVENTS_USER_GONE,
@@ -28,9 +29,11 @@ from hornet.broker.keys import (
     user_channels_key,
     user_sessions_key,
 )
+from hornet.broker.user_commands import RedisCommand
+from hornet.core.jsontext import parse_json
 
 PAGE = 500
-"""How many users or sessions one command handles at most, so that Redis serves others in between."""
+"""How many users or sessions one command handles at most, so that Redis serves other clients in between."""
 
 # The epoch is when the present data of Redis began: it changes when Redis loses them.
 # KEYS in all of these: users, leaving users, sessions of the user, of the node, channels of the user, epoch
@@ -76,7 +79,7 @@ end
 """
 
 # A Redis that lost its data has another epoch. Then the channels that the node knows are written back. In the
-# same epoch a user who is not online was told as gone, behind the back of a node that was taken for dead.
+# same epoch, a user who is not online was published as gone while this node was taken for dead.
 # KEYS from the 7th: the users of each of these channels. ARGV from the 6th: the channels, then the sessions.
 _RESTORE = f"""
 {_NOW}
@@ -113,7 +116,7 @@ return {{redis.call('HLEN', KEYS[3]), redis.call('ZCARD', KEYS[2]), gone}}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownChannels:
     """The channels of a user as Redis had them last, and in which epoch of its data that was."""
 
     epoch: str = ""
@@ -122,38 +125,51 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A session counts now. ``sessions`` are all of that user; ``is_first`` when the user was not online."""
+    """A session that counts now. ``sessions`` is how many its user has; ``is_first`` if none was online."""
 
     sessions: int
     is_first: bool
-    known: Known
+    known: KnownChannels
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """``gone`` are users whose time had come, ``leaving`` those whose is still to come, on whichever node.
+    """The users that are ``gone`` now, and how many are still ``leaving``, on all nodes.
 
-    ``held`` is how many sessions Redis has of this node.
+    ``node_sessions`` is how many sessions Redis has of this node.
     """
 
     gone: tuple[str, ...]
     leaving: int
-    held: int
+    node_sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedSession:
+    """A session of a user, on any node. ``since_ms`` is Unix time in milliseconds."""
+
+    session: str
+    node: str
+    address: str
+    since_ms: int
 
 
 class UserStore:
-    """What the node ``node`` writes about users. Each call may be repeated, and does no harm twice.
+    """Writes the sessions of this node's users. Every call may be repeated without harm.
 
-    Raises, each of them: ``RedisUnavailable``; it is not known whether it was carried out.
+    Every call may raise ``RedisUnavailable``; it is then not known whether it was carried out.
     """
 
-    def __init__(self, client: Client, node: str, *, grace_s: float, max_sessions: int) -> None:
+    def __init__(self, *, client: Client, node: str, grace_s: float, max_sessions: int) -> None:
         self.node = node
-        self._client = client
-        self._batches = CommandBatcher(client)
         self.grace_s = grace_s
-        self.max_sessions = max_sessions
-        """May be replaced at any time."""
+        self._client = client
+        self._batcher = CommandBatcher(client)
+        self._max_sessions = max_sessions
+
+    def configure(self, *, max_sessions: int) -> None:
+        """Change how many sessions a user may have, for sessions that come from now on."""
+        self._max_sessions = max_sessions
 
     async def arrive(self, user: str, sid: str, address: str) -> Arrival | None:
         """Count a session of this node as the user's; None when the user has too many already."""
@@ -164,7 +180,7 @@ class UserStore:
             self.node,
             sid,
             address,
-            self.max_sessions,
+            self._max_sessions,
             EVENTS_USER_ONLINE,
             EVENTS_USER_SESSION,
         )
@@ -174,17 +190,17 @@ class UserStore:
         return Arrival(sessions, not was_online, _known(epoch, channels))
 
     async def depart(self, user: str, sid: str, node: str | None = None) -> None:
-        """Count it no more. With the user's last one, the grace period begins."""
+        """Stop counting a session. With the user's last one, the grace period begins."""
         await self._run(_DEPART, _keys(user, node or self.node)[:4], user, sid, int(self.grace_s * 1000))
 
-    async def read(self, user: str, known: Known) -> Known:
-        """The user's channels now; those that were known, too, where Redis lost its data since."""
+    async def read(self, user: str, known: KnownChannels) -> KnownChannels:
+        """Return the user's channels now, together with known ones if Redis has lost its data since."""
         return await self.restore(user, {}, known)
 
-    async def restore(self, user: str, sessions: Mapping[str, str], known: Known) -> Known:
-        """Have ``sessions`` of this node (id to address) count as the user's, whatever happened to Redis."""
+    async def restore(self, user: str, sessions: Mapping[str, str], known: KnownChannels) -> KnownChannels:
+        """Count ``sessions`` of this node (id to address) as the user's, even if Redis has lost its data."""
         channels = sorted(known.channels)
-        epoch, found = await self._run(
+        epoch, channels_now = await self._run(
             _RESTORE,
             (*_keys(user, self.node), *(channel_users_key(channel) for channel in channels)),
             user,
@@ -195,16 +211,16 @@ class UserStore:
             *channels,
             *(text for pair in sessions.items() for text in pair),
         )
-        return _known(epoch, found)
+        return _known(epoch, channels_now)
 
     async def sweep(self) -> Sweep:
-        """Take out the users whose grace period is over, ``PAGE`` at most, and tell backends of them."""
+        """Remove the users whose grace period is over, ``PAGE`` at most, and publish that they are gone."""
         keys = (USERS, USERS_LEAVING, node_sessions_key(self.node))
-        held, leaving, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE)
-        return Sweep(tuple(user.decode() for user in gone), leaving, held)
+        node_sessions, leaving, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE)
+        return Sweep(tuple(user.decode() for user in gone), leaving, node_sessions)
 
-    async def held(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:
-        """The sessions that Redis has of a node, as pages of (id, user)."""
+    async def sessions_of_node(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:
+        """Yield the sessions that Redis has of a node, as pages of (id, user)."""
         cursor = 0
         while True:
             cursor, page = await call(self._client.hscan, node_sessions_key(node), cursor, count=PAGE)
@@ -213,8 +229,39 @@ class UserStore:
                 return
 
     async def _run(self, script: str, keys: Collection[str], *args: object) -> list[Any]:
-        answer: list[Any] = await self._batches.execute("EVAL", script, len(keys), *keys, *args)
+        answer: list[Any] = await self._batcher.execute("EVAL", script, len(keys), *keys, *args)
         return answer
+
+
+class UserLists:
+    """Reads the users of the whole cluster. Every call may raise ``RedisUnavailable``."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def count_online(self) -> int:
+        """Return how many users are online."""
+        return int(await call(self._client.zcard, USERS))
+
+    async def online(self, after: str, limit: int) -> list[str]:
+        """Return the first ``limit`` of the users online whose ids sort after ``after``, in that order."""
+        start = f"({after}" if after else "-"
+        page = await call(self._client.zrangebylex, USERS, start, "+", 0, limit)
+        return [user.decode() for user in page]
+
+    async def sessions(self, user: str) -> list[ConnectedSession]:
+        """Return all sessions of a user, the oldest first."""
+        entries = await call(self._client.hgetall, user_sessions_key(user))
+        sessions = [_connected_session(sid.decode(), parse_json(text)) for sid, text in entries.items()]
+        return sorted(sessions, key=lambda session: (session.since_ms, session.session))
+
+    async def ask(self, command: RedisCommand) -> Any:
+        """Return the answer to one of the commands in :mod:`hornet.broker.user_commands`."""
+        return await call(self._client.execute_command, *command)
+
+
+def _connected_session(sid: str, fields: dict[str, Any]) -> ConnectedSession:
+    return ConnectedSession(sid, fields["node"], fields["address"], int(fields["since"]))
 
 
 def _keys(user: str, node: str) -> tuple[str, ...]:
@@ -228,5 +275,5 @@ def _keys(user: str, node: str) -> tuple[str, ...]:
     )
 
 
-def _known(epoch: bytes, channels: Collection[bytes]) -> Known:
-    return Known(epoch.decode(), frozenset(name.decode() for name in channels))
+def _known(epoch: bytes, channels: Collection[bytes]) -> KnownChannels:
+    return KnownChannels(epoch.decode(), frozenset(name.decode() for name in channels))

@@ -1,8 +1,8 @@
 """Runs a server and stops it as soon as this process's standard input ends.
 
-Started as a script: ``guard.py FOLDER COMMAND...`` with a pipe as its standard input. The kernel closes that
-pipe however the parent ends, ``kill -9`` included, so the server never outlives the parent, and its
-folder goes with it. It imports nothing of Hornet's, to start fast and stay small.
+It is started as a script, ``valkey_guard.py FOLDER COMMAND...``, with a pipe as its standard input. The
+kernel closes that pipe whichever way the parent ends, ``kill -9`` included. So the server never outlives the
+parent, and its folder is removed. The script imports nothing of Hornet, to start fast and stay small.
 """
 
 from __future__ import annotations

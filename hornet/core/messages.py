@@ -1,8 +1,8 @@
-"""What a backend publishes, and the forms in which it reaches a client.
+"""The messages that backends publish, and the forms in which they reach clients.
 
 A publish is a JSON object with a string ``type``, on ``hornet:channel:<channel>``. ``only`` and ``except``
-address it: a token, or a list of tokens; the id of a session may stand for its token. They are taken out
-before delivery, since they name other clients' tokens; ``channel`` is added.
+choose its receivers: a token, or a list of tokens; the id of a session may stand for its token. Both are
+removed before delivery, since they hold other clients' tokens; ``channel`` is added.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Delivery(Enum):
 
 
 class Outgoing(Protocol):
-    """One message, in each form a session may want. The engine asks for a form at most once."""
+    """A message, in each form that a session may want. The engine asks for a form at most once."""
 
     def message_text(self) -> str:
-        """The argument of event ``message``: the JSON string."""
+        """Return the argument of event ``message``: the JSON string."""
         ...
 
     def event(self) -> tuple[str, object]:
-        """The event's name, and its argument as JSON data."""
+        """Return the event's name, and its argument as JSON data."""
         ...
 
 
@@ -50,17 +50,17 @@ NOBODY: frozenset[str] = frozenset()
 class Message:
     """A message on its way to the sessions of ``channel``; ``body`` includes ``type`` and ``channel``.
 
-    ``only`` and ``but`` hold tokens; ``only`` is None when the message is for the whole channel, and
-    the empty set when it is for nobody. Nobody changes it: a frozen class would be the safer one, but takes
-    three times as long to make, for each message that a node hears.
+    ``only`` and ``exclude`` hold tokens; ``only`` is None when the message is for the whole channel, and the
+    empty set when it is for nobody. A message is never changed. A frozen class would be safer, but making one
+    takes three times as long, for each message that a node receives.
     """
 
     channel: str
     body: dict[str, Any]
     only: frozenset[str] | None = None
-    but: frozenset[str] = NOBODY
+    exclude: frozenset[str] = NOBODY
     _text: str = field(default="", init=False)
-    """The JSON of ``body``, once somebody asked for it; another body has another."""
+    """The JSON of ``body``, made when it is first asked for."""
 
     def message_text(self) -> str:
         if not self._text:
@@ -68,13 +68,13 @@ class Message:
         return self._text
 
     def event(self) -> tuple[str, object]:
-        """Named by ``type``; a type that clients reserve for themselves comes as event ``message``."""
+        """Return an event named by ``type``, or event ``message`` where clients reserve that name."""
         kind: str = self.body["type"]
         return ("message" if kind in RESERVED_EVENTS else kind), self.body
 
 
 def parse_publish(channel: str, payload: bytes) -> Message:
-    """The message that a connector published on ``channel``; its JSON text is made and known to be good.
+    """Parse the message that a connector published on ``channel``; its JSON text is made and checked.
 
     Raises:
         InvalidPublish: ``NOT_JSON``, ``NOT_AN_OBJECT``, ``NO_TYPE`` or ``BAD_ADDRESS``.
@@ -88,9 +88,9 @@ def parse_publish(channel: str, payload: bytes) -> Message:
     if not isinstance(body.get("type"), str):
         raise InvalidPublish(codes.NO_TYPE, "the object has no string 'type'")
     only = _parse_tokens("only", body.pop("only", None))
-    but = _parse_tokens("except", body.pop("except", None))
+    exclude = _parse_tokens("except", body.pop("except", None))
     body["channel"] = channel
-    message = Message(channel, body, only, but or NOBODY)
+    message = Message(channel, body, only, exclude or NOBODY)
     try:
         message.message_text()
     except ValueError:
@@ -101,7 +101,7 @@ def parse_publish(channel: str, payload: bytes) -> Message:
 
 
 def _parse_tokens(name: str, value: object) -> frozenset[str] | None:
-    """The tokens of ``only`` or ``except``: None when absent, one string, or a list of strings.
+    """Parse ``only`` or ``except``, one string or a list of strings, into tokens; None when absent.
 
     The Java connector turns a list into its JSON text; a token never starts with a bracket.
     """

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from hornet.broker.batches import CommandBatcher
+from hornet.broker.batching import CommandBatcher
 from hornet.broker.client import Client, call, connect
 from hornet.broker.failures import MAX_BACKOFF_S, backoff_s, unavailable
 from hornet.broker.keys import channel_topic

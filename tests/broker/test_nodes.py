@@ -31,7 +31,7 @@ class Cluster:
         async def restore() -> None:
             self.restored.append(node.id)
 
-        node.on_dead(bury)
+        node.on_node_dead(bury)
         node.on_lost(restore)
         return node
 
@@ -82,7 +82,7 @@ async def test_a_burial_that_fails_is_tried_again(cluster: Cluster) -> None:
         if fails.pop():
             raise RedisUnavailable("for a moment")
 
-    living.on_dead(bury)
+    living.on_node_dead(bury)
     await cluster.silence(dead)
     with pytest.raises(RedisUnavailable):
         await living.beat()
@@ -133,7 +133,7 @@ async def test_a_long_burial_holds_up_no_heartbeat(own_redis: RedisServer) -> No
         begun.set()
         await may_end.wait()
 
-    living.on_dead(bury)
+    living.on_node_dead(bury)
     await dead.join()
     await living.join()
     running = asyncio.create_task(living.run())

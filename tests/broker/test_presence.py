@@ -79,7 +79,7 @@ async def test_burying_a_node_takes_out_its_members_and_nobody_elses(
         await dead.change(channel, {dead.session_key("s"): ANN}, [])
     await living.change(channels[0], {living.session_key("s"): BEN}, [])
     for _ in range(2):
-        await living.bury(f"{prefix}n1")
+        await living.remove_dead_node(f"{prefix}n1")
         assert (await living.read(channels[0])).sessions == {living.session_key("s"): BEN}
         assert (await living.read(channels[1])).sessions == {}
     assert await redis.exists(node_presence_key(f"{prefix}n1"), presence_key(channels[2])) == 0

@@ -32,7 +32,7 @@ async def node(server: RedisServer, timeout_s: float = 5) -> AsyncIterator[Surve
         listener = Subscriber(
             connect=lambda attempt: connect_subscriber(url, 5, attempt), receive=receive, heartbeat_s=10
         )
-        asking = Survey(client, listener, nodes, timeout_s=timeout_s)
+        asking = Survey(client=client, subscriber=listener, nodes=nodes, timeout_s=timeout_s)
         running = asyncio.create_task(listener.run())
         await asking.start()
         await nodes.join()
@@ -100,7 +100,12 @@ async def test_without_redis_nobody_can_be_asked(own_redis: RedisServer) -> None
     ).map(lambda value: repr(value).replace("'", '"').encode("utf-8", "replace"))
 )
 async def test_what_is_no_question_is_dropped_and_counted(payload: bytes) -> None:
-    asking = Survey(Redis(), None, Nodes(Redis(), heartbeat_s=1), timeout_s=1)  # type: ignore[arg-type]  # not used
+    asking = Survey(
+        client=Redis(),
+        subscriber=None,  # type: ignore[arg-type]  # not used
+        nodes=Nodes(Redis(), heartbeat_s=1),
+        timeout_s=1,
+    )
     for topic in asking.topics:
         before = asking.dropped
         asking.receive(topic, payload)

@@ -26,8 +26,7 @@ from hornet.broker.user_commands import (
     subscribe_command,
     unsubscribe_command,
 )
-from hornet.broker.user_lists import UserLists
-from hornet.broker.users import Arrival, Known, UserStore
+from hornet.broker.users import Arrival, KnownChannels, UserLists, UserStore
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer
 from tests.broker.test_client import SHAPES
@@ -46,7 +45,9 @@ class Cluster:
 
     def node(self, *, grace_s: float = GRACE_S, max_sessions: int = 10) -> UserStore:
         self._nodes += 1
-        return UserStore(self.client, f"node-{self._nodes}", grace_s=grace_s, max_sessions=max_sessions)
+        return UserStore(
+            client=self.client, node=f"node-{self._nodes}", grace_s=grace_s, max_sessions=max_sessions
+        )
 
     async def event(self) -> tuple[str, dict[str, Any]]:
         topic, payload = await self._heard.next()
@@ -155,7 +156,7 @@ async def test_an_arrival_or_a_departure_that_is_repeated_changes_nothing(cluste
     await arrive(node, "u", "b")
     for _ in range(2):
         await node.depart("u", "a")
-    assert (await node.sweep()).held == 1
+    assert (await node.sweep()).node_sessions == 1
     assert [(await cluster.event())[0] for _ in range(2)] == ["user:online", "user:session"]
     await cluster.expect_no_more_events()
 
@@ -208,11 +209,11 @@ async def test_what_a_node_holds_is_told_in_pages_while_it_is_taken_out(cluster:
     dead, living = cluster.node(), cluster.node()
     await asyncio.gather(*(arrive(dead, f"u{number}", f"s{number}") for number in range(1200)))
     await arrive(living, "u0", "elsewhere")
-    async for page in living.held(dead.node):
+    async for page in living.sessions_of_node(dead.node):
         await asyncio.gather(*(living.depart(user, sid, dead.node) for sid, user in page))
     assert await call(cluster.client.exists, node_sessions_key(dead.node)) == 0
     assert [one.session for one in await UserLists(cluster.client).sessions("u0")] == ["elsewhere"]
-    assert (await living.sweep()).held == 1
+    assert (await living.sweep()).node_sessions == 1
 
 
 async def test_a_subscription_changes_both_lists_and_is_told_only_if_it_changes_them(
@@ -297,7 +298,7 @@ async def test_within_one_epoch_redis_is_right_about_channels(cluster: Cluster) 
     await lists.ask(unsubscribe_command("u", "a"))
     assert (await node.read("u", known)).channels == {"b"}
     assert (await node.restore("u", {"s": "192.0.2.1"}, known)).channels == {"b"}
-    assert known == Known(known.epoch, frozenset({"a", "b"}))
+    assert known == KnownChannels(known.epoch, frozenset({"a", "b"}))
 
 
 async def test_a_user_who_was_told_as_gone_in_error_is_told_as_online_again(cluster: Cluster) -> None:
@@ -305,7 +306,7 @@ async def test_a_user_who_was_told_as_gone_in_error_is_told_as_online_again(clus
     paused, living = cluster.node(), cluster.node(grace_s=0)
     known = (await arrive(paused, "u", "a")).known
     await paused.arrive("u", "b", "192.0.2.1")
-    async for page in living.held(paused.node):
+    async for page in living.sessions_of_node(paused.node):
         await asyncio.gather(*(living.depart(user, sid, paused.node) for sid, user in page))
     assert (await living.sweep()).gone == ("u",)
     await paused.restore("u", {"a": "192.0.2.1", "b": "192.0.2.1"}, known)

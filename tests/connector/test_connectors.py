@@ -104,7 +104,7 @@ async def test_only_and_except_name_tokens(connector: Shape, valkey: Valkey, pre
         assert (await published(only=[])).only == frozenset()
         assert (await published(only=None)).only is None
         message = await published(**{"except": ("t",)})
-        assert message.but == {"t"}
+        assert message.exclude == {"t"}
         assert message.only is None
 
 
@@ -360,7 +360,7 @@ def test_the_java_connectors_options_are_read() -> None:
     """It writes a list as the text of a JSON list."""
     message = parse_publish("c", b'{"type":"news","only":"[\\"a\\",\\"b\\"]","except":"[]"}')
     assert message.only == frozenset({"a", "b"})
-    assert message.but == frozenset()
+    assert message.exclude == frozenset()
 
 
 async def test_a_user_session_replaces_the_one_before_and_is_removed(

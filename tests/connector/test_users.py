@@ -69,7 +69,7 @@ async def test_subscriptions_are_kept_listed_and_taken_back(
 
 
 async def test_who_is_online_can_be_asked(connector: Shape, redis: Redis, prefix: str) -> None:
-    node = UserStore(redis, f"node-{prefix}", grace_s=60, max_sessions=1)
+    node = UserStore(client=redis, node=f"node-{prefix}", grace_s=60, max_sessions=1)
     assert not await connector.is_online(prefix)
     await node.arrive(prefix, f"{prefix}s", "192.0.2.1")
     assert await connector.is_online(prefix)

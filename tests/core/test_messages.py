@@ -78,8 +78,8 @@ def test_only_is_a_token_or_a_list_of_tokens(given: str, only: set[str] | None) 
 
 
 def test_except_is_read_like_only_and_absent_means_nobody() -> None:
-    assert parse_publish("news", b'{"type":"x","except":"t1"}').but == {"t1"}
-    assert parse_publish("news", b'{"type":"x"}').but == frozenset()
+    assert parse_publish("news", b'{"type":"x","except":"t1"}').exclude == {"t1"}
+    assert parse_publish("news", b'{"type":"x"}').exclude == frozenset()
 
 
 def test_the_tokens_of_others_are_not_delivered() -> None:

@@ -30,7 +30,7 @@ async def client(own_redis: RedisServer) -> AsyncIterator[Client]:
 async def store(client: Client, monkeypatch: pytest.MonkeyPatch) -> UserStore:
     """With one session of user ``u`` in Redis."""
     monkeypatch.setattr(module, "RETRY_S", 0.01)
-    store = UserStore(client, "node", grace_s=60, max_sessions=10)
+    store = UserStore(client=client, node="node", grace_s=60, max_sessions=10)
     await store.arrive("u", "s", "192.0.2.1")
     return store
 

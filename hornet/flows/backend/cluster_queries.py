@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hornet.broker.subscriber import Subscriber
-from hornet.broker.survey import Answerer, Collected, Survey
+from hornet.broker.survey import Answerer, Survey, SurveyResult
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Session, Sessions
@@ -77,7 +77,7 @@ class ClusterQueries:
         page = _page(({"channel": name, "sessions": totals[name]} for name in totals), "channel", limit)
         return Page(page.entries, page.next, collected.missing)
 
-    async def channel(self, channel: str) -> Collected:
+    async def channel(self, channel: str) -> SurveyResult:
         """Count the sessions in a channel, by node."""
         return await self._survey.ask("channel", channel=channel)
 
@@ -101,7 +101,7 @@ class ClusterQueries:
         disconnected = sorted(sid for part in collected.answers.values() for sid in part)
         return disconnected, collected.missing
 
-    async def nodes(self) -> Collected:
+    async def nodes(self) -> SurveyResult:
         """Ask each node to describe itself."""
         return await self._survey.ask("node")
 
@@ -172,7 +172,7 @@ def _cut(
     return [describe(session) for session in part]
 
 
-def _merge(collected: Collected, limit: int) -> Page:
+def _merge(collected: SurveyResult, limit: int) -> Page:
     entries = [_with_node(entry, node) for node, part in collected.answers.items() for entry in part]
     page = _page(entries, "session", limit)
     return Page(page.entries, page.next, collected.missing)

@@ -47,6 +47,6 @@ class ChannelDelivery:
         """Queue a message for those members of a room whom its ``only`` and ``except`` name."""
         self._metrics.messages.inc()
         only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
-        skip = self._sessions.sids_with_tokens(message.but) if message.but else ()
+        skip = self._sessions.sids_with_tokens(message.exclude) if message.exclude else ()
         count = self._engine.fan_out(room, message, only=only, skip=skip)
         self._metrics.deliveries.inc(count)

@@ -49,7 +49,7 @@ class Emitters:
     def _deliver(self, emit: Emit) -> None:
         sids = self._in_rooms(emit.rooms) if emit.rooms else self._admitted()
         try:
-            count = self._engine.emit(sids - self._in_rooms(emit.but), emit.event, *emit.args)
+            count = self._engine.emit(sids - self._in_rooms(emit.exclude), emit.event, *emit.args)
         except (ValueError, TypeError) as error:
             raise InvalidPublish(codes.NOT_AN_EMIT, f"its arguments can't be sent ({error})") from None
         self._metrics.messages.inc()

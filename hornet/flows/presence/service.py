@@ -113,9 +113,9 @@ class Presence:
             self._metrics.dropped.labels(codes.BAD_NOTICE).inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error)
 
-    async def bury(self, node: str) -> None:
+    async def remove_dead_node(self, node: str) -> None:
         """Take out whom a node made present that is dead. Raises ``RedisUnavailable`` to be called again."""
-        await self._store.bury(node)
+        await self._store.remove_dead_node(node)
 
     # The life of this node -----------------------------------------------------------------------
 

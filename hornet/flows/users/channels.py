@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hornet.broker.users import Known, UserStore
+from hornet.broker.users import KnownChannels, UserStore
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.sessions import Session, Sessions, SubscribedBy
@@ -26,7 +26,7 @@ RETRY_S = 1.0
 class _User:
     """A user with sessions on this node. ``changes`` counts how often its list was said to have changed."""
 
-    known: Known = field(default_factory=Known)
+    known: KnownChannels = field(default_factory=KnownChannels)
     changes: int = 0
     reading: asyncio.Task[None] | None = None
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -45,12 +45,12 @@ class UserChannels:
         """Follow the list of ``user`` from now on; the number goes to :meth:`arrived`."""
         return self._users.setdefault(user, _User()).changes
 
-    def known(self, user: str) -> Known:
+    def known(self, user: str) -> KnownChannels:
         """The list as it was read last."""
         found = self._users.get(user)
-        return found.known if found is not None else Known()
+        return found.known if found is not None else KnownChannels()
 
-    async def arrived(self, session: Session, user: str, known: Known, began: int) -> None:
+    async def arrived(self, session: Session, user: str, known: KnownChannels, began: int) -> None:
         """Put a session into the channels that Redis named in ``known``, asked since :meth:`begin`.
 
         Waits until they are heard. A list that has changed meanwhile is followed in any case.
@@ -76,7 +76,7 @@ class UserChannels:
         if here.reading is None:
             here.reading = asyncio.create_task(self._read(user, here), name="hornet-user-channels")
 
-    def restored(self, user: str, known: Known) -> None:
+    def restored(self, user: str, known: KnownChannels) -> None:
         """Redis has the list again, as ``known`` says."""
         here = self._users.get(user)
         if here is not None:

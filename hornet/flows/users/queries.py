@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from hornet.broker import user_commands as orders
 from hornet.broker.user_commands import RedisCommand, User
-from hornet.broker.user_lists import UserLists, UserSession
+from hornet.broker.users import ConnectedSession, UserLists
 
 
 class UserQueries:
@@ -32,7 +32,7 @@ class UserQueries:
     async def is_online(self, user: User) -> bool:
         return await self._lists.ask(orders.online_command(user)) is not None
 
-    async def sessions(self, user: str) -> list[UserSession]:
+    async def sessions(self, user: str) -> list[ConnectedSession]:
         """The user's sessions on all nodes, the oldest first; none in the grace period."""
         return await self._lists.sessions(user)
 

@@ -70,13 +70,13 @@ class Reconciler:
         self._missed_some = True
         self._wake.set()
 
-    async def bury(self, node: str) -> None:
+    async def remove_dead_node(self, node: str) -> None:
         """Take the sessions of a node that died from their users; the grace period begins.
 
         Raises:
             RedisUnavailable: some may be left.
         """
-        async for page in self._store.held(node):
+        async for page in self._store.sessions_of_node(node):
             await asyncio.gather(*(self._store.depart(user, sid, node) for sid, user in page))
 
     async def restore(self) -> None:
@@ -86,7 +86,7 @@ class Reconciler:
             RedisUnavailable: not all was done.
         """
         held: dict[str, str] = {}
-        async for page in self._store.held(self._store.node):
+        async for page in self._store.sessions_of_node(self._store.node):
             held.update(page)
         for sid, user in held.items():
             session = self._sessions.get(sid)
@@ -112,7 +112,7 @@ class Reconciler:
         sweep = await self._store.sweep()
         for user in sweep.gone:
             self._signals.user_gone.send(user)
-        self._odd_looks = self._odd_looks + 1 if sweep.held != self._sessions.with_user else 0
+        self._odd_looks = self._odd_looks + 1 if sweep.node_sessions != self._sessions.with_user else 0
         self._is_quiet = not sweep.leaving and not self._odd_looks
         if self._odd_looks == PATIENCE:
             self._odd_looks = 0
