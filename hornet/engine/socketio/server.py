@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
+from hornet.engine.socketio.compat import SOCKETIO_LOG, Environs, ErrorsAsWarnings
 from hornet.engine.socketio.engineio_adapter import EngineIoAdapter
 from hornet.engine.socketio.manager import RoomManager
 from hornet.engine.transport.direct_write import WriteLeases
@@ -42,9 +43,6 @@ from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
 
 log = logging.getLogger(__name__)
-
-SOCKETIO_LOG = logging.getLogger("hornet.engine.socketio")
-"""Where python-socketio writes."""
 
 
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock class has no types
@@ -65,12 +63,12 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self.sessions = SessionTable(settings=settings, counts=counts, leases=leases, listener=self)
         self.sessions.is_accepting = False
         super().__init__(client_manager=manager, logger=SOCKETIO_LOG, table=self.sessions)
-        self.environ = _Environs(manager.sessions)
+        self.environ = Environs(manager.sessions)
         self._fanout = fanout
         self._counts = counts
         self._hooks: Hooks = _NotStarted()
         self._table = manager.table("/")
-        self._log_filter = _ErrorsAsWarnings()
+        self._log_filter = ErrorsAsWarnings()
 
     def _engineio_server_class(self) -> type[EngineIoAdapter]:
         return EngineIoAdapter
@@ -149,6 +147,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         session.do(self._leave_namespaces, session, reason)
 
     async def _leave_namespaces(self, session: EngineSession, reason: Reason) -> None:
+        """Take an ended session out of all its namespaces, even if a handler fails."""
         try:
             if session.sid is not None:
                 await self._leave_main_namespace(session, session.sid, reason)
@@ -319,12 +318,15 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     # From python-socketio ------------------------------------------------------------------------
 
     async def _send_packet(self, eio_sid: str, pkt: Any) -> None:
+        """Send a packet of python-socketio. Whether it has binary is found again when it is dumped."""
         session = self.manager.sessions.get(eio_sid)
         if session is not None:
             plain = {Type.BINARY_EVENT: Type.EVENT, Type.BINARY_ACK: Type.ACK}
-            kind = Type(pkt.packet_type)
-            data = None if kind is Type.DISCONNECT else pkt.data
-            self._send(session, SioPacket(plain.get(kind, kind), data, pkt.namespace or "/", pkt.id))
+            packet_type = Type(pkt.packet_type)
+            data = None if packet_type is Type.DISCONNECT else pkt.data
+            self._send(
+                session, SioPacket(plain.get(packet_type, packet_type), data, pkt.namespace or "/", pkt.id)
+            )
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Disconnect a session, on whichever node it is; a stock client does not reconnect."""
@@ -376,47 +378,9 @@ def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
         raise Malformed(codes.TOO_DEEP, "the data is nested too deeply", 1009) from None
 
 
-class _ErrorsAsWarnings(logging.Filter):
-    """Makes a warning of each error without an exception.
-
-    python-socketio logs an error when Redis is away; but it tries again by itself, so nobody has to act.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno == logging.ERROR and not record.exc_info:
-            record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
-        return True
-
-
 def _dump_connected(sid: str, session: EngineSession) -> Packet:
     """Dump the answer to a CONNECT. It is sent once, so it takes no ``Prepared``; an id needs no escapes."""
     if session.wire_format & MSGPACK:
         data = {"sid": sid} if session.handshake.protocol == 4 else None
         return dump_msgpack(SioPacket(Type.CONNECT, data))
     return f'40{{"sid":"{sid}"}}' if session.handshake.protocol == 4 else "40"
-
-
-class _Environs(Mapping[str, "dict[str, Any]"]):
-    """The WSGI environment of each session for plug-ins, made from its handshake when somebody asks."""
-
-    def __init__(self, sessions: Mapping[str, EngineSession]) -> None:
-        self._sessions = sessions
-
-    def __getitem__(self, eio_sid: str) -> dict[str, Any]:
-        handshake = self._sessions[eio_sid].handshake
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": "GET",
-            "REMOTE_ADDR": handshake.address,
-            "QUERY_STRING": "",
-            "wsgi.url_scheme": "https" if handshake.secure else "http",
-            "hornet.handshake": handshake,
-        }
-        for name, value in handshake.headers.items():
-            environ["HTTP_" + name.upper().replace("-", "_")] = value
-        return environ
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sessions)
-
-    def __len__(self) -> int:
-        return len(self._sessions)
