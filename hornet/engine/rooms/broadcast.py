@@ -300,7 +300,7 @@ class FanOut:
     def _write_through(self, session: EngineSession, batch: FrameBatch, sent: int) -> None:
         """Write all but the first ``sent`` bytes through the transport, within its limits; or queue it."""
         if session.ws is None:
-            session.enqueue_plan(batch)
+            session.enqueue_batch(batch)
             return
         frames = batch.frames[session.wire_format] or batch.make_frames(session.wire_format)
         session.put(frames[sent:])

@@ -44,7 +44,9 @@ class Heartbeat:
     @property
     def due(self) -> float:
         """The time of the next call of ``on_timeout``."""
-        return min(self._next_at, self._connect_by or self._next_at)
+        if self._connect_by and self._connect_by < self._next_at:
+            return self._connect_by
+        return self._next_at
 
     @property
     def is_connected(self) -> bool:

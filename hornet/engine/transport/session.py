@@ -252,10 +252,10 @@ class EngineSession:
             and not ws.is_closing()
         )
 
-    def enqueue_plan(self, plan: FrameBatch) -> None:
+    def enqueue_batch(self, batch: FrameBatch) -> None:
         """Queue messages; for a session without a WebSocket to write to."""
         if is_open(self.state):
-            self._send(plan.packets(self.wire_format))
+            self._send(batch.packets(self.wire_format))
 
     def _send(self, packets: Sequence[Packet]) -> None:
         if not self.transport.send(packets):
