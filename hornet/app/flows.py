@@ -20,7 +20,7 @@ from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.emitters import Emitters
 from hornet.flows.channels.patterns import Patterns
 from hornet.flows.channels.subscriptions import Subscriptions
-from hornet.flows.commands.commands import Commands
+from hornet.flows.commands.commands import CommandRunner
 from hornet.flows.commands.plugins import Declared, collect_commands
 from hornet.flows.presence.service import Presence
 from hornet.flows.users.channels import UserChannels
@@ -59,7 +59,7 @@ class Flows:
     """Subscribes sessions to channels by name."""
     client_publishing: ClientPublishing
     """Publishes for clients."""
-    commands: Commands
+    commands: CommandRunner
     """Runs the commands of plug-ins for clients."""
 
     def configure(self, config: Config) -> None:
@@ -148,7 +148,7 @@ def build_flows(
         settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
     )
     client_publishing = ClientPublishing(settings=config.channels, client=services.client, metrics=metrics)
-    commands = Commands(
+    commands = CommandRunner(
         settings=config.commands,
         commands=collect_commands(own_commands, config.commands.commands),
         metrics=metrics,

@@ -1,6 +1,6 @@
-"""Messages that clients publish: where they were granted to, and no faster than they may.
+"""Messages that clients publish, on the channels that their tokens grant, and within their rate.
 
-They go through Redis like those of a backend, so every node delivers them, in one order.
+They go through Redis like those of a backend, so every node delivers them, and all nodes in the same order.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ class ClientPublishing:
         self._settings = settings
 
     async def publish(self, session: Session, args: Sequence[object]) -> dict[str, object]:
-        """Publish one message for a client; the answer comes when Redis has it.
+        """Publish one message for a client; answer when Redis has it.
 
         Raises:
             PeerError: ``BAD_CHANNEL``, ``BAD_MESSAGE``, ``FORBIDDEN`` or ``RATE_LIMITED``.
             RedisUnavailable: not known whether it was published.
         """
-        wanted = parse_client_publish(args[0] if args else None)
-        if wanted.channel not in Names(session.publish):
+        publish = parse_client_publish(args[0] if args else None)
+        if publish.channel not in Names(session.publish):
             raise RefusedEvent(
                 codes.FORBIDDEN, "Nothing that the session showed lets it publish on this channel"
             )
-        text = wanted.text(session.sid, session.user, self._settings.max_publish_bytes)
+        text = publish.text(session.sid, session.user, self._settings.max_publish_bytes)
         per_s = self._settings.max_publish_rate
         if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
             raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
-        await call(self._client.publish, channel_topic(wanted.channel), text)
+        await call(self._client.publish, channel_topic(publish.channel), text)
         self._metrics.client_messages.inc()
         return {"ok": True}

@@ -1,4 +1,4 @@
-"""The road from Redis to the sockets: what a connector published reaches the sessions that may see it."""
+"""Delivery of what backends publish: from a topic of Redis to the sessions in the room of its channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class ChannelDelivery:
-    """Receives what the listener hears. A malformed publish is dropped, counted and logged; never raised."""
+    """Receives the topics of channels. A malformed publish is dropped, counted and logged."""
 
     def __init__(
         self, *, engine: Engine, sessions: Sessions, revocation: TokenRevocation, metrics: Metrics
@@ -30,7 +30,7 @@ class ChannelDelivery:
         self._metrics = metrics
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Handle one publish to its end: queued for every session that may see it, or dropped."""
+        """Queue one publish for every session that may see it, or drop it; carry out control messages."""
         channel = channel_of(topic)
         began = perf_counter()
         try:
@@ -44,7 +44,7 @@ class ChannelDelivery:
         self._metrics.fanout_time.observe(perf_counter() - began)
 
     def deliver(self, room: str, message: Message) -> None:
-        """Queue a message for those members of a room whom its ``only`` and ``except`` name."""
+        """Queue a message for the members of a room, as its ``only`` and ``except`` select them."""
         self._metrics.messages.inc()
         only = None if message.only is None else self._sessions.sids_with_tokens(message.only)
         skip = self._sessions.sids_with_tokens(message.exclude) if message.exclude else ()

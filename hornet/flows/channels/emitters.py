@@ -1,4 +1,4 @@
-"""Events from processes with a Socket.IO emitter: a room of theirs is a channel of ours, or one session."""
+"""Events from processes with a Socket.IO emitter. Its rooms are channels of Hornet, or single sessions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMESPACE = "/"
 
 
 class Emitters:
-    """Delivers emits to sessions of this node. Malformed ones are dropped, counted and logged."""
+    """Delivers emits to sessions of this node. A malformed emit is dropped, counted and logged."""
 
     def __init__(
         self, *, engine: Engine, sessions: Sessions, subscriber: Subscriber, metrics: Metrics
@@ -33,11 +33,11 @@ class Emitters:
         self._metrics = metrics
 
     async def start(self) -> None:
-        """Hear emitters from now on."""
+        """Subscribe to the topics of emitters."""
         await self._subscriber.subscribe_pattern(EMITTERS_GLOB)
 
     def receive(self, glob: str, topic: str, payload: bytes) -> None:
-        """Handle one body to its end. The rooms that count are in it; the topic only names one of them."""
+        """Deliver one emit, or drop it. Its rooms are in the payload; the topic may name only one of them."""
         try:
             emit = parse_emit(payload)
             if emit.namespace == NAMESPACE:
@@ -56,13 +56,13 @@ class Emitters:
         self._metrics.deliveries.inc(count)
 
     def _in_rooms(self, names: Iterable[str]) -> set[str]:
-        found: set[str] = set()
+        sids: set[str] = set()
         for name in names:
             if self._sessions.get(name) is not None:
-                found.add(name)
-            found.update(self._engine.members(room_of(name)))
-        return found
+                sids.add(name)
+            sids.update(self._engine.members(room_of(name)))
+        return sids
 
     def _admitted(self) -> set[str]:
-        """Everyone who has shown a valid credential: who has not is a stranger."""
+        """Return all sessions with a valid credential; the others must not receive anything."""
         return {session.sid for session in self._sessions.all() if session.state is AuthState.READY}

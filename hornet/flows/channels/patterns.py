@@ -1,10 +1,10 @@
-"""Pattern subscriptions: who may have one, and how what is published reaches it.
+"""Pattern subscriptions: which session may have one, and how a publish reaches the sessions that match.
 
-A pattern that names all its values is a topic, and this node subscribes to that. Any other needs PSUBSCRIBE,
-and Redis compares each PUBLISH, on whatever topic, with each glob that any node subscribed to: 10,000 of them
-would cost it more than everything else it does. So a node asks for exact globs only while they are few.
-Past that it asks for broad ones, which all patterns with the same keys share, and which let more through.
-Either way the node itself looks up the subscriptions that match.
+A pattern that names all its values is a topic, to which this node subscribes. Every other pattern needs
+PSUBSCRIBE. Redis compares each PUBLISH, on whatever topic, with each glob that any node subscribed to: 10,000
+globs would cost Redis more than everything else that it does. So a node subscribes to exact globs only while
+they are few. After that it subscribes to broad globs, which all patterns with the same keys share, and which
+let more through. In both cases the node itself looks up the subscriptions that match.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from hornet.metrics import Metrics
 log = logging.getLogger(__name__)
 
 EXACT_GLOBS = 32
-"""Exact globs that a node asks for. In Redis 32 cost a PUBLISH some microseconds."""
+"""How many exact globs a node subscribes to. In Redis, 32 cost a PUBLISH some microseconds."""
 
 MAX_GLOBS = 256
-"""All globs that a node asks for. Broad ones are as many as there are sets of keys in use: a handful."""
+"""How many globs a node subscribes to in all. Each set of keys in use has its broad globs: a handful."""
 
 
 @dataclass(slots=True)
-class _Live:
-    """A pattern that a session here is subscribed to; ``globs`` are those by which it is heard, if any."""
+class _ActivePattern:
+    """A pattern that ``holders`` sessions here have; ``globs`` are those that receive for it, if any."""
 
     pattern: Pattern
     globs: tuple[str, ...]
@@ -69,8 +69,8 @@ class Patterns:
         self._admission = admission
         self._delivery = delivery
         self._metrics = metrics
-        self._live: dict[str, _Live] = {}
-        self._heard_by: dict[str, PatternIndex] = {}
+        self._active: dict[str, _ActivePattern] = {}
+        self._by_glob: dict[str, PatternIndex] = {}
         self._of_session: dict[Session, dict[str, Pattern]] = {}
 
     def configure(self, settings: ChannelSettings) -> None:
@@ -78,13 +78,13 @@ class Patterns:
         self._settings = settings
 
     def __len__(self) -> int:
-        """How many different patterns are subscribed to now."""
-        return len(self._live)
+        """Count the different patterns that sessions are subscribed to now."""
+        return len(self._active)
 
-    # What clients ask ----------------------------------------------------------------------------
+    # Requests of clients -------------------------------------------------------------------------
 
     async def subscribe(self, session: Session, shown: Mapping[str, object]) -> dict[str, object]:
-        """Answer ``{"pattern", "subset"?, "token"?}``: the session hears what matches from now on.
+        """Subscribe a session to ``{"pattern", "subset"?, "token"?}``: it gets all that matches from now on.
 
         Subscribing again to the same pattern changes nothing.
 
@@ -105,7 +105,7 @@ class Patterns:
         return {"ok": True, "pattern": pattern.text}
 
     async def unsubscribe(self, session: Session, shown: Mapping[str, object]) -> dict[str, object]:
-        """Answer ``{"pattern", "subset"?}``: the session hears nothing by it any more.
+        """Unsubscribe a session from ``{"pattern", "subset"?}``.
 
         Raises:
             PeerError: ``BAD_PATTERN`` or ``NOT_SUBSCRIBED``.
@@ -117,7 +117,7 @@ class Patterns:
         return {"ok": True, "pattern": pattern.text}
 
     async def _check_right(self, session: Session, pattern: Pattern, token: object) -> None:
-        """Any session that is in has the right if the configuration says so; else a token must name it."""
+        """Refuse a session unless the configuration, or a token that names the pattern, lets it in."""
         if self._settings.public_patterns and session.state is AuthState.READY:
             return
         if token is None:
@@ -133,26 +133,26 @@ class Patterns:
         if not is_in:
             raise _session_ended()
 
-    # Being subscribed ----------------------------------------------------------------------------
+    # Subscriptions -------------------------------------------------------------------------------
 
     async def _join(self, session: Session, pattern: Pattern) -> None:
-        live = self._live.get(pattern.text)
-        if live is None:
-            live = self._live[pattern.text] = _Live(pattern, self._choose_globs(pattern))
-            for glob in live.globs:
-                self._heard_by.setdefault(glob, PatternIndex()).add(pattern)
-        live.holders += 1
-        if live.globs:
-            confirmations = [self._subscriber.subscribe_pattern(glob) for glob in live.globs]
+        active = self._active.get(pattern.text)
+        if active is None:
+            active = self._active[pattern.text] = _ActivePattern(pattern, self._choose_globs(pattern))
+            for glob in active.globs:
+                self._by_glob.setdefault(glob, PatternIndex()).add(pattern)
+        active.holders += 1
+        if active.globs:
+            confirmations = [self._subscriber.subscribe_pattern(glob) for glob in active.globs]
         else:
             confirmations = [self._subscriber.subscribe(pattern.text)]
         try:
             await asyncio.gather(*confirmations)
         except BaseException:
-            self._release(live)
+            self._release(active)
             raise
         if session.state is AuthState.CLOSED:
-            self._release(live)
+            self._release(active)
             raise _session_ended()
         self._of_session.setdefault(session, {})[pattern.text] = pattern
         self._engine.enter(session.sid, pattern_room(pattern.text))
@@ -163,29 +163,35 @@ class Patterns:
         if not held:
             del self._of_session[session]
         self._engine.leave(session.sid, pattern_room(pattern.text))
-        self._release(self._live[pattern.text])
+        self._release(self._active[pattern.text])
 
-    def _release(self, live: _Live) -> None:
-        for glob in live.globs:
+    def _release(self, active: _ActivePattern) -> None:
+        for glob in active.globs:
             self._subscriber.unsubscribe_pattern(glob)
-        if not live.globs:
-            self._subscriber.unsubscribe(live.pattern.text)
-        live.holders -= 1
-        if live.holders:
+        if not active.globs:
+            self._subscriber.unsubscribe(active.pattern.text)
+        active.holders -= 1
+        if active.holders:
             return
-        del self._live[live.pattern.text]
-        for glob in live.globs:
-            self._heard_by[glob].remove(live.pattern)
-            if not self._heard_by[glob]:
-                del self._heard_by[glob]
+        del self._active[active.pattern.text]
+        for glob in active.globs:
+            self._by_glob[glob].remove(active.pattern)
+            if not self._by_glob[glob]:
+                del self._by_glob[glob]
 
     def _choose_globs(self, pattern: Pattern) -> tuple[str, ...]:
-        """A pattern keeps its globs for as long as it is live, so that no publish is heard for it twice."""
+        """Return the globs that receive for a pattern.
+
+        A pattern keeps them for as long as a session has it, so that it gets no publish twice.
+
+        Raises:
+            RefusedEvent: ``TOO_MANY_PATTERNS``: this node subscribes to as many globs as it may.
+        """
         if pattern.is_exact:
             return ()
         for globs, limit in ((pattern.globs, EXACT_GLOBS), (pattern.broad_globs, MAX_GLOBS)):
-            added = [glob for glob in globs if glob not in self._heard_by]
-            if not added or len(self._heard_by) + len(added) <= limit:
+            added = [glob for glob in globs if glob not in self._by_glob]
+            if not added or len(self._by_glob) + len(added) <= limit:
                 return globs
         raise RefusedEvent(
             codes.TOO_MANY_PATTERNS, "This server listens to as many kinds of patterns as it can"
@@ -196,16 +202,16 @@ class Patterns:
         for pattern in tuple(self._of_session.get(session, {}).values()):
             self._leave(session, pattern)
 
-    # What is published ---------------------------------------------------------------------------
+    # Publishes -----------------------------------------------------------------------------------
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Handle one publish on a topic that is a pattern's text: queued for its sessions, or dropped."""
+        """Queue one publish, on a topic that is the text of a pattern, for the sessions with that pattern."""
         self._deliver((topic,), topic, payload)
 
     def receive_match(self, glob: str, topic: str, payload: bytes) -> None:
-        """Handle one publish that a glob let through: queued once for each subscription it matches."""
+        """Queue one publish that a glob let through, once for each pattern that matches its topic."""
         parsed = parse_topic(topic)
-        index = self._heard_by.get(glob)
+        index = self._by_glob.get(glob)
         if parsed is not None and index is not None and (texts := index.match(parsed)):
             self._deliver(texts, topic, payload)
 

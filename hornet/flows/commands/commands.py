@@ -1,7 +1,8 @@
-"""Commands that clients call: a plug-in's code runs beside the session's other events, and then answers.
+"""Commands that clients call: code of a plug-in runs beside the session's other events, and then answers.
 
-A command runs in a task of its own, so a slow one holds up nothing; a session gets its answers in the order
-in which its commands end. What goes wrong in the plug-in is logged here, whole, and never told to the client.
+A command runs in a task of its own, so a slow command delays nothing else. A session gets its answers in the
+order in which its commands end. An error in the plug-in is logged with its traceback; the client is told only
+that the command failed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 Answer = dict[str, object]
 
 
-class Commands:
+class CommandRunner:
     """Answers ``hornet:command``."""
 
     def __init__(
@@ -70,7 +71,7 @@ class Commands:
         except PeerError:
             self._count(name, "refused")
             raise
-        except Exception:  # of a plug-in, whatever it is
+        except Exception:  # a plug-in may raise anything
             log.exception("The validator of command %r failed", name)
             return self._fail(name)
         context = Context(
@@ -115,11 +116,11 @@ class Commands:
         try:
             async with timeout:
                 result = await command.run(context, data)
-            answer = parse_json(dump_json(result))  # what JSON can't carry, no client gets
+            answer = parse_json(dump_json(result))  # refuses a result that JSON can't carry
         except CommandError as error:
             self._count(name, "refused")
             return answers.error_acknowledgement(error.code, error.detail)
-        except (Exception, asyncio.CancelledError) as error:  # of a plug-in, whatever it is
+        except (Exception, asyncio.CancelledError) as error:  # a plug-in may raise anything
             if isinstance(error, TimeoutError) and timeout.expired():
                 return self._time_out(name)
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
@@ -151,6 +152,6 @@ class Commands:
 
 
 def _is_cancelled() -> bool:
-    """Whether this task was asked to end; if not, something that the plug-in waited for was cancelled."""
+    """Check whether this task is being cancelled, and not only something that the plug-in waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Commands from where they are declared: entry points of installed packages, and the application's own."""
+"""Collects the commands: of installed packages, by entry points, and of the application itself."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ log = logging.getLogger(__name__)
 GROUP = "hornet.commands"
 
 Declared = Command[Any] | Callable[..., Any]
-"""A command, or an ``async def`` function: one that takes any data, of any session that is in."""
+"""A command, or an ``async def`` function, which becomes a command that takes any data of any authenticated
+session."""
 
 
 def collect_commands(given: Mapping[str, Declared], wanted: Iterable[str]) -> dict[str, Command[Any]]:
-    """The commands ``given``, and of the installed ones those that ``wanted`` names; ``*`` in it is any text.
+    """Return the commands ``given``, and the installed ones that ``wanted`` names; ``*`` there is any text.
 
     Raises:
-        SetupError: two have one name, one can't be loaded or is no command, or a name has none.
+        SetupError: two commands have the same name, a command can't be loaded or is malformed, or no command
+            has a wanted name.
     """
-    found = {name: _check(name, one, "create_app's argument") for name, one in given.items()}
-    sources = dict.fromkeys(found, "create_app's argument")
+    commands = {name: _check(name, declared, "create_app's argument") for name, declared in given.items()}
+    sources = dict.fromkeys(commands, "create_app's argument")
     for entry_point in _installed(tuple(wanted)):
         name, source = entry_point.name, _source(entry_point)
-        if name in found:
+        if name in commands:
             raise SetupError(f"The command {name!r} comes from {sources[name]} and from {source}.")
-        found[name], sources[name] = _check(name, _load(entry_point), source), source
+        commands[name], sources[name] = _check(name, _load(entry_point), source), source
     for name, source in sources.items():
         log.info("Clients may call the command %r of %s", name, source)
-    return found
+    return commands
 
 
 def _installed(wanted: tuple[str, ...]) -> list[EntryPoint]:
@@ -45,7 +47,8 @@ def _installed(wanted: tuple[str, ...]) -> list[EntryPoint]:
             known = ", ".join(sorted(installed.names)) or "none"
             raise SetupError(f"No command {name!r} is installed (there is: {known}).")
     names = Names(wanted)
-    return sorted((one for one in installed if one.name in names), key=lambda one: one.name)
+    chosen = (entry_point for entry_point in installed if entry_point.name in names)
+    return sorted(chosen, key=lambda entry_point: entry_point.name)
 
 
 def _load(entry_point: EntryPoint) -> Any:

@@ -1,12 +1,12 @@
-"""The work on one channel with members on this node: what they are told, and what Redis is told of them.
+"""The members of one channel, as far as this node has to do with them.
 
-Joins and leaves of this node's sessions are written to Redis, and the changes of all nodes are told to them,
-in batches: the first at once, then at most one each ``BATCH_S`` for a channel. A thousand who join together
-cost each member a few messages, not a thousand.
+Joins and leaves of this node's sessions are written to Redis, and the changes of all nodes are announced to
+these sessions, in batches: the first at once, then at most one each ``BATCH_S`` for a channel. A thousand
+sessions that join together cost each member a few messages, not a thousand.
 
 A session enters the channel's presence room in the same step in which it takes the list of members, between
-two batches. So it misses no change, and hears none twice. What a member was told and what it hears
-afterwards add up to what every other member knows, on every node.
+two batches. So it misses no change, and gets none twice: the list and the changes after it add up to what
+every other member knows, on every node.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from hornet.flows.sessions.sessions import Session
 log = logging.getLogger(__name__)
 
 BATCH_S = 0.1
-"""Nobody sees that a list is a tenth of a second old."""
+"""Pause between two batches. Nobody sees that a list is a tenth of a second old."""
 
 MEMBERS_PER_MESSAGE = 250
-"""At a kilobyte each, which is the most, a quarter of what may wait for a slow reader."""
+"""Of a kilobyte each at most: a quarter of what may wait for a slow reader."""
 
 RETRY_S = 1.0
-"""Wait before a change is written again that Redis did not take."""
+"""Pause before a change is written again that Redis did not take."""
 
 SETTLE_S = 15.0
-"""How long the other nodes have to write their members again after Redis lost its data: by then each has
-connected again and has missed its own heartbeat."""
+"""How long the other nodes have to write their members again after Redis lost its data. By then each of them
+has connected again and has missed its own heartbeat."""
 
 
 @dataclass(slots=True)
@@ -50,10 +50,10 @@ class _Newcomer:
 
 
 class PresenceChannel:
-    """One channel on which a session of this node is present. Sessions go by their keys in the store.
+    """One channel in which a session of this node is present. Sessions are named by their keys in the store.
 
-    ``subscribed`` is done when this node hears what the others write. ``on_over`` is called when nobody of
-    this node is present any more and all is written, or when this node can't hear.
+    ``subscribed`` is done when this node receives the notices of the others. ``on_end`` is called when no
+    session of this node is present any more and Redis knows it, or when this node can't receive notices.
     """
 
     def __init__(
@@ -64,72 +64,75 @@ class PresenceChannel:
         engine: Engine,
         store: PresenceStore,
         max_members: Callable[[], int],
-        on_over: Callable[[PresenceChannel], None],
+        on_end: Callable[[PresenceChannel], None],
     ) -> None:
         self.name = name
         self.worker: asyncio.Task[None] | None = None
-        """Runs while there is something to do."""
+        """The task that reads, writes and announces; it runs while there is something to do."""
         self._subscribed = subscribed
         self._engine = engine
         self._store = store
         self._max_members = max_members
-        self._on_over = on_over
+        self._on_end = on_end
         self._view = PresenceView()
-        self._mine: dict[str, Member] = {}
-        """Who is to be present, of this node."""
+        self._own: dict[str, Member] = {}
+        """The sessions of this node that are to be present."""
         self._unwritten: dict[str, None] = {}
-        """Whose presence or absence Redis does not know yet."""
+        """The sessions whose presence or absence Redis does not know yet."""
         self._newcomers: dict[str, _Newcomer] = {}
         self._is_registered = False
         self._settling: asyncio.TimerHandle | None = None
-        self._is_over = False
+        self._has_ended = False
 
     @property
-    def told(self) -> list[Member]:
+    def announced(self) -> list[Member]:
         """The members as those who are in the presence room know them."""
         return self._view.roster.announced
 
     def join(self, session: Session, member: Member) -> asyncio.Future[list[Member]]:
-        """Make a session present, with the next batch; done with all members, or the error, once it is."""
+        """Make a session present with the next batch.
+
+        The future is then done with all members, or with the error.
+        """
         key = self._store.session_key(session.sid)
-        self._dismiss(key, _left())  # an attempt of the same session that still waits
+        self._dismiss(key, _left())  # an earlier attempt of the same session that still waits
         members: asyncio.Future[list[Member]] = asyncio.get_running_loop().create_future()
         self._newcomers[key] = _Newcomer(session, members)
-        if self._mine.get(key) != member:
-            self._mine[key] = member
+        if self._own.get(key) != member:
+            self._own[key] = member
             self._unwritten[key] = None
         self._start()
         return members
 
     def leave(self, session: Session) -> None:
-        """The session is no member any more; nothing happens if it was none."""
+        """Make the session absent; does nothing if it is no member."""
         key = self._store.session_key(session.sid)
-        if key not in self._mine:
+        if key not in self._own:
             return
-        del self._mine[key]
+        del self._own[key]
         self._unwritten[key] = None
         self._engine.leave(session.sid, presence_room(self.name))
         self._dismiss(key, _left())
         self._start()
 
     def apply(self, notice: PresenceNotice) -> None:
-        """Follow what a node wrote."""
+        """Apply a change that some node wrote."""
         self._view.apply(notice)
         self._start()
 
     def read_again(self) -> None:
-        """What nodes wrote may have passed by unheard."""
+        """Read all members from Redis: this node may have missed notices."""
         self._view.lose()
         self._start()
 
     def write_again(self) -> None:
-        """Redis may have lost the members of this node."""
+        """Write the members of this node again, which Redis may have lost, and read all others."""
         self._is_registered = False
-        self._unwritten.update(dict.fromkeys(self._mine))
+        self._unwritten.update(dict.fromkeys(self._own))
         self.read_again()
 
     def close(self) -> None:
-        """Wait for nothing any more; the worker has ended."""
+        """Cancel the timer; to be called when the worker has ended."""
         if self._settling is not None:
             self._settling.cancel()
 
@@ -140,12 +143,12 @@ class PresenceChannel:
         )
 
     def _start(self) -> None:
-        if self.worker is None and (self._has_work or not self._mine):
+        if self.worker is None and (self._has_work or not self._own):
             self.worker = asyncio.create_task(self._work(), name="hornet-presence")
             self.worker.add_done_callback(self._on_worked)
 
     async def _work(self) -> None:
-        """Do what there is to do, in batches, until nothing is left."""
+        """Read, write and announce, in batches, until nothing is left to do."""
         try:
             await self._subscribed
         except RedisUnavailable as error:
@@ -161,34 +164,34 @@ class PresenceChannel:
                 self._dismiss_all(error)
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._tell()
+            self._announce()
             await asyncio.sleep(BATCH_S)
 
     def _give_up(self, why: RedisUnavailable) -> None:
-        """This node can't hear of the channel's members, so nobody of it becomes one."""
-        self._is_over = True
-        self._on_over(self)
+        """Refuse all newcomers: no session can be a member on a node that misses the notices of others."""
+        self._has_ended = True
+        self._on_end(self)
         for key in tuple(self._newcomers):
             self._dismiss(key, why)
 
     def _on_worked(self, task: asyncio.Task[None]) -> None:
         self.worker = None
-        if self._is_over:
+        if self._has_ended:
             return
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("The presence of %r failed", self.name, exc_info=error)
             self._dismiss_all(RedisUnavailable("presence failed"))
         elif self._has_work and not task.cancelled():
             self._start()
-        elif not self._mine:
+        elif not self._own:
             self.close()
-            self._on_over(self)
+            self._on_end(self)
 
     async def _read(self) -> None:
         losses = self._view.losses
         snapshot = await self._store.read(self.name)
         self._view.reset(snapshot, losses)
-        self._unwritten.update(dict.fromkeys(self._mine.keys() - snapshot.sessions.keys()))
+        self._unwritten.update(dict.fromkeys(self._own.keys() - snapshot.sessions.keys()))
         if self._view.is_settling and self._settling is None:
             log.warning("Redis lost the members of %r: the nodes write them again", self.name)
             loop = asyncio.get_running_loop()
@@ -206,8 +209,8 @@ class PresenceChannel:
                 await self._store.register(self.name)
                 self._is_registered = True
             keys = list(self._unwritten)[:SESSIONS_PER_SCRIPT]
-            put = {key: self._mine[key] for key in keys if key in self._mine}
-            gone = [key for key in keys if key not in self._mine]
+            put = {key: self._own[key] for key in keys if key in self._own}
+            gone = [key for key in keys if key not in self._own]
             for key in keys:
                 del self._unwritten[key]
             try:
@@ -215,10 +218,10 @@ class PresenceChannel:
             except RedisUnavailable:
                 self._unwritten.update(dict.fromkeys(keys))
                 raise
-            # The notice comes back through the subscription too. Only if others wait there, it must wait too.
+            # The notice also arrives through the subscription. It must wait if earlier ones still do.
             if notice is not None and self._view.is_next(notice):
                 self._view.apply(notice)
-        if not self._mine and self._is_registered:
+        if not self._own and self._is_registered:
             await self._store.unregister(self.name)
             self._is_registered = False
 
@@ -226,17 +229,17 @@ class PresenceChannel:
         most, added = self._max_members(), set[str]()
         roster = self._view.roster
         for key in [key for key in self._newcomers if key in self._unwritten]:
-            member_id = self._mine[key].id
+            member_id = self._own[key].id
             if roster.has_member(member_id) or member_id in added:
                 continue
             if roster.members + len(added) < most:
                 added.add(member_id)
                 continue
-            del self._mine[key], self._unwritten[key]
+            del self._own[key], self._unwritten[key]
             self._dismiss(key, RefusedEvent(codes.TOO_MANY_MEMBERS, f"A channel has {most} members at most"))
 
-    def _tell(self) -> None:
-        """One batch: the changes to those who are members, then the whole to those who become so."""
+    def _announce(self) -> None:
+        """Send one batch: the changes to all members, then the whole list to each newcomer."""
         changes = self._view.roster.take_changes()
         room = presence_room(self.name)
         for kind, members in (("presence-quit", changes.gone), ("presence-add", changes.added)):
@@ -258,10 +261,10 @@ class PresenceChannel:
             newcomer.members.set_exception(why)
 
     def _dismiss_all(self, why: HornetError) -> None:
-        """Those who wait are told that it failed. They may be written by now, so they are taken out again."""
+        """Refuse all newcomers. Redis may have them by now, so they are taken out again."""
         for key in tuple(self._newcomers):
             if key not in self._view.roster:
-                del self._mine[key]
+                del self._own[key]
                 self._unwritten[key] = None
             self._dismiss(key, why)
 

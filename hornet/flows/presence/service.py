@@ -1,7 +1,8 @@
-"""Presence: a session becomes a member of a channel, is told who is there, and hears who comes and goes.
+"""Presence: a session becomes a member of a channel, gets the list of members, and then every change to it.
 
 Each channel with a member on this node has a :class:`~hornet.flows.presence.channel.PresenceChannel`, which
-does the work. Here is who asks for it: sessions, other nodes, and the life of this one.
+does the work. This module finds the channel for a request of a session, a notice of another node, or an event
+in the life of this node.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from hornet.metrics import Metrics
 log = logging.getLogger(__name__)
 
 STOP_S = 2.0
+"""How long :meth:`Presence.stop` waits until Redis knows that the members of this node have left."""
 
 
 class Presence:
-    """The members of channels, as far as this node's sessions are among them."""
+    """The presence channels of this node."""
 
     def __init__(
         self,
@@ -51,21 +53,22 @@ class Presence:
         """Follow ``settings`` from now on. Members that are present stay."""
         self._settings = settings
 
-    # Coming and going ----------------------------------------------------------------------------
+    # Sessions ------------------------------------------------------------------------------------
 
     async def join(self, session: Session, channel: str, member: Member) -> list[Member]:
-        """Make a session that is in ``channel`` present as ``member``; returns all members, it included.
+        """Make a session that is in ``channel`` present as ``member``; return all members, it included.
 
-        Waits for the next batch. The answer is to be sent without another wait, for the changes follow it.
+        Waits for the next batch. The caller must send the list without waiting for anything else: the changes
+        that follow it are already on their way to the session.
 
         Raises:
-            RefusedEvent: ``TOO_MANY_MEMBERS``, or ``SESSION_ENDED`` if it left meanwhile.
-            RedisUnavailable: it could not be made present.
+            RefusedEvent: ``TOO_MANY_MEMBERS``, or ``SESSION_ENDED`` if the session left meanwhile.
+            RedisUnavailable: the session could not be made present.
         """
-        found = self._channels.get(channel)
-        if found is None:
-            found = self._channels[channel] = self._begin(channel)
-        members = found.join(session, member)
+        presence_channel = self._channels.get(channel)
+        if presence_channel is None:
+            presence_channel = self._channels[channel] = self._open(channel)
+        members = presence_channel.join(session, member)
         try:
             return await members
         except asyncio.CancelledError:
@@ -73,85 +76,92 @@ class Presence:
             raise
 
     def leave(self, session: Session, channel: str) -> None:
-        """The session is no member any more; nothing happens if it was none."""
-        found = self._channels.get(channel)
-        if found is not None:
-            found.leave(session)
+        """Make the session absent from ``channel``; does nothing if it is no member."""
+        presence_channel = self._channels.get(channel)
+        if presence_channel is not None:
+            presence_channel.leave(session)
 
     def members(self, session: Session, channel: str) -> list[Member] | None:
-        """The members as this session was told of them; None if it is none itself."""
-        found = self._channels.get(channel)
-        if found is None or session.sid not in self._engine.members(presence_room(channel)):
+        """Return the members that were announced to this session; None if it is no member itself."""
+        presence_channel = self._channels.get(channel)
+        if presence_channel is None or session.sid not in self._engine.members(presence_room(channel)):
             return None
-        return found.told
+        return presence_channel.announced
 
     async def on_presence(self, session: Session, args: Sequence[object]) -> Mapping[str, object]:
-        """Answer event ``hornet:presence`` with its ``{"channel"}``: the members, to a member.
+        """Answer event ``hornet:presence``, ``{"channel"}``, of a member with the list of members.
 
         Raises:
             RefusedEvent: ``WRONG_PARAMETERS`` or ``NOT_A_MEMBER``.
         """
-        shown = args[0] if args else None
-        channel = shown.get("channel") if isinstance(shown, Mapping) else None
+        request = args[0] if args else None
+        channel = request.get("channel") if isinstance(request, Mapping) else None
         if not isinstance(channel, str):
             raise RefusedEvent(codes.WRONG_PARAMETERS, "The argument is no object with 'channel'")
-        found = self.members(session, channel)
-        if found is None:
+        members = self.members(session, channel)
+        if members is None:
             raise RefusedEvent(codes.NOT_A_MEMBER)
-        return {"ok": True, "channel": channel, "members": as_json(found)}
+        return {"ok": True, "channel": channel, "members": as_json(members)}
 
-    # What the other nodes do ---------------------------------------------------------------------
+    # Other nodes ---------------------------------------------------------------------------------
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Follow one change that a node wrote."""
-        found = self._channels.get(presence_channel_of(topic))
-        if found is None:
+        """Apply one notice: a change that some node wrote. A malformed notice is dropped and counted."""
+        presence_channel = self._channels.get(presence_channel_of(topic))
+        if presence_channel is None:
             return
         try:
-            found.apply(parse_notice(payload))
+            presence_channel.apply(parse_notice(payload))
         except ValueError as error:
             self._metrics.dropped.labels(codes.BAD_NOTICE).inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error)
 
     async def remove_dead_node(self, node: str) -> None:
-        """Take out whom a node made present that is dead. Raises ``RedisUnavailable`` to be called again."""
+        """Take out all members that a dead node made present. May run again for the same node.
+
+        Raises:
+            RedisUnavailable: some may be left.
+        """
         await self._store.remove_dead_node(node)
 
     # The life of this node -----------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Redis has no trace of this node: write all its members again."""
-        for found in self._channels.values():
-            found.write_again()
+        """Write all members of this node again, because Redis has no trace of this node."""
+        for presence_channel in self._channels.values():
+            presence_channel.write_again()
 
     def read_again(self) -> None:
-        """Read the members of every channel again: this node may have missed notices."""
-        for found in self._channels.values():
-            found.read_again()
+        """Read the members of every channel again, because this node may have missed notices."""
+        for presence_channel in self._channels.values():
+            presence_channel.read_again()
 
     async def stop(self) -> None:
-        """Write what there is to write, for as long as a node that stops may take, and end."""
-        workers = [found.worker for found in self._channels.values() if found.worker is not None]
+        """Write what is still to be written, for ``STOP_S`` at most, and end."""
+        workers = [
+            presence_channel.worker
+            for presence_channel in self._channels.values()
+            if presence_channel.worker is not None
+        ]
         if workers:
             _, late = await asyncio.wait(workers, timeout=STOP_S)
             for worker in late:
                 worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for found in self._channels.values():
-            found.close()
+        for presence_channel in self._channels.values():
+            presence_channel.close()
 
-    def _begin(self, channel: str) -> PresenceChannel:
-        heard = self._subscriber.subscribe(presence_key(channel))
+    def _open(self, channel: str) -> PresenceChannel:
         return PresenceChannel(
             name=channel,
-            subscribed=heard,
+            subscribed=self._subscriber.subscribe(presence_key(channel)),
             engine=self._engine,
             store=self._store,
             max_members=lambda: self._settings.max_members,
-            on_over=self._end,
+            on_end=self._close,
         )
 
-    def _end(self, found: PresenceChannel) -> None:
-        """Nobody is present any more, and Redis knows it."""
-        del self._channels[found.name]
-        self._subscriber.unsubscribe(presence_key(found.name))
+    def _close(self, presence_channel: PresenceChannel) -> None:
+        """Forget a channel in which no session of this node is present any more, as Redis knows."""
+        del self._channels[presence_channel.name]
+        self._subscriber.unsubscribe(presence_key(presence_channel.name))

@@ -1,8 +1,8 @@
 """The channels to which the backend subscribed users: this node's sessions follow the list in Redis.
 
-What travels to the nodes is only that a list has changed. Each node then reads it, and moves its sessions to
-where the list says. So the outcome is that of the last change, whatever overtook what: a session that arrives
-meanwhile, a change made elsewhere, a connection that was lost.
+Nodes are told only that a list has changed. Each node then reads the list, and moves its sessions into and
+out of channels accordingly. So the last change wins in every order of events: when a session arrives
+meanwhile, when two nodes make changes, when a connection is lost.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ RETRY_S = 1.0
 
 
 @dataclass(eq=False, slots=True)
-class _User:
-    """A user with sessions on this node. ``changes`` counts how often its list was said to have changed."""
+class _ChannelList:
+    """The channels of a user with sessions on this node. ``changes`` counts the announced changes."""
 
     known: KnownChannels = field(default_factory=KnownChannels)
     changes: int = 0
@@ -39,83 +39,84 @@ class UserChannels:
         self._store = store
         self._sessions = sessions
         self._subscriptions = subscriptions
-        self._users: dict[str, _User] = {}
+        self._lists: dict[str, _ChannelList] = {}
 
     def begin(self, user: str) -> int:
-        """Follow the list of ``user`` from now on; the number goes to :meth:`arrived`."""
-        return self._users.setdefault(user, _User()).changes
+        """Follow the list of ``user`` from now on; return the number to give to :meth:`arrived`."""
+        return self._lists.setdefault(user, _ChannelList()).changes
 
     def known(self, user: str) -> KnownChannels:
-        """The list as it was read last."""
-        found = self._users.get(user)
-        return found.known if found is not None else KnownChannels()
+        """Return the list as it was read last."""
+        channel_list = self._lists.get(user)
+        return channel_list.known if channel_list is not None else KnownChannels()
 
     async def arrived(self, session: Session, user: str, known: KnownChannels, began: int) -> None:
-        """Put a session into the channels that Redis named in ``known``, asked since :meth:`begin`.
+        """Put a session into the channels of ``known``, which was read after :meth:`begin`.
 
-        Waits until they are heard. A list that has changed meanwhile is followed in any case.
+        Returns when Redis has confirmed the subscriptions. A list that changed meanwhile is followed, too.
 
         Raises:
             RedisUnavailable: Redis has been away for too long.
         """
-        here = self._users.get(user)
-        if here is None:
+        channel_list = self._lists.get(user)
+        if channel_list is None:
             return
-        if here.known.epoch not in ("", known.epoch):
-            self.changed(user)  # Redis lost its data: reading gives back what is known here
-        elif here.changes == began and here.reading is None:
-            here.known = known
-        await self._move(user, here, (session,))
+        if channel_list.known.epoch not in ("", known.epoch):
+            self.changed(user)  # Redis lost its data: reading the list restores in Redis what is known here
+        elif channel_list.changes == began and channel_list.reading is None:
+            channel_list.known = known
+        await self._move(user, channel_list, (session,))
 
     def changed(self, user: str) -> None:
-        """The list has changed, or may have: read it, in the background."""
-        here = self._users.get(user)
-        if here is None:
+        """Read the list again, in the background: it has changed, or may have."""
+        channel_list = self._lists.get(user)
+        if channel_list is None:
             return
-        here.changes += 1
-        if here.reading is None:
-            here.reading = asyncio.create_task(self._read(user, here), name="hornet-user-channels")
+        channel_list.changes += 1
+        if channel_list.reading is None:
+            reading = self._read(user, channel_list)
+            channel_list.reading = asyncio.create_task(reading, name="hornet-user-channels")
 
     def restored(self, user: str, known: KnownChannels) -> None:
-        """Redis has the list again, as ``known`` says."""
-        here = self._users.get(user)
-        if here is not None:
-            here.known = known
+        """Take over ``known``, which Redis has again, and read it once more."""
+        channel_list = self._lists.get(user)
+        if channel_list is not None:
+            channel_list.known = known
             self.changed(user)
 
     def leave(self, session: Session) -> None:
-        """Take a session out of the channels of its user, which is not (any more) behind it."""
+        """Take a session, which no longer has its user, out of that user's channels."""
         for channel, by in tuple(session.channels.items()):
             if by & SubscribedBy.BACKEND:
                 self._subscriptions.leave(session, channel, SubscribedBy.BACKEND)
 
     def end(self, user: str) -> None:
-        """The user has no session here any more."""
-        here = self._users.pop(user, None)
-        if here is not None and here.reading is not None:
-            here.reading.cancel()
+        """Follow the list no more: the user's last session on this node has left."""
+        channel_list = self._lists.pop(user, None)
+        if channel_list is not None and channel_list.reading is not None:
+            channel_list.reading.cancel()
 
-    async def _read(self, user: str, here: _User) -> None:
+    async def _read(self, user: str, channel_list: _ChannelList) -> None:
         try:
             while True:
-                seen = here.changes
+                seen = channel_list.changes
                 try:
-                    here.known = await self._store.read(user, here.known)
-                    await self._move(user, here, self._sessions.of_user(user))
+                    channel_list.known = await self._store.read(user, channel_list.known)
+                    await self._move(user, channel_list, self._sessions.of_user(user))
                 except RedisUnavailable as error:
                     log.debug("The channels of a user can't be followed now: %s", error)
                     await asyncio.sleep(RETRY_S)
                     continue
-                if seen == here.changes:
+                if seen == channel_list.changes:
                     return
         finally:
-            here.reading = None
+            channel_list.reading = None
 
-    async def _move(self, user: str, here: _User, sessions: Iterable[Session]) -> None:
-        """One after the other, so that the last one to move follows the last list."""
-        async with here.moving:
+    async def _move(self, user: str, channel_list: _ChannelList, sessions: Iterable[Session]) -> None:
+        """Move sessions into and out of channels, one after the other, lest an older list comes last."""
+        async with channel_list.moving:
             for session in sessions:
-                wanted = here.known.channels
+                wanted = channel_list.known.channels
                 held = {channel for channel, by in session.channels.items() if by & SubscribedBy.BACKEND}
                 for channel in held - wanted:
                     self._subscriptions.leave(session, channel, SubscribedBy.BACKEND)
@@ -123,7 +124,7 @@ class UserChannels:
                     await self._join(session, user, sorted(wanted - held))
 
     async def _join(self, session: Session, user: str, channels: Sequence[str]) -> None:
-        """What Redis refuses to this node is left out; the listener has said so."""
+        """Subscribe a session to channels. Those that Redis refuses to this node are left out, and logged."""
         try:
             await self._subscriptions.join(
                 session, channels, SubscribedBy.BACKEND, is_still_wanted=lambda: session.user == user

@@ -1,4 +1,4 @@
-"""What backends ask about users, carried out for the sessions on this node."""
+"""Commands of backends about a user, carried out for that user's sessions on this node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class UserCommandHandler:
-    """Receives what the listener hears about users. A malformed command is dropped, counted and logged."""
+    """Receives the topics of users. A malformed command is dropped, counted and logged."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class UserCommandHandler:
         self._metrics = metrics
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Obey one command about the user of ``topic``; never raises."""
+        """Carry out one command about the user of ``topic``; never raises."""
         try:
-            self._obey(user_of(topic), parse_user_command(payload))
+            self._carry_out(user_of(topic), parse_user_command(payload))
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped a command of %d bytes about a user: %s", len(payload), error.detail)
 
-    def _obey(self, user: str, command: UserCommand) -> None:
+    def _carry_out(self, user: str, command: UserCommand) -> None:
         match command:
             case Notify(event, payload):
                 self._notify(user, event, payload)

@@ -1,4 +1,4 @@
-"""Sessions that are no longer their user's: taken out of Redis, however long Redis is away."""
+"""Sessions that lost their user: a task for each removes it in Redis, however long Redis is away."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ log = logging.getLogger(__name__)
 RETRY_S = 1.0
 
 WAIT_S = 5.0
-"""How long a new user of a session waits for the former one to be taken out."""
+"""How long a new user of a session waits until the session is removed from the former one."""
 
 
 class PendingRemovals:
-    """The sessions on their way out, by their id."""
+    """The sessions that are being removed from their user in Redis, by their id."""
 
     def __init__(self, store: UserStore) -> None:
         self._store = store
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __contains__(self, sid: str) -> bool:
-        return sid in self._leaving
+        return sid in self._tasks
 
     def begin(self, user: str, sid: str) -> None:
-        """Take the session out, in the background, until that has succeeded."""
-        task = asyncio.create_task(self._depart(user, sid, self._leaving.get(sid)), name="hornet-departure")
-        self._leaving[sid] = task
-        task.add_done_callback(lambda done: self._end(sid, done))
+        """Remove the session in the background; try again until Redis has done it."""
+        removal = self._remove(user, sid, self._tasks.get(sid))
+        task = self._tasks[sid] = asyncio.create_task(removal, name="hornet-departure")
+        task.add_done_callback(lambda done: self._forget(sid, done))
 
     async def wait(self, sid: str) -> None:
-        """Return when the session is out.
+        """Return when the session is removed, or was not being removed.
 
         Raises:
-            RedisUnavailable: it still is not after a while.
+            RedisUnavailable: the removal takes longer than ``WAIT_S``.
         """
-        task = self._leaving.get(sid)
+        task = self._tasks.get(sid)
         if task is not None and not (await asyncio.wait({task}, timeout=WAIT_S))[0]:
             raise RedisUnavailable("the former user of the session is still being taken out")
 
     async def close(self, timeout_s: float) -> None:
-        """Give those under way this time, then give up: another node will find what is left."""
-        tasks = list(self._leaving.values())
+        """Wait for the removals, for ``timeout_s`` at most: another node will find what is left."""
+        tasks = list(self._tasks.values())
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=timeout_s)
@@ -54,9 +54,9 @@ class PendingRemovals:
             await asyncio.wait(late)
             log.warning("Stopped before %d sessions were taken from their users", len(late))
 
-    async def _depart(self, user: str, sid: str, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait({before})
+    async def _remove(self, user: str, sid: str, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait({earlier})
         while True:
             try:
                 return await self._store.depart(user, sid)
@@ -64,6 +64,6 @@ class PendingRemovals:
                 log.debug("Session %s can't be taken from its user now: %s", sid, error)
                 await asyncio.sleep(RETRY_S)
 
-    def _end(self, sid: str, task: asyncio.Task[None]) -> None:
-        if self._leaving.get(sid) is task:
-            del self._leaving[sid]
+    def _forget(self, sid: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(sid) is task:
+            del self._tasks[sid]

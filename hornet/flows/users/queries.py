@@ -1,14 +1,14 @@
-"""Users as a backend sees them: the whole cluster, whichever node it asks.
+"""Users as a backend sees them: in the whole cluster, on whichever node it asks.
 
-All goes to Redis alone, so it makes no difference on which nodes the user is. Each call raises
-``RedisUnavailable`` where Redis does not answer, and ``ValueError`` for what is no user, channel or event.
+All queries need Redis alone, so it makes no difference on which nodes a user is. Each method raises
+``RedisUnavailable`` where Redis does not answer, and ``ValueError`` for a malformed user, channel or event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hornet.broker import user_commands as orders
+from hornet.broker import user_commands
 from hornet.broker.user_commands import RedisCommand, User
 from hornet.broker.users import ConnectedSession, UserLists
 
@@ -22,48 +22,49 @@ class UserQueries:
     # Finding -------------------------------------------------------------------------------------
 
     async def count_online(self) -> int:
-        """How many users are online. One whose last session ended is, until the grace period is over."""
+        """Count the users online. A user stays online for the grace period after its last session."""
         return await self._lists.count_online()
 
     async def online(self, *, after: str = "", limit: int = 100) -> list[str]:
-        """A page of those online, sorted by id; the next page is what comes ``after`` its last."""
+        """List a page of the users online, sorted by id; the next page begins ``after`` the last of them."""
         return await self._lists.online(after, limit)
 
     async def is_online(self, user: User) -> bool:
-        return await self._lists.ask(orders.online_command(user)) is not None
+        """Check whether the user has a session, or had one within the grace period."""
+        return await self._lists.ask(user_commands.online_command(user)) is not None
 
     async def sessions(self, user: str) -> list[ConnectedSession]:
-        """The user's sessions on all nodes, the oldest first; none in the grace period."""
+        """List the user's sessions on all nodes, the oldest first; none in the grace period."""
         return await self._lists.sessions(user)
 
     async def channels(self, user: User) -> list[str]:
-        """The channels to which the backend subscribed the user, sorted."""
-        return _texts(await self._lists.ask(orders.channels_command(user)))
+        """List the channels to which the backend subscribed the user, sorted."""
+        return _texts(await self._lists.ask(user_commands.channels_command(user)))
 
     async def subscribed(self, channel: str) -> list[str]:
-        """The users that the backend subscribed to the channel, online or not, sorted."""
-        return _texts(await self._lists.ask(orders.channel_users_command(channel)))
+        """List the users that the backend subscribed to the channel, online or not, sorted."""
+        return _texts(await self._lists.ask(user_commands.channel_users_command(channel)))
 
     # Acting --------------------------------------------------------------------------------------
 
     async def notify(self, users: User | Iterable[User], event: str, payload: object = None) -> int:
-        """Emit an event to every session of the users; how many nodes heard it, summed over the users."""
-        return await self._ask_all(orders.notify_commands(users, event, payload))
+        """Emit an event to every session of the users; return how many nodes heard it, summed over users."""
+        return await self._ask_all(user_commands.notify_commands(users, event, payload))
 
     async def disconnect(self, users: User | Iterable[User]) -> int:
-        """End every session of the users for good; how many nodes heard it, summed over the users."""
-        return await self._ask_all(orders.disconnect_user_commands(users))
+        """Disconnect every session of the users; return how many nodes heard it, summed over users."""
+        return await self._ask_all(user_commands.disconnect_user_commands(users))
 
     async def subscribe(self, user: User, channels: str | Iterable[str]) -> int:
-        """Have the user's sessions, present and future, in the channels; how many of these are new."""
-        return int(await self._lists.ask(orders.subscribe_command(user, channels)))
+        """Subscribe all sessions of the user, later ones too, to the channels; return how many are new."""
+        return int(await self._lists.ask(user_commands.subscribe_command(user, channels)))
 
     async def unsubscribe(self, user: User, channels: str | Iterable[str]) -> int:
-        """Take that back; how many of the channels the user had."""
-        return int(await self._lists.ask(orders.unsubscribe_command(user, channels)))
+        """Undo :meth:`subscribe`; return to how many of the channels the user was subscribed."""
+        return int(await self._lists.ask(user_commands.unsubscribe_command(user, channels)))
 
     async def unsubscribe_all(self, user: User) -> int:
-        """Take all of the user's channels back that are listed now; how many they were."""
+        """Undo :meth:`subscribe` for every channel that is listed now; return how many there were."""
         channels = await self.channels(user)
         return await self.unsubscribe(user, channels) if channels else 0
 
@@ -71,5 +72,5 @@ class UserQueries:
         return sum([int(await self._lists.ask(command)) for command in commands])
 
 
-def _texts(found: Iterable[bytes]) -> list[str]:
-    return sorted(one.decode() for one in found)
+def _texts(names: Iterable[bytes]) -> list[str]:
+    return sorted(name.decode() for name in names)

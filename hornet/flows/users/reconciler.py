@@ -1,4 +1,4 @@
-"""Keeps what Redis knows of users true: who is gone, whose node died, what was lost on the way."""
+"""Keeps Redis and the nodes agreed about users: who is gone, whose node died, what Redis lost."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from hornet.flows.users.service import Users
 log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
-"""How often each node looks for users whose grace period is over: they are told as gone so much later."""
+"""How often each node looks for users whose grace period is over: each is announced this much later."""
 
 QUIET_SWEEP_S = 5.0
-"""The same while nobody is leaving, and a grace period is longer than twice that: nobody is gone so soon."""
+"""The same while no user is in the grace period, and that is longer than twice this time: no user is gone so
+soon."""
 
-PATIENCE = 3
-"""Looks in a row at which Redis has not as many sessions of this node as the node itself. Some are always on
-their way."""
+MAX_ODD_SWEEPS = 3
+"""Sweeps in a row that find in Redis another number of this node's sessions than the node has, before both
+are compared. They may differ for a moment, since sessions come and go all the time."""
 
 
 class Reconciler:
-    """Looks after the users of all nodes, and compares what Redis has of this one with its sessions."""
+    """Sweeps the users of all nodes, and compares the sessions that Redis has of this node with its own."""
 
     def __init__(
         self,
@@ -44,13 +45,13 @@ class Reconciler:
         self._store = store
         self._channels = channels
         self._signals = signals
-        self._odd_looks = 0
+        self._odd_sweeps = 0
         self._is_quiet = False
         self._missed_some = False
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Tell of users whose grace period is over, and keep Redis up to date, until cancelled."""
+        """Announce users whose grace period is over, and keep Redis up to date, until cancelled."""
         while True:
             try:
                 if self._missed_some:
@@ -58,7 +59,7 @@ class Reconciler:
                 if await self._sweep():
                     continue
             except RedisUnavailable as error:
-                log.debug("Users can't be looked after now: %s", error)  # the listener has said so
+                log.debug("Users can't be looked after now: %s", error)  # the subscriber has logged it
                 self._is_quiet = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause_s):
@@ -66,12 +67,12 @@ class Reconciler:
             self._wake.clear()
 
     def resume(self) -> None:
-        """This node was deaf for a while, or Redis forgot: what each knows is compared, in the background."""
+        """Compare Redis with this node in the background: notices were missed, or Redis lost data."""
         self._missed_some = True
         self._wake.set()
 
     async def remove_dead_node(self, node: str) -> None:
-        """Take the sessions of a node that died from their users; the grace period begins.
+        """Remove the sessions of a dead node from their users; their grace period begins.
 
         Raises:
             RedisUnavailable: some may be left.
@@ -80,7 +81,7 @@ class Reconciler:
             await asyncio.gather(*(self._store.depart(user, sid, node) for sid, user in page))
 
     async def restore(self) -> None:
-        """Have in Redis the sessions of this node that have a user, no more and no fewer.
+        """Write to Redis exactly those sessions of this node that have a user.
 
         Raises:
             RedisUnavailable: not all was done.
@@ -90,8 +91,8 @@ class Reconciler:
             held.update(page)
         for sid, user in held.items():
             session = self._sessions.get(sid)
-            if (session is None or session.user != user) and sid not in self._users.departures:
-                self._users.departures.begin(user, sid)
+            if (session is None or session.user != user) and sid not in self._users.removals:
+                self._users.removals.begin(user, sid)
         missing = {
             user: lost
             for user in self._sessions.users()
@@ -108,14 +109,14 @@ class Reconciler:
         return min(QUIET_SWEEP_S, max(SWEEP_S, self._store.grace_s / 2))
 
     async def _sweep(self) -> bool:
-        """True when there may be more to do at once."""
+        """Sweep once; return whether there may be more to do at once."""
         sweep = await self._store.sweep()
         for user in sweep.gone:
             self._signals.user_gone.send(user)
-        self._odd_looks = self._odd_looks + 1 if sweep.node_sessions != self._sessions.with_user else 0
-        self._is_quiet = not sweep.leaving and not self._odd_looks
-        if self._odd_looks == PATIENCE:
-            self._odd_looks = 0
+        self._odd_sweeps = self._odd_sweeps + 1 if sweep.node_sessions != self._sessions.with_user else 0
+        self._is_quiet = not sweep.leaving and not self._odd_sweeps
+        if self._odd_sweeps == MAX_ODD_SWEEPS:
+            self._odd_sweeps = 0
             await self.restore()
         return len(sweep.gone) == PAGE
 
@@ -130,7 +131,10 @@ class Reconciler:
             self._channels.changed(user)
 
     async def _restore(self, user: str, lost: Mapping[str, str]) -> None:
-        """Those that are gone by now must not be written again; those that arrive write themselves."""
+        """Write the sessions of a user that Redis lost.
+
+        A session that is gone by now must not be written again; one that is arriving writes itself.
+        """
         sessions = {
             sid: address
             for sid, address in lost.items()

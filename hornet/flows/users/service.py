@@ -1,7 +1,7 @@
-"""Users: who is behind the sessions of this node, and how all nodes know of it.
+"""The users of this node's sessions, and how all nodes learn of them.
 
-A session counts as its user's when this node hears the user's topic, and Redis has the session in its list.
-A guest costs nothing of this.
+A session counts as its user's when this node is subscribed to the user's topic, and Redis has the session in
+its list. A guest costs nothing of this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hornet.flows.users.pending_removals import PendingRemovals
 
 
 class Users:
-    """Gives sessions their user, and takes it back."""
+    """Gives sessions their user, and takes the user away again."""
 
     def __init__(
         self,
@@ -40,19 +40,19 @@ class Users:
         self._channels = channels
         self._subscriber = subscriber
         self._signals = signals
-        self.departures = PendingRemovals(store)
+        self.removals = PendingRemovals(store)
         self.arriving: set[str] = set()
-        """The sessions of which Redis is being told."""
+        """The sessions that are being written to Redis."""
 
     async def arrive(self, session: Session, grant: Grant) -> None:
-        """Have the session counted as ``grant.user``'s, and in the channels of that user.
+        """Make the session ``grant.user``'s, and put it into the channels of that user.
 
-        A session that ends meanwhile has no user afterwards. Nothing but ``info`` changes for one that is
-        this user's already.
+        A session that ends meanwhile has no user afterwards. If the session is this user's already, only
+        ``info`` changes.
 
         Raises:
             RefusedCredentials: ``TOO_MANY_USER_SESSIONS``.
-            RedisUnavailable: it is nobody's.
+            RedisUnavailable: the session has no user.
         """
         user = grant.user
         assert user is not None
@@ -60,15 +60,15 @@ class Users:
         if session.user == user:
             session.info = grant.info
             return
-        await self.departures.wait(session.sid)
+        await self.removals.wait(session.sid)
         if session.sid in self.arriving:
             raise RedisUnavailable("the session's former user is still being registered")
         if session.state is AuthState.CLOSED:
             return
-        heard = self._subscriber.subscribe(user_topic(user))
+        subscribed = self._subscriber.subscribe(user_topic(user))
         began = self._begin(session, user, grant)
         try:
-            await heard
+            await subscribed
             arrival = await self._register(session, user)
         except BaseException:
             if session.user == user:
@@ -78,9 +78,9 @@ class Users:
             self.arriving.discard(session.sid)
             if session.user != user:
                 self._subscriber.unsubscribe(user_topic(user))
-        if arrival is None or session.user != user:  # it ended meanwhile
+        if arrival is None or session.user != user:  # the session ended meanwhile
             return
-        self._tell(session, arrival)
+        self._announce(session, arrival)
         try:
             await self._channels.arrived(session, user, arrival.known, began)
         except BaseException:
@@ -89,7 +89,7 @@ class Users:
             raise
 
     def depart(self, session: Session) -> None:
-        """The session ended, or its user logged out of it; Redis follows in the background."""
+        """Take the user from a session that ended, or logged out; Redis is told in the background."""
         user = session.user
         if user is None:
             return
@@ -99,16 +99,16 @@ class Users:
         session.info = None
         if not self._sessions.of_user(user):
             self._channels.end(user)
-        if session.sid not in self.arriving:  # else arrive() waits for the topic, and releases it
+        if session.sid not in self.arriving:  # else arrive() still waits for the topic, and unsubscribes
             self._subscriber.unsubscribe(user_topic(user))
-        self.departures.begin(user, session.sid)
+        self.removals.begin(user, session.sid)
 
     async def close(self, timeout_s: float) -> None:
         """Wait until Redis knows of the sessions that ended, but not longer than this."""
-        await self.departures.close(timeout_s)
+        await self.removals.close(timeout_s)
 
     def _begin(self, session: Session, user: str, grant: Grant) -> int:
-        """Here the session is the user's at once: what is told to the user next may not pass it by."""
+        """Make the session the user's on this node at once, so that it gets what is sent to the user next."""
         self.arriving.add(session.sid)
         self._sessions.set_user(session, user)
         session.info = grant.info
@@ -116,17 +116,17 @@ class Users:
         return self._channels.begin(user)
 
     async def _register(self, session: Session, user: str) -> Arrival | None:
-        """None when the session was nobody's any more before Redis was asked."""
+        """Write the session to Redis; return None if it lost its user before that."""
         if session.user != user:
             return None
         arrival = await self._store.arrive(user, session.sid, session.address)
         if arrival is None:
             raise RefusedCredentials(codes.TOO_MANY_USER_SESSIONS, "this user has too many sessions")
         if session.user != user:
-            self.departures.begin(user, session.sid)  # what depart() asked may have come too early
+            self.removals.begin(user, session.sid)  # the removal by depart() may have come too early
         return arrival
 
-    def _tell(self, session: Session, arrival: Arrival) -> None:
+    def _announce(self, session: Session, arrival: Arrival) -> None:
         if arrival.is_first:
             self._signals.user_online.send(session)
         elif arrival.sessions > 1:
