@@ -6,9 +6,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pytest_asyncio import fixture
+from redis import Redis as SyncRedis
 
 from hornet.connector import sign_channel
-from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer
 from tests.broker.test_client import cluster_of
 from tests.e2e.waiting import eventually
@@ -48,21 +49,40 @@ class Pair:
         return client
 
 
+@fixture(scope="module", loop_scope="module")
+async def cluster() -> AsyncIterator[tuple[str, list[RedisServer]]]:
+    """The URL and the servers of a cluster. A cluster takes two seconds to begin, so the tests share it."""
+    servers: list[RedisServer] = []
+
+    def start(*options: str, port: int | None = None) -> RedisServer:
+        servers.append(server := RedisServer(*options, port=port))
+        return server
+
+    try:
+        async with cluster_of(3)(start) as url:
+            yield url, servers
+    finally:
+        for server in servers:
+            server.remove()
+
+
 @pytest.fixture
-def servers() -> list[RedisServer]:
-    """The servers of the cluster, once there is one."""
-    return []
+def servers(cluster: tuple[str, list[RedisServer]]) -> list[RedisServer]:
+    """The servers of the cluster, empty and without the subscriptions of the test before."""
+    _, servers = cluster
+    for server in servers:
+        with SyncRedis(port=server.port) as client:
+            client.client_kill_filter(_type="pubsub")
+            client.flushall()
+    return servers
 
 
 @pytest.fixture
 async def pair(
-    servers: list[RedisServer], start_redis: StartRedis, start_node: StartNode
+    cluster: tuple[str, list[RedisServer]], servers: list[RedisServer], start_node: StartNode
 ) -> AsyncIterator[Pair]:
-    def start(*options: str, port: int | None = None) -> RedisServer:
-        servers.append(server := start_redis(*options, port=port))
-        return server
-
-    async with cluster_of(3)(start) as url, aiohttp.ClientSession() as http:
+    url, _ = cluster
+    async with aiohttp.ClientSession() as http:
         options = {
             "channel_secrets": SECRET,
             "public_patterns": True,
