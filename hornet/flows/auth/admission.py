@@ -61,13 +61,16 @@ class Admission:
     ) -> None:
         """``tokens`` is offered what no other authenticator takes. ``attributes_of`` gives a new session its
         attributes."""
-        self._authenticators = in_order = (*authenticators, tokens)
-        self.events = tuple(dict.fromkeys(event for each in in_order for event in each.events))
+        self._authenticators = (*authenticators, tokens)
+        self.events = tuple(dict.fromkeys(event for each in self._authenticators for event in each.events))
         """The events, beside ``message``, that carry evidence."""
         self._offered_to = {
-            event: tuple(each for each in in_order if event in (WITHOUT_EVENT, MESSAGE, *each.events))
+            event: tuple(
+                each for each in self._authenticators if event in (WITHOUT_EVENT, MESSAGE, *each.events)
+            )
             for event in (WITHOUT_EVENT, MESSAGE, *self.events)
         }
+        """The authenticators to which the evidence in an event is offered, in order."""
         self._engine = engine
         self._timeouts = AuthTimeouts(settings.auth_timeout_s, self._on_timeout)
         self._max_attempts = settings.max_attempts
