@@ -124,7 +124,7 @@ class Engine:
 
     def stop_accepting(self) -> None:
         """Refuse new sessions from now on (503); those that are there stay."""
-        self._server.sessions.is_accepting = False
+        self._server.sessions.stop_accepting()
 
     async def stop(self) -> None:
         """Close every session, and return when all hooks have returned. Clients reconnect by themselves."""

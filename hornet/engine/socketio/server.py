@@ -61,7 +61,6 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         fanout: FanOut,
     ) -> None:
         self.sessions = SessionTable(settings=settings, counts=counts, leases=leases, listener=self)
-        self.sessions.is_accepting = False
         super().__init__(client_manager=manager, logger=SOCKETIO_LOG, table=self.sessions)
         self.environ = Environs(manager.sessions)
         self._fanout = fanout
@@ -79,7 +78,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self._hooks = hooks
         self.manager_initialized = True
         self.manager.initialize()
-        self.sessions.is_accepting = True
+        self.sessions.start_accepting()
 
     async def stop(self, timeout_s: float) -> None:
         """Cut every connection that is not closed within the timeout, and end what ``start`` began."""

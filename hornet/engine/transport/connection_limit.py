@@ -112,7 +112,7 @@ class ConnectionLimiter:
     def _refuse(self, code: str, transport: asyncio.BaseTransport) -> str:
         self._counts.refused[code] += 1
         peer = transport.get_extra_info("peername")
-        self._log.warn(code, peer[0] if isinstance(peer, tuple) else UNIX)
+        self._log.log_refusal(code, peer[0] if isinstance(peer, tuple) else UNIX)
         return code
 
 

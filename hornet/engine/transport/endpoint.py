@@ -118,6 +118,11 @@ class Endpoint:
             response.headers["Access-Control-Max-Age"] = "600"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """Check a request in the order of the Node server, and answer it.
+
+        Raises:
+            Refusal: the request breaks a rule of the protocol, or may not be answered.
+        """
         if not self._may_connect(request.headers) or len(request.headers.getall("Origin", ())) > 1:
             raise foreign_page()
         if request.method == "OPTIONS":

@@ -40,7 +40,7 @@ class ThrottledLog:
         self._next[code] = now + EVERY_S
         return True
 
-    def warn(self, code: str, address: str) -> None:
+    def log_refusal(self, code: str, address: str) -> None:
         """Log that an address was refused, unless the code was logged a short time ago."""
         if self.is_due(code):
             log.warning("Refused %s: %s. %s", address, code, ADVICE[code])

@@ -54,7 +54,7 @@ class RequestLimiter:
             )
         except OverLimit:
             self._counts.refused[codes.TOO_MANY_REQUESTS] += 1
-            self._log.warn(codes.TOO_MANY_REQUESTS, address)
+            self._log.log_refusal(codes.TOO_MANY_REQUESTS, address)
             return _refuse(codes.TOO_MANY_REQUESTS)
         self._addresses.leave(address)
         if is_disguised(request.rel_url.raw_path):

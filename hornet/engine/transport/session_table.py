@@ -81,8 +81,8 @@ class SessionTable:
         """WebSockets on their way out. Most of them wait for the client's Close frame."""
         self.pending: set[PendingConnection] = set()
         """Connections that have not sent a whole request yet."""
-        self.is_accepting = True
-        """Whether new sessions may open."""
+        self.is_accepting = False
+        """Whether new sessions may open; see ``start_accepting``."""
         self.on_message = listener.on_message  # the method itself, which saves each message a call
         self._listener = listener
         self._all_closed: asyncio.Event | None = None
@@ -99,6 +99,14 @@ class SessionTable:
             f'"pingTimeout":{round(settings.ping_timeout_s * 1000)},'
             f'"maxPayload":{settings.max_payload_bytes}'
         )
+
+    def start_accepting(self) -> None:
+        """Let new sessions open from now on."""
+        self.is_accepting = True
+
+    def stop_accepting(self) -> None:
+        """Refuse new sessions from now on (503); those that are there stay."""
+        self.is_accepting = False
 
     def generate_id(self) -> str:
         """Return a new id, for a session or for its place in a namespace."""
