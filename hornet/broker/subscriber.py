@@ -86,6 +86,7 @@ class Subscriber:
         self._state = SubscriptionState()
         self._topics = self._state.topics
         self._globs = self._state.globs
+        self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._announcement: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
@@ -176,16 +177,25 @@ class Subscriber:
 
     def _subscribe(self, subscriptions: SubscriptionSet, name: str) -> asyncio.Future[None]:
         subscription = self._state.subscribe(subscriptions, name)
+        if subscription.status is SubscriptionStatus.CONFIRMED:
+            return self._confirmed()
         self._update()
         if subscription.status is SubscriptionStatus.WAITING:
             return asyncio.shield(self._waiter(subscription))
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        _complete(settled, subscription)
-        return settled
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        _complete(failed, subscription)
+        return failed
 
     def _unsubscribe(self, subscriptions: SubscriptionSet, name: str) -> None:
         self._state.unsubscribe(subscriptions, name)
         self._update()
+
+    def _confirmed(self) -> asyncio.Future[None]:
+        """Return a future that is done. One serves all: nobody can change it."""
+        if self._done is None:
+            self._done = asyncio.get_running_loop().create_future()
+            self._done.set_result(None)
+        return self._done
 
     def _waiter(self, subscription: Subscription) -> asyncio.Future[None]:
         """Return the future that all who wait for the subscription share."""

@@ -1,4 +1,4 @@
-"""An access token of the backend's own API, and whom the backend says it belongs to."""
+"""Access tokens of the backend's own API, and the user to whom the backend says that a token belongs."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from hornet.core.grants import Grant, parse_user_id
 from hornet.core.jsontext import parse_json
 
 FIELDS = ("access_token", "accessToken")
-"""Where an object carries the token: the words of RFC 6750, and the same as JavaScript writes them."""
+"""The fields of an object that may carry the token: the name in RFC 6750, and JavaScript's spelling of it."""
 
 MAX_ACCESS_TOKEN_CHARS = 4096
-"""A JWT with many claims; a whole header line of common servers is 8190 bytes."""
+"""Enough for a JWT with many claims; common servers limit a whole header line to 8190 bytes."""
 
 ALL_FIELDS = "*"
 
 _TOKEN = re.compile(r"[!-~]+")
 
 
-def parse_access_token(shown: object) -> str:
-    """The token, from its text or an object that carries it; safe to put into a header.
+def parse_access_token(value: object) -> str:
+    """Return the token, from its text or an object that carries it; it is safe to put into a header.
 
     Raises:
-        RefusedCredentials: ``WRONG_PARAMETERS`` when it is neither, or no visible ASCII.
+        RefusedCredentials: ``WRONG_PARAMETERS`` when it is neither, or not visible ASCII.
     """
-    if isinstance(shown, Mapping):
-        shown = next((shown[name] for name in FIELDS if name in shown), None)
-    if not isinstance(shown, str) or not _TOKEN.fullmatch(shown) or len(shown) > MAX_ACCESS_TOKEN_CHARS:
+    if isinstance(value, Mapping):
+        value = next((value[name] for name in FIELDS if name in value), None)
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value) or len(value) > MAX_ACCESS_TOKEN_CHARS:
         raise RefusedCredentials(
             codes.WRONG_PARAMETERS, "an access token is expected, as text or in an object"
         )
-    return shown
+    return value
 
 
 def parse_profile(body: bytes, user_field: str, info_fields: Collection[str]) -> Grant:
-    """The user that the backend describes in a JSON object.
+    """Return the user that the backend describes in a JSON object.
 
-    ``info`` has those of ``info_fields`` that are there; the whole object if ``*`` is one of them; None if
-    there are none.
+    ``info`` has those of ``info_fields`` that are in the object, the whole object if ``*`` is among them, or
+    None if there are none.
 
     Raises:
-        ValueError: no such object, or no user in it; the message says what is wrong.
+        ValueError: ``body`` is no such object, or names no user; the message says what is wrong.
     """
     profile = parse_json(body)
     if not isinstance(profile, dict):

@@ -1,4 +1,4 @@
-"""What is a channel's name, and of which kind a channel is. Whoever asks, asks here."""
+"""Which names a channel may have, and of which kind a channel is."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ CONTROL_CHANNEL = "hornet"
 PRIVATE_PREFIX = "private-"
 
 MAX_CHANNEL_CHARS = 512
-"""Far above any name in use; it keeps a hostile client from storing text in Hornet's tables."""
+"""Far above any name in use; it keeps hostile clients from storing text in Hornet's tables."""
 
 
 class Kind(Enum):
-    """What it takes to subscribe to a channel."""
+    """What a session needs to subscribe to a channel."""
 
     CONTROL = auto()
-    """Nothing does: it is Hornet's own, and every session has it."""
+    """Nobody can: the channel is Hornet's own, and every session has it."""
     PRIVATE = auto()
-    """A signature of the backend for this one session; or a token, as for any channel."""
+    """A signature of the backend for this very session; or a token, as for any channel."""
     PUBLIC = auto()
-    """Any credential: every authenticated session may."""
+    """Any credential: every authenticated session may subscribe."""
     TOKEN = auto()
     """A token that names the channel."""
 
@@ -37,7 +37,7 @@ class Names:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.patterns = tuple(patterns)
-        joined = "|".join(".*".join(map(re.escape, one.split("*"))) for one in self.patterns)
+        joined = "|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in self.patterns)
         self._match = re.compile(joined, re.DOTALL).fullmatch
 
     def __contains__(self, name: str) -> bool:
@@ -48,10 +48,10 @@ NO_NAMES = Names(())
 
 
 def kind_of(channel: str, public: Names = NO_NAMES) -> Kind:
-    """The kind of ``channel`` where the names in ``public`` are those that are open to all.
+    """Return the kind of ``channel``, where ``public`` has the names that are open to all.
 
-    A private channel stays private whatever ``public`` says, in any case of letters: signatures don't tell
-    ``Private-A`` from ``private-a``.
+    A private channel stays private even if its name is in ``public``, and in upper case too: signatures are
+    the same for ``Private-A`` and ``private-a``.
     """
     if channel == CONTROL_CHANNEL:
         return Kind.CONTROL
@@ -61,16 +61,16 @@ def kind_of(channel: str, public: Names = NO_NAMES) -> Kind:
 
 
 def is_channel_name(value: object) -> TypeGuard[str]:
-    """True for a non-empty string of at most ``MAX_CHANNEL_CHARS`` characters that UTF-8 can carry.
+    """Return True for a non-empty string of at most ``MAX_CHANNEL_CHARS`` characters that UTF-8 can carry.
 
-    Any character is allowed, ``:`` included, and names that differ in case are different: backends of the
-    Node server name channels as they please. A lone surrogate is not, since no Redis key can hold it.
+    Any character is allowed, ``:`` included, and names that differ in case are different, since backends of
+    the Node server use any names. A lone surrogate is not allowed: no Redis key can hold it.
     """
     return isinstance(value, str) and 0 < len(value) <= MAX_CHANNEL_CHARS and is_utf8_text(value)
 
 
 def check_channel(value: object) -> str:
-    """The name of a channel that a client or a backend may name: any but the reserved one.
+    """Return a channel name that a client or a backend may use: any valid name but the reserved one.
 
     Raises:
         PeerError: ``BAD_CHANNEL``; the detail says what is wrong with it.
@@ -87,7 +87,7 @@ def check_channel(value: object) -> str:
 
 
 def is_utf8_text(value: str) -> bool:
-    """False for text with a lone surrogate: JSON may carry one, UTF-8 can't."""
+    """Return False for text with a lone surrogate, which JSON may carry and UTF-8 can't."""
     try:
         value.encode()
     except UnicodeEncodeError:

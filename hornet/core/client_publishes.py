@@ -1,4 +1,4 @@
-"""What a client publishes: less than a backend may say, and under the name of its own user."""
+"""Messages that clients publish: with fewer options than backends have, and in the name of their own user."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hornet.core.jsontext import dump_json
 MAX_TYPE_CHARS = 256
 
 HORNETS_TYPES = frozenset({"presence-add", "presence-quit"})
-"""Messages of these types tell who is present; a client that could publish them could invent members."""
+"""Messages of these types say who is present; a client that could publish them could invent members."""
 
 ADDRESSES = ("only", "except")
-"""Fields by which a backend chooses receivers. A client knows no tokens but its own."""
+"""Fields by which a backend chooses receivers. A client knows no token but its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientPublish:
-    """One message for one channel; ``exclude_self`` keeps it from the session that published it."""
+    """A message for one channel; ``exclude_self`` keeps it from the session that published it."""
 
     channel: str
     type: str
@@ -30,10 +30,10 @@ class ClientPublish:
     exclude_self: bool = False
 
     def text(self, sid: str, user: str | None, max_bytes: int) -> str:
-        """The JSON text to publish. ``user`` in it is Hornet's word, never the client's.
+        """Return the JSON text to publish. Hornet sets ``user`` in it, never the client.
 
         Raises:
-            PeerError: ``BAD_MESSAGE``: longer than ``max_bytes``, or what JSON can't carry.
+            PeerError: ``BAD_MESSAGE``: it is longer than ``max_bytes``, or JSON can't carry it.
         """
         body: dict[str, Any] = {**self.message, "type": self.type}
         body.pop("user", None)
@@ -52,7 +52,7 @@ class ClientPublish:
 
 
 def parse_client_publish(shown: object) -> ClientPublish:
-    """The argument of ``hornet:publish``: ``{"channel", "type", "message"?, "exclude_self"?}``.
+    """Parse the argument of ``hornet:publish``: ``{"channel", "type", "message"?, "exclude_self"?}``.
 
     Raises:
         PeerError: ``BAD_CHANNEL`` or ``BAD_MESSAGE``; the detail says what is wrong.

@@ -1,6 +1,6 @@
-"""Commands: what a plug-in declares so that clients may call it, and what both sides are told.
+"""Commands: code that a plug-in declares for clients to call, and its answers and errors.
 
-A plug-in imports from here alone, so its own tests need no server::
+A plug-in needs to import nothing else of Hornet, so its own tests need no server::
 
     @command(validate=partial(msgspec.convert, type=Order))
     async def buy(context: Context, order: Order) -> object:
@@ -23,7 +23,7 @@ from hornet.core.errors import PeerError
 MAX_NAME_CHARS = 128
 
 MAX_DETAIL_CHARS = 300
-"""Of what a validator says to the client: a sentence or two, not the data once more."""
+"""Of a validator's error as the client gets it: a sentence or two, not the data once more."""
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 
 class CommandError(PeerError):
-    """A command refuses: the client that called it is told ``code`` and ``detail``.
+    """A refusal of a command: the client that called it gets ``code`` and ``detail``.
 
-    ``code`` is stable and in capitals, as those of Hornet; clients match on it.
+    ``code`` is stable and in capitals, as the codes of Hornet are; clients match on it.
 
     Raises:
         ValueError: ``code`` is not of that form.
@@ -47,10 +47,10 @@ class CommandError(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Who called a command, as things were at that moment.
+    """The session that called a command, as it was at that moment.
 
-    ``user`` and ``info`` are what its credentials say, None for a guest. ``attributes`` are facts that no
-    client sees. ``channels`` are those the session holds.
+    ``user`` and ``info`` come from its credentials, and are None for a guest. ``attributes`` are facts that
+    no client sees. ``channels`` are those that the session is subscribed to.
     """
 
     session_id: str
@@ -61,15 +61,15 @@ class Context:
 
 
 def anything(data: Any) -> Any:
-    """The validator that lets all data through, as it is."""
+    """Return the data as they are: the validator that accepts everything."""
     return data
 
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[T]):
-    """One command. ``run`` gets what ``validate`` made of the client's data; its result is the answer.
+    """A command. ``run`` gets the client's data as ``validate`` returns them; its result is the answer.
 
-    ``validate`` raises ``ValueError`` for data that it refuses; the text is told to the client.
+    ``validate`` raises ``ValueError`` for data that it refuses; the client gets the text.
     """
 
     run: Callable[[Context, T], Awaitable[object]]
@@ -81,10 +81,10 @@ class Command(Generic[T]):
             raise TypeError("a command is an 'async def' function; blocking work belongs in a thread")
 
     def check(self, data: object) -> T:
-        """What ``run`` gets for a client's data.
+        """Validate a client's data; return what ``run`` gets.
 
         Raises:
-            PeerError: ``INVALID_DATA``, with what the validator says.
+            PeerError: ``INVALID_DATA``, with the validator's text.
         """
         try:
             return self.validate(data)
@@ -101,7 +101,7 @@ def command(
 
 
 def is_command_name(value: object) -> TypeGuard[str]:
-    """True for 1 to ``MAX_NAME_CHARS`` characters that can be printed, none of them a space."""
+    """Return True for 1 to ``MAX_NAME_CHARS`` printable characters, none of them a space."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_NAME_CHARS
@@ -110,13 +110,13 @@ def is_command_name(value: object) -> TypeGuard[str]:
     )
 
 
-def parse_call(shown: object) -> tuple[str, object]:
-    """The argument of ``hornet:command``, ``{"name", "data"?}``, as a name and data.
+def parse_call(argument: object) -> tuple[str, object]:
+    """Parse the argument of ``hornet:command``, ``{"name", "data"?}``, into a name and data.
 
     Raises:
-        PeerError: ``WRONG_PARAMETERS``: no such object.
+        PeerError: ``WRONG_PARAMETERS``: the argument is no such object.
     """
-    name = shown.get("name") if isinstance(shown, Mapping) else None
-    if not isinstance(shown, Mapping) or not isinstance(name, str):
+    name = argument.get("name") if isinstance(argument, Mapping) else None
+    if not isinstance(argument, Mapping) or not isinstance(name, str):
         raise PeerError(codes.WRONG_PARAMETERS, "The argument is no object with 'name'")
-    return name, shown.get("data")
+    return name, argument.get("data")

@@ -1,4 +1,4 @@
-"""What a client shows to get in: a token, the channels it wants, and how it wants its messages.
+"""The credentials of a client: a token, the channels it wants, and how it wants its messages.
 
 The same fields are read from four places: event ``message`` with a JSON string (the classic way) or an
 object, the Socket.IO ``auth`` payload, and the handshake's query string.
@@ -19,7 +19,7 @@ from hornet.core.messages import Delivery
 from hornet.core.tokens import is_token
 
 MAX_CHANNELS = 100
-"""How many channels one attempt may ask for; a page needs a handful."""
+"""How many channels an attempt may ask for; a page needs a handful."""
 
 
 _NO_OBJECTS = (str, NoneType, list)
@@ -29,7 +29,7 @@ _NO_OBJECTS = (str, NoneType, list)
 class Credentials:
     """``token`` and distinct ``channels``, well-formed but not yet checked against Redis.
 
-    No channel at all is asked for by a client that shows a token for what else it carries: its user.
+    There are no channels where a client shows a token only for the user that the token carries.
     """
 
     token: str
@@ -37,7 +37,7 @@ class Credentials:
 
 
 def read_fields(shown: object) -> Mapping[str, Any]:
-    """The fields of an object, or of the JSON text of one; none for anything else."""
+    """Return the fields of an object, or of the JSON text of an object; none for anything else."""
     if isinstance(shown, str) and shown.lstrip().startswith("{"):
         try:
             shown = parse_json(shown)
@@ -47,7 +47,7 @@ def read_fields(shown: object) -> Mapping[str, Any]:
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether this is a JSON object. Nearly all are ``dict``s; to ask for any mapping costs 1 µs."""
+    """Return True for a JSON object. Nearly all are ``dict``s; a check for any mapping costs 1 µs."""
     return isinstance(value, dict) or (not isinstance(value, _NO_OBJECTS) and isinstance(value, Mapping))
 
 
@@ -71,7 +71,7 @@ def parse_credentials(shown: object) -> Credentials:
 
 
 def parse_delivery(shown: object, default: Delivery) -> Delivery:
-    """The ``delivery`` a client asks for; ``default`` when it does not say.
+    """Return the ``delivery`` that a client asks for; ``default`` when it does not ask for any.
 
     Raises:
         RefusedCredentials: ``WRONG_PARAMETERS`` for a word that names no delivery.
@@ -86,7 +86,7 @@ def parse_delivery(shown: object, default: Delivery) -> Delivery:
 
 
 def query_fields(query: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    """The credential fields of a query string, as the object that :func:`parse_credentials` reads.
+    """Return the credential fields of a query string, as the object that :func:`parse_credentials` reads.
 
     ``channels`` may be repeated, a JSON list, or joined by commas (as Socket.IO clients write a list);
     ``channel`` may be repeated and is taken as it stands. Empty when the query carries none of them.
@@ -104,7 +104,7 @@ def query_fields(query: Mapping[str, Sequence[str]]) -> dict[str, object]:
 
 
 def shows_credentials(fields: object) -> bool:
-    """True when ``auth`` or the query says anything about getting in, so that silence is not an error."""
+    """Return True when ``auth`` or the query carries credentials; a client without any makes no error."""
     return is_object(fields) and ("token" in fields or "channels" in fields or "channel" in fields)
 
 
@@ -117,10 +117,10 @@ def _parse_channels(shown: Mapping[str, object]) -> tuple[str, ...]:
     names = [str(name) if type(name) is int else name for name in wanted]
     if len(names) > MAX_CHANNELS:
         raise _wrong(f"'channels' asks for more than {MAX_CHANNELS} channels")
-    found = [name for name in names if is_channel_name(name)]
-    if len(found) < len(names):
+    valid = [name for name in names if is_channel_name(name)]
+    if len(valid) < len(names):
         raise _wrong("'channels' is missing or holds something that is no channel name")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(valid))
 
 
 def _split_channels(value: str) -> Sequence[object]:

@@ -1,20 +1,21 @@
-"""Every error of Hornet's own, ordered by who is to blame.
+"""Every error of Hornet's own, in branches by whose fault it is.
 
 ``HornetError`` is the root. Its branches say what happens next:
 
-- ``PeerError``: a client or a connector sent something wrong. It goes back to them with its stable
-  ``code``, is counted, and is nobody else's business.
-- ``DependencyError``: something Hornet leans on (Redis) failed. It is retried or reported as unavailable.
+- ``PeerError``: a client or a connector sent something wrong. The error goes back to them with its stable
+  ``code``, and is counted.
+- ``DependencyError``: a service that Hornet needs (Redis) failed. The call is retried, or reported as
+  unavailable.
 - ``SetupError``: the person who starts Hornet must act. The command line prints it as one sentence.
 
-Whatever else is raised is a bug of ours.
+Any other exception is a bug in Hornet.
 """
 
 from __future__ import annotations
 
 
 class HornetError(Exception):
-    """Root of Hornet's errors."""
+    """The root of Hornet's errors."""
 
 
 class PeerError(HornetError):
@@ -27,15 +28,15 @@ class PeerError(HornetError):
 
 
 class InvalidPublish(PeerError):
-    """What a connector published can't be delivered; it is dropped and counted under ``code``."""
+    """A message of a connector can't be delivered; it is dropped and counted under ``code``."""
 
 
 class RefusedCredentials(PeerError):
-    """A client's attempt to get in was refused; ``code`` and ``detail`` are told to that client."""
+    """A client's attempt to authenticate was refused; the client gets ``code`` and ``detail``."""
 
 
 class DependencyError(HornetError):
-    """A service Hornet depends on did not do its part; trying again may help."""
+    """A service that Hornet depends on failed; trying again may help."""
 
 
 class RedisUnavailable(DependencyError):
@@ -43,11 +44,11 @@ class RedisUnavailable(DependencyError):
 
 
 class RedisFull(RedisUnavailable):
-    """It has no memory left for that; what needs none goes on: deleting, and publishing."""
+    """Redis has no memory left for a write. Commands that need none still work: deleting, and publishing."""
 
 
 class RefusedByRedis(RedisUnavailable):
-    """The ACL of Redis does not permit it; trying again helps once somebody has changed that."""
+    """The ACL of Redis does not permit a command; trying again helps once somebody has changed the ACL."""
 
 
 class SetupError(HornetError):

@@ -1,7 +1,7 @@
-"""What a proof gives to a session: who its user is, and what it may do.
+"""What a valid credential gives to a session: who its user is, and what it may do.
 
-A token, the backend's answer, a registered session id, a trusted header, a signature: each way of proving
-something ends in one :class:`Grant`, and nothing behind it asks which way it was.
+A token, the backend's answer, a registered session id, a trusted header, a signature: each kind of credential
+leads to a :class:`Grant`, and the code that uses the grant does not ask which kind it was.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from hornet.core.channels import CONTROL_CHANNEL, is_channel_name, is_utf8_text
 from hornet.core.jsontext import dump_json, parse_json
 
 MAX_USER_CHARS = 256
-"""An id of a database, an address, a UUID: none comes near this."""
+"""Far more than an id of a database, an e-mail address or a UUID needs."""
 
 MAX_GRANT_BYTES = 65_536
-"""Of the JSON beside a token: a profile, not a document. It is kept for as long as the session lives."""
+"""Of the JSON beside a token: a profile, not a document. It is kept as long as the session lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ class Grant:
 
 
 def is_user_id(value: object) -> TypeGuard[str]:
-    """True for a non-empty string of at most ``MAX_USER_CHARS`` characters that UTF-8 can carry."""
+    """Return True for a non-empty string of at most ``MAX_USER_CHARS`` characters that UTF-8 can carry."""
     return isinstance(value, str) and 0 < len(value) <= MAX_USER_CHARS and is_utf8_text(value)
 
 
 def parse_user_id(value: object) -> str:
-    """The id of a user as backends write it: a string, or a whole number, which becomes its digits.
+    """Return a user id as backends write it: a string, or a whole number, which becomes its digits.
 
     Raises:
-        ValueError: it is neither, or out of its limits.
+        ValueError: it is neither, or too long.
     """
     text = str(value) if type(value) is int else value
     if not is_user_id(text):
@@ -53,9 +53,10 @@ def parse_user_id(value: object) -> str:
 
 
 def check_grant(grant: Grant) -> None:
-    """Raises:
-    ValueError: ``grant`` gives what no grant may: to a user that is none, or a channel that is none or
-        reserved. The message says which.
+    """Check a grant that an authenticator made.
+
+    Raises:
+        ValueError: an invalid user id, or an invalid or reserved channel; the message says which.
     """
     if grant.user is not None and not is_user_id(grant.user):
         raise ValueError("its 'user' is no user id")
@@ -67,10 +68,10 @@ def check_grant(grant: Grant) -> None:
 
 
 def parse_grant(payload: bytes) -> Grant:
-    """The grant that a connector stored beside a token: ``{"user", "info", "publish"}``, each optional.
+    """Parse the grant that a connector stored beside a token: ``{"user", "info", "publish"}``, all optional.
 
     Raises:
-        ValueError: not such an object; the message says what is wrong.
+        ValueError: the payload is no such object; the message says what is wrong.
     """
     if len(payload) > MAX_GRANT_BYTES:
         raise ValueError(f"the grant is longer than {MAX_GRANT_BYTES} bytes")
@@ -85,10 +86,10 @@ def parse_grant(payload: bytes) -> Grant:
 
 
 def dump_grant(grant: Grant) -> str:
-    """What :func:`parse_grant` reads; empty where the grant says nothing beyond its channels.
+    """Return the text that :func:`parse_grant` reads; empty where the grant has nothing but channels.
 
     Raises:
-        ValueError: ``info`` is nothing that JSON can carry, or too long.
+        ValueError: JSON can't carry ``info``, or it is too long.
     """
     body: dict[str, Any] = {}
     if grant.user is not None:

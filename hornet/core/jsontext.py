@@ -1,4 +1,4 @@
-"""JSON as browsers understand it: what Python reads or writes beyond that is refused."""
+"""JSON as browsers understand it: extensions that Python reads or writes are refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _make_dump(ensure_ascii: bool) -> Callable[[object], str]:
-    """What ``JSONEncoder.encode`` does, with the encoder in C made once: it makes a new one for each call.
+    """Return a faster ``JSONEncoder.encode``: the encoder in C is made once, not for each call.
 
-    Where the interpreter has none, or one that takes other arguments, it is ``JSONEncoder.encode`` itself.
+    Where the interpreter has no such encoder, or one that takes other arguments, return the method itself.
     """
     encoder = json.JSONEncoder(
         ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"), check_circular=False
@@ -44,7 +44,7 @@ _OPENING = ("{", "[")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises:
         ValueError: not JSON, not UTF-8, ``NaN`` or ``Infinity`` (Python's parser takes them, no browser
@@ -53,7 +53,7 @@ def parse_json(text: str | bytes) -> Any:
     if not isinstance(text, str):
         text = text.decode("utf-8")
     try:
-        if text[:1] in _OPENING:  # no white space ahead of it: half of what decode() costs goes there
+        if text[:1] in _OPENING:  # no white space before it, which takes half of the time of decode()
             value, end = _DECODER.raw_decode(text)
             if end == len(text):
                 return value
@@ -63,7 +63,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def dump_json(value: object) -> str:
-    """The compact JSON text of a value, byte for byte what ``JSON.stringify`` writes for the same data.
+    """Return the compact JSON text of a value, as ``JSON.stringify`` writes the same data, byte for byte.
 
     Raises:
         ValueError: the value holds a number that JSON has no text for (``1e999`` is read as infinity), or
@@ -73,7 +73,7 @@ def dump_json(value: object) -> str:
 
 
 def dump_ascii_json(value: object) -> str:
-    """The same in ASCII alone; other characters are escaped. Raises as :func:`dump_json` does."""
+    """Do as :func:`dump_json`, in ASCII alone: other characters are escaped."""
     return _dump(_dump_ascii, value)
 
 

@@ -1,6 +1,6 @@
-"""How much one peer may ask for. Pure arithmetic: the caller brings the clock and enforces the answer.
+"""How much a single address or session may ask for, so that one that asks for too much harms no other.
 
-A limit here is about one address or one session, so that who asks for too much harms nobody else.
+This is pure arithmetic: the caller brings the clock and enforces the answer.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from hornet.core import codes
 from hornet.core.errors import PeerError
 
 BURST_S = 2.0
-"""A peer that was quiet may use up the allowance of this time at once: a page asks for several things as it
-loads."""
+"""A peer that was quiet may use the allowance of this time at once: a page asks for several things
+as it loads."""
 
 
 class OverLimit(PeerError):
@@ -27,7 +27,7 @@ class OverLimit(PeerError):
 class RateLimiter:
     """Lets ``per_s`` through each second in the long run, and ``per_s * BURST_S`` at once (a token bucket).
 
-    What is refused does not count: a peer that asks for too much still gets its share.
+    A refused request does not count: a peer that asks for too much still gets its share.
     """
 
     __slots__ = ("_at", "_left")
@@ -37,7 +37,7 @@ class RateLimiter:
         self._at = now
 
     def offer(self, per_s: float, now: float, count: int = 1) -> bool:
-        """Take ``count``, if there are so many. Time that goes backwards gives nothing."""
+        """Take ``count`` tokens, if there are so many. A clock that goes backwards adds none."""
         self._fill(per_s, now)
         if self._left < count:
             return False
@@ -45,11 +45,11 @@ class RateLimiter:
         return True
 
     def wait_s(self, per_s: float) -> int:
-        """After how many whole seconds there is one again, as of the last time that was asked for one."""
+        """Return in how many whole seconds there is a token again, counted from the last :meth:`offer`."""
         return max(0, math.ceil((1 - self._left) / per_s - 1e-9))
 
     def is_full(self, per_s: float, now: float) -> bool:
-        """Whether the peer was quiet for so long that nothing needs to be remembered of it."""
+        """Return True if the peer was quiet for so long that the limiter may be forgotten."""
         self._fill(per_s, now)
         return self._left >= per_s * BURST_S
 
@@ -59,7 +59,7 @@ class RateLimiter:
 
 
 @dataclass(slots=True)
-class _Peer:
+class _AddressUse:
     allowance: RateLimiter
     sessions: int = 0
 
@@ -67,13 +67,13 @@ class _Peer:
 class AddressLimiter:
     """Counts the sessions of each client address, and how fast they come.
 
-    A network of IPv6 counts as one address, since a client has all of its /64. Addresses of this machine are
-    not counted: from there comes a proxy that Hornet was not told of, and all clients would share one limit.
-    Memory: one entry for each address that has a session or had one lately.
+    A /64 network of IPv6 counts as one address, since a client has all of its addresses. Addresses of this
+    machine are not counted: they belong to a proxy that Hornet was not told of, and all of its clients would
+    share one limit. Memory: an entry for each address that has a session or had one lately.
     """
 
     def __init__(self) -> None:
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, _AddressUse] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -82,14 +82,14 @@ class AddressLimiter:
         """Count one more session of ``address``.
 
         Raises:
-            OverLimit: it would be one too many, or comes too fast; nothing needs to be taken back.
+            OverLimit: there are too many, or they come too fast; the session is not counted.
         """
         name = counted_as(address)
         if name is None:
             return
         self._forget_quiet(per_s, now)
-        peer = self._peers.pop(name, None) or _Peer(RateLimiter(per_s, now))
-        self._peers[name] = peer  # to the end: the quiet ones gather at the start
+        peer = self._peers.pop(name, None) or _AddressUse(RateLimiter(per_s, now))
+        self._peers[name] = peer  # moves to the end, so quiet addresses gather at the start
         if not peer.allowance.offer(per_s, now):
             raise _over(codes.TOO_MANY_CONNECTIONS)
         if peer.sessions >= max_sessions:
@@ -97,13 +97,16 @@ class AddressLimiter:
         peer.sessions += 1
 
     def leave(self, address: str) -> None:
-        """A session that was counted is over."""
+        """Stop counting a session."""
         peer = self._peers.get(counted_as(address) or "")
         if peer is not None:
             peer.sessions -= 1
 
     def _forget_quiet(self, per_s: float, now: float) -> None:
-        """Look at the two that were longest without a new session: more than come, so none stays for long."""
+        """Look at the two addresses that were longest without a new session, and forget the quiet ones.
+
+        That is more than one call adds, so no quiet address stays for long.
+        """
         for name in list(islice(self._peers, 2)):
             peer = self._peers.pop(name)
             if peer.sessions or not peer.allowance.is_full(per_s, now):
@@ -112,7 +115,7 @@ class AddressLimiter:
 
 @lru_cache(maxsize=1024)
 def counted_as(address: str) -> str | None:
-    """What an address counts as: itself, its /64 network, or None for one that is not counted."""
+    """Return what an address counts as: itself, its /64 network, or None if it is not counted."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -130,8 +133,10 @@ def _over(code: str) -> OverLimit:
 
 
 def check_channels(held: Sized, added: Sized, max_channels: int) -> None:
-    """Raises:
-    OverLimit: a session with the channels ``held`` would have too many with those ``added``.
+    """Check that a session with the channels ``held`` may have those in ``added`` as well.
+
+    Raises:
+        OverLimit: it would have too many.
     """
     if len(held) + len(added) > max_channels:
         raise OverLimit(codes.TOO_MANY_CHANNELS, f"a session may have {max_channels} channels")

@@ -1,4 +1,4 @@
-"""How a component declares an option: a dataclass field that carries its own documentation.
+"""How a component declares its options: as dataclass fields that carry their own documentation.
 
 A section is a frozen dataclass whose fields are made with :func:`option`. The command line, the
 environment, the configuration file and the reference page are all generated from these fields.
@@ -11,19 +11,19 @@ from typing import Any
 
 
 def option(default: Any, *, doc: str, unit: str = "", secret: bool = False, reloads: bool = False) -> Any:
-    """A field with a default, a one-sentence ``doc`` and the ``unit`` of its value ("s", "bytes", ...).
+    """Declare a field with a default, a one-sentence ``doc`` and the ``unit`` of its value ("s", "bytes").
 
-    A ``secret`` value prints as ``***`` wherever the configuration is shown. One that ``reloads`` takes
-    effect on SIGHUP, for what happens from then on.
+    A ``secret`` value prints as ``***`` wherever the configuration is shown. An option that ``reloads`` takes
+    effect on SIGHUP, for everything that happens afterwards.
     """
     facts = {"doc": doc, "unit": unit, "secret": secret, "reloads": reloads}
     return dataclasses.field(default=default, metadata=facts)
 
 
 def show_section(section: Any) -> str:
-    """The ``repr`` of a section with secrets; each of them is shown as ``***``."""
-    shown = (
-        f"{one.name}={'***' if one.metadata['secret'] else repr(getattr(section, one.name))}"
-        for one in dataclasses.fields(section)
+    """Return the ``repr`` of a section that has secrets; each secret is shown as ``***``."""
+    values = (
+        f"{field.name}={'***' if field.metadata['secret'] else repr(getattr(section, field.name))}"
+        for field in dataclasses.fields(section)
     )
-    return f"{type(section).__name__}({', '.join(shown)})"
+    return f"{type(section).__name__}({', '.join(values)})"

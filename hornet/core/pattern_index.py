@@ -1,4 +1,4 @@
-"""Finds the subscriptions that a publication matches, at a cost that does not grow with their number."""
+"""An index that finds the subscriptions of a publication at a cost that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Keys = tuple[str, ...]
 
 @dataclass(slots=True)
 class _Mask:
-    """The subscriptions of one shape that have their wildcards at the same places."""
+    """The subscriptions of a shape that have their wildcards at the same places."""
 
     fixed: tuple[int, ...]
     texts: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -20,7 +20,7 @@ class _Mask:
 
 @dataclass(slots=True)
 class _Shape:
-    """The subscriptions with the same keys, and the same answer to further keys."""
+    """The subscriptions with the same keys that treat further keys in the same way."""
 
     keys: Keys
     is_subset: bool
@@ -30,9 +30,9 @@ class _Shape:
 class PatternIndex:
     """A set of patterns.
 
-    Patterns with the same keys and their wildcards at the same places are one look-up for a publication,
-    however many they are: with the values that it has at the other places. Applications have few such
-    shapes, so a match costs few look-ups.
+    Patterns with the same keys and with wildcards at the same places cost a publication a single look-up, by
+    its values at the other places, however many they are. Applications have few such shapes, so a match costs
+    few look-ups.
     """
 
     def __init__(self) -> None:
@@ -42,15 +42,17 @@ class PatternIndex:
         return sum(len(mask.texts) for shape in self._shapes.values() for mask in shape.masks.values())
 
     def add(self, pattern: Pattern) -> None:
-        """Adding one that is there changes nothing."""
+        """Add a pattern. A pattern that is there already changes nothing."""
         name = (pattern.keys, pattern.is_subset)
         shape = self._shapes.setdefault(name, _Shape(*name))
         fixed, values = _fixed(pattern)
         shape.masks.setdefault(fixed, _Mask(fixed)).texts[values] = pattern.text
 
     def remove(self, pattern: Pattern) -> None:
-        """Raises:
-        KeyError: it is not there.
+        """Remove a pattern.
+
+        Raises:
+            KeyError: the pattern is not there.
         """
         name = (pattern.keys, pattern.is_subset)
         shape = self._shapes[name]
@@ -63,8 +65,8 @@ class PatternIndex:
                 del self._shapes[name]
 
     def match(self, topic: Mapping[str, str]) -> list[str]:
-        """The texts of the patterns that match a parsed topic, each once."""
-        found: list[str] = []
+        """Return the texts of the patterns that match a parsed topic, each once."""
+        matching: list[str] = []
         keys = tuple(topic)
         for shape in self._shapes.values():
             if shape.is_subset:
@@ -76,11 +78,11 @@ class PatternIndex:
             for mask in shape.masks.values():
                 text = mask.texts.get(tuple([values[place] for place in mask.fixed]))
                 if text is not None:
-                    found.append(text)
-        return found
+                    matching.append(text)
+        return matching
 
 
 def _fixed(pattern: Pattern) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The places without a wildcard, and the values there."""
+    """Return the places without a wildcard, and the values there."""
     placed = [(place, value) for place, (_, value) in enumerate(pattern.items) if value is not None]
     return tuple(place for place, _ in placed), tuple(value for _, value in placed)

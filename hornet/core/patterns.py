@@ -1,12 +1,12 @@
-"""Pattern subscriptions: sets of keys and values, their text, and which publication matches which.
+"""Pattern subscriptions: sets of keys and values, their text, and which publications match them.
 
 A publication goes to a set of keys, each with a value: ``{"kind": "news", "channel": "CNN"}``. Its text is
 its Redis topic, ``channel:CNN|kind:news``: the pairs in the order of their keys' code points, so the order
-in which somebody writes them never matters.
+in which they are written never matters.
 
 A subscription names keys in the same way. The value ``*`` stands for any value; with ``subset``, publications
-that have further keys match too. Its canonical text is like a topic, with a bare ``*`` where any value does
-and ``|*`` at its end where further keys do: ``channel:*|kind:news|*``.
+that have further keys match too. The canonical text of a subscription is like a topic, with ``*`` in place of
+any value, and ``|*`` at its end where further keys may follow: ``channel:*|kind:news|*``.
 
 In keys and values ``:``, ``|``, ``*`` and ``%`` are written as ``%3A``, ``%7C``, ``%2A`` and ``%25``. So no
 two patterns share a text, and a ``*`` in a text is always a wildcard.
@@ -28,10 +28,10 @@ MAX_KEYS = 16
 """Publications are named by a handful of keys."""
 
 MAX_PATTERN_CHARS = 512
-"""Of the canonical text; the same as for a channel's name."""
+"""Of the canonical text; the same limit as for a channel's name."""
 
 RESERVED_KEY = "hornet"
-"""Not for patterns: topics that begin with ``hornet:`` are Hornet's own."""
+"""A key that patterns may not use: topics that begin with ``hornet:`` are Hornet's own."""
 
 _ESCAPES = str.maketrans({char: f"%{ord(char):02X}" for char in ":|*%"})
 _GLOB_ESCAPES = str.maketrans({char: f"\\{char}" for char in "*?[]\\"})
@@ -40,7 +40,7 @@ _PAIR = re.compile(r"([^:|*]+):([^:|*]*)")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What a subscription asks for. Equal patterns have equal ``text``, however they were written.
+    """The pattern of a subscription. Equal patterns have equal ``text``, however they were written.
 
     ``items`` are the escaped keys in order, with their escaped values, or None for any value.
     """
@@ -64,16 +64,16 @@ class Pattern:
 
     @property
     def globs(self) -> tuple[str, ...]:
-        """For PSUBSCRIBE: they let every topic through that matches, and some that don't.
+        """The globs for PSUBSCRIBE. They match every topic of the pattern, and some other topics.
 
-        What comes through is still to be checked: Redis's ``*`` crosses a ``|``. A topic that matches is let
-        through by exactly one of them.
+        The topics are still to be checked, since Redis's ``*`` crosses a ``|``. Exactly one of the globs
+        matches a topic of the pattern.
         """
         return self._globs(self.items)
 
     @property
     def broad_globs(self) -> tuple[str, ...]:
-        """The same for any values: patterns with equal keys share them."""
+        """The globs for any values: patterns with equal keys share them."""
         return self._globs(tuple((key, None) for key in self.keys))
 
     def _globs(self, items: tuple[tuple[str, str | None], ...]) -> tuple[str, ...]:
@@ -83,59 +83,60 @@ class Pattern:
         ]
         if not self.is_subset:
             return ("|".join(pairs),)
-        # Further keys may stand before the first one (the second glob), and behind each (its last star).
+        # Further keys may stand before the first key (the second glob), and behind each key (its last star).
         text = "|".join(
             pair if value is None else f"{pair}*" for pair, (_, value) in zip(pairs, items, strict=True)
         )
         return (text, f"*|{text}")
 
     def matches(self, topic: Mapping[str, str]) -> bool:
-        """True when the publication on a parsed topic is one that this subscription asks for."""
+        """Return True if a publication on a parsed topic matches."""
         if len(topic) != len(self.items) and not (self.is_subset and len(topic) > len(self.items)):
             return False
         for key, wanted in self.items:
-            found = topic.get(key)
-            if found is None or (wanted is not None and wanted != found):
+            value = topic.get(key)
+            if value is None or (wanted is not None and wanted != value):
                 return False
         return True
 
 
-def parse_pattern(shown: object, subset: object = None) -> Pattern:
-    """What a client subscribes to: the fields ``pattern`` and ``subset`` of its request.
+def parse_pattern(value: object, subset: object = None) -> Pattern:
+    """Parse the fields ``pattern`` and ``subset`` of a client's request to subscribe.
 
-    Values are strings, or whole numbers, which become their digits.
+    The values in a pattern are strings, or whole numbers, which become their digits.
 
     Raises:
         PeerError: ``BAD_PATTERN``; the detail says what is wrong.
     """
     if subset is not None and not isinstance(subset, bool):
         raise _bad("'subset' is neither true nor false")
-    items = ((key, None if value == ANY else value) for key, value in _pairs(shown))
+    items = ((key, None if text == ANY else text) for key, text in _pairs(value))
     pattern = Pattern(
-        tuple((_escape(key), None if value is None else _escape(value)) for key, value in items),
+        tuple((_escape(key), None if text is None else _escape(text)) for key, text in items),
         bool(subset),
     )
     return _short(pattern)
 
 
-def parse_publication(shown: object) -> str:
-    """The topic for a publication's keys and values; there are no wildcards in it.
+def parse_publication(pattern: object) -> str:
+    """Return the topic for a publication's keys and values; wildcards are refused.
 
     Raises:
         PeerError: ``BAD_PATTERN``; the detail says what is wrong.
     """
-    pairs = _pairs(shown)
+    pairs = _pairs(pattern)
     if any(value == ANY for _, value in pairs):
         raise _bad("a publication names its values; '*' is for subscriptions")
     return _short(Pattern(tuple((_escape(key), _escape(value)) for key, value in pairs))).text
 
 
 def parse_topic(topic: str) -> dict[str, str] | None:
-    """The escaped keys and values of a publication's topic, in order; None for one that no pattern writes.
+    """Return the escaped keys and values of a publication's topic, in order; None for any other topic.
 
-    A backend that forgets to sort the keys is heard by nobody, rather than by some.
+    A topic whose keys are not sorted is none: a backend that forgets to sort them reaches no client at all,
+    rather than some.
     """
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     last = ""
     for part in topic.split("|"):
         pair = _PAIR.fullmatch(part)
@@ -145,17 +146,17 @@ def parse_topic(topic: str) -> dict[str, str] | None:
         if key <= last or key == RESERVED_KEY:
             return None
         last = key
-        found[pair[1]] = pair[2]
-    return found
+        pairs[pair[1]] = pair[2]
+    return pairs
 
 
-def _pairs(shown: object) -> list[tuple[str, str]]:
-    if not isinstance(shown, Mapping) or not shown:
+def _pairs(pattern: object) -> list[tuple[str, str]]:
+    if not isinstance(pattern, Mapping) or not pattern:
         raise _bad("'pattern' is no object with at least one key")
-    if len(shown) > MAX_KEYS:
+    if len(pattern) > MAX_KEYS:
         raise _bad(f"'pattern' has more than {MAX_KEYS} keys")
     pairs: list[tuple[str, str]] = []
-    for key, value in shown.items():
+    for key, value in pattern.items():
         text = str(value) if type(value) is int and abs(value) < 10**MAX_PATTERN_CHARS else value
         if not isinstance(key, str) or not isinstance(text, str):
             raise _bad("a value in 'pattern' is neither a string nor a whole number")
@@ -181,7 +182,7 @@ def _escape(text: str) -> str:
 
 def _unescape(text: str) -> str:
     if "%" in text:
-        for char in ":|*%":  # the percent sign last, lest what it reveals is taken for another escape
+        for char in ":|*%":  # the percent sign comes last: what it yields must not be unescaped again
             text = text.replace(f"%{ord(char):02X}", char)
     return text
 

@@ -1,11 +1,11 @@
-"""A session's life as a table: what each step does in each state, and what is impossible.
+"""The authentication of a session as a table: which state each step leads to, and which steps are impossible.
 
-A session is NEW until its first valid credential. While one attempt is being checked it is CHECKING (a
-session has one attempt at a time, since events of one client are handled in order). A proof that needs no
-waiting leads straight to READY. A refused attempt leads back to NEW, and the client may try again until the
-authentication timeout. READY sessions receive messages; a READY session that shows another token stays READY
-whatever the answer, until it logs out and is NEW again. CLOSED is final, and may arrive in the middle of a
-check: the answer that comes afterwards must then change nothing.
+A session is NEW until its first valid credential. While an attempt is being checked, the session is CHECKING
+(it has one attempt at a time, since events of a client are handled in order). A credential that can be
+checked at once leads straight to READY. A refused attempt leads back to NEW, and the client may try again
+until the authentication timeout. READY sessions receive messages. A READY session that shows another token
+stays READY whatever the answer, until it logs out and is NEW again. CLOSED is final, and may come in the
+middle of a check: the answer of the check must then change nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 
 class AuthState(Enum):
-    __hash__ = object.__hash__  # there is one of each; Enum's own hash is a call of Python code
+    __hash__ = object.__hash__  # its members are singletons; Enum's own hash is a call of Python code
 
     NEW = auto()
     CHECKING = auto()

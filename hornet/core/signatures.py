@@ -1,13 +1,14 @@
-"""The signatures that open private channels: made by the backend, checked here, no state on either side.
+"""Signatures for private channels: made by the backend and checked here, without state on either side.
 
-What is signed is ``<connection id>:<channel, lower case>``, with ``:<presence JSON>`` behind it where the
-client becomes a member of the channel. A signature therefore opens one channel to one session, under one
-name. Two schemes, told apart by how the signature begins:
+The signed text is ``<connection id>:<channel, lower case>``, followed by ``:<presence JSON>`` where the
+client becomes a member of the channel. A signature therefore admits one session to one channel, under one
+name. There
+are two schemes, told apart by how the signature begins:
 
 ``<64 hex digits>``
-    SHA-256 over what is signed, ``:`` and the secret. The form of older backends.
+    SHA-256 over the signed text, ``:`` and the secret. The form of older backends.
 ``hmac-sha256:<64 hex digits>``
-    HMAC-SHA256 (RFC 2104) over what is signed, with the secret as its key. The choice for new code.
+    HMAC-SHA256 (RFC 2104) over the signed text, with the secret as its key. The choice for new code.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from hornet.core.channels import is_utf8_text
 HMAC_PREFIX = "hmac-sha256:"
 
 AMBIGUOUS = ":{"
-"""May not be in the name of a signed channel. Without presence data, channel ``private-a:{"id":"7"}`` would
-sign the same text as ``private-a`` with the presence data ``{"id":"7"}``."""
+"""A text that the name of a signed channel may not contain. Without presence data, channel
+``private-a:{"id":"7"}`` would sign the same text as ``private-a`` with the presence data ``{"id":"7"}``."""
 
 
 def sign_sha256(secret: str, connection_id: str, channel: str, presence: str | None = None) -> str:
-    """The signature by the older scheme. ``presence`` is JSON text, signed as it is written.
+    """Return the signature by the older scheme. ``presence`` is JSON text, signed as it is written.
 
     Raises:
         ValueError: the secret is empty, or one of the texts can't be signed.
@@ -35,25 +36,25 @@ def sign_sha256(secret: str, connection_id: str, channel: str, presence: str | N
 
 
 def sign_hmac(secret: str, connection_id: str, channel: str, presence: str | None = None) -> str:
-    """The signature by HMAC-SHA256, its prefix included. Raises as :func:`sign_sha256` does."""
+    """Return the signature by HMAC-SHA256, with its prefix; raise as :func:`sign_sha256` does."""
     return _hmac(_key(secret), _signed(connection_id, channel, presence))
 
 
 def is_signed(
     signature: str, secrets: Iterable[str], connection_id: str, channel: str, presence: str | None = None
 ) -> bool:
-    """True when ``signature`` was made, by either scheme, with one of ``secrets`` for exactly these texts.
+    """Return True if ``signature`` was made by either scheme, with one of ``secrets``, for these very texts.
 
-    Several secrets are valid at once while a backend changes from one to the next. How long the answer
-    takes tells nothing about how much of the signature is right.
+    Several secrets are valid at once while a backend changes from one to the next. The time of the check does
+    not depend on how much of the signature is right.
     """
     try:
         signed = _signed(connection_id, channel, presence)
     except ValueError:
         return False
-    shown = signature.lower().encode("utf-8", "replace")
-    make = _hmac if shown.startswith(HMAC_PREFIX.encode()) else _sha256
-    matches = [hmac.compare_digest(make(_key(secret), signed).encode(), shown) for secret in secrets]
+    given = signature.lower().encode("utf-8", "replace")
+    make = _hmac if given.startswith(HMAC_PREFIX.encode()) else _sha256
+    matches = [hmac.compare_digest(make(_key(secret), signed).encode(), given) for secret in secrets]
     return any(matches)
 
 

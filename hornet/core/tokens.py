@@ -1,4 +1,4 @@
-"""One-time tokens: what they look like and how they are made."""
+"""One-time tokens: their form, and how they are made."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ DEFAULT_TOKEN_TTL_S = 120
 """How long an unused token lives; the Node server's connectors use the same."""
 
 MAX_TOKEN_CHARS = 512
-"""Connectors of other languages make longer tokens than ours; none comes near this."""
+"""Connectors of other languages make longer tokens than Hornet's; none comes near this."""
 
 
 def create_token(length: int = DEFAULT_TOKEN_LENGTH) -> str:
-    """A fresh token of ``length`` base-62 characters from the system's cryptographic generator.
+    """Return a fresh token of ``length`` base-62 characters from the system's cryptographic generator.
 
-    No two tokens are related: seeing one says nothing about the next.
+    Tokens are independent: one that is known tells nothing about the others.
     """
     if length < 1:
         raise ValueError("a token has at least one character")
@@ -31,5 +31,5 @@ def create_token(length: int = DEFAULT_TOKEN_LENGTH) -> str:
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """True for a non-empty string, not absurdly long, that can be part of a Redis key."""
+    """Return True for a non-empty string of limited length that can be part of a Redis key."""
     return isinstance(value, str) and 0 < len(value) <= MAX_TOKEN_CHARS and is_utf8_text(value)

@@ -1,4 +1,4 @@
-"""Signed triggers, as pushy's backends make them: the URL proves that who knows the secret sent it."""
+"""Signed triggers, as pushy's backends make them: the URL proves that its sender knows the secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 from hornet.core.errors import PeerError
 
 MAX_SKEW_S = 600
-"""How far the clock of a backend may be from ours; longer, and a copied request would live too long."""
+"""How far the clock of a backend may be off; with more, a copied request would be valid for too long."""
 
 MISSING = "400"
 EXPIRED = "501"
@@ -17,11 +17,11 @@ WRONG_KEY = "403"
 
 
 class RefusedTrigger(PeerError):
-    """A trigger that is not carried out."""
+    """A trigger that is refused."""
 
 
 def sign_trigger(secret: str, channel: str, event: str, timestamp: str, body: str) -> str:
-    """The ``auth_key`` of a trigger. ``body`` is its JSON text; the channel counts in lower case."""
+    """Return the ``auth_key`` of a trigger. ``body`` is its JSON text; the channel counts in lower case."""
     signed = f"{channel.lower()}:{event}:{timestamp}:{body}:{secret}"
     return hashlib.sha256(signed.encode()).hexdigest()
 
@@ -35,7 +35,7 @@ def check_trigger(
     auth_key: str,
     now_s: float,
 ) -> None:
-    """Pass for a trigger whose key fits one of ``bodies``: the text as it came, or as its data is written.
+    """Check that the key fits one of ``bodies``: the text as it came, or as its data are written.
 
     Raises:
         RefusedTrigger: ``EXPIRED`` or ``WRONG_KEY``.
@@ -44,9 +44,9 @@ def check_trigger(
         raise RefusedTrigger(EXPIRED, "The timestamp is no time in seconds")
     if abs(now_s - int(timestamp)) >= MAX_SKEW_S:
         raise RefusedTrigger(EXPIRED, f"The timestamp is {MAX_SKEW_S} seconds or more from the server's time")
-    shown = auth_key.lower().encode("utf-8", "replace")
+    given = auth_key.lower().encode("utf-8", "replace")
     right = [
-        hmac.compare_digest(sign_trigger(secret, channel, event, timestamp, body).encode(), shown)
+        hmac.compare_digest(sign_trigger(secret, channel, event, timestamp, body).encode(), given)
         for body in bodies
     ]
     if not any(right):

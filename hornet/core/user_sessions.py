@@ -1,4 +1,4 @@
-"""A user's session in the backend, whose id proves to be that user."""
+"""Session ids of the backend: the id of a user's session there proves to be that user."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ MAX_SESSION_ID_CHARS = 512
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """``user``, and the ``session_id`` that the client has for it."""
+    """A ``user``, and the ``session_id`` that the client shows for the user."""
 
     user: str
     session_id: str = field(repr=False)
 
     def matches(self, registered: bytes) -> bool:
-        """True for the id that the backend registered; the time it takes tells nothing about it."""
+        """Return True for the id that the backend registered, in a time that tells nothing about the id."""
         return hmac.compare_digest(self.session_id.encode(), registered)
 
 
 def is_session_id(value: object) -> TypeGuard[str]:
-    """True for a non-empty string, not absurdly long, that UTF-8 can carry."""
+    """Return True for a non-empty string of limited length that UTF-8 can carry."""
     return isinstance(value, str) and 0 < len(value) <= MAX_SESSION_ID_CHARS and is_utf8_text(value)
 
 
 def shows_user_session(fields: Mapping[str, object]) -> bool:
-    """True for an object with ``userId`` and ``hash``, and without the ``token`` of another way."""
+    """Return True for an object with ``userId`` and ``hash`` and without ``token``, another credential."""
     return "userId" in fields and "hash" in fields and "token" not in fields
 
 
