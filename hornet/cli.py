@@ -1,4 +1,4 @@
-"""The two commands: ``hornet-server`` runs a node, ``hornet`` is for the person beside it."""
+"""The commands: ``hornet-server`` runs a node; ``hornet`` makes tokens, publishes, checks a configuration."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-"""What a shell expects of a program that Ctrl-C ended: 128 and the signal's number."""
+"""The exit code that a shell expects of a program ended by Ctrl-C: 128 plus the number of the signal."""
 
 REDIS_TIMEOUT_S = 5.0
 
 
 def serve(argv: Sequence[str] | None = None) -> int:
-    """``hornet-server``: run a node until it is told to stop. Returns the exit code."""
+    """Run ``hornet-server``, a node, until it is told to stop. Return the exit code."""
     return _run_politely(lambda: _serve(argv))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``hornet``: make tokens and publish by hand. Returns the exit code."""
+    """Run the command ``hornet``. Return the exit code."""
     return _run_politely(lambda: _main(argv))
 
 
@@ -72,7 +72,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run_politely(command: Callable[[], int]) -> int:
-    """Run a command; Ctrl-C and a reader that went away (``| head -1``) end it without a word."""
+    """Run a command. Ctrl-C, or a reader that has gone (``| head -1``), ends it without a message."""
     try:
         code = command()
     except SystemExit as leaving:  # how argparse ends after --help, --version and a wrong option
@@ -85,19 +85,20 @@ def _run_politely(command: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        # Python flushes once more when it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one sentence; argparse would print the whole usage before it."""
+    """A parser that reports an error as one sentence; argparse would print the whole usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
 def server_parser() -> argparse.ArgumentParser:
-    """The options of ``hornet-server``, made from the configuration's sections."""
+    """Return the parser of ``hornet-server``, with an option for each field of the configuration."""
     parser = _Parser(
         prog="hornet-server",
         allow_abbrev=False,
@@ -118,36 +119,40 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", type=Path, help="TOML or JSON file with options (default: HORNET_CONFIG)"
     )
     groups: dict[str, Any] = {}
-    for one in options():
-        if one.section not in groups:
-            groups[one.section] = parser.add_argument_group(one.section)
-        text = f"{one.doc} (default: {_shown_default(one)})".replace("%", "%%")
-        if one.kind is bool:
-            groups[one.section].add_argument(
-                one.flag, action=argparse.BooleanOptionalAction, default=None, help=text, dest=one.name
+    for option in options():
+        if option.section not in groups:
+            groups[option.section] = parser.add_argument_group(option.section)
+        text = f"{option.doc} (default: {_shown_default(option)})".replace("%", "%%")
+        if option.kind is bool:
+            groups[option.section].add_argument(
+                option.flag, action=argparse.BooleanOptionalAction, default=None, help=text, dest=option.name
             )
         else:
-            groups[one.section].add_argument(
-                one.flag, metavar=one.unit.upper() or "VALUE", help=text, dest=one.name
+            groups[option.section].add_argument(
+                option.flag, metavar=option.unit.upper() or "VALUE", help=text, dest=option.name
             )
 
 
-def _shown_default(one: Option) -> str:
-    if one.kind is bool:
-        return "on" if one.default else "off"
-    text = ",".join(one.default) if one.is_list else format(one.default, "g" if one.kind is float else "")
-    return f"{text} {one.unit}" if text and one.unit in ("s", "bytes") else text or "none"
+def _shown_default(option: Option) -> str:
+    if option.kind is bool:
+        return "on" if option.default else "off"
+    text = (
+        ",".join(option.default)
+        if option.is_list
+        else format(option.default, "g" if option.kind is float else "")
+    )
+    return f"{text} {option.unit}" if text and option.unit in ("s", "bytes") else text or "none"
 
 
 def _load(given: Mapping[str, Any]) -> Config:
-    """The configuration, read anew with the flags that were given.
+    """Read the file and the environment (again), and add the flags that were given.
 
     Raises:
-        SetupError: there is something wrong with it.
+        SetupError: the configuration is wrong.
     """
     from hornet.config import load_config, options
 
-    flags = {one.name: given[one.name] for one in options() if given[one.name] is not None}
+    flags = {option.name: given[option.name] for option in options() if given[option.name] is not None}
     return load_config(flags, os.environ, given["config"])
 
 
@@ -192,7 +197,7 @@ def _hornet_parser() -> argparse.ArgumentParser:
         "--only", action="append", metavar="TOKEN", help="deliver to this token only (repeatable)"
     )
     publish.add_argument(
-        "--except", action="append", metavar="TOKEN", dest="but", help="leave this token out (repeatable)"
+        "--except", action="append", metavar="TOKEN", dest="exclude", help="leave this token out (repeatable)"
     )
     publish.set_defaults(run=_publish)
 
@@ -220,7 +225,7 @@ def _hornet_parser() -> argparse.ArgumentParser:
 
 
 def _check_config(arguments: argparse.Namespace) -> str:
-    """What is set, one option in a line.
+    """Return the options that differ from their defaults, one in each line.
 
     Raises:
         SetupError: a server would not start with it.
@@ -232,11 +237,11 @@ def _check_config(arguments: argparse.Namespace) -> str:
     parse_url(config.redis.redis or DEFAULT_URL)
     tls_context(config.server)
     lines = []
-    for one in options():
-        value = getattr(getattr(config, one.section), one.field)
-        if value != one.default:
-            shown = ",".join(value) if one.is_list else value
-            lines.append(f"{one.name} = {'***' if one.secret else shown}")
+    for option in options():
+        value = getattr(getattr(config, option.section), option.field)
+        if value != option.default:
+            shown = ",".join(value) if option.is_list else value
+            lines.append(f"{option.name} = {'***' if option.secret else shown}")
     return "\n".join(lines or ["All options have their default."])
 
 
@@ -247,7 +252,7 @@ def _config_doc(_: argparse.Namespace) -> str:
 
 
 async def _ask_redis(arguments: argparse.Namespace) -> object:
-    """Through the server's own client, so that every URL works here that works there."""
+    """Run a command through the server's own client, so that it takes the same URLs as the server."""
     client = connect(parse_url(arguments.redis), REDIS_TIMEOUT_S)
     try:
         return await arguments.run(AsyncConnector(client), arguments)
@@ -266,5 +271,5 @@ async def _publish(connector: AsyncConnector, arguments: argparse.Namespace) -> 
         raise ValueError(f"the message is not JSON: {arguments.message}") from None
     if not isinstance(message, dict):
         raise ValueError("the message is JSON, but not an object")
-    addressed = {"only": arguments.only, "except": arguments.but}
+    addressed = {"only": arguments.only, "except": arguments.exclude}
     return await connector.publish(arguments.channel, arguments.type, message, addressed)

@@ -1,8 +1,8 @@
-"""The configuration: defaults, then a file, then the environment, then flags; the later wins.
+"""The configuration: defaults, overridden by a file, the environment and flags, in this order.
 
 Each component declares its own section (a frozen dataclass whose fields carry their documentation). An
 option has one name everywhere: ``auth_timeout`` in a TOML or JSON file, ``HORNET_AUTH_TIMEOUT`` in the
-environment, ``--auth-timeout`` on the command line. A name that nobody knows is an error.
+environment, ``--auth-timeout`` on the command line. An unknown name is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 from hornet.broker.settings import RedisSettings
 from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
-from hornet.core.options import option
+from hornet.core.options import option as declare_option
 from hornet.engine.settings import EngineSettings
 from hornet.flows.auth.settings import AuthenticationSettings, BackendSettings
 from hornet.flows.settings import (
@@ -41,13 +41,13 @@ UNIT_SUFFIXES = ("_s", "_bytes")
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    log_level: str = option(
+    log_level: str = declare_option(
         "info",
         doc="Least important level that is logged: debug, info, warning or error.",
         unit="level",
         reloads=True,
     )
-    log_format: str = option(
+    log_format: str = declare_option(
         "text", doc="How a line of the log looks: text for people, json for machines.", unit="format"
     )
 
@@ -60,10 +60,10 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration, each value within its limits. Components get their own section of it.
+    """The whole configuration, each value within its limits. Each component gets its own section of it.
 
     Raises:
-        ValueError: a value is out of its limits; the message names the option.
+        ValueError: a value is outside its limits; the message names the option.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -80,8 +80,8 @@ class Config:
     log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
-        for one in options():
-            _check(one, getattr(getattr(self, one.section), one.field))
+        for option in options():
+            _check(option, getattr(getattr(self, option.section), option.field))
         if not self.engine.trusted_proxies:
             for name in ("user_header", "attribute_headers"):
                 if getattr(self.authentication, name):
@@ -90,7 +90,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: where it lives in :class:`Config`, and what is known of it."""
+    """One option: its place in :class:`Config`, and what its section declares about it."""
 
     section: str
     field: str
@@ -103,7 +103,7 @@ class Option:
 
     @property
     def name(self) -> str:
-        """The field's name without the unit that it ends in: files and flags give the unit in their text."""
+        """The field's name without the unit at its end. Documentation and ``--help`` name the unit."""
         for suffix in UNIT_SUFFIXES:
             if self.field.endswith(suffix):
                 return self.field.removesuffix(suffix)
@@ -123,7 +123,7 @@ class Option:
 
 
 def options() -> Iterator[Option]:
-    """Every option there is, in the order of the sections."""
+    """Yield every option, in the order of the sections."""
     for part in dataclasses.fields(Config):
         section = get_type_hints(Config)[part.name]
         hints = get_type_hints(section)
@@ -142,14 +142,14 @@ def options() -> Iterator[Option]:
 
 
 def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Config:
-    """Merge the sources; ``flags`` holds values by option name, and only those that were given.
+    """Merge the file, the environment and ``flags`` (the given values by option name) into a configuration.
 
     Raises:
-        SetupError: an unknown name or a value that is not of its kind; the sentence names it and its source.
+        SetupError: an unknown name, or a value of the wrong kind; the sentence names both it and its source.
     """
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
-    known = {one.name: one for one in options()}
+    known = {option.name: option for option in options()}
     values: dict[str, Any] = {}
     for source, given in (
         (f"the file {file}", _read_file(file) if file else {}),
@@ -164,21 +164,21 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
 
 
 def take_reloadable(running: Config, wanted: Config) -> tuple[Config, list[str], list[str]]:
-    """``running`` with what may change while it runs taken from ``wanted``.
+    """Return ``running`` with the options of ``wanted`` that may change while a server runs.
 
-    Also the names of the options that changed by that, and of those that differ but need a restart.
+    Also return the names of the options that changed, and of those that differ but need a restart.
     """
     changed, need_restart = [], []
     sections: dict[str, dict[str, Any]] = {}
-    for one in options():
-        value = getattr(getattr(wanted, one.section), one.field)
-        if value == getattr(getattr(running, one.section), one.field):
+    for option in options():
+        value = getattr(getattr(wanted, option.section), option.field)
+        if value == getattr(getattr(running, option.section), option.field):
             continue
-        if one.reloads:
-            changed.append(one.name)
-            sections.setdefault(one.section, {})[one.field] = value
+        if option.reloads:
+            changed.append(option.name)
+            sections.setdefault(option.section, {})[option.field] = value
         else:
-            need_restart.append(one.name)
+            need_restart.append(option.name)
     parts = {name: dataclasses.replace(getattr(running, name), **fields) for name, fields in sections.items()}
     return dataclasses.replace(running, **parts), changed, need_restart
 
@@ -211,7 +211,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option]) -> dict[str, str]:
-    variables = {one.variable: one.name for one in known.values()}
+    variables = {option.variable: option.name for option in known.values()}
     found = {}
     for variable, value in environment.items():
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
@@ -226,15 +226,15 @@ def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option
 
 
 def _similar(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """A hint at what was probably meant, empty when nothing is like it."""
-    for one in difflib.get_close_matches(name, known, 1):
-        meant = prefix + one.upper() if prefix else repr(one)
+    """Return a hint at the name that was probably meant, or "" if no name is similar."""
+    for similar in difflib.get_close_matches(name, known, 1):
+        meant = prefix + similar.upper() if prefix else repr(similar)
         return f"; did you mean {meant}"
     return ""
 
 
 def _convert(wanted: Option, value: Any, source: str) -> Any:
-    """The value in the option's own type; text is read as people write it."""
+    """Return the value in the type of its option; text is read as people write it."""
     try:
         if wanted.is_list:
             return _convert_list(value)
@@ -286,43 +286,45 @@ _MAY_BE_ZERO = {
     "max_connections": "what the system allows",
     "user_grace_s": "gone at once",
 }
-"""The numbers whose 0 has a meaning. Any other 0 would stop what it measures."""
+"""The numbers for which 0 has a meaning. For any other, 0 would mean that nothing works."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _ORIGIN = re.compile(r"\*|null|same-host|[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]+")
 
 
-def _check(one: Option, value: Any) -> None:
-    """Raises:
-    ValueError: ``value`` is of the option's kind, but can't be meant.
+def _check(option: Option, value: Any) -> None:
+    """Check that a value of the right kind also makes sense for its option.
+
+    Raises:
+        ValueError: it does not; the message names the option and says what it takes.
     """
-    if one.kind in (int, float):
-        _check_number(one, value)
-    elif one.unit == "path" and not _PATH.fullmatch(value):
-        raise ValueError(f"{one.name} {value!r} is no path such as /socket.io/")
-    elif one.unit == "networks":
+    if option.kind in (int, float):
+        _check_number(option, value)
+    elif option.unit == "path" and not _PATH.fullmatch(value):
+        raise ValueError(f"{option.name} {value!r} is no path such as /socket.io/")
+    elif option.unit == "networks":
         try:
             parse_networks(value)
         except ValueError as error:
-            raise ValueError(f"{one.name}: {error}") from None
-    elif one.unit == "origins":
-        _check_origins(one, value)
+            raise ValueError(f"{option.name}: {error}") from None
+    elif option.unit == "origins":
+        _check_origins(option, value)
 
 
-def _check_number(one: Option, value: float) -> None:
-    if not math.isfinite(value) or value < 0 or (value == 0 and one.field not in _MAY_BE_ZERO):
-        least = "0 or more" if one.field in _MAY_BE_ZERO else "more than 0"
-        raise ValueError(f"{one.name} is {value:g}, but must be {least}")
-    if one.unit == "port" and value > 65535:
-        raise ValueError(f"{one.name} is {value}, but a port is at most 65535")
+def _check_number(option: Option, value: float) -> None:
+    if not math.isfinite(value) or value < 0 or (value == 0 and option.field not in _MAY_BE_ZERO):
+        least = "0 or more" if option.field in _MAY_BE_ZERO else "more than 0"
+        raise ValueError(f"{option.name} is {value:g}, but must be {least}")
+    if option.unit == "port" and value > 65535:
+        raise ValueError(f"{option.name} is {value}, but a port is at most 65535")
 
 
-def _check_origins(one: Option, values: tuple[str, ...]) -> None:
+def _check_origins(option: Option, values: tuple[str, ...]) -> None:
     if not values:
-        raise ValueError(f"{one.name} is empty, so no page could connect; * lets all")
+        raise ValueError(f"{option.name} is empty, so no page could connect; * lets all")
     for value in values:
         if not _ORIGIN.fullmatch(value):
             raise ValueError(
-                f"{one.name} has {value!r}, but an origin is scheme://host or scheme://host:port, "
+                f"{option.name} has {value!r}, but an origin is scheme://host or scheme://host:port, "
                 "in lower case and with nothing behind it, or one of same-host, null and *"
             )

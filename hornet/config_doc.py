@@ -63,28 +63,28 @@ log says that they need a restart. A file that is wrong changes nothing.
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the whole page, in Markdown."""
     parts = [HEAD]
-    for section, members in groupby(options(), key=lambda one: one.section):
+    for section, members in groupby(options(), key=lambda option: option.section):
         parts.append(f"## {TITLES[section]}\n")
-        parts.extend(_entry(one) for one in members)
+        parts.extend(_entry(option) for option in members)
     return "\n".join(parts)
 
 
-def _entry(one: Option) -> str:
-    flag = f"{one.flag}`, `--no-{one.flag.removeprefix('--')}" if one.kind is bool else one.flag
-    kind = f" · {_unit(one)}" if one.unit else ""
-    reloads = " · reloads" if one.reloads else ""
-    facts = f"`{flag}` · `{one.variable}`{kind} · default: {_default(one)}{reloads}"
-    return f"### `{one.name}`\n\n{one.doc}\n\n{facts}\n"
+def _entry(option: Option) -> str:
+    flag = f"{option.flag}`, `--no-{option.flag.removeprefix('--')}" if option.kind is bool else option.flag
+    kind = f" · {_unit(option)}" if option.unit else ""
+    reloads = " · reloads" if option.reloads else ""
+    facts = f"`{flag}` · `{option.variable}`{kind} · default: {_default(option)}{reloads}"
+    return f"### `{option.name}`\n\n{option.doc}\n\n{facts}\n"
 
 
-def _unit(one: Option) -> str:
-    return {"s": "seconds"}.get(one.unit, one.unit)
+def _unit(option: Option) -> str:
+    return {"s": "seconds"}.get(option.unit, option.unit)
 
 
-def _default(one: Option) -> str:
-    if one.kind is bool:
-        return "on" if one.default else "off"
-    text = ",".join(one.default) if one.is_list else f"{one.default}".removesuffix(".0")
+def _default(option: Option) -> str:
+    if option.kind is bool:
+        return "on" if option.default else "off"
+    text = ",".join(option.default) if option.is_list else f"{option.default}".removesuffix(".0")
     return f"`{text}`" if text else "none"

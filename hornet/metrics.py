@@ -1,4 +1,4 @@
-"""What Hornet counts. One object per server, so that several can live in one process."""
+"""The metrics of one node. Each node has its own registry, so that several can run in one process."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 TIMES_S = (0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Buckets for what takes microseconds while all is well, and is felt by people from 0.1 s on."""
+"""The buckets of histograms: such work takes microseconds when all is well, and people notice 0.1 s."""
 
 
-class Tally:
-    """A total that only the event loop adds to: an addition, where Prometheus' own counters take a lock."""
+class LoopCounter:
+    """A counter that only the event loop adds to. It is an addition; Prometheus' own counter takes a lock."""
 
     __slots__ = ("total",)
 
     def __init__(self) -> None:
         self.total = 0
 
-    def inc(self, more: int = 1) -> None:
-        self.total += more
+    def inc(self, amount: int = 1) -> None:
+        self.total += amount
 
 
-class Spread:
-    """How often something took how long, in ``TIMES_S``; only the event loop adds to it."""
+class LoopHistogram:
+    """A histogram of times, with the buckets of ``TIMES_S``, that only the event loop adds to."""
 
     __slots__ = ("counts", "sum_s")
 
@@ -49,59 +49,69 @@ class Spread:
 
 
 class Metrics:
-    """The counters of one node, in Prometheus' names and units."""
+    """What one node counts and measures, under the names that Prometheus reads, in its units."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.messages = self._tally("hornet_messages", "Messages heard from backends and accepted")
-        self.deliveries = self._tally("hornet_deliveries", "Messages queued for a session")
-        self.notifications = self._tally("hornet_notifications", "Notifications heard and accepted")
-        self.dropped = self._counter("hornet_messages_dropped", "Publishes dropped as malformed", "reason")
-        self.admitted = self._tally("hornet_admissions", "Valid credentials shown by clients")
-        self.client_messages = self._tally("hornet_client_messages", "Messages published by clients")
-        self.commands = self._counter("hornet_commands", "Commands of plug-ins", "command", "outcome")
-        self.refused = self._counter("hornet_refusals", "Refused attempts and closed sessions", "code")
-        self.sessions_opened = self._tally("hornet_sessions_opened", "Socket.IO sessions opened")
-        self.restarts = self._counter(
+        self.messages = self._loop_counter("hornet_messages", "Messages heard from backends and accepted")
+        self.deliveries = self._loop_counter("hornet_deliveries", "Messages queued for a session")
+        self.notifications = self._loop_counter("hornet_notifications", "Notifications heard and accepted")
+        self.dropped = self._labelled_counter(
+            "hornet_messages_dropped", "Publishes dropped as malformed", "reason"
+        )
+        self.admitted = self._loop_counter("hornet_admissions", "Valid credentials shown by clients")
+        self.client_messages = self._loop_counter("hornet_client_messages", "Messages published by clients")
+        self.commands = self._labelled_counter(
+            "hornet_commands", "Commands of plug-ins", "command", "outcome"
+        )
+        self.refused = self._labelled_counter(
+            "hornet_refusals", "Refused attempts and closed sessions", "code"
+        )
+        self.sessions_opened = self._loop_counter("hornet_sessions_opened", "Socket.IO sessions opened")
+        self.restarts = self._labelled_counter(
             "hornet_task_restarts", "Background tasks restarted after a failure", "task"
         )
-        self.unhandled = self._tally("hornet_unhandled_errors", "Errors that no code of Hornet's handled")
-        self.events = self._tally("hornet_client_events", "Events received from clients")
-        self.fanout_time = self._histogram(
+        self.unhandled = self._loop_counter(
+            "hornet_unhandled_errors", "Errors that no code of Hornet's handled"
+        )
+        self.events = self._loop_counter("hornet_client_events", "Events received from clients")
+        self.fanout_time = self._loop_histogram(
             "hornet_fanout_seconds", "Time to queue one message for all its sessions"
         )
-        self.loop_lag = self._histogram("hornet_loop_lag_seconds", "How late the event loop runs what is due")
+        self.loop_lag = self._loop_histogram(
+            "hornet_loop_lag_seconds", "How late the event loop runs what is due"
+        )
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
     def watch(self, name: str, doc: str, read: Callable[[], float]) -> None:
-        """Publish a value that is read when somebody looks."""
+        """Publish a value that ``read`` returns whenever the metrics are read."""
         Gauge(name, doc, registry=self._registry).set_function(read)
 
     def watch_totals(self, name: str, doc: str, label: str, read: Callable[[], Mapping[Any, int]]) -> None:
-        """Publish totals that are kept elsewhere, one for each value of ``label`` (or one, if "")."""
+        """Publish totals that are kept elsewhere, one for each value of ``label`` (if "", a single one)."""
         self._registry.register(_Totals(name, doc, label, read))
 
     def render(self) -> bytes:
-        """The text format of Prometheus, version 0.0.4."""
+        """Return all metrics in the text format of Prometheus, version 0.0.4."""
         return generate_latest(self._registry)
 
-    def _histogram(self, name: str, doc: str) -> Spread:
-        spread = Spread()
-        self._registry.register(_Spreads(name, doc, spread))
-        return spread
+    def _loop_histogram(self, name: str, doc: str) -> LoopHistogram:
+        histogram = LoopHistogram()
+        self._registry.register(_Histograms(name, doc, histogram))
+        return histogram
 
-    def _tally(self, name: str, doc: str) -> Tally:
-        tally = Tally()
-        self.watch_totals(name, doc, "", lambda: {"": tally.total})
-        return tally
+    def _loop_counter(self, name: str, doc: str) -> LoopCounter:
+        counter = LoopCounter()
+        self.watch_totals(name, doc, "", lambda: {"": counter.total})
+        return counter
 
-    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+    def _labelled_counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(name, doc, labels, registry=self._registry)
 
 
 class _Totals(Collector):
-    """Counters that a hot path keeps as plain numbers."""
+    """Counters that are kept elsewhere as plain numbers."""
 
     def __init__(self, name: str, doc: str, label: str, read: Callable[[], Mapping[Any, int]]) -> None:
         self._name, self._doc, self._label, self._read = name, doc, label, read
@@ -113,13 +123,13 @@ class _Totals(Collector):
         yield family
 
 
-class _Spreads(Collector):
-    """A histogram that a hot path keeps as plain numbers."""
+class _Histograms(Collector):
+    """A :class:`LoopHistogram` in the form that Prometheus reads."""
 
-    def __init__(self, name: str, doc: str, spread: Spread) -> None:
-        self._name, self._doc, self._spread = name, doc, spread
+    def __init__(self, name: str, doc: str, histogram: LoopHistogram) -> None:
+        self._name, self._doc, self._histogram = name, doc, histogram
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         bounds = (*(str(bound) for bound in TIMES_S), "+Inf")
-        buckets = list(zip(bounds, accumulate(self._spread.counts), strict=True))
-        yield HistogramMetricFamily(self._name, self._doc, buckets=buckets, sum_value=self._spread.sum_s)
+        buckets = list(zip(bounds, accumulate(self._histogram.counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._doc, buckets=buckets, sum_value=self._histogram.sum_s)
