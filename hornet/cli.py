@@ -46,7 +46,7 @@ def _serve(argv: Sequence[str] | None) -> int:
     except SetupError as error:
         print(f"hornet-server: {error}", file=sys.stderr)
         return EXIT_USAGE
-    from hornet.process.worker import run_server  # the server is loaded only where it is run
+    from hornet.process.server import run_server  # the server is loaded only where it is run
 
     try:
         return run_server(config, lambda: _load(given))

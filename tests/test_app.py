@@ -4,9 +4,12 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 import hornet
+from hornet.broker.embedded import answers, find_or_start
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
+from hornet.metrics import Metrics
 from tests.conftest import Valkey
+from tests.e2e.server import free_port
 from tests.flows.client import Client
 
 
@@ -45,3 +48,17 @@ async def test_liveness_and_metrics_are_served(valkey: Valkey) -> None:
         assert "hornet_sessions 0.0" in text
         assert "hornet_slow_readers_total 0.0" in text
         assert answer.content_type == "text/plain"
+
+
+async def test_it_uses_a_valkey_and_metrics_that_it_is_given_and_leaves_them_to_their_owner() -> None:
+    _, embedded = await find_or_start(free_port())
+    assert embedded is not None
+    metrics = Metrics()
+    try:
+        app = hornet.create_app(metrics=metrics, embedded=embedded)
+        async with TestClient(TestServer(app)) as client:
+            assert (await client.get("/health/ready")).status == 200
+        assert b"hornet_embedded_restarts_total 0.0" in metrics.render()
+        assert await answers(embedded.url)
+    finally:
+        await embedded.stop()

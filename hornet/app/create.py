@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ from hornet.app.node import NODE, Node
 from hornet.app.routes import add_routes, build_api
 from hornet.app.routing import connect_signals, event_routes, route_topics
 from hornet.app.services import build_services
+from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.users import UserLists
 from hornet.config import Config
 from hornet.flows.auth.authenticator import Authenticator
@@ -20,6 +21,7 @@ from hornet.flows.commands.plugins import Declared
 from hornet.flows.sessions.hooks import SessionHooks
 from hornet.flows.sessions.router import Router
 from hornet.flows.users.queries import UserQueries
+from hornet.metrics import Metrics
 
 
 def create_app(
@@ -27,16 +29,23 @@ def create_app(
     *,
     authenticators: Iterable[Authenticator] = (),
     commands: Mapping[str, Declared] | None = None,
+    load: Callable[[], Config] | None = None,
+    metrics: Metrics | None = None,
+    embedded: EmbeddedValkey | None = None,
 ) -> web.Application:
     """Return the whole server as an application to run, mount or extend. Starting it connects to Redis.
 
     ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
     cleaned up. ``commands`` are what clients may call, by name, beside those of installed packages.
+    ``load`` reads the configuration again, when the API is asked to.
+
+    The node counts in ``metrics`` and uses the Valkey ``embedded`` if it is given them, and does not stop
+    that Valkey. Otherwise it makes its own metrics, and starts an embedded Valkey where it needs one.
 
     Raises:
         SetupError: here for a malformed setting or command, at start-up for a Redis that can't be used.
     """
-    services = build_services(config or Config())
+    services = build_services(config or Config(), metrics=metrics or Metrics(), embedded=embedded)
     flows = build_flows(services, authenticators, commands or {})
     route_topics(services, flows)
     connect_signals(services, flows)
@@ -64,6 +73,8 @@ def create_app(
         directory=UserQueries(UserLists(services.client)),
         patterns=flows.patterns,
         presence=flows.presence,
+        embedded=embedded,
+        load=load,
     )
     api = build_api(services, node)
     bind_metrics(services, node, api.counts)

@@ -11,7 +11,7 @@ from hornet.app.node import Node
 from hornet.app.services import Services
 from hornet.broker.acl import check_rights
 from hornet.broker.client import check_reachable
-from hornet.broker.embedded import find_or_start
+from hornet.broker.embedded import EmbeddedValkey, find_or_start
 from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
 from hornet.broker.nodes import Nodes
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
@@ -33,7 +33,7 @@ async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: 
     Raises:
         SetupError: there is no Redis that can be used.
     """
-    await _find_redis(node)
+    valkey = await _find_redis(node)
     config = services.config
     await check_rights(
         services.redis_url,
@@ -41,7 +41,7 @@ async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: 
         topics=own_topics(services.nodes.id),
         emitters=config.api.emitters,
     )
-    tasks = _start_background(services, flows, node)
+    tasks = _start_background(services, flows, valkey)
     try:
         await _start(services, flows, hooks)
         yield
@@ -52,24 +52,30 @@ async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: 
         await asyncio.gather(*tasks, return_exceptions=True)
         await flows.admission.aclose()
         await services.client.aclose()
-        if node.embedded is not None:
-            await node.embedded.stop()
+        if valkey is not None:
+            await valkey.stop()
 
 
-async def _find_redis(node: Node) -> None:
-    """Check that the named Redis answers; without a name, find a local one or start the embedded Valkey."""
+async def _find_redis(node: Node) -> EmbeddedValkey | None:
+    """Check that the Redis that is named or handed in answers. Otherwise find a local one or start a Valkey.
+
+    Return the Valkey that was started here and is to be stopped, None if there is none.
+    """
     settings = node.config.redis
-    if settings.redis:
+    if settings.redis or node.embedded is not None:
         await check_reachable(node.redis_url, settings.redis_timeout_s)
-        return
+        return None
     _, node.embedded = await find_or_start(settings.embedded_port)
     if node.embedded is not None:
         log.info(
             "No Redis answered on 127.0.0.1:%d: started the embedded Valkey there", settings.embedded_port
         )
+    return node.embedded
 
 
-def _start_background(services: Services, flows: Flows, node: Node) -> list[asyncio.Task[None]]:
+def _start_background(
+    services: Services, flows: Flows, valkey: EmbeddedValkey | None
+) -> list[asyncio.Task[None]]:
     """Start what runs as long as the node lives. A task that fails is started again."""
     metrics = services.metrics
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
@@ -79,8 +85,8 @@ def _start_background(services: Services, flows: Flows, node: Node) -> list[asyn
         "lag": lambda: measure_lag(metrics),
         "census": flows.reconciler.run,
     }
-    if node.embedded is not None:
-        tasks["embedded"] = node.embedded.keep
+    if valkey is not None:
+        tasks["embedded"] = valkey.keep
     return [
         asyncio.create_task(supervise(name, run, metrics), name=f"hornet-{name}")
         for name, run in tasks.items()

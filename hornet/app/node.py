@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 
 from aiohttp import web
 
@@ -42,15 +43,17 @@ class Node:
     patterns: Patterns
     presence: Presence
     embedded: EmbeddedValkey | None = None
-    """The Valkey that this node started at its start, where no Redis was named and none answered."""
+    """The embedded Valkey in use: handed in, or started because no Redis was named and none answered."""
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on, after it was read again."""
 
+    load: InitVar[Callable[[], Config] | None] = None
+    """Reads the configuration again."""
     reloading: Reloading[Config] = field(init=False)
     """Reads the configuration again, and has the node follow it."""
 
-    def __post_init__(self) -> None:
-        self.reloading = Reloading(self.reload)
+    def __post_init__(self, load: Callable[[], Config] | None) -> None:
+        self.reloading = Reloading(self.reload, load)
 
     def reload(self, wanted: Config) -> Outcome:
         """Follow ``wanted`` in all options that may change while the node runs; log what changed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
-from hornet.broker.embedded import local_url
+from hornet.broker.embedded import EmbeddedValkey, local_url
 from hornet.broker.events import EventPublisher
 from hornet.broker.keys import MANAGER_TOPIC
 from hornet.broker.nodes import Nodes
@@ -49,14 +49,17 @@ class Services:
     metrics: Metrics
 
 
-def build_services(config: Config) -> Services:
+def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey | None = None) -> Services:
     """Build the services; none of them connects to anything yet.
 
     Raises:
         SetupError: the URL of Redis is malformed.
     """
     redis = config.redis
-    redis_url = parse_url(redis.redis) if redis.redis else local_url(redis.embedded_port)
+    if embedded is not None:
+        redis_url = embedded.url
+    else:
+        redis_url = parse_url(redis.redis) if redis.redis else local_url(redis.embedded_port)
     client = connect(redis_url, redis.redis_timeout_s)
     topics = TopicRouter()
     subscriber = Subscriber(
@@ -83,5 +86,5 @@ def build_services(config: Config) -> Services:
         engine=Engine(config.engine, publish=publish_to_managers, alias=room_of),
         sessions=Sessions(),
         signals=Signals(),
-        metrics=Metrics(),
+        metrics=metrics,
     )

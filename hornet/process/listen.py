@@ -1,4 +1,4 @@
-"""Where a node listens: a TCP port, a Unix socket, or sockets that systemd opened for it."""
+"""The sockets that a server listens on: a TCP port, a Unix socket, or sockets that systemd opened for it."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from hornet.core.errors import SetupError
 from hornet.web.settings import ServerSettings
 
 BACKLOG = 4096
-"""Connections the kernel may hold while the loop is busy: after a restart, all clients come at once."""
+"""How many connections the kernel may hold while the loop is busy: after a restart, many come at once."""
 
 MOST_FILES = 1_048_576
-"""Where the limit of open files is "unlimited": Linux's own maximum (``fs.nr_open``)."""
+"""The limit of open files where the hard limit is "unlimited": Linux's own maximum (``fs.nr_open``)."""
 
 FIRST_FD = 3
 """The first of the sockets that systemd hands over (``sd_listen_fds(3)``)."""
 
 UNIX_MODE = 0o660
-"""Who may connect to the Unix socket: its owner and its group, which the proxy's user belongs to."""
+"""The Unix socket is open to its owner and its group; the user of the proxy is in that group."""
 
 
 @contextmanager
 def listening(
     settings: ServerSettings, environment: MutableMapping[str, str]
 ) -> Iterator[list[socket.socket]]:
-    """The sockets to serve on, bound already. Closed afterwards, and a Unix socket removed.
+    """Yield the bound sockets to serve on. Close them afterwards, and remove a Unix socket.
 
-    Sockets handed over by systemd win over the settings, which can't know what the unit says.
+    Sockets that systemd hands over take the place of those that the settings name.
 
     Raises:
-        SetupError: the place is taken or forbidden, or is not this machine's.
+        SetupError: the address is in use, forbidden, or not this machine's.
     """
     inherited = take_inherited(environment)
     if inherited:
         with contextlib.ExitStack() as stack:
-            for one in inherited:
-                stack.enter_context(contextlib.closing(one))
-                limit_sending(one, settings.send_timeout_s)
+            for bound in inherited:
+                stack.enter_context(contextlib.closing(bound))
+                limit_sending(bound, settings.send_timeout_s)
             yield inherited
     elif settings.unix_socket:
         path = Path(settings.unix_socket)
@@ -61,10 +61,10 @@ def listening(
 
 
 def limit_sending(bound: socket.socket, timeout_s: float) -> None:
-    """Have the kernel end connections that take nothing of what is sent to them for so long.
+    """Have the kernel end connections whose client takes nothing of what is sent for ``timeout_s``.
 
-    Connections inherit it from the socket that they are accepted on. Neither event loop nor aiohttp has a
-    timeout for writing: whoever asks for much and reads nothing could keep it waiting for ever.
+    Connections inherit this from the socket that they are accepted on. Neither the event loop nor aiohttp has
+    a timeout for writing: a client that reads nothing could keep a response waiting for ever.
     """
     option = getattr(socket, "TCP_USER_TIMEOUT", None)  # RFC 5482; Linux has it
     if option is not None and bound.family != socket.AF_UNIX:
@@ -72,33 +72,33 @@ def limit_sending(bound: socket.socket, timeout_s: float) -> None:
 
 
 def take_inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
-    """The listening sockets that systemd opened for this process; children of ours inherit none of it.
+    """Return the listening sockets that systemd opened for this process. Child processes don't inherit them.
 
     Source: ``sd_listen_fds(3)``.
 
     Raises:
-        SetupError: what was handed over is no socket.
+        SetupError: systemd handed over something that is no socket.
     """
     count = environment.pop("LISTEN_FDS", "")
     process = environment.pop("LISTEN_PID", "")
     environment.pop("LISTEN_FDNAMES", None)
     if process != str(os.getpid()) or not count.isdecimal():
         return []
-    found = []
+    inherited = []
     for number in range(FIRST_FD, FIRST_FD + int(count)):
         try:
             os.set_inheritable(number, False)
-            found.append(socket.socket(fileno=number))
+            inherited.append(socket.socket(fileno=number))
         except OSError as error:
             raise SetupError(f"LISTEN_FDS names descriptor {number}: {error.strerror}.") from None
-    return found
+    return inherited
 
 
 def bind_unix(path: Path) -> socket.socket:
-    """Listen on a Unix socket; one that a dead process left behind is replaced.
+    """Listen on a Unix socket. Replace a socket that a dead process left behind.
 
     Raises:
-        SetupError: another process listens on it, or it can't be made.
+        SetupError: another process listens there, or the socket can't be made.
     """
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -162,9 +162,9 @@ def _why_not(settings: ServerSettings, error: OSError) -> str:
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as its hard limit allows, if it may: each client is one.
+    """Let this process open as many files as its hard limit allows: each client takes one.
 
-    The soft limit is often 1024, for the sake of programs that use ``select``.
+    The soft limit is often 1024, because programs that use ``select`` need that.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else hard
@@ -175,7 +175,7 @@ def raise_file_limit() -> None:
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
-    """What TLS is served with, None without it.
+    """Return the certificate and key to serve TLS with; None if the settings name none.
 
     Raises:
         SetupError: the certificate or its key can't be read, or they don't belong together.

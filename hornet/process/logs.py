@@ -1,7 +1,7 @@
 """The log: one line per event on standard error, for people or for machines.
 
-A line that is written while a session is served names that session. What goes into a line is the business
-of who writes it: never a token, a payload or a password.
+A line that is written while a session is served names that session. No line may hold a token, a payload or a
+password; that is up to the code that writes the line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from aiohttp import ClientConnectionResetError
@@ -23,7 +24,7 @@ TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def set_up(settings: LogSettings) -> None:
-    """Write the log of this process as ``settings`` say."""
+    """Write the log of this process to standard error, as ``settings`` say."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(TEXT))
     logging.basicConfig(handlers=[handler])
@@ -31,15 +32,15 @@ def set_up(settings: LogSettings) -> None:
 
 
 def set_level(settings: LogSettings) -> None:
-    """Follow the level from now on."""
+    """Set the least important level that is logged."""
     logging.getLogger().setLevel(settings.log_level.upper())
 
 
 class HttpFaults(logging.Filter):
-    """Keeps requests that break HTTP out of the log, and has them counted; those that are cut, too.
+    """Keeps aiohttp's reports of requests that break HTTP, or are cut, out of the log, and counts the former.
 
-    aiohttp writes an ERROR with a traceback, and the client's bytes, for each of them: whoever wants could
-    fill the log, and what is in a header may be secret.
+    aiohttp logs an ERROR with a traceback and the client's bytes for each of them. A client could fill the
+    log so, and a header may hold a secret.
     """
 
     def __init__(self, count: Callable[[], object]) -> None:
@@ -49,15 +50,27 @@ class HttpFaults(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, ClientConnectionResetError):
-            return False  # the client left before it was answered
+            return False  # the client left before the answer
         if not isinstance(error, HttpProcessingError | RequestPayloadError):
             return True
         self._count()
         return False
 
 
+@contextmanager
+def http_faults_counted(count: Callable[[], object]) -> Iterator[None]:
+    """Filter aiohttp's log by :class:`HttpFaults` for as long as the context lasts."""
+    logger = logging.getLogger("aiohttp.server")
+    faults = HttpFaults(count)
+    logger.addFilter(faults)
+    try:
+        yield
+    finally:
+        logger.removeFilter(faults)
+
+
 class TextFormatter(logging.Formatter):
-    """Lines for people. A client's line break does not begin a new one."""
+    """Lines for people. A line break in a client's text does not begin a new line."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         session = session_id.get()
@@ -68,9 +81,9 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: ``time`` (UTC, RFC 3339), ``level``, ``logger``, ``message``.
+    """One JSON object per line: ``time`` (UTC, RFC 3339), ``level``, ``logger`` and ``message``.
 
-    And where there is one, ``session`` and ``exception``.
+    A line about a session also has ``session``, one about a failure ``exception``.
     """
 
     def format(self, record: logging.LogRecord) -> str:

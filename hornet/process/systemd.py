@@ -1,7 +1,7 @@
-"""Tells systemd how the process is: ready, reloading, stopping, and that its event loop still turns.
+"""Notifications to systemd: ready, reloading, stopping, and that the event loop still runs.
 
-The protocol is one datagram of ``NAME=value`` lines to the socket in ``NOTIFY_SOCKET``. Where there is none,
-nothing is sent. Source: ``sd_notify(3)``, ``sd_watchdog_enabled(3)``.
+The protocol is one datagram of ``NAME=value`` lines to the socket in ``NOTIFY_SOCKET``. Without that
+variable, nothing is sent. Source: ``sd_notify(3)``, ``sd_watchdog_enabled(3)``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ALIVE = "WATCHDOG=1"
 
 
 class Notifier:
-    """Sends states to whoever started this process, if it listens. A failure is logged, never raised."""
+    """Sends states to systemd, if it started this process. A failure is logged, never raised."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -29,27 +29,28 @@ class Notifier:
         self._watchdog_s = _watchdog_s(environment)
 
     def tell(self, *states: str) -> None:
+        """Send the states in one datagram."""
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
                 channel.sendto("\n".join(states).encode(), self._address)
         except OSError as error:
-            log.warning("systemd could not be told %s: %s", states[0], error)
+            log.warning("Can't notify systemd of %s: %s", states[0], error)
 
     def tell_reloading(self) -> None:
-        """``READY`` must follow. The time is what ``Type=notify-reload`` asks for."""
+        """Say that a reload has begun; ``READY`` must follow. ``Type=notify-reload`` wants the time, too."""
         self.tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     async def keep_watchdog(self) -> None:
-        """Say that the event loop turns, twice as often as systemd asks for; at once over if it does not."""
+        """Say that the event loop runs, twice as often as systemd asks for. Return if it does not ask."""
         while self._address and self._watchdog_s:
             self.tell(ALIVE)
             await asyncio.sleep(self._watchdog_s / 2)
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float:
-    """How long systemd waits for a sign of life before it restarts the process; 0 when it does not."""
-    for_us = environment.get("WATCHDOG_PID") in (None, str(os.getpid()))
+    """Return how long systemd waits for a sign of life before it restarts the process; 0: for ever."""
+    is_watched = environment.get("WATCHDOG_PID") in (None, str(os.getpid()))
     interval = environment.get("WATCHDOG_USEC", "")
-    return int(interval) / 1_000_000 if for_us and interval.isdecimal() else 0.0
+    return int(interval) / 1_000_000 if is_watched and interval.isdecimal() else 0.0

@@ -1,4 +1,4 @@
-"""Running one node as a process: its signals, what it prints, and how it stops."""
+"""One node on sockets that its process has opened: it starts, accepts connections, reloads and stops."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import errno
 import logging
 import math
-import os
-import signal
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -15,148 +13,141 @@ from typing import Any
 
 from aiohttp import web
 
-from hornet._version import __version__
-from hornet.app import NODE, Node, create_app
-from hornet.config import Config
+from hornet.app import NODE, Node
 from hornet.core.errors import SetupError
 from hornet.flows.process.background import supervise
 from hornet.flows.sessions.shutdown import drain
-from hornet.process.listen import BACKLOG, listening, raise_file_limit, tls_context
-from hornet.process.logs import HttpFaults, set_level, set_up
+from hornet.process.banner import banner, print_banner
+from hornet.process.listen import BACKLOG
+from hornet.process.logs import http_faults_counted
 from hornet.process.systemd import READY, STOPPING, Notifier
 
 log = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
+"""How long HTTP requests under way may take when the server stops."""
 
 KEEPALIVE_S = 75.0
-"""How long an HTTP connection may be idle: longer than the 60 s of a proxy, so it is the one to close."""
-
-STOPS = (signal.SIGTERM, signal.SIGINT)
+"""How long an HTTP connection may be idle: longer than the 60 s of a proxy, so that the proxy closes it."""
 
 NO_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 NO_FILE_EVERY_S = 10.0
-"""How often the log says that no connection can be taken."""
+"""How often the log says that no connection can be accepted."""
 
 AGAIN_S = 2.0
-"""A start that is given up has this long to clear away what it began before it is told again."""
+"""How long a start that is given up may take to clean up before it is cancelled again."""
 
 ACCEPT_AT_ONCE = 1
-"""asyncio takes its backlog for the number of connections to accept before it looks at anything else. When
-no file is left, it reports each of so many failures, and sets a timer for each, from which more come: tens
-of thousands of log lines a second, and no end when files are free again. With one, it waits a second."""
+"""How many connections asyncio accepts before it looks at anything else; asyncio calls it the backlog.
 
-Load = Callable[[], Config]
-
-
-def run_server(config: Config, load: Load | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; then let clients go, and return 0. A second signal hurries it.
-
-    On SIGHUP, and when the API is asked to, what ``load`` returns holds from then on, as far as it can change
-    while the server runs.
-
-    Raises:
-        SetupError: the port, the certificate or Redis can't be used.
-    """
-    set_up(config.log)
-    raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, load or (lambda: config)))
-    for number in STOPS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    return 0
+When no file is left, asyncio reports each of so many failures and sets a timer for each, from which more
+come: tens of thousands of log lines a second, which do not end when files are free again. With 1, asyncio
+waits a second.
+"""
 
 
-async def _serve(config: Config, load: Load) -> None:
-    stop, hang_up = _signals()
-    notifier = Notifier(os.environ)
-    tls = tls_context(config.server)
-    app = create_app(config)
-    node = app[NODE]
-    node.reloaded.connect(lambda config: set_level(config.log))
-    node.reloading.read_by(load)
-    _count_unhandled(node)
-    http_faults = HttpFaults(node.engine.count_bad_http)
-    logging.getLogger("aiohttp.server").addFilter(http_faults)
-    with listening(config.server, os.environ) as sockets:
-        runner = web.AppRunner(
+class Worker:
+    """Runs one node from its start to its end."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        sockets: Sequence[socket.socket],
+        tls: ssl.SSLContext | None,
+        notifier: Notifier,
+        stop: asyncio.Event,
+        hang_up: asyncio.Event,
+    ) -> None:
+        self._node = app[NODE]
+        self._sockets = sockets
+        self._tls = tls
+        self._notifier = notifier
+        self._stop = stop
+        self._hang_up = hang_up
+        self._runner = web.AppRunner(
             app,
             access_log=None,
             handle_signals=False,
             shutdown_timeout=CLOSE_S,
             keepalive_timeout=KEEPALIVE_S,
         )
-        reload = supervise("reload", lambda: _keep_reloading(node, hang_up, notifier), node.metrics)
-        beside = [asyncio.create_task(reload, name="hornet-reload")]
-        try:
-            if not await _unless_stopped(runner.setup(), stop):
-                return
-            servers = await _accept(app, runner, sockets, tls)
-            beside.append(asyncio.create_task(notifier.keep_watchdog(), name="hornet-watchdog"))
-            _print(banner(node, sockets[0]))
-            notifier.tell(READY)
-            await stop.wait()
-            log.info("Stopping")
-            notifier.tell(STOPPING)
-            for server in servers:
-                server.close()
-            stop.clear()
-            await _unless_stopped(drain(node.engine, node.sessions, config.sessions.drain_window_s), stop)
-        finally:
-            for task in beside:
-                task.cancel()
-            await runner.cleanup()
-    # The loop gives its signals back as it closes: one that comes then must not make this a failure.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
+    async def run(self) -> None:
+        """Serve until ``stop`` is set, then let the clients go. If ``stop`` is set again, close them at once.
 
-async def _accept(
-    app: web.Application,
-    runner: web.AppRunner,
-    sockets: Sequence[socket.socket],
-    tls: ssl.SSLContext | None,
-) -> list[asyncio.Server]:
-    """Take connections from now on. New WebSockets go straight to the engine, all else to the application."""
-    assert runner.server is not None
-    engine = app[NODE].engine
-    factory = engine.protocol_factory(runner.server)
-    servers = []
-    for one in sockets:
-        ssl_options: dict[str, Any] = {}
-        if tls is not None and one.family != socket.AF_UNIX:
-            ssl_options = {"ssl": tls, "ssl_handshake_timeout": engine.settings.handshake_timeout_s}
-        servers.append(
-            await asyncio.get_running_loop().create_server(
-                factory, sock=one, backlog=ACCEPT_AT_ONCE, **ssl_options
+        Raises:
+            SetupError: there is no Redis that can be used.
+        """
+        asyncio.get_running_loop().set_exception_handler(_unhandled_errors_counted(self._node))
+        with http_faults_counted(self._node.engine.count_bad_http):
+            reload = supervise("reload", self._keep_reloading, self._node.metrics)
+            tasks = [asyncio.create_task(reload, name="hornet-reload")]
+            try:
+                if not await _unless_stopped(self._runner.setup(), self._stop):
+                    return
+                servers = await self._accept()
+                tasks.append(asyncio.create_task(self._notifier.keep_watchdog(), name="hornet-watchdog"))
+                print_banner(banner(self._node, self._sockets[0]))
+                self._notifier.tell(READY)
+                await self._stop.wait()
+                await self._let_go(servers)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await self._runner.cleanup()
+
+    async def _accept(self) -> list[asyncio.Server]:
+        """Accept connections from now on. WebSockets go straight to the engine, other requests to aiohttp."""
+        assert self._runner.server is not None
+        engine = self._node.engine
+        factory = engine.protocol_factory(self._runner.server)
+        servers = []
+        for bound in self._sockets:
+            ssl_options: dict[str, Any] = {}
+            if self._tls is not None and bound.family != socket.AF_UNIX:
+                ssl_options = {"ssl": self._tls, "ssl_handshake_timeout": engine.settings.handshake_timeout_s}
+            servers.append(
+                await asyncio.get_running_loop().create_server(
+                    factory, sock=bound, backlog=ACCEPT_AT_ONCE, **ssl_options
+                )
             )
-        )
-        one.listen(BACKLOG)
-    return servers
+            bound.listen(BACKLOG)
+        return servers
 
+    async def _keep_reloading(self) -> None:
+        """Read the configuration again at each SIGHUP. A wrong one changes nothing."""
+        while True:
+            await self._hang_up.wait()
+            self._hang_up.clear()
+            self._notifier.tell_reloading()
+            try:
+                await self._node.reloading.run()
+            except SetupError as error:
+                log.error("The configuration stays as it was: %s", error)
+            self._notifier.tell(READY)
 
-async def _keep_reloading(node: Node, hang_up: asyncio.Event, notifier: Notifier) -> None:
-    """Read the configuration again whenever it is asked for. One that is wrong changes nothing."""
-    while True:
-        await hang_up.wait()
-        hang_up.clear()
-        notifier.tell_reloading()
-        try:
-            await node.reloading.run()
-        except SetupError as error:
-            log.error("The configuration stays as it was: %s", error)
-        notifier.tell(READY)
+    async def _let_go(self, servers: Sequence[asyncio.Server]) -> None:
+        """Accept no more connections, and close the sessions one after the other over the drain window."""
+        log.info("Stopping")
+        self._notifier.tell(STOPPING)
+        for server in servers:
+            server.close()
+        self._stop.clear()
+        node = self._node
+        window_s = node.config.sessions.drain_window_s
+        await _unless_stopped(drain(node.engine, node.sessions, window_s), self._stop)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Do ``work`` to its end, or give it up when ``stop`` is set. True when it was done; its errors pass."""
+    """Do ``work``, or cancel it when ``stop`` is set. Return whether it was done; raise its errors."""
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        while not working.done():  # one cancellation may get lost in redis-py, see broker.client.await_redis
+        while not working.done():  # redis-py may swallow one cancellation
             working.cancel()
             await asyncio.wait({working}, timeout=AGAIN_S)
     if working.cancelled():
@@ -165,76 +156,27 @@ async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) 
     return True
 
 
-def banner(node: Node, bound: socket.socket) -> str:
-    """What a person needs to know once the server is up on ``bound``, and maybe on others."""
-    settings = node.config.server
-    origin = "embedded Valkey, stops with Hornet" if node.embedded else "found on this machine"
-    lines = [f"Hornet v{__version__}", ""]
-    if bound.family == socket.AF_UNIX:
-        url = ""
-        lines.append(f"  Listening  {bound.getsockname()}")
-    else:
-        host, port = bound.getsockname()[:2]
-        shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host
-        url = f"{'https' if settings.tls_cert else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
-        lines.append(f"  Listening  {url}  (on {host})")
-    lines.append(f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"))
-    lines.append(f"  Client     {url}/hornet/hornet.js")
-    if settings.demo:
-        lines.append(f"  Try it     {url}/  (turn off in production: --no-demo)")
-    return "\n".join(["", *lines, ""])
+def _unhandled_errors_counted(node: Node) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return an exception handler for the event loop that counts errors that no task handled, and logs them.
 
-
-def _print(text: str) -> None:
-    """Print for a person, if there is one: a server must not end because nobody reads what it says."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
-
-
-def _signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Events that are set when the process is told to stop, and to read its configuration again."""
-    stop, hang_up = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in STOPS:
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
-    return stop, hang_up
-
-
-def _count_unhandled(node: Node) -> None:
-    """Count what no task handled, and log it as ever: it is a bug of ours, and nobody may overlook it.
-
-    But for the one thing that is none: asyncio could not accept a connection, since no file is left. It tries
-    again a second later. (uvloop closes such a connection, and says nothing.)
+    Such an error is a bug in Hornet, with one exception: asyncio could not accept a connection because no
+    file is left. It tries again a second later. (uvloop closes such a connection, and reports nothing.)
     """
+    logged_at = -math.inf
 
-    told_at = -math.inf
-
-    def count(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal told_at
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal logged_at
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in NO_FILE and "socket" in context:
             node.engine.count_no_free_file()
-            if loop.time() >= told_at + NO_FILE_EVERY_S:
-                told_at = loop.time()
+            if loop.time() >= logged_at + NO_FILE_EVERY_S:
+                logged_at = loop.time()
                 log.error(
-                    "No new connection can be taken: %s. Raise the limit of open files.", error.strerror
+                    "No new connection can be accepted: %s. Raise the limit of open files.", error.strerror
                 )
             return
-        if context.get("exception") is not None:
+        if error is not None:
             node.metrics.unhandled.inc()
         loop.default_exception_handler(context)
 
-    asyncio.get_running_loop().set_exception_handler(count)
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed, plain asyncio where not."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
-    return loop
+    return handle

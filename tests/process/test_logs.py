@@ -10,7 +10,7 @@ import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
 from hornet.flows.sessions.sessions import session_id
-from hornet.process.logs import TEXT, HttpFaults, JsonFormatter, TextFormatter
+from hornet.process.logs import TEXT, HttpFaults, JsonFormatter, TextFormatter, http_faults_counted
 
 
 def record(message: str, *args: object, failed: bool = False) -> logging.LogRecord:
@@ -67,3 +67,11 @@ def test_a_request_that_breaks_http_is_counted_and_fills_no_log() -> None:
     assert counted == [1]
     assert faults.filter(record("Error handling request", failed=True)), "a bug of ours is logged"
     assert faults.filter(record("Anything else"))
+
+
+def test_the_filter_of_aiohttps_log_is_removed_with_its_server() -> None:
+    filters = logging.getLogger("aiohttp.server").filters
+    before = list(filters)
+    with http_faults_counted(lambda: None):
+        assert len(filters) == len(before) + 1
+    assert filters == before

@@ -23,14 +23,11 @@ class Outcome:
 class Reloading(Generic[C]):
     """Reads a configuration ``C`` again and applies it, one reading at a time."""
 
-    def __init__(self, apply: Callable[[C], Outcome]) -> None:
+    def __init__(self, apply: Callable[[C], Outcome], load: Callable[[], C] | None) -> None:
+        """``load`` reads the configuration. It runs in a thread, since it may read files."""
         self._apply = apply
-        self._lock = asyncio.Lock()
-        self._load: Callable[[], C] | None = None
-
-    def read_by(self, load: Callable[[], C]) -> None:
-        """Have ``load`` read the configuration. It may read files: it is called in a thread."""
         self._load = load
+        self._lock = asyncio.Lock()
 
     async def run(self) -> Outcome:
         """Read the configuration and apply it.

@@ -1,0 +1,38 @@
+"""What a server prints when it is up: where it listens, its Redis, and where to try it."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from hornet._version import __version__
+from hornet.app import Node
+
+
+def banner(node: Node, bound: socket.socket) -> str:
+    """Return the text for a server that listens on ``bound``, and maybe on other sockets too."""
+    settings = node.config.server
+    origin = "embedded Valkey, stops with Hornet" if node.embedded else "found on this machine"
+    lines = [f"Hornet v{__version__}", ""]
+    if bound.family == socket.AF_UNIX:
+        url = ""
+        lines.append(f"  Listening  {bound.getsockname()}")
+    else:
+        host, port = bound.getsockname()[:2]
+        name = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host
+        url = f"{'https' if settings.tls_cert else 'http'}://{f'[{name}]' if ':' in name else name}:{port}"
+        lines.append(f"  Listening  {url}  (on {host})")
+    lines.append(f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"))
+    lines.append(f"  Client     {url}/hornet/hornet.js")
+    if settings.demo:
+        lines.append(f"  Try it     {url}/  (turn off in production: --no-demo)")
+    return "\n".join(["", *lines, ""])
+
+
+def print_banner(text: str) -> None:
+    """Print to standard output if anybody reads it: a server must not end because nobody does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes standard output when it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
