@@ -1,5 +1,5 @@
 #!/bin/sh
-# A backend in shell: publishes a message with nothing but redis-cli, and prints how many nodes heard it.
+# A backend in shell. It publishes a message with redis-cli, and prints how many nodes received it.
 #
 #     examples/publish.sh clock '{"type": "tick", "time": "now"}'
 set -eu

@@ -92,6 +92,16 @@ def test_the_architecture_page_has_every_package() -> None:
         assert name in named
 
 
+def test_the_engine_page_has_every_file_of_the_engine() -> None:
+    engine = ROOT / "hornet" / "engine"
+    files = [path for path in engine.rglob("*") if path.suffix in (".py", ".c") and path.stem != "__init__"]
+    assert len(files) > 30
+    named = set(code_spans(ROOT / "docs" / "topics" / "engine.md"))
+    for path in files:
+        name = path.relative_to(engine).with_suffix("").as_posix()
+        assert name in named or path.name in named, name
+
+
 def test_the_dependencies_page_has_every_requirement_and_its_lower_bound_or_a_higher_one() -> None:
     required = (ROOT / "setup.cfg").read_text().partition("[options.packages.find]")[0]
     required = required.replace(required[required.index("\ntest =") :], "")
