@@ -44,11 +44,11 @@ async def test_a_departure_goes_on_until_redis_is_back(
     store: UserStore, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WAIT_S", 0.05)
-    departures = PendingRemovals(store)
+    removals = PendingRemovals(store)
     own_redis.pause()
-    departures.begin("u", "s")
+    removals.begin("u", "s")
     with pytest.raises(RedisUnavailable):
-        await departures.wait("s")
+        await removals.wait("s")
     own_redis.resume()
     await eventually(lambda: sessions(own_redis), 0)
 
@@ -56,29 +56,29 @@ async def test_a_departure_goes_on_until_redis_is_back(
 async def test_a_departure_asked_twice_ends_once_both_are_done(
     store: UserStore, own_redis: RedisServer
 ) -> None:
-    departures = PendingRemovals(store)
-    departures.begin("u", "s")
-    departures.begin("u", "s")
-    assert "s" in departures
-    await departures.wait("s")
+    removals = PendingRemovals(store)
+    removals.begin("u", "s")
+    removals.begin("u", "s")
+    assert "s" in removals
+    await removals.wait("s")
     assert await sessions(own_redis) == 0
     await asyncio.sleep(0)
-    assert "s" not in departures
+    assert "s" not in removals
 
 
 async def test_close_waits_for_those_under_way(store: UserStore, own_redis: RedisServer) -> None:
-    departures = PendingRemovals(store)
-    departures.begin("u", "s")
-    await departures.close(5.0)
+    removals = PendingRemovals(store)
+    removals.begin("u", "s")
+    await removals.close(5.0)
     assert await sessions(own_redis) == 0
-    await departures.close(5.0)
+    await removals.close(5.0)
 
 
 async def test_close_gives_up_in_time_and_says_so(
     store: UserStore, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    departures = PendingRemovals(store)
+    removals = PendingRemovals(store)
     own_redis.kill()
-    departures.begin("u", "s")
-    await departures.close(0.1)
+    removals.begin("u", "s")
+    await removals.close(0.1)
     assert "Stopped before 1 sessions" in caplog.text
