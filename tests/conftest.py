@@ -83,7 +83,9 @@ class Valkey:
 class StartServer(Protocol):
     """Starts a server, by default on the test's Valkey, and returns once it listens."""
 
-    def __call__(self, *options: str, redis: str | None = ..., port: int = ...) -> ServerProcess: ...
+    def __call__(
+        self, *options: str, redis: str | None = ..., port: int = ..., program: tuple[str, ...] = ...
+    ) -> ServerProcess: ...
 
 
 @pytest.fixture(scope="session")
@@ -149,9 +151,11 @@ def start_server(valkey: Valkey) -> Iterator[StartServer]:
     """Starts real server processes. All end after the test, and their output is shown if it failed."""
     started: list[ServerProcess] = []
 
-    def start(*options: str, redis: str | None = valkey.url, port: int = 0) -> ServerProcess:
+    def start(
+        *options: str, redis: str | None = valkey.url, port: int = 0, program: tuple[str, ...] = ()
+    ) -> ServerProcess:
         where = [] if redis is None else ["--redis", redis]
-        server = ServerProcess("--port", str(port), *where, *options)
+        server = ServerProcess("--port", str(port), *where, *options, program=program)
         started.append(server)
         assert server.url
         return server

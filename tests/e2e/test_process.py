@@ -98,7 +98,7 @@ def test_an_unreachable_redis_is_one_sentence_that_names_it() -> None:
 async def test_sigterm_ends_the_server_with_exit_code_0(
     clients: NodeClients, start_server: StartServer, backend: Backend, prefix: str
 ) -> None:
-    server = start_server()
+    server = start_server("--drain-window", "0.5")
     channel = f"{prefix}news"
     client = await clients.connect(server.url, reconnection=False)
     await client.show(await backend.token(channel), channel)
