@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.environment import running_environment
 from benchmarks.errors import BenchmarkError, Unavailable
 from benchmarks.install.cache import Cache
 from benchmarks.install.compiled import load_generator
@@ -18,7 +19,6 @@ from benchmarks.peers import Peer, Program
 from benchmarks.plan import Plan
 from benchmarks.results import Results, Run
 from benchmarks.scenarios import Scenario
-from benchmarks.stage import staged
 from benchmarks.valkey import valkey
 
 Tell = Callable[[str], None]
@@ -102,9 +102,9 @@ def _jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], plan: Plan) -> I
 def _play(job: Job, program: Program, plan: Plan, redis_port: int, load: Path, cores: machine.Cores) -> Run:
     facts = (job.scenario.name, job.peer.name, job.clients, job.repetition)
     try:
-        with staged(job.peer, program, redis_port, load, cores) as stage:
-            figures = job.scenario.play(stage, job.clients, plan, job.repetition)
-            return Run(*facts, figures=figures, reports=stage.reports)
+        with running_environment(job.peer, program, redis_port, load, cores) as environment:
+            figures = job.scenario.run(environment, job.clients, plan, job.repetition)
+            return Run(*facts, figures=figures, reports=environment.reports)
     except BenchmarkError as error:
         return Run(*facts, error=str(error))
 

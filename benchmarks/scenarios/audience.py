@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from benchmarks.environment import Environment, Outcome
 from benchmarks.plan import Plan
-from benchmarks.scenarios.scenario import Figures, Scenario, Tally, measure_burst
-from benchmarks.stage import Outcome, Stage
+from benchmarks.scenarios.scenario import Figures, Measurements, Scenario, measure_burst
 from benchmarks.table import Layout, Row
 
 ONE_IN = 10
 
 
-def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Figures:
     del repetition
-    tally = Tally()
-    figures = tally.figures
-    with stage.clients(count) as clients:
-        some = stage.tokens[::ONE_IN]
+    measurements = Measurements()
+    figures = measurements.figures
+    with environment.clients(count) as clients:
+        some = environment.tokens[::ONE_IN]
         others = count - len(some)
 
         def burst(receivers: int, extra: dict[str, list[str]]) -> Outcome:
-            outcome = measure_burst(stage, clients, plan, receivers, tally, extra)
+            outcome = measure_burst(environment, clients, plan, receivers, measurements, extra)
             figures["strangers"] = (figures.get("strangers") or 0) + abs(outcome.report.receivers - receivers)
             return outcome
 
@@ -46,5 +46,5 @@ SCENARIO = Scenario(
     ),
     sizes=lambda plan: plan.sizes,
     fits=lambda peer: peer.hornet,
-    play=play,
+    run=run,
 )

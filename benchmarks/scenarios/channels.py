@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+from benchmarks.environment import Environment
 from benchmarks.plan import Plan
 from benchmarks.scenarios.scenario import Figures, Scenario
-from benchmarks.stage import Stage
 from benchmarks.table import Layout, Row
 
 
-def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Figures:
     del repetition
     sessions, each = plan.channel_sessions, plan.channels_per_session
     names = [[f"channel-{session}-{number}" for number in range(each)] for session in range(sessions)]
-    _visit_us(stage, plan)  # the first ones pay for what is made once
-    figures: Figures = {"visit_alone_us": _visit_us(stage, plan)}
-    memory_kib, before_s = stage.memory_kib(), stage.cpu_s()
-    with stage.clients(sessions, channels=names):
-        stage.settle()
-        figures["join_us"] = (stage.cpu_s() - before_s) * 1e6 / count
-        figures["channel_bytes"] = (stage.memory_kib() - memory_kib) * 1024 / count
-        figures["visit_among_us"] = _visit_us(stage, plan)
-        before_s = stage.cpu_s()
-    stage.settle()
-    figures["leave_us"] = (stage.cpu_s() - before_s) * 1e6 / count
+    _visit_us(environment, plan)  # the first ones pay for what is made once
+    figures: Figures = {"visit_alone_us": _visit_us(environment, plan)}
+    memory_kib, before_s = environment.memory_kib(), environment.cpu_s()
+    with environment.clients(sessions, channels=names):
+        environment.settle()
+        figures["join_us"] = (environment.cpu_s() - before_s) * 1e6 / count
+        figures["channel_bytes"] = (environment.memory_kib() - memory_kib) * 1024 / count
+        figures["visit_among_us"] = _visit_us(environment, plan)
+        before_s = environment.cpu_s()
+    environment.settle()
+    figures["leave_us"] = (environment.cpu_s() - before_s) * 1e6 / count
     return figures
 
 
-def _visit_us(stage: Stage, plan: Plan) -> float:
+def _visit_us(environment: Environment, plan: Plan) -> float:
     """CPU of one client that connects, joins one channel and goes."""
-    before_s = stage.cpu_s()
-    with stage.clients(plan.visitors):
+    before_s = environment.cpu_s()
+    with environment.clients(plan.visitors):
         pass
-    stage.settle()
-    return (stage.cpu_s() - before_s) * 1e6 / plan.visitors
+    environment.settle()
+    return (environment.cpu_s() - before_s) * 1e6 / plan.visitors
 
 
 SCENARIO = Scenario(
@@ -50,6 +50,6 @@ SCENARIO = Scenario(
     ),
     sizes=lambda plan: (plan.channel_sessions * plan.channels_per_session,),
     fits=lambda peer: peer.socketio,
-    play=play,
+    run=run,
     once=True,
 )

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from itertools import combinations
 from statistics import median
 
+from benchmarks.environment import Environment
 from benchmarks.plan import Plan
 from benchmarks.scenarios.scenario import Figures, Scenario
-from benchmarks.stage import Stage
 from benchmarks.table import Layout, Row
 
 
-def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Figures:
     del repetition
-    figures: Figures = {"before_mib": stage.memory_kib() / 1024, "rounds": plan.churn_rounds}
+    figures: Figures = {"before_mib": environment.memory_kib() / 1024, "rounds": plan.churn_rounds}
     connected, empty = [], []
     for _ in range(plan.churn_rounds):
-        with stage.clients(count):
-            stage.settle()
-            connected.append(stage.memory_kib())
-        stage.settle()
-        empty.append(stage.memory_kib())
+        with environment.clients(count):
+            environment.settle()
+            connected.append(environment.memory_kib())
+        environment.settle()
+        empty.append(environment.memory_kib())
     figures["first_mib"] = empty[0] / 1024
     figures["last_mib"] = empty[-1] / 1024
     figures["first_connected_mib"] = connected[0] / 1024
@@ -57,6 +57,6 @@ SCENARIO = Scenario(
     ),
     sizes=lambda plan: (plan.churn_clients,),
     fits=lambda peer: True,
-    play=play,
+    run=run,
     once=True,
 )

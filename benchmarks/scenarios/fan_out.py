@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import time
 
+from benchmarks.environment import Environment
 from benchmarks.plan import FULL, Plan
-from benchmarks.scenarios.scenario import Figures, Scenario, Tally, measure_burst, measure_rate, put_rate
-from benchmarks.stage import Stage
+from benchmarks.scenarios.scenario import (
+    Figures,
+    Measurements,
+    Scenario,
+    measure_burst,
+    measure_rate,
+    put_rate,
+)
 from benchmarks.table import Layout, Row
 
 
-def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
-    tally = Tally()
-    figures = tally.figures
-    memory_kib, cpu_s = stage.memory_kib(), stage.cpu_s()
-    with stage.clients(count) as clients:
+def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Figures:
+    measurements = Measurements()
+    figures = measurements.figures
+    memory_kib, cpu_s = environment.memory_kib(), environment.cpu_s()
+    with environment.clients(count) as clients:
         figures["connections_per_s"] = count / clients.connect_s
-        figures["connect_cpu_us"] = (stage.cpu_s() - cpu_s) * 1e6 / count
-        stage.settle()
-        figures["idle_kib"] = (stage.memory_kib() - memory_kib) / count
+        figures["connect_cpu_us"] = (environment.cpu_s() - cpu_s) * 1e6 / count
+        environment.settle()
+        figures["idle_kib"] = (environment.memory_kib() - memory_kib) / count
         if repetition == 0:
-            figures["idle_us_per_s"] = _idle_us_per_s(stage, count, plan)
-        burst = measure_burst(stage, clients, plan, count, tally)
+            figures["idle_us_per_s"] = _idle_us_per_s(environment, count, plan)
+        burst = measure_burst(environment, clients, plan, count, measurements)
         figures["burst_us"] = burst.us_per_delivery if burst.kept_up else None
         figures["burst_per_s"] = burst.report.deliveries / max(burst.report.wall_s, 1e-9)
         for rate in plan.rates:
-            put_rate(figures, rate, measure_rate(stage, clients, plan, count, rate, burst, tally))
+            put_rate(
+                figures, rate, measure_rate(environment, clients, plan, count, rate, burst, measurements)
+            )
     return figures
 
 
-def _idle_us_per_s(stage: Stage, count: int, plan: Plan) -> float:
+def _idle_us_per_s(environment: Environment, count: int, plan: Plan) -> float:
     """CPU per connection and second while nothing happens but pings."""
-    before, start = stage.cpu_s(), time.monotonic()
+    before, start = environment.cpu_s(), time.monotonic()
     time.sleep(plan.idle_s)
-    return (stage.cpu_s() - before) * 1e6 / count / (time.monotonic() - start)
+    return (environment.cpu_s() - before) * 1e6 / count / (time.monotonic() - start)
 
 
 def _rate_rows() -> list[Row]:
@@ -63,5 +72,5 @@ SCENARIO = Scenario(
     ),
     sizes=lambda plan: plan.sizes,
     fits=lambda peer: True,
-    play=play,
+    run=run,
 )

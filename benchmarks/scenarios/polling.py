@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from benchmarks.environment import Environment
 from benchmarks.plan import Plan
-from benchmarks.scenarios.scenario import Figures, Scenario, Tally, measure_burst, measure_rate, put_latency
-from benchmarks.stage import Stage
+from benchmarks.scenarios.scenario import (
+    Figures,
+    Measurements,
+    Scenario,
+    measure_burst,
+    measure_rate,
+    put_latency,
+)
 from benchmarks.table import Layout, Row
 
 POLL_EVERY = 10
 RATE = 50
 
 
-def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Figures:
     del repetition
-    tally = Tally()
-    figures = tally.figures
-    with stage.clients(count, poll_every=POLL_EVERY) as clients:
-        burst = measure_burst(stage, clients, plan, count, tally)
+    measurements = Measurements()
+    figures = measurements.figures
+    with environment.clients(count, poll_every=POLL_EVERY) as clients:
+        burst = measure_burst(environment, clients, plan, count, measurements)
         figures["burst_us"] = burst.us_per_delivery if burst.kept_up else None
-        outcome = measure_rate(stage, clients, plan, count, RATE, burst, tally)
+        outcome = measure_rate(environment, clients, plan, count, RATE, burst, measurements)
         figures["rate_us"] = None if outcome is None else outcome.us_per_delivery
         put_latency(figures, "websocket", None if outcome is None else outcome.report.websocket_ms)
         put_latency(figures, "polling", None if outcome is None else outcome.report.polling_ms)
@@ -42,5 +49,5 @@ SCENARIO = Scenario(
     ),
     sizes=lambda plan: plan.sizes,
     fits=lambda peer: peer.socketio,
-    play=play,
+    run=run,
 )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.environment import Environment, Outcome, Traffic
 from benchmarks.generator import Generator, Latency
 from benchmarks.peers import Peer
 from benchmarks.plan import Plan
 from benchmarks.results import Figure
-from benchmarks.stage import Outcome, Stage, Traffic
 from benchmarks.table import Layout
 
 WARM_UP_MESSAGES = 1_000  # enough, however few each of them reaches
@@ -30,14 +30,14 @@ class Scenario:
     sizes: Callable[[Plan], tuple[int, ...]]
     """Numbers of clients to try."""
     fits: Callable[[Peer], bool]
-    play: Callable[[Stage, int, Plan, int], Figures]
+    run: Callable[[Environment, int, Plan, int], Figures]
     """Measures one peer with so many clients; the last argument numbers the repetition."""
     once: bool = False
     """Not repeated: what it shows does not drift."""
 
 
 @dataclass(slots=True)
-class Tally:
+class Measurements:
     """Figures of one run, and what went wrong in any of its measurements."""
 
     figures: Figures = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Tally:
 
 
 def measure_burst(
-    stage: Stage,
+    environment: Environment,
     clients: Generator,
     plan: Plan,
     receivers: int,
-    tally: Tally,
+    measurements: Measurements,
     extra: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Publish for about ``plan.burst_s`` as fast as the server takes it.
@@ -61,27 +61,35 @@ def measure_burst(
     """
     extra = extra or {}
     count = min(WARM_UP_MESSAGES, max(5, plan.warm_up_deliveries // receivers))
-    first = tally.note(stage.send(clients, Traffic(count, receivers, window=plan.window, extra=extra)))
+    first = measurements.note(
+        environment.send(clients, Traffic(count, receivers, window=plan.window, extra=extra))
+    )
     each_s = max(first.server_cpu_s, first.report.wall_s, 1e-4) / count
     low, high = MESSAGES
     count = int(min(high, max(low, plan.burst_s / each_s)))
     deadline_s = plan.burst_s * 10 + 20
     traffic = Traffic(count, receivers, window=plan.window, extra=extra, deadline_s=deadline_s)
-    return tally.note(stage.send(clients, traffic))
+    return measurements.note(environment.send(clients, traffic))
 
 
 def measure_rate(
-    stage: Stage, clients: Generator, plan: Plan, receivers: int, rate: int, burst: Outcome, tally: Tally
+    environment: Environment,
+    clients: Generator,
+    plan: Plan,
+    receivers: int,
+    rate: int,
+    burst: Outcome,
+    measurements: Measurements,
 ) -> Outcome | None:
     """Publish at a fixed rate; None when the server can't keep up, or could not by what a burst costs."""
     if burst.us_per_delivery * receivers * rate / 1e6 > SATURATED:
         return None
     count = max(5, int(rate * plan.rate_s))
     deadline_s = plan.rate_s * 4 + RATE_GRACE_S
-    outcome = stage.send(clients, Traffic(count, receivers, rate=rate, deadline_s=deadline_s))
+    outcome = environment.send(clients, Traffic(count, receivers, rate=rate, deadline_s=deadline_s))
     if not outcome.kept_up:
         return None
-    return tally.note(outcome)
+    return measurements.note(outcome)
 
 
 def put_rate(figures: Figures, rate: int, outcome: Outcome | None) -> None:

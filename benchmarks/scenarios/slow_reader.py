@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from benchmarks.environment import Environment, Outcome, Traffic
 from benchmarks.generator import Generator
 from benchmarks.plan import Plan
-from benchmarks.scenarios.scenario import Figures, Scenario, Tally, put_latency
-from benchmarks.stage import Outcome, Stage, Traffic
+from benchmarks.scenarios.scenario import Figures, Measurements, Scenario, put_latency
 from benchmarks.table import Layout, Row
 
 
-def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
+def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Figures:
     del repetition
-    tally = Tally()
-    figures = tally.figures
-    with stage.clients(count) as clients:
-        outcome, _ = _publish(stage, clients, plan, count)
-        put_latency(figures, "all_read", tally.note(outcome).report.latency_ms)
-        memory_kib = stage.memory_kib()
+    measurements = Measurements()
+    figures = measurements.figures
+    with environment.clients(count) as clients:
+        outcome, _ = _publish(environment, clients, plan, count)
+        put_latency(figures, "all_read", measurements.note(outcome).report.latency_ms)
+        memory_kib = environment.memory_kib()
         clients.stall(plan.slow_clients)
-        outcome, peak_kib = _publish(stage, clients, plan, count - plan.slow_clients)
-        put_latency(figures, "some_stall", tally.note(outcome).report.latency_ms)
+        outcome, peak_kib = _publish(environment, clients, plan, count - plan.slow_clients)
+        put_latency(figures, "some_stall", measurements.note(outcome).report.latency_ms)
         figures["slow"] = plan.slow_clients
         figures["published_mb"] = plan.slow_bytes / 1e6
         figures["slow_mib"] = (peak_kib - memory_kib) / 1024 / plan.slow_clients
@@ -27,13 +27,13 @@ def play(stage: Stage, count: int, plan: Plan, repetition: int) -> Figures:
     return figures
 
 
-def _publish(stage: Stage, clients: Generator, plan: Plan, receivers: int) -> tuple[Outcome, int]:
+def _publish(environment: Environment, clients: Generator, plan: Plan, receivers: int) -> tuple[Outcome, int]:
     """The outcome and the server's largest memory meanwhile, in KiB."""
     peak_kib = 0
 
     def watch() -> None:
         nonlocal peak_kib
-        peak_kib = max(peak_kib, stage.memory_kib())
+        peak_kib = max(peak_kib, environment.memory_kib())
 
     messages = plan.slow_bytes // plan.slow_message_bytes
     traffic = Traffic(
@@ -43,7 +43,7 @@ def _publish(stage: Stage, clients: Generator, plan: Plan, receivers: int) -> tu
         size_bytes=plan.slow_message_bytes,
         deadline_s=3 * messages / plan.slow_rate + 10,
     )
-    outcome = stage.send(clients, traffic, watch)
+    outcome = environment.send(clients, traffic, watch)
     return outcome, peak_kib
 
 
@@ -67,6 +67,6 @@ SCENARIO = Scenario(
     ),
     sizes=lambda plan: (plan.prompt_clients + plan.slow_clients,),
     fits=lambda peer: True,
-    play=play,
+    run=run,
     once=True,
 )

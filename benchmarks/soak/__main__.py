@@ -9,7 +9,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=soak.__doc__)
     parser.add_argument("--minutes", type=float, default=15.0, help="how long (default: %(default)g)")
     parser.add_argument(
-        "--clients", type=int, default=40, help="honest clients at a time (default: %(default)d)"
+        "--clients", type=int, default=40, help="well-behaved clients at a time (default: %(default)d)"
     )
     parser.add_argument(
         "--restart-every",

@@ -10,7 +10,7 @@ import secrets
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from benchmarks.soak.ledger import Entry, Ledger
+from benchmarks.soak.expected_deliveries import Entry, ExpectedDeliveries
 
 CHANNELS = tuple(f"channel-{number}" for number in range(10))
 BIG = "big"
@@ -24,9 +24,9 @@ TOKEN_TTL_S = 60
 class Backend:
     """Publishes numbered messages; ``pause`` while Redis is taken away."""
 
-    def __init__(self, url: str, ledger: Ledger) -> None:
+    def __init__(self, url: str, expected: ExpectedDeliveries) -> None:
         self._redis = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-        self._ledger = ledger
+        self._expected = expected
         self._open = asyncio.Event()
         self._open.set()
         self._idle = asyncio.Event()
@@ -68,7 +68,7 @@ class Backend:
             nodes = await self._publish(channel, {"type": "n", "number": number, "text": "x" * 200})
             if nodes:
                 self.published += 1
-                self._ledger.add(Entry(number, channel, began, loop.time()))
+                self._expected.add(Entry(number, channel, began, loop.time()))
             else:
                 self.unheard += 1
             if number % BIG_EVERY == 0:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.soak.abusive_client import AbusiveClient
 from benchmarks.soak.backend import Backend
-from benchmarks.soak.honest import Honest
-from benchmarks.soak.hostile import Hostile
-from benchmarks.soak.ledger import Ledger
-from benchmarks.soak.stage import Redis, Server, staged
+from benchmarks.soak.environment import Redis, Server, running_environment
+from benchmarks.soak.expected_deliveries import ExpectedDeliveries
+from benchmarks.soak.well_behaved_client import WellBehavedClient
 
-HOSTILE_CLIENTS = 8
+ABUSIVE_CLIENTS = 8
 STEADY_SHARE = 0.3
-"""So many of the honest clients stay as long as the run lasts."""
+"""The share of the well-behaved clients that stay as long as the run lasts."""
 
 AWAY_S = (0.2, 3.0)
 QUIET_S = 0.5
@@ -36,7 +36,7 @@ GROWTH_KIB = 8_192
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, with how many honest clients, and how often Redis is killed."""
+    """How long, with how many well-behaved clients, and how often Redis is killed."""
 
     time_s: float
     clients: int
@@ -64,7 +64,7 @@ async def soak(plan: Plan) -> Verdict:
     """Run a server under everything at once for a while; then nothing may be missing."""
     with (
         tempfile.TemporaryDirectory(prefix="hornet-soak-") as folder,
-        staged(Path(folder)) as (redis, server),
+        running_environment(Path(folder)) as (redis, server),
     ):
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as http:
@@ -82,13 +82,13 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
 class _Run:
     def __init__(self, plan: Plan, redis: Redis, server: Server, http: aiohttp.ClientSession) -> None:
         self._plan, self._redis, self._server, self._http = plan, redis, server, http
-        self._ledger = Ledger()
-        self._backend = Backend(redis.url, self._ledger)
-        self._honest = [
-            Honest(f"client {number}", http, server.url, self._backend, self._ledger)
+        self._expected = ExpectedDeliveries()
+        self._backend = Backend(redis.url, self._expected)
+        self._well_behaved = [
+            WellBehavedClient(f"client {number}", http, server.url, self._backend, self._expected)
             for number in range(plan.clients)
         ]
-        self._hostile = Hostile(http, server.url, self._backend)
+        self._abusive = AbusiveClient(http, server.url, self._backend)
         self._memory: list[int] = []
         self._restarts = 0
 
@@ -97,22 +97,22 @@ class _Run:
         steady = round(self._plan.clients * STEADY_SHARE)
         staying = [
             asyncio.create_task(one.run(self._plan.time_s * 2 if number < steady else 20))
-            for number, one in enumerate(self._honest)
+            for number, one in enumerate(self._well_behaved)
         ]
-        hostile = [asyncio.create_task(self._hostile.run()) for _ in range(HOSTILE_CLIENTS)]
+        abusive = [asyncio.create_task(self._abusive.run()) for _ in range(ABUSIVE_CLIENTS)]
         beside = [
             asyncio.create_task(self._backend.run()),
             asyncio.create_task(self._restart_redis()),
             asyncio.create_task(self._sample()),
         ]
         await asyncio.wait(
-            {*hostile, *beside}, timeout=self._plan.time_s, return_when=asyncio.FIRST_EXCEPTION
+            {*abusive, *beside}, timeout=self._plan.time_s, return_when=asyncio.FIRST_EXCEPTION
         )
-        ended_early = [task for task in (*hostile, *beside) if task.done()]
-        for one in self._honest:
+        ended_early = [task for task in (*abusive, *beside) if task.done()]
+        for one in self._well_behaved:
             one.leave()
         await asyncio.wait(staying, timeout=30)
-        await _end({*hostile, *beside, *staying})
+        await _end({*abusive, *beside, *staying})
         await self._backend.close()
         for task in ended_early:
             task.result()
@@ -141,18 +141,18 @@ class _Run:
         levels = Counter(line["level"] for line in self._server.lines())
         verdict.facts += [
             f"{took_s:.0f} s, Redis killed {self._restarts} times",
-            f"{sum(one.stays for one in self._honest)} stays of honest clients, "
+            f"{sum(one.stays for one in self._well_behaved)} stays of well-behaved clients, "
             f"{self._backend.published} messages published, {self._backend.unheard} that no node heard",
-            f"{self._ledger.owed} deliveries owed, {self._ledger.heard} heard",
-            f"attacks: {dict(sorted(self._hostile.attacks.items()))}",
+            f"{self._expected.owed} deliveries owed, {self._expected.heard} heard",
+            f"attacks: {dict(sorted(self._abusive.attacks.items()))}",
             f"log lines: {dict(sorted(levels.items()))}",
         ]
         verdict.facts += [f"{name} {value}" for name, value in sorted(metrics.items()) if _is_telling(name)]
         self._judge_memory(verdict)
-        verdict.faults += self._ledger.complaints[:20]
-        if len(self._ledger.complaints) > 20:
-            verdict.faults.append(f"and {len(self._ledger.complaints) - 20} more")
-        if not self._ledger.owed:
+        verdict.faults += self._expected.complaints[:20]
+        if len(self._expected.complaints) > 20:
+            verdict.faults.append(f"and {len(self._expected.complaints) - 20} more")
+        if not self._expected.owed:
             verdict.faults.append("no message was owed to anybody")
         if code != 0:
             verdict.faults.append(f"the server ended with {code}")

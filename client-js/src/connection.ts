@@ -28,9 +28,9 @@ export interface Listener {
   /** No attempt follows until `connect()`. */
   stopped(): void;
   /** A message on the control channel, of the server or of this client. */
-  told(message: Message | ErrorMessage | DisconnectMessage): void;
+  onControl(message: Message | ErrorMessage | DisconnectMessage): void;
   /** A message on any other channel. */
-  heard(message: Message): void;
+  onMessage(message: Message): void;
 }
 
 /**
@@ -40,11 +40,11 @@ export interface Listener {
  *                              ▲                   │ no connection, refusal, socket gone
  *                              └───── waiting ◀────┤ there is a token worth trying
  *                                        ▲         ▼ the only token was refused or revoked
- *                                        └───── starved     (until the page sets a token)
+ *                                        └───── needsToken   (until the page sets a token)
  *
  * `disconnect()` leads from anywhere to stopped. Only a token function makes `asking` last.
  */
-type Phase = "stopped" | "asking" | "active" | "waiting" | "starved";
+type Phase = "stopped" | "asking" | "active" | "waiting" | "needsToken";
 
 /**
  * One socket, opened and shown to the server with the token, again and again until `disconnect()`.
@@ -92,7 +92,7 @@ export class Connection {
     this.fetchedToken = undefined;
     this.tokenSpent = false;
     if (this.phase === "asking") this.attempt();
-    if (this.phase === "starved") this.retry();
+    if (this.phase === "needsToken") this.retry();
   }
 
   /** Connects and stays connected. Changes nothing if a connection or an attempt exists. */
@@ -101,7 +101,7 @@ export class Connection {
       this.tokenSpent = false;
       this.backoff.reset();
       this.attempt();
-    } else if (this.phase === "starved") {
+    } else if (this.phase === "needsToken") {
       this.tokenSpent = false;
       this.retry();
     }
@@ -114,7 +114,7 @@ export class Connection {
   }
 
   /** The server has granted something: the next wait is the first again. */
-  proved(): void {
+  confirmed(): void {
     this.backoff.reset();
   }
 
@@ -145,7 +145,7 @@ export class Connection {
           if (attempt !== this.attempts) return;
           const errorMsg = cause instanceof Error ? cause.message : String(cause);
           this.retry();
-          this.listener.told({ type: "error", channel: CONTROL_CHANNEL, error: "TOKEN_UNAVAILABLE", errorMsg, cause });
+          this.listener.onControl({ type: "error", channel: CONTROL_CHANNEL, error: "TOKEN_UNAVAILABLE", errorMsg, cause });
         },
       );
   }
@@ -191,13 +191,13 @@ export class Connection {
     this.phase = "active";
     this.connected = true;
     this.listener.opened(false);
-    this.listener.told({ type: "connected", channel: CONTROL_CHANNEL, msg: "CONNECTED" });
+    this.listener.onControl({ type: "connected", channel: CONTROL_CHANNEL, msg: "CONNECTED" });
   }
 
   private receive(raw: unknown): void {
     const message = parseMessage(raw);
     if (message === null) return warn("ignored a message without type and channel", raw);
-    if (message.channel !== CONTROL_CHANNEL) return this.listener.heard(message);
+    if (message.channel !== CONTROL_CHANNEL) return this.listener.onMessage(message);
     if (message.type === "connected") {
       const isKnown = this.connected && this.isGuest;
       this.connected = true;
@@ -206,7 +206,7 @@ export class Connection {
       if (isKnown) return;
     }
     if (message.type === "error") return this.receiveError(message);
-    this.listener.told(message);
+    this.listener.onControl(message);
   }
 
   private receiveError(message: Message): void {
@@ -216,7 +216,7 @@ export class Connection {
       this.tokenSpent = !this.isGuest && this.currentToken === this.presentedToken;
     }
     const attempt = this.attempts;
-    this.listener.told(message);
+    this.listener.onControl(message);
     if (refused || (!this.connected && message["error"] === UNAVAILABLE)) this.goOn(attempt);
   }
 
@@ -226,7 +226,7 @@ export class Connection {
     this.listener.lost();
     if (reason === "io client disconnect") this.stop();
     const attempt = this.attempts;
-    this.listener.told({ type: "disconnect", channel: CONTROL_CHANNEL, reason });
+    this.listener.onControl({ type: "disconnect", channel: CONTROL_CHANNEL, reason });
     this.goOn(attempt);
   }
 
@@ -238,7 +238,7 @@ export class Connection {
    */
   private goOn(attempt: number): void {
     if (this.phase !== "active" || attempt !== this.attempts) return;
-    if (this.tokenSpent && typeof this.currentToken !== "function") this.phase = "starved";
+    if (this.tokenSpent && typeof this.currentToken !== "function") this.phase = "needsToken";
     else this.retry();
   }
 

@@ -127,7 +127,7 @@ export class Hornet {
   /**
    * Subscribes to a channel or a pattern, as soon as there is a connection and again after each reconnection.
    *
-   * Rejects with a `HornetError` when it is refused the first time. What happens after reconnections is told on
+   * Rejects with a `HornetError` when it is refused the first time. What happens after a reconnection comes as a message on
    * channel `"hornet"`: `subscribed`, or `error` with a `subscription`.
    */
   subscribe(target: string | PatternSubscription, options: SubscribeOptions = {}): Promise<Subscribed> {
@@ -185,7 +185,7 @@ export class Hornet {
       },
       request: (event, fields) => this.request(event, fields),
       subscribed: (subscription, { members }) => {
-        this.connection.proved();
+        this.connection.confirmed();
         const message = { type: "subscribed", channel: CONTROL_CHANNEL, subscription } as const;
         this.handlers.raise(members === undefined ? message : { ...message, members });
       },
@@ -204,12 +204,12 @@ export class Hornet {
         this.requests.lost();
       },
       stopped: () => this.subscriptions.stopped(),
-      told: (message) => this.handlers.raise(message),
-      heard: (message) => this.deliver(message),
+      onControl: (message) => this.handlers.raise(message),
+      onMessage: (message) => this.deliver(message),
     };
   }
 
-  /** Messages heard by a pattern say so; a field of the same name in any other message is the backend's own. */
+  /** A message that a pattern received names it; a field of the same name in any other message is the backend's own. */
   private deliver(message: Message): void {
     this.handlers.raise(message);
     const { pattern } = message;

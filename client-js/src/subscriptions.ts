@@ -79,7 +79,7 @@ interface Entry {
   /** It is held on this connection; while asking again too, which changes nothing if it is refused. */
   held: boolean;
   /** It was held once, so it is worth asking for again. */
-  proved: boolean;
+  confirmed: boolean;
   tokenSpent: boolean;
   readonly waiters: Waiter[];
   readonly backoff: Backoff;
@@ -95,10 +95,10 @@ export class Subscriptions {
   private readonly entries = new Map<string, Entry>();
   private asking = 0;
   private pause: ReturnType<typeof setTimeout> | undefined;
-  /** Counts connections, so that what belongs to an earlier one is told apart. */
+  /** Counts connections, so that answers for an earlier one are recognised. */
   private round = 0;
-  /** Something was granted on this connection: the session is in. */
-  private isIn = false;
+  /** Something was granted on this connection: the session is authenticated. */
+  private isAuthenticated = false;
 
   constructor(
     private readonly host: Host,
@@ -118,7 +118,7 @@ export class Subscriptions {
         state: "queued",
         sent: false,
         held: false,
-        proved: false,
+        confirmed: false,
         tokenSpent: false,
         waiters: [],
         backoff: new Backoff(this.firstDelayMs, this.maxDelayMs),
@@ -147,9 +147,9 @@ export class Subscriptions {
     return entry.sent ? "sent" : "unsent";
   }
 
-  /** There is a connection that takes requests. `isIn`: the server has let it in already. */
-  opened(isIn: boolean): void {
-    this.isIn = isIn;
+  /** There is a connection that takes requests. `isAuthenticated`: the server has let it in already. */
+  opened(isAuthenticated: boolean): void {
+    this.isAuthenticated = isAuthenticated;
     this.pump();
   }
 
@@ -157,7 +157,7 @@ export class Subscriptions {
   lost(): void {
     this.round += 1;
     this.asking = 0;
-    this.isIn = false;
+    this.isAuthenticated = false;
     clearTimeout(this.pause);
     this.pause = undefined;
     for (const entry of this.entries.values()) {
@@ -171,7 +171,7 @@ export class Subscriptions {
   /** The page closed the connection: what was never made is given up, all else waits for the next `connect()`. */
   stopped(): void {
     for (const entry of this.entries.values()) {
-      if (!entry.proved) this.drop(entry);
+      if (!entry.confirmed) this.drop(entry);
       this.settle(entry, new HornetError("DISCONNECTED", "the page closed the connection"));
     }
   }
@@ -188,7 +188,7 @@ export class Subscriptions {
     const entries = [...this.entries.values()].filter((entry) => entry.timer === undefined);
     const queued = entries.filter((entry) => entry.state === "queued");
     const proving = queued.find((entry) => this.isProving(entry));
-    if (proving || this.isIn) return proving ?? queued[0];
+    if (proving || this.isAuthenticated) return proving ?? queued[0];
     const isBeingLetIn = entries.some((entry) => entry.state === "asking" && this.isProving(entry));
     return isBeingLetIn ? undefined : queued[0];
   }
@@ -246,10 +246,10 @@ export class Subscriptions {
 
   private taken(entry: Entry, answer: Subscribed): void {
     entry.state = "held";
-    entry.held = entry.proved = true;
+    entry.held = entry.confirmed = true;
     entry.tokenSpent = typeof entry.options.token === "string";
     entry.backoff.reset();
-    this.isIn = true;
+    this.isAuthenticated = true;
     this.settle(entry, answer);
     this.host.subscribed(entry.name, answer);
   }
@@ -262,7 +262,7 @@ export class Subscriptions {
       return;
     }
     const isAwaited = entry.waiters.length > 0;
-    const retrying = !entry.held && entry.proved && PASSING.has(error.code);
+    const retrying = !entry.held && entry.confirmed && PASSING.has(error.code);
     if (entry.held) entry.state = "held";
     else if (retrying) entry.timer = setTimeout(() => this.again(entry), entry.backoff.next());
     else this.drop(entry);

@@ -81,7 +81,7 @@ class Server:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[tuple[Redis, Server]]:
+def running_environment(folder: Path) -> Iterator[tuple[Redis, Server]]:
     """Both, for the length of the block."""
     data = folder / "valkey"
     data.mkdir()

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from benchmarks.soak.backend import CHANNELS, Backend
-from benchmarks.soak.ledger import Ledger, Listening
+from benchmarks.soak.expected_deliveries import ExpectedDeliveries, Listening
 
 GRACE_S = 3.0
 """How long a client that leaves goes on listening for what was published before."""
@@ -88,15 +88,15 @@ async def _connected(http: aiohttp.ClientSession, url: str, address: str) -> Asy
             yield _WebSocket(ws)
 
 
-class Honest:
+class WellBehavedClient:
     """One client after the other, each with a stay of its own length."""
 
     def __init__(
-        self, name: str, http: aiohttp.ClientSession, url: str, backend: Backend, ledger: Ledger
+        self, name: str, http: aiohttp.ClientSession, url: str, backend: Backend, expected: ExpectedDeliveries
     ) -> None:
         self._name = name
         self._http, self._url = http, url
-        self._backend, self._ledger = backend, ledger
+        self._backend, self._expected = backend, expected
         self._address = f"198.51.100.{random.randrange(1, 250)}"
         self._leave = asyncio.Event()
         self.stays = 0
@@ -110,7 +110,7 @@ class Honest:
             except Refused:
                 await asyncio.sleep(RETRY_S)
             except (Lost, aiohttp.ClientError, TimeoutError) as error:
-                self._ledger.complaints.append(f"{self._name} lost its connection: {error!r}")
+                self._expected.complaints.append(f"{self._name} lost its connection: {error!r}")
 
     def leave(self) -> None:
         """Go, once all that was published before has come."""
@@ -138,7 +138,7 @@ class Honest:
                 hearing.cancel()
                 await asyncio.gather(leaving, hearing, return_exceptions=True)
         for one in stay.values():
-            self._ledger.close(one)
+            self._expected.close(one)
 
     async def _get_in(self, transport: Transport, token: str, channels: list[str]) -> None:
         async with asyncio.timeout(ANSWER_S):

@@ -47,7 +47,7 @@ REQUESTS = (
 )
 
 
-class Hostile:
+class AbusiveClient:
     """One such client after the other."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, backend: Backend) -> None:
@@ -134,7 +134,7 @@ class Hostile:
             await response.read()
 
     async def _read_nothing(self, headers: dict[str, str]) -> None:
-        """Get in like an honest client, to the channel with the big messages, and stop reading."""
+        """Get in like a well-behaved client, to the channel with the big messages, and stop reading."""
         token = await self._backend.token(BIG)
         narrow = socket.socket()
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel reads megabytes for it

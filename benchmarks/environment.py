@@ -1,4 +1,4 @@
-"""The stage of one run: the server under test on its core, clients, a publisher, and what they cost."""
+"""The environment of one run: the server under test on its core, clients, a publisher, and what they cost."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class Outcome:
         return self.report.deliveries >= self.report.expected
 
 
-class Stage:
-    """A running server, and what may be done to it. Made by :func:`staged`."""
+class Environment:
+    """A running server, and what may be done to it. Made by :func:`running_environment`."""
 
     def __init__(
         self, peer: Peer, pid: int, port: int, redis_port: int, load: Path, cores: Cores, folder: Path
@@ -169,7 +169,9 @@ class Stage:
 
 
 @contextmanager
-def staged(peer: Peer, program: Program, redis_port: int, load: Path, cores: Cores) -> Iterator[Stage]:
+def running_environment(
+    peer: Peer, program: Program, redis_port: int, load: Path, cores: Cores
+) -> Iterator[Environment]:
     """Start the server for the length of the block; it listens and is idle when the block begins.
 
     Raises:
@@ -195,6 +197,6 @@ def staged(peer: Peer, program: Program, redis_port: int, load: Path, cores: Cor
             except RunFailed as error:
                 words = " ".join(output.read_text(errors="replace").split())[-LAST_WORDS:]
                 raise RunFailed(f"{peer.title} does not start: {error}: {words}") from None
-            stage = Stage(peer, server.pid, port, redis_port, load, cores, folder)
-            stage.settle()
-            yield stage
+            environment = Environment(peer, server.pid, port, redis_port, load, cores, folder)
+            environment.settle()
+            yield environment

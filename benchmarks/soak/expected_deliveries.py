@@ -29,7 +29,7 @@ class Listening:
     heard: list[int] = field(default_factory=list)
 
 
-class Ledger:
+class ExpectedDeliveries:
     """Compares what was published with what was heard."""
 
     def __init__(self) -> None:
