@@ -98,7 +98,7 @@ _CODE_TABLES: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
         [(f"`{code.name}`", code.meaning) for code in codes.DROPS.values()],
     ),
     "faults": (
-        ("`fault`", "what came"),
+        ("`fault`", "input"),
         [(f"`{code.name}`", code.meaning) for code in codes.FAULTS.values()],
     ),
 }
