@@ -83,7 +83,7 @@ class Patterns:
 
     # Requests of clients -------------------------------------------------------------------------
 
-    async def subscribe(self, session: Session, shown: Mapping[str, object]) -> dict[str, object]:
+    async def subscribe(self, session: Session, request: Mapping[str, object]) -> dict[str, object]:
         """Subscribe a session to ``{"pattern", "subset"?, "token"?}``: it gets all that matches from now on.
 
         Subscribing again to the same pattern changes nothing.
@@ -93,24 +93,24 @@ class Patterns:
                 is wrong with the token.
             RedisUnavailable: the token could not be checked.
         """
-        pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
+        pattern = parse_pattern(request.get("pattern"), request.get("subset"))
         held = self._of_session.get(session, {})
         if pattern.text not in held:
             if len(held) >= self._settings.max_patterns:
                 raise RefusedEvent(
                     codes.TOO_MANY_PATTERNS, f"A session has {self._settings.max_patterns} at most"
                 )
-            await self._check_right(session, pattern, shown.get("token"))
+            await self._check_right(session, pattern, request.get("token"))
             await self._join(session, pattern)
         return {"ok": True, "pattern": pattern.text}
 
-    async def unsubscribe(self, session: Session, shown: Mapping[str, object]) -> dict[str, object]:
+    async def unsubscribe(self, session: Session, request: Mapping[str, object]) -> dict[str, object]:
         """Unsubscribe a session from ``{"pattern", "subset"?}``.
 
         Raises:
             PeerError: ``BAD_PATTERN`` or ``NOT_SUBSCRIBED``.
         """
-        pattern = parse_pattern(shown.get("pattern"), shown.get("subset"))
+        pattern = parse_pattern(request.get("pattern"), request.get("subset"))
         if pattern.text not in self._of_session.get(session, ()):
             raise RefusedEvent(codes.NOT_SUBSCRIBED, "The session is not subscribed to this pattern")
         self._leave(session, pattern)
