@@ -33,7 +33,13 @@ COMMON = (
 WITH_BODY = (codes.NOT_JSON, codes.BODY_TIMEOUT, codes.TOO_LARGE, codes.NOT_JSON_TYPE)
 """Problems that every operation, and every operation with a body, may end in."""
 
+SCHEMA_NAMES = {"MessageRequest": "Message", "MemberEntry": "Member"}
+"""Class -> its name in the document, where that is another. Names in the document are part of the API."""
+
 _TEMPLATE = "#/components/schemas/{name}"
+_REFERENCES = {
+    _TEMPLATE.format(name=name): _TEMPLATE.format(name=published) for name, published in SCHEMA_NAMES.items()
+}
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
@@ -54,7 +60,7 @@ def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         "info": {"title": "Hornet", "version": version, "description": DESCRIPTION},
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "Problem": _problem_schema()},
+            "schemas": {**_published(schemas), "Problem": _problem_schema()},
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -74,6 +80,25 @@ def refusals(operation: Operation) -> list[str]:
     return [code for code in PROBLEMS if code in possible]
 
 
+def _published(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schemas with the names of ``SCHEMA_NAMES``, in references too."""
+    for name, published in SCHEMA_NAMES.items():
+        schemas[name]["title"] = published
+    return {SCHEMA_NAMES.get(name, name): _refer_to_published(schema) for name, schema in schemas.items()}
+
+
+def _refer_to_published(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _refer_to_published(value) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_refer_to_published(value) for value in schema]
+    return _REFERENCES.get(schema, schema) if isinstance(schema, str) else schema
+
+
+def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": _TEMPLATE.format(name=SCHEMA_NAMES.get(kind.__name__, kind.__name__))}
+
+
 def _operation(operation: Operation) -> dict[str, Any]:
     description: dict[str, Any] = {
         "operationId": operation.name,
@@ -83,14 +108,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": {str(operation.status): _answer(operation), **_problems(refusals(operation))},
     }
     if operation.takes_body:
-        schema = {"$ref": _TEMPLATE.format(name=operation.body.__name__)}
-        description["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = {"application/json": {"schema": _reference(operation.body)}}
+        description["requestBody"] = {"required": True, "content": content}
     return description
 
 
 def _answer(operation: Operation) -> dict[str, Any]:
-    schema = {"$ref": _TEMPLATE.format(name=operation.answer.__name__)}
-    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+    return {"description": "Done.", "content": {"application/json": {"schema": _reference(operation.answer)}}}
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
