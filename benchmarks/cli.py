@@ -1,4 +1,4 @@
-"""``python -m benchmarks``."""
+"""The command line of the benchmarks: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXIT_USAGE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table, return the exit code: 1 if Hornet failed in a run or lost a message."""
+    """Measure and print the tables. Return the exit code: 1 if Hornet failed in a run or lost a message."""
     chosen = _parser().parse_args(argv)
     started = time.monotonic()
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_plan(chosen: argparse.Namespace) -> Plan:
-    """The plan that the options ask for."""
+    """Return the plan that the options describe."""
     plan = QUICK if chosen.quick else FULL
     if chosen.clients:
         plan = dataclasses.replace(plan, sizes=chosen.clients)
@@ -65,16 +65,16 @@ def make_plan(chosen: argparse.Namespace) -> Plan:
 
 
 def choose_scenarios(names: str) -> list[Scenario]:
-    """The scenarios named in a comma-separated list, or all for ``all``.
+    """Return the scenarios of a comma-separated list, or all for ``all``, in the order of the tables.
 
     Raises:
-        BenchmarkError: a name that none of them has.
+        BenchmarkError: no scenario has that name.
     """
-    wanted = list(SCENARIOS) if names == "all" else [name.strip() for name in names.split(",")]
-    for name in wanted:
+    chosen = list(SCENARIOS) if names == "all" else [name.strip() for name in names.split(",")]
+    for name in chosen:
         if name not in SCENARIOS:
             raise BenchmarkError(f"There is no scenario {name!r}; there are {', '.join(SCENARIOS)}.")
-    return [SCENARIOS[name] for name in SCENARIOS if name in wanted]
+    return [SCENARIOS[name] for name in SCENARIOS if name in chosen]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The environment of one run: the server under test on its core, clients, a publisher, and what they cost."""
+"""The environment of one run: the server under test on its core, its clients, a publisher, and their cost."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ from hornet.connector import Connector
 
 CHANNEL = "bench"
 TOKEN_TTL_S = 600
-LAST_WORDS = 500
+LAST_OUTPUT_CHARS = 500
+"""How much of a server's output an error quotes, from its end."""
+
 GRACE_S = 10.0
+"""How much longer than its own deadline a process may take to report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Messages to publish. ``receivers`` clients get each of them."""
+    """Messages to publish. Each of them goes to ``receivers`` clients."""
 
     count: int
     receivers: int
@@ -46,7 +49,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What some traffic cost, and what became of it."""
+    """What was delivered of some traffic, and the CPU time that the server spent on it."""
 
     report: Report
     published: int
@@ -66,14 +69,14 @@ class Outcome:
 
 
 class Environment:
-    """A running server, and what may be done to it. Made by :func:`running_environment`."""
+    """A running server, with clients and traffic for it. Made by :func:`running_environment`."""
 
     def __init__(
         self, peer: Peer, pid: int, port: int, redis_port: int, load: Path, cores: Cores, folder: Path
     ) -> None:
         self.peer = peer
         self.tokens: list[str] = []
-        """Those of the clients connected last, by client."""
+        """The tokens of the clients that were connected last, in the order of the clients."""
         self.reports: list[dict[str, Any]] = []
         self._pid = pid
         self._port = port
@@ -90,7 +93,7 @@ class Environment:
         return memory_kib(self._pid)
 
     def settle(self) -> None:
-        """Wait until the server has nothing more to do."""
+        """Wait until the server is idle."""
         wait_until_settled(self._pid)
 
     @contextmanager
@@ -122,17 +125,17 @@ class Environment:
         path = folder / "tokens"
         with path.open("w") as file:
             for i, token in enumerate(self.tokens):
-                shown = json.dumps({"token": token, "channels": list(channels[i % len(channels)])})
-                file.write("42" + json.dumps(["message", shown], separators=(",", ":")) + "\n")
+                credentials = json.dumps({"token": token, "channels": list(channels[i % len(channels)])})
+                file.write("42" + json.dumps(["message", credentials], separators=(",", ":")) + "\n")
         return path
 
     def send(self, clients: Generator, traffic: Traffic, watch: Callable[[], None] = lambda: None) -> Outcome:
-        """Publish ``traffic`` and wait until it has arrived, or its deadline is over.
+        """Publish ``traffic`` and wait until all of it has arrived, or its deadline is over.
 
-        ``watch`` is called now and then meanwhile; what it does costs time on the load's cores.
+        ``watch`` is called about every 0.1 s meanwhile, and takes its time from the cores of the load.
 
         Raises:
-            RunFailed: the generator or the publisher gave up.
+            RunFailed: the generator or the publisher ended early.
         """
         clients.arm(traffic.count * traffic.receivers, traffic.deadline_s)
         before = self.cpu_s()
@@ -140,11 +143,11 @@ class Environment:
         with running(words, self._cores.load, stdout=subprocess.PIPE) as process:
             report = clients.report(traffic.deadline_s + GRACE_S, watch)
             used = self.cpu_s() - before
-            said = process.communicate(timeout=GRACE_S)[0]
-        if not said:
-            raise RunFailed("the publisher gave up")
+            published = process.communicate(timeout=GRACE_S)[0]
+        if not published:
+            raise RunFailed("the publisher ended before it had published everything")
         self.reports.append(dataclasses.asdict(report))
-        return Outcome(report, int(said), used)
+        return Outcome(report, int(published), used)
 
     def _publisher_options(self, clients: Generator, traffic: Traffic) -> list[str]:
         options: dict[str, object] = {
@@ -172,10 +175,10 @@ class Environment:
 def running_environment(
     peer: Peer, program: Program, redis_port: int, load: Path, cores: Cores
 ) -> Iterator[Environment]:
-    """Start the server for the length of the block; it listens and is idle when the block begins.
+    """Start the server for the length of the block. It listens and is idle when the block begins.
 
     Raises:
-        RunFailed: it does not start; the sentence has its last words.
+        RunFailed: the server does not start; the message quotes the end of its output.
     """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="hornet-benchmark-") as name:
@@ -195,8 +198,8 @@ def running_environment(
             try:
                 wait_for_port(port, server)
             except RunFailed as error:
-                words = " ".join(output.read_text(errors="replace").split())[-LAST_WORDS:]
-                raise RunFailed(f"{peer.title} does not start: {error}: {words}") from None
+                end = " ".join(output.read_text(errors="replace").split())[-LAST_OUTPUT_CHARS:]
+                raise RunFailed(f"{peer.title} does not start: {error}: {end}") from None
             environment = Environment(peer, server.pid, port, redis_port, load, cores, folder)
             environment.settle()
             yield environment

@@ -1,4 +1,4 @@
-"""The load generator's process, and what it says."""
+"""The process of the load generator, and the reports that it prints."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from benchmarks.processes import running
 
 READY_DEADLINE_S = 90.0
 LIFE_S = 300.0
+"""The generator ends by itself after this time, whatever became of the benchmark."""
+
 ANSWER_S = 10.0
 WATCH_S = 0.1
 FAREWELL_S = 2.0
+"""How long stalled clients read before the generator counts those that the server has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Report:
     out_of_order: int
     unmarked: int
     stray_before: int
-    """Deliveries that came after the report before: that one's late or doubled ones."""
+    """Deliveries between the previous report and this measurement: they were late, or came twice."""
     dropped: int
     """Ready clients that the server has closed since the start."""
     stalled_dropped: int
@@ -65,7 +68,7 @@ class Report:
 
 
 def parse_report(line: str) -> Report:
-    """Read the generator's line of JSON."""
+    """Parse a report, which the generator prints as one line of JSON."""
     fields: dict[str, Any] = json.loads(line)
     for name in ("latency_ms", "websocket_ms", "polling_ms"):
         fields[name] = Latency(**fields[name])
@@ -73,7 +76,7 @@ def parse_report(line: str) -> Report:
 
 
 class Generator:
-    """Connected, ready clients. Made by :func:`connected`."""
+    """Clients that are connected and have joined their channels. Made by :func:`connected`."""
 
     def __init__(self, process: subprocess.Popen[bytes], progress: Path, complaints: Path) -> None:
         self.progress = progress
@@ -83,17 +86,17 @@ class Generator:
         self._unread = b""
 
     def arm(self, deliveries: int, deadline_s: float) -> None:
-        """Count from now on, up to ``deliveries``."""
+        """Count deliveries from now on, up to ``deliveries``."""
         self._command(f"run {deliveries} {deadline_s}", "ARMED")
 
     def stall(self, count: int) -> None:
-        """Let the last ``count`` clients read no more."""
+        """Stop reading for the last ``count`` clients."""
         self._command(f"stall {count}", "STALLED")
 
     def count_disconnected(self) -> tuple[int, int]:
-        """How many of the stalled clients the server has disconnected, and how many of the others.
+        """Return how many stalled clients the server has disconnected, and how many of the others.
 
-        The stalled ones read again for that, up to the end of what was sent to them.
+        To notice that, the stalled clients read again, up to the end of what was sent to them.
         """
         self._command("resume", "RESUMED")
         self.arm(1, FAREWELL_S)
@@ -101,62 +104,64 @@ class Generator:
         return report.stalled_dropped, report.dropped
 
     def report(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> Report:
-        """Wait for the end of the measurement; call ``watch`` now and then meanwhile.
+        """Wait for the end of the measurement and return its report; meanwhile, call ``watch`` repeatedly.
 
         Raises:
-            RunFailed: the generator has ended, or says nothing in time.
+            RunFailed: the generator has ended, or does not report in time.
         """
         return parse_report(self._line(deadline_s, watch))
 
     def wait_until_ready(self) -> None:
-        """Raises:
-        RunFailed: not every client could connect and show its token.
+        """Wait until every client is connected and has joined its channels.
+
+        Raises:
+            RunFailed: a client could not connect, or was refused.
         """
         word, _, text = self._line(READY_DEADLINE_S + ANSWER_S).partition(" ")
         if word != "READY":
-            raise RunFailed(f"the load generator said {word!r}")
-        said = json.loads(text)
-        if said["failed"] or not said["ready"]:
-            raise RunFailed(f"{said['failed']} clients were not let in: {self._last_words()}")
-        self.connect_s = said["connect_s"]
+            raise RunFailed(f"the load generator answered {word!r} instead of 'READY'")
+        ready = json.loads(text)
+        if ready["failed"] or not ready["ready"]:
+            raise RunFailed(f"{ready['failed']} clients were not let in: {self._last_complaints()}")
+        self.connect_s = ready["connect_s"]
 
-    def _command(self, line: str, answer: str) -> None:
+    def _command(self, line: str, expected: str) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{line}\n".encode())
         except BrokenPipeError:
-            raise RunFailed(f"the load generator has ended: {self._last_words()}") from None
-        if (said := self._line(ANSWER_S)) != answer:
-            raise RunFailed(f"the load generator said {said!r}")
+            raise RunFailed(f"the load generator has ended: {self._last_complaints()}") from None
+        if (answer := self._line(ANSWER_S)) != expected:
+            raise RunFailed(f"the load generator answered {answer!r} instead of {expected!r}")
 
     def _line(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> str:
         assert self._process.stdout is not None
         until = time.monotonic() + deadline_s
         while b"\n" not in self._unread:
             if time.monotonic() > until:
-                raise RunFailed("the load generator says nothing")
+                raise RunFailed(f"the load generator did not answer within {deadline_s:.0f} s")
             if select.select([self._process.stdout], [], [], WATCH_S)[0]:
                 more = os.read(self._process.stdout.fileno(), 65536)
                 if not more:
-                    raise RunFailed(f"the load generator has ended: {self._last_words()}")
+                    raise RunFailed(f"the load generator has ended: {self._last_complaints()}")
                 self._unread += more
             watch()
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode()
 
-    def _last_words(self) -> str:
+    def _last_complaints(self) -> str:
         lines = self._complaints.read_text(errors="replace").splitlines()
-        return "; ".join(lines[-3:]) or "it left no word"
+        return "; ".join(lines[-3:]) or "it printed nothing"
 
 
 @contextmanager
 def connected(
     program: Path, folder: Path, cores: Collection[int], port: int, clients: int, options: Sequence[str]
 ) -> Iterator[Generator]:
-    """Connect ``clients`` for the length of the block; all are ready when it begins.
+    """Connect ``clients`` for the length of the block. All of them are ready when the block begins.
 
     Raises:
-        RunFailed: not all of them could.
+        RunFailed: a client could not connect, or was refused.
     """
     progress, complaints = folder / "progress", folder / "load.log"
     words = ["--port", str(port), "--clients", str(clients), "--progress", str(progress)]

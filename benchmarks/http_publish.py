@@ -1,8 +1,8 @@
 """``python -m benchmarks.http_publish``: what publishing over the HTTP API costs the server.
 
-One Hornet on a core of its own, without clients: what a delivery costs is another measurement.
-Each case publishes for ``--seconds`` over connections that are kept open, each waiting for its answer before
-it asks again. Printed: messages per second, and the server's CPU time for one message.
+One Hornet runs on a core of its own, without clients: the cost of a delivery is another measurement.
+Each case publishes for ``--seconds`` over connections that are kept open. A connection sends its next request
+when the previous one is answered. The table shows messages per second, and the server's CPU time per message.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TEXT = "x" * 100
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``batch`` 0 is one message in a request of its own."""
+    """How messages are published. With ``batch`` 0, each message is a request of its own."""
 
     name: str
     connections: int
@@ -48,7 +48,7 @@ CASES = (
 
 
 async def publish(port: int, case: Case, until: float) -> int:
-    """Publish over one connection until then; how many messages that were."""
+    """Publish over one connection until ``until``. Return the number of messages."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     message = {"channels": CHANNEL, "type": "news", "message": {"text": TEXT}}
     path, body = "/api/publish", json.dumps(message).encode()
@@ -76,7 +76,7 @@ async def publish(port: int, case: Case, until: float) -> int:
 
 
 async def measure(port: int, pid: int, case: Case, seconds: float) -> tuple[float, float]:
-    """Messages per second, and the server's CPU seconds for one of them."""
+    """Publish for ``seconds``. Return messages per second, and the server's CPU seconds per message."""
     await publish(port, case, time.monotonic() + 0.2)  # warms up
     await asyncio.to_thread(wait_until_settled, pid)
     before, start = cpu_s(pid), time.monotonic()

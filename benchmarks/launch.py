@@ -1,7 +1,7 @@
-"""Becomes another program, on the cores it may use, that dies with whoever started it.
+"""Run another program in place of this one, on given cores, so that it is killed when its parent ends.
 
-``launch.py PARENT CORES WORD...``: a program of its own, because doing this between fork and exec is not safe
-in a process with threads. Standard library only.
+Called as ``launch.py PARENT CORES WORD...``. This is a program of its own because a process with threads
+can't safely run such code between fork and exec. It uses the standard library only.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1  # prctl(2); it outlives exec
+PR_SET_PDEATHSIG = 1  # prctl(2); the setting outlives exec
 EXIT_NOT_FOUND = 127
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):
-        return 0  # it died before it could be noticed
+        return 0  # the parent died before the setting took effect
     try:
         os.execvp(words[0], words)
     except OSError as error:

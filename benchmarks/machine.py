@@ -1,4 +1,4 @@
-"""The machine under the figures: which cores run what, and how it is described beside a table."""
+"""The machine: which cores run which process, and the line below a table that describes the machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cores:
 
 
 def split_cores() -> Cores:
-    """Give the server a core to itself, its hyperthread left idle if there are cores enough."""
+    """Give the server a core to itself. Leave that core's hyperthread idle if there are enough cores."""
     allowed = sorted(os.sched_getaffinity(0))
     first, others = allowed[0], frozenset(allowed[1:])
     if not others:
@@ -39,29 +39,31 @@ def _siblings(cpu: int) -> frozenset[int]:
         text = (CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
     except OSError:
         return frozenset()
-    found: set[int] = set()
+    siblings: set[int] = set()
     for part in text.strip().split(","):
         low, _, high = part.partition("-")
-        found.update(range(int(low), int(high or low) + 1))
-    return frozenset(found)
+        siblings.update(range(int(low), int(high or low) + 1))
+    return frozenset(siblings)
 
 
 def check_platform() -> None:
-    """Raises:
-    BenchmarkError: not Linux, whose epoll and /proc the harness is made of.
+    """Check that this is Linux: the benchmarks use its epoll and /proc.
+
+    Raises:
+        BenchmarkError: this is another system.
     """
     if platform.system() != "Linux":
         raise BenchmarkError("The benchmarks need Linux: they use its epoll and /proc.")
 
 
 def raise_open_files() -> None:
-    """Raise this process's limit of open files as far as it may; all that it starts inherit it."""
+    """Raise this process's limit of open files as far as possible. Child processes inherit the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def describe() -> str:
-    """CPU, number of cores, system and kernel, in one line."""
+    """Return the CPU, the number of cores, the system and the kernel, in one line."""
     count = len(os.sched_getaffinity(0))
     cores = "1 core" if count == 1 else f"{count} cores"
     return f"{cores}, {_cpu_model()}; {_system()}, Linux {platform.release().split('-')[0]}"

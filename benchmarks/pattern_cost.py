@@ -1,10 +1,10 @@
-"""What pattern subscriptions cost, at 10,000 that are live: Redis, and a node.
+"""What 10,000 live pattern subscriptions cost Redis and a node.
 
     python -m benchmarks.pattern_cost
 
-Redis compares each PUBLISH, on whatever topic, with every glob that anybody subscribed to. Its CPU time for a
-PUBLISH is shown with no globs, with one glob for each pattern, and with the globs that a node of Hornet asks
-for. The node's part is the look-up of the patterns that a publication matches, among all that are live.
+Redis compares the topic of each PUBLISH with every glob that a connection subscribed to. The table shows its
+CPU time per PUBLISH with no globs, with one glob per pattern, and with the globs to which a node of Hornet
+subscribes. The last column is the node's part: the look-up of the live patterns that match a publication.
 """
 
 from __future__ import annotations
@@ -49,36 +49,36 @@ def main(words: Sequence[str] | None = None) -> int:
         for kind, make in WIRE_FORMATS.items():
             patterns = [make(number) for number in range(chosen.patterns)]
             each = {glob for pattern in patterns for glob in pattern.globs}
-            asked = asked_for(patterns)
+            node_globs = choose_globs(patterns)
             for name, topic in TOPICS.items():
                 costs = []
-                for globs in ((), each, asked):
+                for globs in ((), each, node_globs):
                     with subscribed(redis, globs):
                         costs.append(cost_in_redis(redis, topic, chosen.publishes))
-                costs.append(cost_of_looking_up(patterns, topic, chosen.publishes))
+                costs.append(cost_of_look_up(patterns, topic, chosen.publishes))
                 print(f"{kind:26} {name:14}", *(f"{cost:9.1f}" for cost in costs))
     return 0
 
 
-def asked_for(patterns: Sequence[Pattern]) -> set[str]:
-    """The globs that a node asks for when its sessions subscribe to ``patterns``."""
-    asked: set[str] = set()
+def choose_globs(patterns: Sequence[Pattern]) -> set[str]:
+    """Return the globs that a node subscribes to when its sessions subscribe to ``patterns``."""
+    chosen: set[str] = set()
     for pattern in patterns:
-        globs = asked.union(pattern.globs)
-        asked = globs if len(globs) <= EXACT_GLOBS else asked.union(pattern.broad_globs)
-    return asked
+        globs = chosen.union(pattern.globs)
+        chosen = globs if len(globs) <= EXACT_GLOBS else chosen.union(pattern.broad_globs)
+    return chosen
 
 
 @contextmanager
 def subscribed(redis: Redis, globs: Collection[str]) -> Iterator[None]:
-    """One connection listens to all of ``globs``, and is gone afterwards."""
-    wanted = sorted(globs)
-    with redis.pubsub() as listener:
-        for start in range(0, len(wanted), PIPELINE):
-            listener.psubscribe(*wanted[start : start + PIPELINE])
-            for _ in wanted[start : start + PIPELINE]:
-                listener.parse_response()
-        assert redis.pubsub_numpat() == len(wanted)
+    """Subscribe one connection to all of ``globs`` for the length of the block."""
+    in_order = sorted(globs)
+    with redis.pubsub() as subscriber:
+        for start in range(0, len(in_order), PIPELINE):
+            subscriber.psubscribe(*in_order[start : start + PIPELINE])
+            for _ in in_order[start : start + PIPELINE]:
+                subscriber.parse_response()
+        assert redis.pubsub_numpat() == len(in_order)
         yield
         redis.client_kill_filter(_type="pubsub")
     while redis.pubsub_numpat():
@@ -86,7 +86,7 @@ def subscribed(redis: Redis, globs: Collection[str]) -> Iterator[None]:
 
 
 def cost_in_redis(redis: Redis, topic: str, publishes: int) -> float:
-    """CPU microseconds of the server for one PUBLISH."""
+    """Return the CPU microseconds that Redis uses for one PUBLISH."""
     before = cpu_s(redis)
     for _ in range(0, publishes, PIPELINE):
         pipeline = redis.pipeline(transaction=False)
@@ -101,8 +101,8 @@ def cpu_s(redis: Redis) -> float:
     return float(usage["used_cpu_user"]) + float(usage["used_cpu_sys"])
 
 
-def cost_of_looking_up(patterns: Sequence[Pattern], topic: str, times: int) -> float:
-    """CPU microseconds of this process to find the patterns that match one topic."""
+def cost_of_look_up(patterns: Sequence[Pattern], topic: str, times: int) -> float:
+    """Return the CPU microseconds that this process uses to find the patterns that match one topic."""
     index = PatternIndex()
     for pattern in patterns:
         index.add(pattern)

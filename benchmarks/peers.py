@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is installed, started and spoken to."""
+"""The servers that are compared: how each is installed and started, and which protocol it speaks."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class Program:
         return [word.format(port=port, redis=redis_port) for word in self.words]
 
     def environment(self) -> dict[str, str]:
-        """This process's environment, less every setting that a Hornet would read from it."""
+        """Return this process's environment without the options that Hornet would read from it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HORNET_")}
         return {**kept, "NODE_ENV": "production", "PYTHONDONTWRITEBYTECODE": "1", **self.env}
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One column of the table. ``install`` raises ``Unavailable`` where the peer can't be had."""
+    """One column of the table. ``install`` raises ``Unavailable`` where the peer can't be installed."""
 
     name: str
     title: str
     install: Callable[[Cache], Program]
     socketio: bool = True
-    """Speaks Socket.IO; else WebSocket only, and every client is in the one channel."""
+    """Speaks Socket.IO. Other peers speak only WebSocket, and have one channel for all clients."""
     hornet: bool = False
-    """Wants real tokens and knows ``only`` and ``except``."""
+    """Needs real tokens, and knows ``only`` and ``except``."""
 
 
 def _hornet(cache: Cache) -> Program:
-    del cache  # it runs in this interpreter: what is measured is what is checked out
+    del cache  # nothing to install: this interpreter runs the code that is checked out
     options = ("--host", "127.0.0.1", "--port", "{port}", "--redis", "redis://127.0.0.1:{redis}/0")
     quiet = ("--no-demo", "--log-level", "warning")
     uvloop, hiredis = _version_here("uvloop"), _version_here("hiredis")
@@ -65,12 +65,12 @@ def _hornet(cache: Cache) -> Program:
 
 
 def _revision() -> str:
-    """The commit that is checked out, where git can tell."""
+    """Return the commit that is checked out, or nothing without git."""
     try:
-        said = run(["git", "describe", "--always", "--dirty", "--exclude", "*"], cwd=ROOT)
+        commit = run(["git", "describe", "--always", "--dirty", "--exclude", "*"], cwd=ROOT)
     except Unavailable:
         return ""
-    return f" ({said.strip()})"
+    return f" ({commit.strip()})"
 
 
 def _version_here(package: str) -> str | None:
@@ -82,37 +82,37 @@ def _version_here(package: str) -> str | None:
 
 def _python_socketio(cache: Cache) -> Program:
     interpreter = python.peer_python(cache)
-    found = python.versions(interpreter, "python-socketio", "uvloop")
+    versions = python.versions(interpreter, "python-socketio", "uvloop")
     return Program(
         (str(interpreter), str(SERVERS / "python_socketio.py"), "{port}", "{redis}"),
-        f"{found['python-socketio']}, Python {platform.python_version()}, uvloop {found['uvloop']}",
+        f"{versions['python-socketio']}, Python {platform.python_version()}, uvloop {versions['uvloop']}",
     )
 
 
 def _node_ws(cache: Cache) -> Program:
-    found = javascript.javascript(cache)
-    version = f"socket.io {found.version('socket.io')}, ws {found.version('ws')}, Node {found.node_version}"
-    return Program(_node_words(found, "ws"), version, cwd=found.folder)
+    node = javascript.install_javascript(cache)
+    version = f"socket.io {node.version('socket.io')}, ws {node.version('ws')}, Node {node.node_version}"
+    return Program(_node_words(node, "ws"), version, cwd=node.folder)
 
 
 def _node_uws(cache: Cache) -> Program:
-    found = javascript.javascript(cache)
-    engine = f"uWebSockets.js {found.version(javascript.UWS)}"
-    version = f"socket.io {found.version('socket.io')}, {engine}, Node {found.node_version}"
-    env = javascript.uws_environment(cache, found)
-    return Program(_node_words(found, "uws"), version, env=env, cwd=found.folder)
+    node = javascript.install_javascript(cache)
+    engine = f"uWebSockets.js {node.version(javascript.UWS)}"
+    version = f"socket.io {node.version('socket.io')}, {engine}, Node {node.node_version}"
+    env = javascript.uws_environment(cache, node)
+    return Program(_node_words(node, "uws"), version, env=env, cwd=node.folder)
 
 
-def _node_words(found: javascript.Javascript, engine: str) -> tuple[str, ...]:
-    return (str(found.node), str(SERVERS / "node.mjs"), "{port}", "{redis}", engine)
+def _node_words(node: javascript.Javascript, engine: str) -> tuple[str, ...]:
+    return (str(node.node), str(SERVERS / "node.mjs"), "{port}", "{redis}", engine)
 
 
 def _bun(cache: Cache) -> Program:
-    found = javascript.javascript(cache)
-    engine = f"@socket.io/bun-engine {found.version('@socket.io/bun-engine')}"
-    version = f"socket.io {found.version('socket.io')}, {engine}, Bun {found.version('bun')}"
-    words = (str(javascript.bun_program(found)), str(SERVERS / "bun.mjs"), "{port}", "{redis}")
-    return Program(words, version, cwd=found.folder)
+    node = javascript.install_javascript(cache)
+    engine = f"@socket.io/bun-engine {node.version('@socket.io/bun-engine')}"
+    version = f"socket.io {node.version('socket.io')}, {engine}, Bun {node.version('bun')}"
+    words = (str(javascript.bun_program(node)), str(SERVERS / "bun.mjs"), "{port}", "{redis}")
+    return Program(words, version, cwd=node.folder)
 
 
 def _limit_c(cache: Cache) -> Program:
@@ -135,13 +135,13 @@ PEERS: Mapping[str, Peer] = {
 
 
 def choose(names: str | None) -> list[Peer]:
-    """The peers named in a comma-separated list, or all.
+    """Return the peers of a comma-separated list, or all, in the order of the columns.
 
     Raises:
-        BenchmarkError: a name that none of them has.
+        BenchmarkError: no peer has that name.
     """
-    wanted = [name.strip() for name in names.split(",")] if names else list(PEERS)
-    for name in wanted:
+    chosen = [name.strip() for name in names.split(",")] if names else list(PEERS)
+    for name in chosen:
         if name not in PEERS:
             raise BenchmarkError(f"There is no peer {name!r}; there are {', '.join(PEERS)}.")
-    return [PEERS[name] for name in PEERS if name in wanted]
+    return [PEERS[name] for name in PEERS if name in chosen]

@@ -1,4 +1,4 @@
-"""How much is measured, and for how long."""
+"""The plan of a benchmark: how many clients and messages, and for how long."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Plan:
     channel_sessions: int = 1_000
     channels_per_session: int = 100
     visitors: int = 200
-    """Clients that come and go while all those channels exist."""
+    """Clients that connect and disconnect while all these channels exist."""
     slow_clients: int = 5
     prompt_clients: int = 20
     slow_bytes: int = 100_000_000
-    """Published while the slow clients read nothing."""
+    """How much is published while the slow clients read nothing."""
     slow_message_bytes: int = 50_000
     slow_rate: int = 200
 
@@ -55,4 +55,4 @@ QUICK = Plan(
     prompt_clients=5,
     slow_bytes=5_000_000,
 )
-"""Shows within seconds that everything works; its figures mean nothing."""
+"""Shows within seconds that everything works. Its figures mean nothing."""

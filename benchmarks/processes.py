@@ -1,4 +1,4 @@
-"""Child processes: each on its cores, none outliving the benchmark."""
+"""Child processes, each on its own cores. All of them end with the benchmark."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def running(
     stdout: Output = subprocess.DEVNULL,
     stderr: Output | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``command`` on ``cores`` for the length of the block; it dies with this process in any case."""
+    """Run ``command`` on ``cores`` for the length of the block. It is killed when this process ends."""
     launched = [str(os.getpid()), ",".join(map(str, sorted(cores))), *command]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", launch.__file__, *launched],
@@ -52,7 +52,7 @@ def running(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Take it away: none of them keeps anything, and a graceful stop would only take time."""
+    """Kill the process: it keeps nothing, so a graceful stop would only take time."""
     if process.poll() is None:
         process.kill()
     process.wait(STOP_S)
@@ -63,7 +63,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    """Return a port of 127.0.0.1 on which no process listened a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -71,7 +71,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when somebody listens on ``port``.
+    """Wait until a process listens on ``port``.
 
     Raises:
         RunFailed: the process ended, or the deadline passed.
@@ -86,4 +86,4 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(PORT_STEP_S)
         else:
             return
-    raise RunFailed(f"nobody listened within {PORT_S:.0f} s")
+    raise RunFailed(f"no process listened on the port within {PORT_S:.0f} s")

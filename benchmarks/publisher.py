@@ -1,10 +1,10 @@
-"""The publisher, a process of its own: messages of ``{"type", "t": <CLOCK_MONOTONIC ns>, "text"}``.
+"""The publisher, a process of its own: it publishes ``{"type", "t": <CLOCK_MONOTONIC ns>, "text"}``.
 
-``burst`` publishes as fast as it may with at most ``--window`` messages in flight; a message is through
-when the load generator has counted all its deliveries. ``rate`` publishes evenly and waits for nobody.
-Prints how many it published, and ends by itself at ``--deadline``.
+``burst`` publishes as fast as possible with at most ``--window`` messages in flight. A message is in flight
+until the load generator has counted all its deliveries. ``rate`` publishes evenly and waits for no delivery.
+The publisher prints how many messages it published, and ends by itself at ``--deadline``.
 
-Standard library only, so that it starts at once and costs the same whatever is installed.
+It uses the standard library only, so that it starts at once, and costs the same whatever is installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPLY_TIMEOUT_S = 10
 
 
 class RedisPublisher:
-    """Publishes on one channel over one connection; pipelines what is sent together."""
+    """Publishes on one channel over one connection. Messages that are sent together are pipelined."""
 
     def __init__(self, port: int, channel: str, size_bytes: int, extra: str) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=REPLY_TIMEOUT_S)
@@ -37,7 +37,7 @@ class RedisPublisher:
         self._unread = b""
 
     def publish(self, count: int) -> None:
-        """Publish ``count`` messages at once and return when Redis has taken them."""
+        """Publish ``count`` messages at once and wait until Redis has taken them."""
         parts = []
         for _ in range(count):
             body = self._body(self._text)
@@ -66,13 +66,13 @@ class RedisPublisher:
 def burst(
     publisher: RedisPublisher, count: int, window: int, deliveries: int, progress: Path, deadline_s: float
 ) -> int:
-    """Keep ``window`` messages in flight; each is through after ``deliveries`` of it."""
+    """Publish with ``window`` messages in flight, each with ``deliveries``; return the number."""
     end = time.monotonic() + deadline_s
     published = 0
     with progress.open("rb") as file, mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ) as shared:
         while published < count and time.monotonic() < end:
-            through: int = struct.unpack("Q", shared[:8])[0] // deliveries
-            room = min(count - published, window - (published - through))
+            delivered: int = struct.unpack("Q", shared[:8])[0] // deliveries
+            room = min(count - published, window - (published - delivered))
             if room > 0:
                 publisher.publish(room)
                 published += room
@@ -82,7 +82,7 @@ def burst(
 
 
 def at_rate(publisher: RedisPublisher, count: int, per_s: float, deadline_s: float) -> int:
-    """Publish one message every ``1 / per_s`` seconds, late or not."""
+    """Publish one message every ``1 / per_s`` seconds, even when late. Return how many were published."""
     start = time.monotonic()
     published = 0
     while published < count and time.monotonic() - start < deadline_s:

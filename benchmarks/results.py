@@ -1,4 +1,4 @@
-"""What was measured: figures by name, for each scenario, peer, number of clients and repetition."""
+"""The results: figures by name, for each scenario, peer, number of clients and repetition."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from benchmarks.errors import BenchmarkError
 
 Figure = float | None
-"""None: the server could not keep up, so there is no figure. It shows as "fails"."""
+"""None where the server could not keep up; the table says "fails"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One peer in one scenario, once. Without figures when ``error`` says why it has none."""
+    """One peer in one scenario, once. When the run failed, ``error`` says why, and there are no figures."""
 
     scenario: str
     peer: str
@@ -26,13 +26,13 @@ class Run:
     repetition: int
     figures: dict[str, Figure] = field(default_factory=dict)
     reports: list[dict[str, Any]] = field(default_factory=list)
-    """What the load generator said, for those who want to know more than the table says."""
+    """The reports of the load generator, which say more than the table."""
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One benchmark: where, when, with what, and every run of it."""
+    """One benchmark: the date, the machine, the versions, and every run."""
 
     date: str
     machine: str
@@ -46,10 +46,10 @@ class Results:
 
 
 def load_results(path: Path) -> Results:
-    """Read what :meth:`Results.save` wrote.
+    """Read a file that :meth:`Results.save` wrote.
 
     Raises:
-        BenchmarkError: the file is not of that kind.
+        BenchmarkError: the file can't be read, or holds something else.
     """
     try:
         fields = json.loads(path.read_text())
@@ -61,7 +61,7 @@ def load_results(path: Path) -> Results:
 
 
 def median(runs: Iterable[Run], name: str) -> tuple[bool, Figure]:
-    """Whether the figure was measured at all, and its median; None when most repetitions failed."""
+    """Return whether the figure was measured at all, and its median: None when most repetitions failed."""
     values = [run.figures[name] for run in runs if name in run.figures]
     reached: Sequence[float] = [value for value in values if value is not None]
     if not values or 2 * len(reached) <= len(values):
@@ -70,6 +70,6 @@ def median(runs: Iterable[Run], name: str) -> tuple[bool, Figure]:
 
 
 def total(runs: Iterable[Run], name: str) -> tuple[bool, Figure]:
-    """Whether the figure was measured at all, and its sum: one loss in three runs is one too many."""
+    """Return whether the figure was measured at all, and its sum: one loss in three runs is one too many."""
     values = [run.figures[name] for run in runs if name in run.figures]
     return bool(values), sum(value or 0 for value in values)

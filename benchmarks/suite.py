@@ -1,4 +1,4 @@
-"""The order of things: install the peers, then scenario by scenario, peers interleaved."""
+"""The order of a benchmark: install the peers, then measure each scenario, with the peers interleaved."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Job:
 def measure(
     scenarios: Sequence[Scenario], peers: Sequence[Peer], plan: Plan, cache: Cache, tell: Tell
 ) -> Results:
-    """Install what is missing, measure everything, and return it.
+    """Install the peers that are missing, and measure everything.
 
     Raises:
-        BenchmarkError: nothing can be measured at all. One failed run is only reported.
+        BenchmarkError: nothing can be measured at all. A single failed run is part of the results.
     """
     machine.check_platform()
     machine.raise_open_files()
@@ -56,19 +56,19 @@ def measure(
         runs=[],
     )
     jobs = list(_jobs(scenarios, [peer for peer in peers if peer.name in programs], plan))
-    with _kept_on(cores.load), valkey(cores.load) as redis_port:
+    with _pinned_to(cores.load), valkey(cores.load) as redis_port:
         for number, job in enumerate(jobs, 1):
             started = time.monotonic()
-            run = _play(job, programs[job.peer.name], plan, redis_port, load, cores)
+            run = _run_job(job, programs[job.peer.name], plan, redis_port, load, cores)
             results.runs.append(run)
             took = f"{time.monotonic() - started:.0f} s"
-            tell(f"{number}/{len(jobs)} {_label(job)}: {run.error or _gist(run, job.scenario)} ({took})")
+            tell(f"{number}/{len(jobs)} {_label(job)}: {run.error or _headline(run, job.scenario)} ({took})")
     return results
 
 
 @contextmanager
-def _kept_on(cores: Collection[int]) -> Iterator[None]:
-    """Keep this process off the core of the server."""
+def _pinned_to(cores: Collection[int]) -> Iterator[None]:
+    """Run this process on ``cores`` for the length of the block, away from the core of the server."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -90,7 +90,7 @@ def _install(peers: Sequence[Peer], cache: Cache, tell: Tell) -> tuple[dict[str,
 
 
 def _jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], plan: Plan) -> Iterator[Job]:
-    """Every peer once before any of them again, so that a change of the machine's mood hits all alike."""
+    """List the jobs. Each peer runs once before any runs again: a change of the machine affects all alike."""
     for scenario in scenarios:
         fitting = [peer for peer in peers if scenario.fits(peer)]
         for repetition in range(1 if scenario.once else plan.repetitions):
@@ -99,7 +99,9 @@ def _jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], plan: Plan) -> I
                     yield Job(scenario, size, peer, repetition)
 
 
-def _play(job: Job, program: Program, plan: Plan, redis_port: int, load: Path, cores: machine.Cores) -> Run:
+def _run_job(
+    job: Job, program: Program, plan: Plan, redis_port: int, load: Path, cores: machine.Cores
+) -> Run:
     facts = (job.scenario.name, job.peer.name, job.clients, job.repetition)
     try:
         with running_environment(job.peer, program, redis_port, load, cores) as environment:
@@ -121,8 +123,8 @@ def _label(job: Job) -> str:
     return f"{job.scenario.name}, {job.clients:,}, {job.peer.title}"
 
 
-def _gist(run: Run, scenario: Scenario) -> str:
-    """The headline of this run."""
+def _headline(run: Run, scenario: Scenario) -> str:
+    """Return the figure of this run that stands for all of its figures."""
     row = next(row for row in scenario.layout.rows if row.figure == scenario.layout.headline)
     value = run.figures.get(row.figure)
     return f"{row.title} " + ("fails" if value is None else f"{value:,.{row.digits}f}")

@@ -1,4 +1,4 @@
-"""Results as Markdown: a table for each scenario and number of clients, peers as columns."""
+"""Results as Markdown: a table for each scenario and number of clients, with the peers as columns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FAILS = "fails"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table; ``title`` says the unit."""
+    """One line of a table. ``title`` names the unit."""
 
     figure: str
     title: str
     digits: int = 0
     summed: bool = False
-    """Add the repetitions up; else take their median."""
+    """Show the sum of the repetitions instead of their median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,20 @@ class Layout:
     """May hold ``{clients}``."""
     rows: Sequence[Row]
     headline: str
-    """The figure that is told while the benchmark runs."""
+    """The figure that the benchmark prints after each run."""
 
 
 def render(results: Results, layouts: Mapping[str, Layout]) -> str:
-    """The whole report in Markdown, with date, machine and versions."""
+    """Render the whole report in Markdown, with date, machine and versions."""
     parts = [_table(name, layout, results.runs) for name, layout in layouts.items()]
-    return "\n\n".join([*(part for part in parts if part), _below(results)]) + "\n"
+    return "\n\n".join([*(part for part in parts if part), _footer(results)]) + "\n"
 
 
 def _table(scenario: str, layout: Layout, runs: Sequence[Run]) -> str:
-    mine = [run for run in runs if run.scenario == scenario]
-    sizes = sorted({run.clients for run in mine})
+    runs = [run for run in runs if run.scenario == scenario]
+    sizes = sorted({run.clients for run in runs})
     return "\n\n".join(
-        _one_size(layout, size, [run for run in mine if run.clients == size]) for size in sizes
+        _one_size(layout, size, [run for run in runs if run.clients == size]) for size in sizes
     )
 
 
@@ -71,7 +71,7 @@ def _cell(row: Row, runs: Sequence[Run]) -> str:
     return FAILS if value is None else f"{value:,.{row.digits}f}"
 
 
-def _below(results: Results) -> str:
+def _footer(results: Results) -> str:
     lines = [f"{results.date}. {results.machine}.", *results.remarks]
     lines += [f"{PEERS[name].title}: {version}." for name, version in results.versions.items()]
     lines += [f"Left out: {PEERS[name].title}. {reason}" for name, reason in results.left_out.items()]

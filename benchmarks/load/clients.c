@@ -79,7 +79,7 @@ void lose(struct client *c, const char *why) {
     }
 }
 
-/* Let the last clients read no more. */
+/* Stop reading for the last clients. */
 void stall(int count) {
     for (int i = options.clients - 1; i >= 0 && count > 0; i--, count--) {
         if (clients[i].state != READY) continue;
@@ -88,8 +88,8 @@ void stall(int count) {
     }
 }
 
-/* Let the stalled clients read again, and forget what they read: a server's goodbye stands behind all that it
- * sent before, so only a client that reads finds out that it was disconnected. */
+/* Let the stalled clients read again, and discard the data. The server's close comes after all data that it
+ * sent before, so only a client that reads notices that it was disconnected. */
 void resume(void) {
     for (int i = 0; i < options.clients; i++)
         if (clients[i].state == STALLED) listen_for(&clients[i], EPOLL_CTL_MOD, EPOLLIN);
@@ -149,5 +149,5 @@ void on_event(struct client *c, uint32_t events) {
     if (c->state == CONNECTING) on_connected(c);
     else if (c->state != STALLED) on_readable(c);
     else if (events & EPOLLIN) discard(c);
-    else lose(c, "ended by the server"); /* while it does not read, it hears of nothing else */
+    else lose(c, "ended by the server"); /* a client that does not read gets no other event */
 }

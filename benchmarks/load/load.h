@@ -1,8 +1,8 @@
 /* The load generator: many Socket.IO subscribers in one thread.
  *
- *   options.c      what it was asked to do
- *   clients.c      opens connections, carries each through its handshake, reads what comes
- *   websocket.c    frames, torn and coalesced
+ *   options.c      the command line
+ *   clients.c      opens connections, runs each handshake, reads the data that arrives
+ *   websocket.c    frames, also when several arrive together or one arrives in parts
  *   polling.c      Engine.IO 4 over HTTP long-polling
  *   packets.c      Engine.IO and Socket.IO packets, the same over both transports
  *   measure.c      latencies, counts and the report of one measurement
@@ -21,7 +21,7 @@ enum state {
     JOINING,    /* waits for the namespace */
     ASKING,     /* the token is sent, waits for the answer */
     READY,
-    STALLED,    /* reads no more, on purpose, or only to see whether it is still connected */
+    STALLED,    /* reads nothing on purpose; after resume, reads only to notice a disconnection */
     CLOSED
 };
 
@@ -31,7 +31,7 @@ struct client {
     int fd;
     enum state state;
     enum transport transport;
-    uint8_t *kept; /* what was read of an unfinished frame or response */
+    uint8_t *kept; /* the part of an unfinished frame or response that was read */
     uint32_t kept_size, kept_room;
     uint64_t got, last_stamp;
     struct poller *poller; /* polling only */
@@ -64,7 +64,7 @@ void lose(struct client *c, const char *why);
 void stall(int count);
 void resume(void);
 
-/* Both consume whole frames or responses from data and return how many bytes they took. */
+/* Consume whole frames or responses from data; return the number of bytes consumed. */
 size_t take_frames(struct client *c, const uint8_t *data, size_t size, uint64_t now);
 size_t take_responses(struct client *c, const uint8_t *data, size_t size, uint64_t now);
 

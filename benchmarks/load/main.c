@@ -1,8 +1,8 @@
-/* Opens the clients, says READY {...}, then obeys one command a line from stdin; the end of stdin ends it.
+/* Open the clients, print READY {...}, then run the commands of stdin, one per line; end at the end of stdin.
  *
- *   run DELIVERIES DEADLINE_S    answers ARMED; one line of JSON once all have come, or at the deadline
- *   stall CLIENTS                the last clients read no more; answers STALLED
- *   resume                       they read again, only to see whether they are still connected; answers RESUMED
+ *   run DELIVERIES DEADLINE_S    answers ARMED; prints one line of JSON when all have come, or at the deadline
+ *   stall CLIENTS                stops reading for the last clients; answers STALLED
+ *   resume                       reads for them again, only to notice disconnections; answers RESUMED
  *   quit
  *
  * Loopback only, and never longer than --life seconds.
@@ -59,7 +59,7 @@ static void read_commands(void) {
     }
 }
 
-/* True once every client is ready; ends the program when some can't be. */
+/* Return true when every client is ready. End the program when a client failed. */
 static int all_ready(uint64_t started) {
     double seconds = (now_ns() - started) / 1e9;
     if (ready_count + failed_count < options.clients && seconds < options.ready_deadline_s) return 0;

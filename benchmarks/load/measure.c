@@ -1,4 +1,4 @@
-/* One measurement: armed, fed with deliveries, reported as one line of JSON. Times are CLOCK_MONOTONIC. */
+/* One measurement: arm it, count deliveries, report them as one line of JSON. Times are CLOCK_MONOTONIC. */
 #define _GNU_SOURCE
 #include "load.h"
 #include <errno.h>
@@ -37,7 +37,7 @@ static double cpu_s(void) {
     return used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
-/* Make the count of deliveries readable in a file, for a publisher that keeps a window of messages in flight. */
+/* Share the count of deliveries in a file, for a publisher that keeps a window of messages in flight. */
 void share_progress(const char *file) {
     progress = &unshared;
     if (!file) return;

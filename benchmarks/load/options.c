@@ -30,7 +30,7 @@ void give_up(const char *format, ...) {
     exit(2);
 }
 
-/* The Socket.IO packet that client number i shows; NULL if there are none. */
+/* Return the Socket.IO packet with the credentials of client number i; NULL if there are no credentials. */
 char *token_of(long client) { return token_count ? tokens[client % token_count] : NULL; }
 
 static void read_tokens(const char *path) {

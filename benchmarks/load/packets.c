@@ -1,4 +1,4 @@
-/* Engine.IO and Socket.IO packets: what each client says and hears, over either transport. */
+/* Engine.IO and Socket.IO packets that a client sends and receives, the same over both transports. */
 #define _GNU_SOURCE
 #include "load.h"
 #include <string.h>
@@ -28,7 +28,7 @@ void on_upgraded(struct client *c) {
     else show_token(c);
 }
 
-/* The number after "t": or, inside a JSON string, \"t\": ; 0 if the packet has none. */
+/* Return the number after "t": or, inside a JSON string, \"t\": ; 0 if the packet has no such number. */
 static uint64_t find_stamp(const uint8_t *packet, size_t size) {
     const uint8_t *end = packet + size, *at = packet;
     while ((at = memchr(at, 't', end - at))) {

@@ -1,4 +1,4 @@
-/* Engine.IO 4 over HTTP long-polling, on one kept-alive connection: a POST when there is something to say,
+/* Engine.IO 4 over HTTP long-polling, on one kept-alive connection: a POST when there is a packet to send,
  * else a GET that waits. */
 #define _GNU_SOURCE
 #include "load.h"
@@ -13,7 +13,7 @@
 
 struct poller {
     char session[128];
-    int posting; /* the response to come is that of a POST */
+    int posting; /* the next response belongs to a POST */
     size_t outbox_size;
     char *outbox; /* packets to post, joined */
 };
@@ -88,7 +88,7 @@ static void take_payload(struct client *c, const uint8_t *body, size_t size, uin
     }
 }
 
-/* The declared length of the body; -1 when the response does not say. */
+/* Return the declared length of the body; -1 if the response has none. */
 static long content_length(const uint8_t *head, size_t size) {
     const char key[] = "\r\ncontent-length:";
     for (size_t i = 0; i + sizeof key - 1 <= size; i++)

@@ -1,4 +1,4 @@
-/* RFC 6455, as much as a server's frames to a subscriber need. */
+/* The part of RFC 6455 that a subscriber needs (https://www.rfc-editor.org/rfc/rfc6455#section-5.2). */
 #define _GNU_SOURCE
 #include "load.h"
 #include <errno.h>
@@ -80,7 +80,7 @@ size_t take_frames(struct client *c, const uint8_t *data, size_t size, uint64_t 
         case TEXT: case BINARY: on_packet(c, frame + head, length, now); break;
         case PING: send_frame(c, PONG, frame + head, length); break;
         case CLOSE: lose(c, "close frame"); break;
-        default: break; /* a continuation: counted with its first part */
+        default: break; /* a continuation frame: its message was counted with the first frame */
         }
         if (c->state == CLOSED) break;
         taken += head + length;

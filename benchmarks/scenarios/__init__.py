@@ -1,4 +1,4 @@
-"""What is tried on each peer, by name."""
+"""The scenarios that are measured on each peer, by name."""
 
 from benchmarks.scenarios import audience, channels, churn, fan_out, polling, slow_reader
 from benchmarks.scenarios.scenario import Scenario

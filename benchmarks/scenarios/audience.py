@@ -1,4 +1,4 @@
-"""Messages for some of a channel's clients: ``only`` and ``except``, which the peers do not have."""
+"""Messages for some clients of a channel: ``only`` and ``except``, which only Hornet has."""
 
 from __future__ import annotations
 

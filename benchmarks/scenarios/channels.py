@@ -1,4 +1,4 @@
-"""A hundred thousand channels: what joining and leaving costs, and what their mere existence costs others."""
+"""A hundred thousand channels: the cost of joining and leaving one, and their cost for other clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Fi
     del repetition
     sessions, each = plan.channel_sessions, plan.channels_per_session
     names = [[f"channel-{session}-{number}" for number in range(each)] for session in range(sessions)]
-    _visit_us(environment, plan)  # the first ones pay for what is made once
+    _visit_us(environment, plan)  # the first clients pay for what the server builds only once
     figures: Figures = {"visit_alone_us": _visit_us(environment, plan)}
     memory_kib, before_s = environment.memory_kib(), environment.cpu_s()
     with environment.clients(sessions, channels=names):
@@ -27,7 +27,7 @@ def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Fi
 
 
 def _visit_us(environment: Environment, plan: Plan) -> float:
-    """CPU of one client that connects, joins one channel and goes."""
+    """Return the server's CPU time, in µs, for a client that connects, joins one channel and disconnects."""
     before_s = environment.cpu_s()
     with environment.clients(plan.visitors):
         pass

@@ -1,4 +1,4 @@
-"""Clients that come and go, again and again: does the server's memory grow?"""
+"""Clients that connect and disconnect again and again: does the server's memory grow?"""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Fi
     figures["last_mib"] = empty[-1] / 1024
     figures["first_connected_mib"] = connected[0] / 1024
     figures["last_connected_mib"] = connected[-1] / 1024
-    # In the first rounds tables and the allocator find their sizes; a leak goes on.
+    # In the first rounds, tables and the allocator grow to their sizes. Only a leak goes on after that.
     figures["growth_bytes"] = slope(empty[plan.churn_rounds // 2 :]) * 1024 / count
     return figures
 
 
 def slope(values: Sequence[float]) -> float:
-    """The growth from one value to the next: the median over all pairs (Theil and Sen), as single ones jump.
+    """Return the growth from one value to the next, or 0 for fewer than two values.
 
-    0 for fewer than two values.
+    It is the median of the slopes of all pairs (the Theil-Sen estimator), which outliers do not change.
     """
     pairs = combinations(enumerate(values), 2)
     return median([(later - value) / (j - i) for (i, value), (j, later) in pairs] or [0.0])

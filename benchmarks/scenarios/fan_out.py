@@ -1,4 +1,4 @@
-"""Every client in one channel over WebSocket: the table of the README."""
+"""All clients in one channel over WebSocket: the table of the README."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Fi
 
 
 def _idle_us_per_s(environment: Environment, count: int, plan: Plan) -> float:
-    """CPU per connection and second while nothing happens but pings."""
+    """Return the CPU time per connection and second, in µs, while only pings are sent."""
     before, start = environment.cpu_s(), time.monotonic()
     time.sleep(plan.idle_s)
     return (environment.cpu_s() - before) * 1e6 / count / (time.monotonic() - start)

@@ -1,4 +1,4 @@
-"""A tenth of a channel's clients over HTTP long-polling, as behind a proxy that knows no WebSocket."""
+"""A channel in which a tenth of the clients use HTTP long-polling, as behind a proxy without WebSocket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scenario is, and the measurements that several of them make."""
+"""The parts of a scenario, and the measurements that several scenarios make."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from benchmarks.plan import Plan
 from benchmarks.results import Figure
 from benchmarks.table import Layout
 
-WARM_UP_MESSAGES = 1_000  # enough, however few each of them reaches
+WARM_UP_MESSAGES = 1_000
+"""The most messages of a warm-up: they are enough even if each has few receivers."""
+
 MESSAGES = (10, 50_000)
+"""The fewest and the most messages of a burst."""
+
 SATURATED = 0.92
-"""Above this share of a core a fixed rate is not tried: the queue would only grow."""
+"""A fixed rate that needs more than this share of a core is not tried: the queue would only grow."""
 
 RATE_GRACE_S = 10.0
 
@@ -31,14 +35,14 @@ class Scenario:
     """Numbers of clients to try."""
     fits: Callable[[Peer], bool]
     run: Callable[[Environment, int, Plan, int], Figures]
-    """Measures one peer with so many clients; the last argument numbers the repetition."""
+    """Measures a peer: the environment, the number of clients, the plan, the number of the repetition."""
     once: bool = False
-    """Not repeated: what it shows does not drift."""
+    """Measured only once: its figures hardly differ between repetitions."""
 
 
 @dataclass(slots=True)
 class Measurements:
-    """Figures of one run, and what went wrong in any of its measurements."""
+    """The figures of one run. ``lost`` among them counts the wrong deliveries of all its measurements."""
 
     figures: Figures = field(default_factory=dict)
 
@@ -55,9 +59,9 @@ def measure_burst(
     measurements: Measurements,
     extra: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Publish for about ``plan.burst_s`` as fast as the server takes it.
+    """Publish for about ``plan.burst_s`` as fast as the server takes the messages.
 
-    A first, short burst warms up and tells how many messages that is.
+    A short burst first warms the server up, and shows how many messages it takes in that time.
     """
     extra = extra or {}
     count = min(WARM_UP_MESSAGES, max(5, plan.warm_up_deliveries // receivers))
@@ -81,7 +85,7 @@ def measure_rate(
     burst: Outcome,
     measurements: Measurements,
 ) -> Outcome | None:
-    """Publish at a fixed rate; None when the server can't keep up, or could not by what a burst costs."""
+    """Publish at a fixed rate. Return None if the server can't keep up, or can't by the cost of ``burst``."""
     if burst.us_per_delivery * receivers * rate / 1e6 > SATURATED:
         return None
     count = max(5, int(rate * plan.rate_s))
@@ -93,7 +97,7 @@ def measure_rate(
 
 
 def put_rate(figures: Figures, rate: int, outcome: Outcome | None) -> None:
-    """Enter the figures of :func:`measure_rate`."""
+    """Add the figures of :func:`measure_rate`."""
     figures[f"rate_{rate}_us"] = None if outcome is None else outcome.us_per_delivery
     put_latency(figures, f"rate_{rate}", None if outcome is None else outcome.report.latency_ms)
 

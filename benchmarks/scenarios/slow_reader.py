@@ -1,4 +1,4 @@
-"""Clients that stop reading while 100 MB are published: what they cost the server and the others."""
+"""Clients that stop reading while 100 MB are published: their cost for the server and for other clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(environment: Environment, count: int, plan: Plan, repetition: int) -> Fi
 
 
 def _publish(environment: Environment, clients: Generator, plan: Plan, receivers: int) -> tuple[Outcome, int]:
-    """The outcome and the server's largest memory meanwhile, in KiB."""
+    """Publish to ``receivers``. Return the outcome, and the server's largest memory meanwhile, in KiB."""
     peak_kib = 0
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-// What the JavaScript peers have in common: clients join the channels they name, Redis feeds one of them.
+// The common part of the JavaScript peers: clients join the channels that they name; messages come from Redis.
 const TOPIC = "hornet:channel:";
 
 export async function serveChannel(io, redis, redisPort) {

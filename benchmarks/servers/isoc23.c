@@ -1,4 +1,4 @@
-/* What a library built against glibc 2.38 asks for, and older ones have under the plain names. */
+/* Functions that a library built against glibc 2.38 needs, and an older glibc has under their plain names. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

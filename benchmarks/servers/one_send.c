@@ -1,5 +1,5 @@
-/* The floor: a bare epoll server that frames each message of Redis once and calls send() once for each
- * connection. It knows no Socket.IO, no token and no channel but one.    one_send PORT REDIS_PORT
+/* The lower limit: a bare epoll server that frames each message of Redis once, and calls send() once for each
+ * connection. It has no Socket.IO, no tokens and only one channel.    one_send PORT REDIS_PORT
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@
 
 struct client {
     int fd;
-    long place; /* among the live ones; -1 before the upgrade */
+    long place; /* the index among the live connections; -1 before the upgrade */
     size_t waiting;
     char *buffer;
 };

@@ -1,10 +1,11 @@
-"""A server under everything at once, for a while: ``python -m benchmarks.soak --minutes 15``.
+"""A server under all kinds of load at once, for some time: ``python -m benchmarks.soak --minutes 15``.
 
 Well-behaved clients come and go, a backend publishes without pause, Redis is killed once a minute, and
-abusive clients do what they can. At the end nothing may be missing.
+abusive clients attack the server. At the end, no well-behaved client may have missed a message.
 
-    __main__ ─▶ run ─▶ environment            Valkey and server, as processes of the run's own
-                  ├──▶ expected_deliveries    what was published and heard, and what is owed to whom
-                  ├──▶ well_behaved_client    clients that count on it
-                  └──▶ abusive_client         clients that don't
+    __main__ ─▶ run ─▶ environment            the processes of the run: Valkey and the server
+                  ├──▶ backend                makes tokens and publishes
+                  ├──▶ expected_deliveries    compares the messages that clients received with those published
+                  ├──▶ well_behaved_client    clients that must receive every message
+                  └──▶ abusive_client         clients that attack
 """

@@ -18,8 +18,8 @@ def main() -> int:
         metavar="S",
         help="Redis is killed so often (default: %(default)g s)",
     )
-    given = parser.parse_args()
-    plan = Plan(given.minutes * 60, given.clients, given.restart_every)
+    options = parser.parse_args()
+    plan = Plan(options.minutes * 60, options.clients, options.restart_every)
     verdict = asyncio.run(soak(plan))
     print(verdict.text)
     return 0 if verdict.passed else 1

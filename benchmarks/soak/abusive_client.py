@@ -1,4 +1,4 @@
-"""Clients that do what they should not. Whatever they are answered, others must not feel it."""
+"""Clients that attack the server. Other clients must not be affected."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ REQUESTS = (
 
 
 class AbusiveClient:
-    """One such client after the other."""
+    """Attacks the server, each time in a random way and from another address."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, backend: Backend) -> None:
         self._http, self._url, self._backend = http, url, backend
         self._port = int(url.rpartition(":")[2])
         self.attacks: Counter[str] = Counter()
         self._ways: tuple[Callable[[dict[str, str]], Awaitable[None]], ...] = (
-            self._break_http, self._break_packets, self._flood, self._guess, self._hoard, self._pile_polls,
-            self._come_from_elsewhere, self._read_nothing,
+            self._send_broken_http, self._send_broken_packets, self._flood_events, self._guess_tokens,
+            self._open_many_sessions, self._pile_up_polls, self._use_foreign_origin, self._read_nothing,
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -77,7 +77,7 @@ class AbusiveClient:
             await ws.send_str("40")
             yield ws
 
-    async def _break_http(self, headers: dict[str, str]) -> None:
+    async def _send_broken_http(self, headers: dict[str, str]) -> None:
         del headers
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
@@ -87,7 +87,7 @@ class AbusiveClient:
         finally:
             writer.close()
 
-    async def _break_packets(self, headers: dict[str, str]) -> None:
+    async def _send_broken_packets(self, headers: dict[str, str]) -> None:
         async with self._open(headers) as ws:
             message = random.choice(MESSAGES)
             await (ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message))
@@ -95,7 +95,7 @@ class AbusiveClient:
                 async for _ in ws:
                     pass
 
-    async def _flood(self, headers: dict[str, str]) -> None:
+    async def _flood_events(self, headers: dict[str, str]) -> None:
         async with self._open(headers) as ws:
             for _ in range(1000):
                 await ws.send_str('42["message","{}"]')
@@ -103,19 +103,19 @@ class AbusiveClient:
                 async for _ in ws:
                     pass
 
-    async def _guess(self, headers: dict[str, str]) -> None:
+    async def _guess_tokens(self, headers: dict[str, str]) -> None:
         async with self._open(headers) as ws:
             for _ in range(20):
-                shown = json.dumps({"token": f"{random.getrandbits(48):x}", "channel": "channel-1"})
-                await ws.send_str("42" + json.dumps(["message", shown]))
+                credentials = json.dumps({"token": f"{random.getrandbits(48):x}", "channel": "channel-1"})
+                await ws.send_str("42" + json.dumps(["message", credentials]))
             await asyncio.sleep(random.random())
 
-    async def _hoard(self, headers: dict[str, str]) -> None:
+    async def _open_many_sessions(self, headers: dict[str, str]) -> None:
         for _ in range(50):
             async with self._http.get(self._url + POLLING, headers=headers) as response:
                 await response.read()
 
-    async def _pile_polls(self, headers: dict[str, str]) -> None:
+    async def _pile_up_polls(self, headers: dict[str, str]) -> None:
         async with self._http.get(self._url + POLLING, headers=headers) as response:
             sid = json.loads((await response.text())[1:])["sid"]
         url = f"{self._url}{POLLING}&sid={sid}"
@@ -124,20 +124,22 @@ class AbusiveClient:
             async with self._http.request(method, url, data=body, headers=headers) as response:
                 await response.read()
 
-        asked = [ask("GET", None) for _ in range(5)] + [ask("POST", b"4garbage\x1e" * 50) for _ in range(5)]
-        await asyncio.gather(*asked, return_exceptions=True)
+        polls = [ask("GET", None) for _ in range(5)]
+        posts = [ask("POST", b"4garbage\x1e" * 50) for _ in range(5)]
+        await asyncio.gather(*polls, *posts, return_exceptions=True)
 
-    async def _come_from_elsewhere(self, headers: dict[str, str]) -> None:
+    async def _use_foreign_origin(self, headers: dict[str, str]) -> None:
         async with self._http.get(
             self._url + POLLING, headers={**headers, "Origin": "https://evil.example"}
         ) as response:
             await response.read()
 
     async def _read_nothing(self, headers: dict[str, str]) -> None:
-        """Get in like a well-behaved client, to the channel with the big messages, and stop reading."""
+        """Join the channel with the big messages with a valid token, then stop reading."""
         token = await self._backend.token(BIG)
         narrow = socket.socket()
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel reads megabytes for it
+        # By default the kernel would take megabytes for the client.
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         narrow.setblocking(False)
         await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", self._port))
         reader, writer = await asyncio.open_connection(sock=narrow, limit=1024)

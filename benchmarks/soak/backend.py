@@ -1,4 +1,4 @@
-"""The backend of a run: makes tokens and publishes, in plain Redis commands, while Redis is there."""
+"""The backend of a run. It makes tokens and publishes, with plain Redis commands, while Redis runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import secrets
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from benchmarks.soak.expected_deliveries import Entry, ExpectedDeliveries
+from benchmarks.soak.expected_deliveries import ExpectedDeliveries, Published
 
 CHANNELS = tuple(f"channel-{number}" for number in range(10))
 BIG = "big"
-"""Messages of 300 kB, for clients that don't read them."""
+"""The channel of messages of 300 kB, for the abusive clients that don't read."""
 
 PUBLISH_EVERY_S = 0.02
 BIG_EVERY = 25
@@ -22,7 +22,7 @@ TOKEN_TTL_S = 60
 
 
 class Backend:
-    """Publishes numbered messages; ``pause`` while Redis is taken away."""
+    """Publishes numbered messages; ``pause`` before Redis is killed, ``resume`` when it runs again."""
 
     def __init__(self, url: str, expected: ExpectedDeliveries) -> None:
         self._redis = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
@@ -31,10 +31,10 @@ class Backend:
         self._open.set()
         self._idle = asyncio.Event()
         self.published = 0
-        self.unheard = 0
+        self.without_receiver = 0
 
     async def token(self, *channels: str) -> str:
-        """A new token; waits until Redis takes it."""
+        """Make a new token; wait until Redis has stored it."""
         token = secrets.token_hex(6)
         while True:
             try:
@@ -48,11 +48,11 @@ class Backend:
                 return token
 
     async def pause(self) -> None:
-        """Publish no more; returns when the last one is out."""
+        """Stop publishing; return when the last message is published."""
         self._open.clear()
         await self._idle.wait()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self._open.set()
 
     async def run(self) -> None:
@@ -68,20 +68,20 @@ class Backend:
             nodes = await self._publish(channel, {"type": "n", "number": number, "text": "x" * 200})
             if nodes:
                 self.published += 1
-                self._expected.add(Entry(number, channel, began, loop.time()))
+                self._expected.add(Published(number, channel, began, loop.time()))
             else:
-                self.unheard += 1
+                self.without_receiver += 1
             if number % BIG_EVERY == 0:
                 await self._publish(BIG, {"type": "big", "text": "x" * 300_000})
             await asyncio.sleep(PUBLISH_EVERY_S)
 
     async def _publish(self, channel: str, message: dict[str, object]) -> int:
-        """How many nodes heard it; 0 too where Redis is away."""
+        """Publish a message. Return how many nodes received it, or 0 while Redis is away."""
         try:
-            heard: int = await self._redis.publish(f"hornet:channel:{channel}", json.dumps(message))
+            nodes: int = await self._redis.publish(f"hornet:channel:{channel}", json.dumps(message))
         except (RedisError, OSError):
             return 0
-        return heard
+        return nodes
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -1,4 +1,4 @@
-"""The processes of a run: a Valkey that is killed again and again, and one server that must not mind."""
+"""The processes of a run: a Valkey that is killed again and again, and a server that must survive that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORT_TIMES = (
     *("--redis-timeout", "1", "--redis-heartbeat", "1", "--handshake-timeout", "2", "--auth-timeout", "5"),
     *("--connect-timeout", "5", "--ping-interval", "5", "--ping-timeout", "5", "--drain-window", "1"),
 )
-"""What takes its time in production, quickly: so that minutes see as much as hours."""
+"""Shorter times than in production, so that a run of minutes sees as many timeouts as hours would."""
 
 
 class Redis:
@@ -40,7 +40,7 @@ class Redis:
         wait_for_port(self.port, self._process)
 
     def kill(self) -> None:
-        """Take it away without a word."""
+        """Kill the process, so that it can't close its connections in order."""
         self._stack.close()
 
     @property
@@ -49,7 +49,7 @@ class Redis:
 
 
 class Server:
-    """``hornet-server``, whose log goes into a file of JSON lines."""
+    """``hornet-server``, which logs JSON lines into a file."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self._process = process
@@ -58,20 +58,20 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
 
     def memory_kib(self) -> int:
-        """What it holds now."""
+        """Return the resident memory of the server that no file holds."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        found = re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE)
-        return int(found[1]) if found else 0
+        resident = re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE)
+        return int(resident[1]) if resident else 0
 
     def stop(self) -> int:
-        """Tell it to stop; its exit code, or one that says that it did not."""
+        """Ask the server to stop. Return its exit code, or -1 if it did not stop within ``STOP_S``."""
         self._process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             return self._process.wait(STOP_S)
         return -1
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What it logged. A line that is no JSON is one as well: nothing else should be written there."""
+        """Read the log. A line that is not JSON becomes an error: the server must not write such lines."""
         for line in self._log.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 fields = json.loads(line)
@@ -82,7 +82,7 @@ class Server:
 
 @contextmanager
 def running_environment(folder: Path) -> Iterator[tuple[Redis, Server]]:
-    """Both, for the length of the block."""
+    """Run Valkey and the server for the length of the block."""
     data = folder / "valkey"
     data.mkdir()
     redis = Redis(data)

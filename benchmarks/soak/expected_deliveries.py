@@ -1,4 +1,4 @@
-"""Who is owed which message, and whether everybody got what was owed: once, and in order."""
+"""Which messages each client must receive, and whether it received each of them once and in order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Published:
     """One message that Redis passed on to the server."""
 
     number: int
@@ -19,47 +19,48 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Listening:
-    """One client in one channel: from when until when it counts on the channel's messages."""
+class Stay:
+    """One client in one channel: it must receive all messages of the channel from ``since`` to ``until``."""
 
     client: str
     channel: str
     since: float
     until: float = 0.0
-    heard: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    """The numbers of the messages, in the order in which they came."""
 
 
 class ExpectedDeliveries:
-    """Compares what was published with what was heard."""
+    """Compares the messages that were published with those that clients received."""
 
     def __init__(self) -> None:
-        self.published: dict[str, list[Entry]] = defaultdict(list)
+        self.published: dict[str, list[Published]] = defaultdict(list)
         self.complaints: list[str] = []
         self.owed = 0
-        self.heard = 0
+        self.received = 0
 
-    def add(self, entry: Entry) -> None:
-        self.published[entry.channel].append(entry)
+    def add(self, message: Published) -> None:
+        self.published[message.channel].append(message)
 
-    def close(self, listening: Listening) -> None:
-        """The client stops listening, and has heard what was to be heard: see that it is all.
+    def check(self, stay: Stay) -> None:
+        """Note a complaint if the client of a stay that has ended missed a message, or got one twice or late.
 
-        Owed is what was published while it listened, from the beginning of the publishing to its end. It may
-        hear more at both ends, but nothing twice and nothing out of order.
+        The client must receive each message whose publishing began and ended during its stay. It may receive
+        more at both ends, but no message twice, and none out of order.
         """
-        self.heard += len(listening.heard)
-        for before, after in itertools.pairwise(listening.heard):
+        self.received += len(stay.received)
+        for before, after in itertools.pairwise(stay.received):
             if after <= before:
-                self._complain(listening, f"heard {after} after {before}")
+                self._complain(stay, f"received {after} after {before}")
         owed = [
-            entry.number
-            for entry in self.published[listening.channel]
-            if entry.began >= listening.since and entry.ended <= listening.until
+            message.number
+            for message in self.published[stay.channel]
+            if message.began >= stay.since and message.ended <= stay.until
         ]
         self.owed += len(owed)
-        missing = sorted(set(owed) - set(listening.heard))
+        missing = sorted(set(owed) - set(stay.received))
         if missing:
-            self._complain(listening, f"missed {len(missing)} of {len(owed)} messages: {missing[:10]}")
+            self._complain(stay, f"missed {len(missing)} of {len(owed)} messages: {missing[:10]}")
 
-    def _complain(self, listening: Listening, what: str) -> None:
-        self.complaints.append(f"{listening.client} on {listening.channel} {what}")
+    def _complain(self, stay: Stay, fault: str) -> None:
+        self.complaints.append(f"{stay.client} on {stay.channel} {fault}")

@@ -1,4 +1,4 @@
-"""Brings the parts of a run together, and judges what came out."""
+"""One run: start all parts, then judge the result."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ STEADY_SHARE = 0.3
 """The share of the well-behaved clients that stay as long as the run lasts."""
 
 AWAY_S = (0.2, 3.0)
+"""How long Redis is away after it was killed: a random time in this range."""
+
 QUIET_S = 0.5
-"""The backend is silent for so long before Redis is killed: what Redis still holds then is lost with it."""
+"""The backend pauses this long before Redis is killed: messages that Redis still holds are lost with it."""
 
 SAMPLE_S = 2.0
 GROWTH = 1.10
 GROWTH_KIB = 8_192
-"""Memory may end so much above what it was after the first third: buffers breathe."""
+"""Memory may grow by so much from the middle third of a run to the last: buffers grow and shrink."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Plan:
 
 @dataclass
 class Verdict:
-    """What was seen, and what of it should not be."""
+    """What was measured, and what is wrong."""
 
     facts: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -61,7 +63,7 @@ class Verdict:
 
 
 async def soak(plan: Plan) -> Verdict:
-    """Run a server under everything at once for a while; then nothing may be missing."""
+    """Run a server under all kinds of load at once; fail if a well-behaved client missed a message."""
     with (
         tempfile.TemporaryDirectory(prefix="hornet-soak-") as folder,
         running_environment(Path(folder)) as (redis, server),
@@ -72,7 +74,7 @@ async def soak(plan: Plan) -> Verdict:
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel them until they have ended: redis-py may lose one cancellation."""
+    """Cancel the tasks, repeatedly, until they have ended: redis-py may lose a cancellation."""
     while tasks:
         for task in tasks:
             task.cancel()
@@ -96,8 +98,8 @@ class _Run:
         began = time.monotonic()
         steady = round(self._plan.clients * STEADY_SHARE)
         staying = [
-            asyncio.create_task(one.run(self._plan.time_s * 2 if number < steady else 20))
-            for number, one in enumerate(self._well_behaved)
+            asyncio.create_task(client.run(self._plan.time_s * 2 if number < steady else 20))
+            for number, client in enumerate(self._well_behaved)
         ]
         abusive = [asyncio.create_task(self._abusive.run()) for _ in range(ABUSIVE_CLIENTS)]
         beside = [
@@ -109,8 +111,8 @@ class _Run:
             {*abusive, *beside}, timeout=self._plan.time_s, return_when=asyncio.FIRST_EXCEPTION
         )
         ended_early = [task for task in (*abusive, *beside) if task.done()]
-        for one in self._well_behaved:
-            one.leave()
+        for client in self._well_behaved:
+            client.leave()
         await asyncio.wait(staying, timeout=30)
         await _end({*abusive, *beside, *staying})
         await self._backend.close()
@@ -126,7 +128,7 @@ class _Run:
             await asyncio.to_thread(self._redis.kill)
             await asyncio.sleep(random.uniform(*AWAY_S))
             await asyncio.to_thread(self._redis.start)
-            self._backend.go_on()
+            self._backend.resume()
             self._restarts += 1
 
     async def _sample(self) -> None:
@@ -141,19 +143,20 @@ class _Run:
         levels = Counter(line["level"] for line in self._server.lines())
         verdict.facts += [
             f"{took_s:.0f} s, Redis killed {self._restarts} times",
-            f"{sum(one.stays for one in self._well_behaved)} stays of well-behaved clients, "
-            f"{self._backend.published} messages published, {self._backend.unheard} that no node heard",
-            f"{self._expected.owed} deliveries owed, {self._expected.heard} heard",
+            f"{sum(client.stays for client in self._well_behaved)} stays of well-behaved clients, "
+            f"{self._backend.published} messages published, "
+            f"{self._backend.without_receiver} that no node received",
+            f"{self._expected.owed} deliveries expected, {self._expected.received} received",
             f"attacks: {dict(sorted(self._abusive.attacks.items()))}",
             f"log lines: {dict(sorted(levels.items()))}",
         ]
-        verdict.facts += [f"{name} {value}" for name, value in sorted(metrics.items()) if _is_telling(name)]
+        verdict.facts += [f"{name} {value}" for name, value in sorted(metrics.items()) if _is_printed(name)]
         self._judge_memory(verdict)
         verdict.faults += self._expected.complaints[:20]
         if len(self._expected.complaints) > 20:
             verdict.faults.append(f"and {len(self._expected.complaints) - 20} more")
         if not self._expected.owed:
-            verdict.faults.append("no message was owed to anybody")
+            verdict.faults.append("no client had to receive a message")
         if code != 0:
             verdict.faults.append(f"the server ended with {code}")
         for line in self._server.lines():
@@ -179,10 +182,10 @@ class _Run:
     async def _metrics(self) -> dict[str, float]:
         async with self._http.get(f"{self._server.url}/metrics") as response:
             text = await response.text()
-        found = re.findall(r"^(hornet_\w+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)
-        return {name: float(value) for name, value in found}
+        samples = re.findall(r"^(hornet_\w+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in samples}
 
 
-def _is_telling(name: str) -> bool:
-    told = ("connections_refused", "refusals_total", "malformed", "slow_readers", "redis_reconnections")
-    return any(part in name for part in told) and "_created" not in name
+def _is_printed(name: str) -> bool:
+    parts = ("connections_refused", "refusals_total", "malformed", "slow_readers", "redis_reconnections")
+    return any(part in name for part in parts) and "_created" not in name

@@ -1,4 +1,4 @@
-"""Clients that do all as they should, and count on each message."""
+"""Clients that keep to the protocol, and must receive every message of their channels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import aiohttp
 
 from benchmarks.soak.backend import CHANNELS, Backend
-from benchmarks.soak.expected_deliveries import ExpectedDeliveries, Listening
+from benchmarks.soak.expected_deliveries import ExpectedDeliveries, Stay
 
 GRACE_S = 3.0
-"""How long a client that leaves goes on listening for what was published before."""
+"""How long a client that leaves waits for messages that were published before."""
 
 ANSWER_S = 20.0
 RETRY_S = 0.3
@@ -27,14 +27,14 @@ class Lost(Exception):
 
 
 class Refused(Exception):
-    """The server let nobody in: Redis was away, or the token went with it."""
+    """The server refused a valid token: Redis was away, or had lost the token."""
 
 
 class Transport(Protocol):
     async def send(self, packet: str) -> None: ...
 
     async def receive(self) -> str:
-        """The next Engine.IO packet. Raises Lost."""
+        """Wait for the next Engine.IO packet; raise Lost when the connection ends."""
         ...
 
 
@@ -82,14 +82,16 @@ async def _connected(http: aiohttp.ClientSession, url: str, address: str) -> Asy
             opened = await response.text()
             if response.status != 200:
                 raise Lost(f"a first poll was answered {response.status}: {opened}")
-        yield _Polling(http, polling, headers, opened)  # who stops polling is gone for the server
+        yield _Polling(
+            http, polling, headers, opened
+        )  # nothing to close: the server ends a session without polls
     else:
         async with http.ws_connect(f"{url}/socket.io/?EIO=4&transport=websocket", headers=headers) as ws:
             yield _WebSocket(ws)
 
 
 class WellBehavedClient:
-    """One client after the other, each with a stay of its own length."""
+    """Connects again and again, each time for a random time and with other channels."""
 
     def __init__(
         self, name: str, http: aiohttp.ClientSession, url: str, backend: Backend, expected: ExpectedDeliveries
@@ -102,7 +104,7 @@ class WellBehavedClient:
         self.stays = 0
 
     async def run(self, longest_s: float) -> None:
-        """Come and go until ``leave``; what goes wrong is a complaint, not an error."""
+        """Connect and disconnect until ``leave``. A lost connection is noted as a complaint, not raised."""
         while not self._leave.is_set():
             try:
                 await self._stay(random.uniform(2, longest_s))
@@ -113,34 +115,34 @@ class WellBehavedClient:
                 self._expected.complaints.append(f"{self._name} lost its connection: {error!r}")
 
     def leave(self) -> None:
-        """Go, once all that was published before has come."""
+        """Disconnect when all messages that were published before have come."""
         self._leave.set()
 
     async def _stay(self, time_s: float) -> None:
         channels = random.sample(CHANNELS, random.randrange(1, 4))
         token = await self._backend.token(*channels)
         async with _connected(self._http, self._url, self._address) as transport:
-            await self._get_in(transport, token, channels)
+            await self._authenticate(transport, token, channels)
             loop = asyncio.get_running_loop()
             now = loop.time()
-            stay = {channel: Listening(self._name, channel, now) for channel in channels}
-            hearing = asyncio.create_task(self._hear(transport, stay))
+            stays = {channel: Stay(self._name, channel, now) for channel in channels}
+            receiving = asyncio.create_task(self._receive(transport, stays))
             leaving = asyncio.create_task(self._leave.wait())
             try:
-                await asyncio.wait({hearing, leaving}, timeout=time_s, return_when=asyncio.FIRST_COMPLETED)
-                for one in stay.values():
-                    one.until = loop.time()
-                await asyncio.wait({hearing}, timeout=GRACE_S)
-                if hearing.done():
-                    hearing.result()
+                await asyncio.wait({receiving, leaving}, timeout=time_s, return_when=asyncio.FIRST_COMPLETED)
+                for stay in stays.values():
+                    stay.until = loop.time()
+                await asyncio.wait({receiving}, timeout=GRACE_S)
+                if receiving.done():
+                    receiving.result()
             finally:
                 leaving.cancel()
-                hearing.cancel()
-                await asyncio.gather(leaving, hearing, return_exceptions=True)
-        for one in stay.values():
-            self._expected.close(one)
+                receiving.cancel()
+                await asyncio.gather(leaving, receiving, return_exceptions=True)
+        for stay in stays.values():
+            self._expected.check(stay)
 
-    async def _get_in(self, transport: Transport, token: str, channels: list[str]) -> None:
+    async def _authenticate(self, transport: Transport, token: str, channels: list[str]) -> None:
         async with asyncio.timeout(ANSWER_S):
             await self._next(transport, "0")
             await transport.send("40" + json.dumps({"token": token, "channels": channels}))
@@ -159,11 +161,11 @@ class WellBehavedClient:
             elif packet in ("1", "41"):
                 raise Lost("the server closed the session")
 
-    async def _hear(self, transport: Transport, stay: dict[str, Listening]) -> None:
+    async def _receive(self, transport: Transport, stays: dict[str, Stay]) -> None:
         while True:
             message = _message(await self._next(transport, "42"))
             if message["type"] == "n":
-                stay[message["channel"]].heard.append(message["number"])
+                stays[message["channel"]].received.append(message["number"])
 
 
 def _message(packet: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The figures of pattern subscriptions can be taken."""
+"""The benchmark of pattern subscriptions runs, with the globs of a real node."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_a_small_run_prints_a_line_for_each_kind_and_topic(capsys: pytest.Captur
         assert all(float(figure) >= 0 for figure in line.split()[-4:])
 
 
-def test_it_asks_for_the_globs_that_a_node_asks_for() -> None:
+def test_the_globs_are_those_that_a_node_subscribes_to() -> None:
     for make in pattern_cost.WIRE_FORMATS.values():
-        asked = pattern_cost.asked_for([make(number) for number in range(1000)])
-        assert EXACT_GLOBS <= len(asked) <= EXACT_GLOBS + 2
+        globs = pattern_cost.choose_globs([make(number) for number in range(1000)])
+        assert EXACT_GLOBS <= len(globs) <= EXACT_GLOBS + 2

@@ -1,4 +1,4 @@
-"""The judge of a soak run: it must see what is missing, or it is no use."""
+"""The verdict of a soak run sees missing, doubled and swapped messages."""
 
 import re
 import subprocess
@@ -6,40 +6,44 @@ import sys
 
 import pytest
 
-from benchmarks.soak.expected_deliveries import Entry, ExpectedDeliveries, Listening
+from benchmarks.soak.expected_deliveries import ExpectedDeliveries, Published, Stay
 from tests.docs.markdown import ROOT
 
 
 def expected_of(*published: tuple[int, float]) -> ExpectedDeliveries:
-    """What was published on channel ``c``: number, and when."""
+    """Return expectations for messages on channel ``c``, each given as its number and its time."""
     expected = ExpectedDeliveries()
     for number, moment in published:
-        expected.add(Entry(number, "c", moment, moment + 0.1))
+        expected.add(Published(number, "c", moment, moment + 0.1))
     return expected
 
 
-def complaints(expected: ExpectedDeliveries, *heard: int) -> list[str]:
-    expected.close(Listening("client", "c", 10.0, 20.0, list(heard)))
+def complaints(expected: ExpectedDeliveries, *received: int) -> list[str]:
+    expected.check(Stay("client", "c", 10.0, 20.0, list(received)))
     return expected.complaints
 
 
-def test_who_heard_all_that_was_owed_has_no_complaint() -> None:
+def test_a_client_that_received_all_it_was_owed_has_no_complaint() -> None:
     expected = expected_of((1, 9.0), (2, 11.0), (3, 15.0), (4, 19.95))
     assert complaints(expected, 2, 3) == []
-    assert (expected.owed, expected.heard) == (2, 2)
+    assert (expected.owed, expected.received) == (2, 2)
 
 
-def test_more_at_both_ends_is_no_fault() -> None:
+def test_more_messages_at_both_ends_of_a_stay_are_no_fault() -> None:
     assert complaints(expected_of((1, 9.95), (2, 11.0), (3, 21.0)), 1, 2, 3) == []
 
 
 @pytest.mark.parametrize(
-    ("heard", "said"),
-    [((2,), r"missed 1 of 2 messages: \[3\]"), ((2, 2, 3), "heard 2 after 2"), ((3, 2), "heard 2 after 3")],
+    ("received", "complaint"),
+    [
+        ((2,), r"missed 1 of 2 messages: \[3\]"),
+        ((2, 2, 3), "received 2 after 2"),
+        ((3, 2), "received 2 after 3"),
+    ],
 )
-def test_a_gap_a_double_and_a_swap_are_seen(heard: tuple[int, ...], said: str) -> None:
-    [complaint] = complaints(expected_of((2, 11.0), (3, 15.0)), *heard)
-    assert re.search(said, complaint)
+def test_a_gap_a_double_and_a_swap_are_seen(received: tuple[int, ...], complaint: str) -> None:
+    [made] = complaints(expected_of((2, 11.0), (3, 15.0)), *received)
+    assert re.search(complaint, made)
 
 
 @pytest.mark.alone
