@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
+from redis.exceptions import RedisError
 
 from hornet.connector import AsyncConnector
 
@@ -35,7 +36,10 @@ async def token(request: web.Request) -> web.Response:
 
 async def publish_time(connector: AsyncConnector) -> None:
     while True:
-        await connector.publish("clock", "tick", {"time": time.strftime("%H:%M:%S")})
+        try:
+            await connector.publish("clock", "tick", {"time": time.strftime("%H:%M:%S")})
+        except RedisError as error:
+            print("Redis is away, trying again:", error, flush=True)
         await asyncio.sleep(1)
 
 

@@ -16,7 +16,7 @@ from tests.docs.markdown import ROOT, all_blocks, blocks
 from tests.e2e.backend import Backend
 from tests.e2e.browser import Browser
 from tests.e2e.node_client import NodeClients
-from tests.e2e.server import ServerProcess
+from tests.e2e.server import ServerProcess, free_port
 from tests.e2e.waiting import DEADLINE_S, eventually
 
 README = ROOT / "README.md"
@@ -26,6 +26,7 @@ TEST = "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox\n"
 
 REDIS_URL = "redis://127.0.0.1:6379"
 HORNET_URL = "http://localhost:8187"
+TIME = "document.getElementById('time').textContent"
 
 Serve = Callable[[str, Callable[[], str]], Awaitable[str]]
 
@@ -128,6 +129,28 @@ async def test_the_quickstart_works_from_its_first_message_to_the_readers_own_pa
     page = await browser.open(f"http://localhost:{port}/")
     await page.wait_for(r"/^\d\d:\d\d:\d\d$/.test(document.getElementById('time').textContent)")
     assert page.errors == []
+
+
+async def test_the_page_of_the_quickstart_goes_on_after_hornet_and_its_valkey_were_started_again(
+    browser: Browser, reader: Reader, port: int
+) -> None:
+    redis_port, hornet_port = str(free_port()), str(free_port())
+    options = ("--port", hornet_port, "--embedded-port", redis_port, "--drain-window", "0")
+    server = ServerProcess(*options)
+    try:
+        [code] = blocks(QUICKSTART, "python")
+        text = code.text.replace(REDIS_URL, f"redis://127.0.0.1:{redis_port}").replace(HORNET_URL, server.url)
+        (reader.folder / "backend.py").write_text(text.replace("port=8000", f"port={port}"))
+        reader.start(".venv/bin/python backend.py").wait_for_output("Running on")
+        page = await browser.open(f"http://localhost:{port}/")
+        await page.wait_for(f"{TIME} !== 'waiting'")
+        assert server.stop() == 0
+        last = await page.evaluate(TIME)
+        server = ServerProcess(*options)
+        assert server.url
+        await page.wait_for(f"{TIME} !== {last!r}")
+    finally:
+        server.sweep()
 
 
 async def test_the_shell_of_the_publish_page_makes_a_token_and_publishes(
