@@ -1,10 +1,13 @@
 """Messages go on while sessions move from polling to WebSocket: each arrives once, and in order."""
 
 import asyncio
+import socket
 
 import aiohttp
+from yarl import URL
 
 from hornet.engine import EngineSettings
+from hornet.engine.transport.polling import PollingTransport
 from hornet.engine.transport.states import State
 from tests.e2e.waiting import DEADLINE_S
 from tests.engine.application import Application, Text, running
@@ -132,3 +135,43 @@ async def test_a_session_that_reads_too_slowly_during_an_upgrade_loses_both_conn
         assert (await ws.receive(timeout=WAIT_S)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         assert application.engine.counts.slow_readers == 1
         assert eio_sid not in application.engine.sio.eio.table.sessions
+
+
+PROBE_AND_UPGRADE = b"\x81\x86\0\0\0\0002probe" + b"\x81\x81\0\0\0\0005"
+"""Two frames, each under a mask of zeros."""
+
+
+async def test_a_poll_that_is_cut_as_its_session_upgrades_does_not_end_the_session(
+    application: Application,
+) -> None:
+    """The server finds the upgrade and the cut in the same turn of its loop, before it answers the poll."""
+    eio_sid, sid = await application.open_polling()
+    session = application.engine.sio.eio.table.sessions[eio_sid]
+    url, loop = URL(application.url), asyncio.get_running_loop()
+    request = f"GET {url.path}?EIO=4&sid={eio_sid}&transport=%s HTTP/1.1\r\nHost: here\r\n"
+    websocket_headers = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    with socket.socket() as websocket, socket.socket() as poll:
+        for connection in (websocket, poll):
+            connection.setblocking(False)
+            await loop.sock_connect(connection, (url.host, url.port))
+        await loop.sock_sendall(websocket, f"{request % 'websocket'}{websocket_headers}\r\n".encode())
+        assert (await loop.sock_recv(websocket, 4096)).startswith(b"HTTP/1.1 101")
+        await loop.sock_sendall(poll, f"{request % 'polling'}\r\n".encode())
+        await until(lambda: application.polls(eio_sid))
+        polling = session.transport
+        assert isinstance(polling, PollingTransport)
+
+        websocket.send(PROBE_AND_UPGRADE)
+        poll.close()
+        await until(lambda: not polling.has_poll)
+
+        application.engine.send(sid, "still", "here")
+        received = b""
+        async with asyncio.timeout(WAIT_S):
+            while b'42["still","here"]' not in received:
+                received += (data := await loop.sock_recv(websocket, 4096))
+                assert data, received
+    assert await application.last_gone() == (sid, "transport close")

@@ -137,13 +137,13 @@ class PollingTransport:
             try:
                 await self._poll
             except asyncio.CancelledError:  # aiohttp cancels the handler of a cut request, where it is set to
-                _end_cut(session)
+                self._end_cut(session)
                 raise
             finally:
                 self._poll = None
                 watch.stop()
         if request.transport is None or request.transport.is_closing():
-            _end_cut(session)
+            self._end_cut(session)
             return web.Response()
         return self.respond(session, query)
 
@@ -168,6 +168,15 @@ class PollingTransport:
         if self._host.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
             response.enable_compression()
         return response
+
+    def _end_cut(self, session: EngineSession) -> None:
+        """End a session whose GET was cut by the client; also one that was closed and lingers.
+
+        A session that moved to WebSocket meanwhile goes on: it took what was queued with it.
+        """
+        if session.transport is self:
+            session.end(Reason.TRANSPORT_CLOSE)
+            session.forget()
 
     # POST ----------------------------------------------------------------------------------------
 
@@ -219,12 +228,6 @@ class PollingTransport:
             if number % INBOX_HIGH == 0:
                 await session.drain()
         await session.drain()
-
-
-def _end_cut(session: EngineSession) -> None:
-    """End a session whose GET was cut by the client; also one that was closed and lingered."""
-    session.end(Reason.TRANSPORT_CLOSE)
-    session.forget()
 
 
 class _PollWatch(asyncio.Protocol):
