@@ -71,10 +71,10 @@ async def test_a_stall_beyond_the_timeout_is_told_at_once_and_forgotten_afterwar
     client = await watched.connect(await watched.token())
     assert await watched.post("before") == 200
     strait.stall()
-    async with asyncio.timeout(20 * TIMEOUT_S):
+    async with asyncio.timeout(10 * TIMEOUT_S):
         assert await watched.post("in the stall", key="k1") == 503
     await watched.becomes_unready()
-    await refused_as_unavailable(watched, 20 * TIMEOUT_S)
+    await refused_as_unavailable(watched, 10 * TIMEOUT_S)
     assert await watched.post("in the stall too", key="k2") == 503
     assert await watched.ask("GET", "/api/channels") == 503
     assert await watched.metric("hornet_sessions") == 2
@@ -113,7 +113,7 @@ async def test_a_few_bytes_at_a_time_are_as_good_as_nothing_and_harm_nobody(
     watched = await watch(strait.url, backend=own_redis.url)
     client = await watched.connect(await watched.token())
     strait.trickle_s = 0.02  # a PING and its answer take a second
-    await refused_as_unavailable(watched, 20 * TIMEOUT_S)
+    await refused_as_unavailable(watched, 10 * TIMEOUT_S)
     assert await watched.post("too slow", key="k") == 503
     await watched.becomes_unready()
     strait.flow()
