@@ -70,14 +70,14 @@ def create_app(
         signals=services.signals,
         nodes=services.nodes,
         users=flows.users,
-        directory=UserQueries(UserLists(services.client)),
+        user_queries=UserQueries(UserLists(services.client)),
         patterns=flows.patterns,
         presence=flows.presence,
-        embedded=embedded,
+        local_redis=services.local_redis,
         load=load,
     )
     api = build_api(services, node)
-    bind_metrics(services, node, api.counts)
+    bind_metrics(services, api.counts)
 
     def reconfigure(config: Config) -> None:
         """Hand everything that can be reloaded its new settings."""
@@ -92,5 +92,5 @@ def create_app(
     app[NODE] = node
     services.engine.attach(app)
     add_routes(app, services, api)
-    app.cleanup_ctx.append(lambda _: lifespan(services, flows, hooks, node))
+    app.cleanup_ctx.append(lambda _: lifespan(services, flows, hooks))
     return app

@@ -7,11 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from hornet.app.flows import Flows
-from hornet.app.node import Node
 from hornet.app.services import Services
 from hornet.broker.acl import check_rights
 from hornet.broker.client import check_reachable
-from hornet.broker.embedded import EmbeddedValkey, find_or_start
 from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
 from hornet.broker.nodes import Nodes
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
@@ -27,13 +25,13 @@ LEAVE_S = 2.0
 """How long a node that stops waits for each of: commands that run, users that leave, its leave itself."""
 
 
-async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: Node) -> AsyncIterator[None]:
+async def lifespan(services: Services, flows: Flows, hooks: SessionHooks) -> AsyncIterator[None]:
     """Start all parts, yield once while the node serves, and stop them.
 
     Raises:
         SetupError: there is no Redis that can be used.
     """
-    valkey = await _find_redis(node)
+    await _find_redis(services)
     config = services.config
     await check_rights(
         services.redis_url,
@@ -41,7 +39,7 @@ async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: 
         topics=own_topics(services.nodes.id),
         emitters=config.api.emitters,
     )
-    tasks = _start_background(services, flows, valkey)
+    tasks = _start_background(services, flows)
     try:
         await _start(services, flows, hooks)
         yield
@@ -52,31 +50,23 @@ async def lifespan(services: Services, flows: Flows, hooks: SessionHooks, node: 
         await asyncio.gather(*tasks, return_exceptions=True)
         await flows.admission.aclose()
         await services.client.aclose()
-        if valkey is not None:
-            await valkey.stop()
+        await services.local_redis.stop()
 
 
-async def _find_redis(node: Node) -> EmbeddedValkey | None:
-    """Check that the Redis that is named or handed in answers. Otherwise find a local one or start a Valkey.
+async def _find_redis(services: Services) -> None:
+    """Check that the Redis that was named or handed in answers; else find a local one or start a Valkey."""
+    settings = services.config.redis
+    if settings.redis or services.local_redis.embedded is not None:
+        await check_reachable(services.redis_url, settings.redis_timeout_s)
+    else:
+        await services.local_redis.find_or_start()
 
-    Return the Valkey that was started here and is to be stopped, None if there is none.
+
+def _start_background(services: Services, flows: Flows) -> list[asyncio.Task[None]]:
+    """Start what runs as long as the node lives. A task that fails is started again.
+
+    The names are labels of the metric ``hornet_task_restarts_total``, so they don't change.
     """
-    settings = node.config.redis
-    if settings.redis or node.embedded is not None:
-        await check_reachable(node.redis_url, settings.redis_timeout_s)
-        return None
-    _, node.embedded = await find_or_start(settings.embedded_port)
-    if node.embedded is not None:
-        log.info(
-            "No Redis answered on 127.0.0.1:%d: started the embedded Valkey there", settings.embedded_port
-        )
-    return node.embedded
-
-
-def _start_background(
-    services: Services, flows: Flows, valkey: EmbeddedValkey | None
-) -> list[asyncio.Task[None]]:
-    """Start what runs as long as the node lives. A task that fails is started again."""
     metrics = services.metrics
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "listener": services.subscriber.run,
@@ -85,8 +75,8 @@ def _start_background(
         "lag": lambda: measure_lag(metrics),
         "census": flows.reconciler.run,
     }
-    if valkey is not None:
-        tasks["embedded"] = valkey.keep
+    if services.local_redis.started is not None:
+        tasks["embedded"] = services.local_redis.started.keep
     return [
         asyncio.create_task(supervise(name, run, metrics), name=f"hornet-{name}")
         for name, run in tasks.items()

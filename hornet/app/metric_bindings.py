@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from hornet.app.node import Node
 from hornet.app.services import Services
-from hornet.broker.embedded import EmbeddedValkey
+from hornet.broker.embedded import LocalRedis
 from hornet.broker.events import EventPublisher
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.survey import Survey
@@ -16,14 +13,14 @@ from hornet.metrics import Metrics
 from hornet.web.api import ApiCounts
 
 
-def bind_metrics(services: Services, node: Node, api_counts: ApiCounts) -> None:
+def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
     """Bind all that a node measures beside what its flows count directly."""
     metrics = services.metrics
     bind_sessions(metrics, services.sessions)
     bind_engine(metrics, services.engine)
     bind_redis(metrics, services.subscriber, services.events)
     bind_api(metrics, api_counts, services.survey)
-    bind_embedded(metrics, lambda: node.embedded)
+    bind_embedded(metrics, services.local_redis)
 
 
 def bind_sessions(metrics: Metrics, sessions: Sessions) -> None:
@@ -68,13 +65,12 @@ def bind_redis(metrics: Metrics, subscriber: Subscriber, events: EventPublisher)
     )
 
 
-def bind_embedded(metrics: Metrics, embedded: Callable[[], EmbeddedValkey | None]) -> None:
-    def restarts() -> dict[str, int]:
-        valkey = embedded()
-        return {"": 0 if valkey is None else valkey.restarts}
-
+def bind_embedded(metrics: Metrics, local_redis: LocalRedis) -> None:
     metrics.watch_totals(
-        "hornet_embedded_restarts", "Times the embedded Valkey was started again", "", restarts
+        "hornet_embedded_restarts",
+        "Times the embedded Valkey was started again",
+        "",
+        lambda: {"": local_redis.restarts},
     )
 
 

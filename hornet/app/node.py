@@ -9,7 +9,7 @@ from dataclasses import InitVar, dataclass, field
 from aiohttp import web
 
 from hornet.broker.client import RedisUrl
-from hornet.broker.embedded import EmbeddedValkey
+from hornet.broker.embedded import EmbeddedValkey, LocalRedis
 from hornet.broker.nodes import Nodes
 from hornet.broker.subscriber import Subscriber
 from hornet.config import Config, take_reloadable
@@ -39,11 +39,10 @@ class Node:
     signals: Signals
     nodes: Nodes
     users: Users
-    directory: UserQueries
+    user_queries: UserQueries
     patterns: Patterns
     presence: Presence
-    embedded: EmbeddedValkey | None = None
-    """The embedded Valkey in use: handed in, or started because no Redis was named and none answered."""
+    local_redis: LocalRedis
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on, after it was read again."""
 
@@ -54,6 +53,11 @@ class Node:
 
     def __post_init__(self, load: Callable[[], Config] | None) -> None:
         self.reloading = Reloading(self.reload, load)
+
+    @property
+    def embedded(self) -> EmbeddedValkey | None:
+        """The embedded Valkey in use: handed in, or started because no Redis was named and none answered."""
+        return self.local_redis.embedded
 
     def reload(self, wanted: Config) -> Outcome:
         """Follow ``wanted`` in all options that may change while the node runs; log what changed."""

@@ -40,7 +40,7 @@ def build_api(services: Services, node: Node) -> Api:
     return Api(
         settings=services.config.api,
         services=ApiServices(
-            backend=backend, cluster=cluster, users=node.directory, reloading=node.reloading
+            backend=backend, cluster=cluster, users=node.user_queries, reloading=node.reloading
         ),
     )
 

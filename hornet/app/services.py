@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
-from hornet.broker.embedded import EmbeddedValkey, local_url
+from hornet.broker.embedded import EmbeddedValkey, LocalRedis, local_url
 from hornet.broker.events import EventPublisher
 from hornet.broker.keys import MANAGER_TOPIC
 from hornet.broker.nodes import Nodes
@@ -28,6 +28,8 @@ class Services:
     config: Config
     """The configuration at the start; :attr:`Node.config` follows it when it is read again."""
     redis_url: RedisUrl
+    local_redis: LocalRedis
+    """Has the embedded Valkey, where one is used."""
     client: Client
     """For commands to Redis."""
     subscriber: Subscriber
@@ -76,6 +78,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
     return Services(
         config=config,
         redis_url=redis_url,
+        local_redis=LocalRedis(redis.embedded_port, embedded),
         client=client,
         subscriber=subscriber,
         topics=topics,

@@ -123,6 +123,40 @@ class EmbeddedValkey:
         return warnings[-1].rpartition(" # ")[2].strip().rstrip(".") if warnings else "it left no log"
 
 
+class LocalRedis:
+    """The Redis on this machine: one that answers already, or else an embedded Valkey.
+
+    A Valkey that is handed in is used as it is, and not stopped.
+    """
+
+    def __init__(self, port: int, handed_in: EmbeddedValkey | None = None) -> None:
+        self._port = port
+        self._handed_in = handed_in
+        self.started: EmbeddedValkey | None = None
+        """The Valkey that :meth:`find_or_start` started; None while there is no need for it."""
+
+    @property
+    def embedded(self) -> EmbeddedValkey | None:
+        """The embedded Valkey in use, if there is one."""
+        return self._handed_in or self.started
+
+    @property
+    def restarts(self) -> int:
+        """How many times the embedded Valkey in use was started again."""
+        return 0 if self.embedded is None else self.embedded.restarts
+
+    async def find_or_start(self) -> None:
+        """Make sure that a Redis answers on the port, see :func:`find_or_start`."""
+        _, self.started = await find_or_start(self._port)
+        if self.started is not None:
+            log.info("No Redis answered on %s:%d: started the embedded Valkey there", HOST, self._port)
+
+    async def stop(self) -> None:
+        """Stop the Valkey that was started here, if there is one."""
+        if self.started is not None:
+            await self.started.stop()
+
+
 def local_url(port: int) -> RedisUrl:
     return RedisUrl(f"redis://{HOST}:{port}/0")
 

@@ -46,7 +46,7 @@ async def test_a_user_is_notified_and_subscribed(
         assert await client.message() == {"type": "hello", "channel": "team-7"}
         await send(redis, page, '"notify"')
         assert await client.event() == ("order paid", {"order": 7})
-        assert await running.node.directory.subscribed("team-7") == ["42"]
+        assert await running.node.user_queries.subscribed("team-7") == ["42"]
 
 
 async def _until_subscribed(running: Running) -> None:

@@ -49,8 +49,8 @@ async def test_sessions_that_came_and_went_leave_no_object_behind(application: A
     await asyncio.sleep(0)
     left = objects()
     table = application.engine.sio.eio.table  # tests before this one, in the same process, had others
-    assert not [o for o in left if isinstance(o, EngineSession) and o.host is table]
-    assert not [o for o in left if isinstance(o, WebSocketTransport) and o._host is table]
+    assert not [o for o in left if isinstance(o, EngineSession) and o.owner is table]
+    assert not [o for o in left if isinstance(o, WebSocketTransport) and o._owner is table]
     assert len(left) - before < SPARE_OBJECTS
     engine = application.engine
     assert (engine.sessions, len(engine.sio.eio.table.sessions), len(engine.members("all"))) == (0, 0, 0)

@@ -26,7 +26,7 @@ from hornet.engine.wire.prepared import PreparedMessage
 from tests.e2e.waiting import DEADLINE_S
 from tests.engine.application import Text, running
 
-PendingBatch = Callable[[Coroutine[Any, Any, None]], None]
+Runner = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def pairs() -> Iterator[Callable[[int], tuple[list[socket.socket], list[socket.s
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> PendingBatch:
+def run(request: pytest.FixtureRequest) -> Runner:
     """Runs a coroutine in either event loop: each has transports of its own."""
     if request.param == "asyncio":
         return asyncio.run
-    found: PendingBatch = pytest.importorskip("uvloop").run
+    found: Runner = pytest.importorskip("uvloop").run
     return found
 
 
@@ -151,7 +151,7 @@ def test_what_are_no_sockets_with_leases_is_refused(
         send_each(sockets, row, array("Q"), start, stop, data)
 
 
-class TestTickets:
+class TestWriteLeases:
     def test_a_lease_is_valid_from_its_renewal_until_it_is_revoked(self) -> None:
         leases = WriteLeases()
         lease = leases.grant(5)
@@ -211,7 +211,7 @@ class Connection:
 
 
 def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
-    run: PendingBatch, send_each: SendEach, pairs: Any
+    run: Runner, send_each: SendEach, pairs: Any
 ) -> None:
     """Buffers of the kernel fill up and empty again and again, while messages take all roads there are."""
 
@@ -262,7 +262,7 @@ def test_readers_that_fall_behind_lose_nothing_and_get_it_in_order(
 
 
 def test_a_peer_that_is_gone_ends_its_own_connection_only(
-    run: PendingBatch, send_each: SendEach, pairs: Any
+    run: Runner, send_each: SendEach, pairs: Any
 ) -> None:
     class Ended(asyncio.Protocol):
         def __init__(self) -> None:

@@ -50,11 +50,11 @@ class PollingTransport:
     need the session take it as an argument.
     """
 
-    __slots__ = ("_host", "_is_posting", "_poll", "_queue", "_rate", "unsent_bytes")
+    __slots__ = ("_is_posting", "_owner", "_poll", "_queue", "_rate", "unsent_bytes")
 
-    def __init__(self, host: SessionOwner, opening: Packet) -> None:
+    def __init__(self, owner: SessionOwner, opening: Packet) -> None:
         """``opening`` is the packet that opens the session; the client gets it first."""
-        self._host = host
+        self._owner = owner
         self._queue: list[Packet] = [opening]
         self.unsent_bytes = 0
         self._poll: asyncio.Future[None] | None = None
@@ -79,7 +79,7 @@ class PollingTransport:
         self._queue.extend(packets)
         for packet in packets:
             self.unsent_bytes += len(packet)
-        if self.unsent_bytes > self._host.settings.send_buffer_bytes:
+        if self.unsent_bytes > self._owner.settings.send_buffer_bytes:
             return False
         self._wake()
         return True
@@ -162,10 +162,10 @@ class PollingTransport:
             else:
                 packets = [NOOP_PACKET]
         body, content_type = dump_body(session, packets, query)
-        self._host.counts.bytes_out += len(body)
+        self._owner.counts.bytes_out += len(body)
         charset = None if content_type == BINARY_TYPE else "utf-8"
         response = web.Response(body=body, content_type=content_type, charset=charset)
-        if self._host.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
+        if self._owner.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
             response.enable_compression()
         return response
 
@@ -197,7 +197,7 @@ class PollingTransport:
         try:
             await self._take_body(session, request, query)
         except Malformed as fault:
-            self._host.counts.malformed[fault.code] += 1
+            self._owner.counts.malformed[fault.code] += 1
             session.end(Reason.PARSE_ERROR)
             raise bad_request(fault.detail, STATUS.get(fault.code, 400)) from None
         except (web.RequestPayloadError, OSError):  # broken by the client, or the connection is gone
@@ -208,11 +208,11 @@ class PollingTransport:
         return web.Response(text="ok")
 
     async def _take_body(self, session: EngineSession, request: web.Request, query: Query) -> None:
-        settings = self._host.settings
+        settings = self._owner.settings
         # A client that is silent for longer is gone.
         longest_s = settings.ping_interval_s + settings.ping_timeout_s
         body = await _read_body(request, settings.max_payload_bytes, longest_s)
-        self._host.counts.bytes_in += len(body)
+        self._owner.counts.bytes_in += len(body)
         now = asyncio.get_running_loop().time()
         # aiohttp takes a body without a type for binary; the Node server takes it for text.
         content_type = request.content_type if "Content-Type" in request.headers else ""

@@ -75,10 +75,10 @@ class EngineSession:
         "_heartbeat",
         "eio_sid",
         "handshake",
-        "host",
         "inbox",
         "lease",
         "namespace_sids",
+        "owner",
         "pending_binary",
         "plugin_data",
         "probe",
@@ -94,14 +94,14 @@ class EngineSession:
     def __init__(
         self,
         *,
-        host: SessionOwner,
+        owner: SessionOwner,
         transport: Transport,
         eio_sid: str,
         handshake: Handshake,
         wire_format: int,
         now: float,
     ) -> None:
-        self.host = host
+        self.owner = owner
         self.eio_sid = eio_sid
         self.handshake = handshake
         self.wire_format = wire_format
@@ -126,8 +126,8 @@ class EngineSession:
         self.plugin_data: dict[str, Any] | None = None
         """What plug-ins keep with python-socketio's ``save_session``."""
         self.scheduled_tick = 0
-        self._heartbeat = Heartbeat(host.settings, handshake.protocol, now)
-        host.wheel.schedule(self, self._heartbeat.due)
+        self._heartbeat = Heartbeat(owner.settings, handshake.protocol, now)
+        owner.wheel.schedule(self, self._heartbeat.due)
 
     # State ---------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class EngineSession:
     def set_format(self, wire_format: int) -> None:
         """Send in another form from now on."""
         self.wire_format = wire_format
-        self.lease = self.host.leases.grant(self.socket)
+        self.lease = self.owner.leases.grant(self.socket)
 
     def sids(self) -> Iterable[str]:
         """Yield the session's ids, in all its namespaces."""
@@ -170,21 +170,21 @@ class EngineSession:
 
     def pong(self, now: float) -> None:
         """Take note that the client of version 4 answered a ping."""
-        self._heartbeat.on_pong(self.host.settings, now)
-        self.host.wheel.schedule(self, self._heartbeat.due)
+        self._heartbeat.on_pong(self.owner.settings, now)
+        self.owner.wheel.schedule(self, self._heartbeat.due)
 
     def on_timeout(self, now: float) -> None:
         """Do what is due: send a ping, end a silent session, or forget one that lingers."""
         if not is_open(self.state):
             self.forget()
             return
-        action = self._heartbeat.on_timeout(self.host.settings, now)
+        action = self._heartbeat.on_timeout(self.owner.settings, now)
         if action is Action.CONNECT_TIMEOUT:
             self.end(Reason.CONNECT_TIMEOUT)
         elif action is Action.PING_TIMEOUT:
             self.end(Reason.PING_TIMEOUT)
         else:
-            self.host.wheel.schedule(self, self._heartbeat.due)
+            self.owner.wheel.schedule(self, self._heartbeat.due)
             if action is Action.PING:
                 self._ping()
 
@@ -203,16 +203,16 @@ class EngineSession:
             Malformed: the packet breaks its format, or a client of this version does not send it.
         """
         if isinstance(packet, bytes):
-            self.host.on_message(self, packet)
+            self.owner.on_message(self, packet)
             return
         packet_type = packet[:1]
         if packet_type == "4":
-            self.host.on_message(self, packet[1:])
+            self.owner.on_message(self, packet[1:])
         elif packet_type == "3" and self.handshake.protocol == 4:
             self.pong(now)
         elif packet_type == "2" and self.handshake.protocol == 3:
-            self._heartbeat.on_ping(self.host.settings, now)
-            self.host.wheel.schedule(self, self._heartbeat.due)
+            self._heartbeat.on_ping(self.owner.settings, now)
+            self.owner.wheel.schedule(self, self._heartbeat.due)
             self.write("3" + packet[1:])
         elif packet_type == CLOSE_PACKET:
             self.end(Reason.TRANSPORT_CLOSE)
@@ -238,7 +238,7 @@ class EngineSession:
     def put(self, frames: bytes) -> None:
         """Write frames to the WebSocket, which there must be."""
         assert self.ws is not None
-        self.host.leases.revoke(self.socket)
+        self.owner.leases.revoke(self.socket)
         self.ws.write(frames)
 
     @property
@@ -286,7 +286,7 @@ class EngineSession:
         self._use_websocket(websocket, ws)
         if packets:
             websocket.send(packets)
-        self.host.counts.upgrades += 1
+        self.owner.counts.upgrades += 1
         polling.close(1000)
 
     def upgraded_late(self, websocket: Transport) -> None:
@@ -301,7 +301,7 @@ class EngineSession:
 
     def _use_websocket(self, websocket: Transport, ws: asyncio.Transport) -> None:
         self.transport, self.ws, self.socket = websocket, ws, plain_socket(ws)
-        self.lease = self.host.leases.grant(self.socket)
+        self.lease = self.owner.leases.grant(self.socket)
 
     # Ending --------------------------------------------------------------------------------------
 
@@ -315,11 +315,11 @@ class EngineSession:
             self.end(reason, code)
         elif is_open(self.state):
             self._stop_sending()
-            self.host.wheel.schedule(self, asyncio.get_running_loop().time() + LINGER_S)
+            self.owner.wheel.schedule(self, asyncio.get_running_loop().time() + LINGER_S)
             self.transport.close(code)
             if self.probe is not None:
-                self.host.on_closing(self.probe)
-            self.host.on_ended(self, reason)
+                self.owner.on_closing(self.probe)
+            self.owner.on_ended(self, reason)
 
     def end(self, reason: Reason, code: int = 1000) -> None:
         """End the session at once; its id is unknown afterwards.
@@ -332,7 +332,7 @@ class EngineSession:
             self.transport.close(code, NOOP_PACKET if reason is Reason.TRANSPORT_CLOSE else CLOSE_PACKET)
             if self.probe is not None:
                 self.probe.close(code)
-            self.host.on_ended(self, reason)
+            self.owner.on_ended(self, reason)
             self.forget()
 
     def abort(self, reason: Reason) -> None:
@@ -342,23 +342,23 @@ class EngineSession:
             self.transport.abort()
             if self.probe is not None:
                 self.probe.abort()
-            self.host.on_ended(self, reason)
+            self.owner.on_ended(self, reason)
             self.forget()
 
     def forget(self) -> None:
         """Make the id of an ended session unknown. Does nothing the second time."""
         if self.state is not State.CLOSED:
             self.move(Step.FORGOTTEN)
-            self.host.wheel.cancel(self)
+            self.owner.wheel.cancel(self)
             if self.probe is not None:
                 self.probe.close(1000)
-            self.host.on_forgotten(self)
+            self.owner.on_forgotten(self)
 
     def _stop_sending(self) -> None:
         self.move(Step.ENDED)
-        self.host.leases.revoke(self.socket)
+        self.owner.leases.revoke(self.socket)
         self.ws, self.socket, self.lease = None, NO_SOCKET, NO_LEASE
-        self.host.wheel.cancel(self)
+        self.owner.wheel.cancel(self)
 
     # Work ----------------------------------------------------------------------------------------
 
@@ -380,7 +380,7 @@ class EngineSession:
         self.transport.resume_reading()
 
     def on_job_failed(self) -> None:
-        self.host.counts.hook_errors += 1
+        self.owner.counts.hook_errors += 1
 
     def on_inbox_empty(self) -> None:
         self.inbox = None

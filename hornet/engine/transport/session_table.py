@@ -120,7 +120,7 @@ class SessionTable:
         eio_sid = next(self._ids)
         opening = f'0{{"sid":"{eio_sid}","upgrades":{self._upgrades[transport]},{self._timings}}}'
         session = EngineSession(
-            host=self,
+            owner=self,
             transport=PollingTransport(self, opening),
             eio_sid=eio_sid,
             handshake=handshake,

@@ -30,8 +30,8 @@ class WebSocketTransport(asyncio.Protocol):
 
     __slots__ = (
         "_filled_at",
-        "_host",
         "_loop",
+        "_owner",
         "_parser",
         "_session",
         "_transport",
@@ -40,18 +40,20 @@ class WebSocketTransport(asyncio.Protocol):
     )
 
     def __init__(
-        self, host: SessionOwner, session: EngineSession, transport: asyncio.Transport, *, deflated: bool
+        self, owner: SessionOwner, session: EngineSession, transport: asyncio.Transport, *, deflated: bool
     ) -> None:
-        self._host = host
+        self._owner = owner
         self._session: EngineSession | None = session
         self._transport = transport
-        self._parser = FrameParser(host.settings.max_payload_bytes, compression.inflate if deflated else None)
+        self._parser = FrameParser(
+            owner.settings.max_payload_bytes, compression.inflate if deflated else None
+        )
         self._loop = asyncio.get_running_loop()
-        self._parser.left = host.settings.max_packet_rate * BURST_S
+        self._parser.left = owner.settings.max_packet_rate * BURST_S
         self._filled_at = self._loop.time()
         self.phase = Phase.OPENED
         self.scheduled_tick = 0
-        transport.set_write_buffer_limits(high=host.settings.send_buffer_bytes)
+        transport.set_write_buffer_limits(high=owner.settings.send_buffer_bytes)
 
     # From the endpoint and the table -------------------------------------------------------------
 
@@ -66,7 +68,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     def probe(self) -> None:
         """Wait for the client to take the session over to this WebSocket, within the upgrade timeout."""
-        self._host.wheel.schedule(self, self._loop.time() + self._host.settings.upgrade_timeout_s)
+        self._owner.wheel.schedule(self, self._loop.time() + self._owner.settings.upgrade_timeout_s)
 
     def on_timeout(self, now: float) -> None:
         """End an upgrade or a closing that took too long."""
@@ -86,7 +88,7 @@ class WebSocketTransport(asyncio.Protocol):
         """Write packets, each in a frame of its own. ``pause_writing`` tells when too much is unsent."""
         session = self._session
         assert session is not None
-        self._host.leases.revoke(session.socket)
+        self._owner.leases.revoke(session.socket)
         self._transport.write(b"".join([dump_frame(packet, session.wire_format) for packet in packets]))
         return True
 
@@ -102,11 +104,11 @@ class WebSocketTransport(asyncio.Protocol):
         if self.phase is not Phase.CLOSING:
             self._move(PhaseStep.CLOSES)
             self._session = None
-            self._host.on_closing(self)
+            self._owner.on_closing(self)
             if not self._transport.is_closing():
                 self._transport.write(close_frame(code))
                 self._transport.resume_reading()
-                self._host.wheel.schedule(self, self._loop.time() + CLOSE_TIMEOUT_S)
+                self._owner.wheel.schedule(self, self._loop.time() + CLOSE_TIMEOUT_S)
 
     def abort(self) -> None:
         """Cut the connection soon, and drop what is unsent. It may be the transport itself that calls."""
@@ -127,7 +129,7 @@ class WebSocketTransport(asyncio.Protocol):
     # From the asyncio transport ------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self._host.counts.bytes_in += len(data)
+        self._owner.counts.bytes_in += len(data)
         if len(data) == 7 and self._parser.left > 0 and self._is_pong(data):
             assert self._session is not None
             self._parser.left -= 1
@@ -138,12 +140,12 @@ class WebSocketTransport(asyncio.Protocol):
             for opcode, payload in self._parser.feed(data):
                 self._take(opcode, payload)
         except Malformed as fault:
-            self._host.counts.malformed[fault.code] += 1
+            self._owner.counts.malformed[fault.code] += 1
             self._fail(fault)
 
     def _fill(self) -> None:
         """Let as many more packets come as the time since the last ones allows."""
-        per_s, now = self._host.settings.max_packet_rate, self._loop.time()
+        per_s, now = self._owner.settings.max_packet_rate, self._loop.time()
         self._parser.left = min(per_s * BURST_S, self._parser.left + (now - self._filled_at) * per_s)
         self._filled_at = now
 
@@ -167,8 +169,8 @@ class WebSocketTransport(asyncio.Protocol):
             self._session.abort(Reason.SLOW_READER)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._host.wheel.cancel(self)
-        self._host.on_closed(self)
+        self._owner.wheel.cancel(self)
+        self._owner.on_closed(self)
         self._leave_session(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)
 
     # Frames --------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ class WebSocketTransport(asyncio.Protocol):
             session.probed(self)
         elif self.phase is Phase.PROBED and payload == "5" and session.state is State.PROBING:
             self._move(PhaseStep.CARRIES)
-            self._host.wheel.cancel(self)
+            self._owner.wheel.cancel(self)
             if self._parser.inflates:
                 session.set_format(session.wire_format | DEFLATED)
             session.upgraded(self, self._transport)

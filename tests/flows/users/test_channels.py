@@ -137,7 +137,7 @@ async def test_a_session_that_ends_leaves_nothing_held(
 async def test_a_list_is_kept_in_both_directions(
     running: Running, backend: AsyncConnector, prefix: str
 ) -> None:
-    directory = running.node.directory
+    directory = running.node.user_queries
     users = [f"{prefix}{number}" for number in range(3)]
     for user in users:
         assert await directory.subscribe(user, [f"{prefix}a", f"{prefix}b"]) == 2

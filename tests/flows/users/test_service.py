@@ -65,7 +65,7 @@ async def told(valkey: Valkey, redis: Redis, prefix: str) -> AsyncIterator[Told]
 async def sessions_in_redis(running: Running, user: str) -> int:
     """-1 while Redis is away."""
     try:
-        return len(await running.node.directory.sessions(user))
+        return len(await running.node.user_queries.sessions(user))
     except RedisUnavailable:
         return -1
 
@@ -85,7 +85,7 @@ async def test_backends_are_told_of_a_first_session_of_a_further_one_and_when_th
     await first.leave()
     await second.leave()
     assert await told.next() == ("user:gone", {"user": prefix})
-    assert not await one.node.directory.is_online(prefix)
+    assert not await one.node.user_queries.is_online(prefix)
     await told.expect_no_more()
 
 
@@ -97,7 +97,7 @@ async def test_a_page_that_is_loaded_again_is_no_departure(
         client = await running.connect_with_token(user=prefix)
         await client.leave()
         await eventually(lambda: sessions_in_redis(one, prefix), 0)
-        assert await other.node.directory.is_online(prefix)
+        assert await other.node.user_queries.is_online(prefix)
     assert await told.names(1) == ["user:online"]
     await told.expect_no_more()
 
@@ -226,7 +226,7 @@ async def test_a_session_that_ends_while_redis_is_away_holds_nothing_once_it_is_
         await arriving
     assert session.user is None
     assert running.node.subscriber.topics == held
-    assert not await running.node.directory.is_online(prefix)
+    assert not await running.node.user_queries.is_online(prefix)
 
 
 async def test_who_is_refused_as_a_user_still_has_to_authenticate_in_time(
