@@ -10,7 +10,7 @@ const root = dirname(fileURLToPath(import.meta.url));
 const dist = join(root, "dist");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** What the built files depend on, as paths from here. setup.py has the same list and the same digest. */
+/** The files that the built files depend on, as paths from here. setup.py has the same list and the same digest. */
 const SOURCES = [
   "build.mjs",
   "package-lock.json",
@@ -20,7 +20,7 @@ const SOURCES = [
   ...readdirSync(join(root, "src")).map((name) => `src/${name}`),
 ];
 
-/** SHA-256 over each path and content in the order of the paths, each ended by a zero byte. */
+/** Returns the SHA-256 over each path and content in the order of the paths, each ended by a zero byte. */
 function digestSources() {
   const hash = createHash("sha256");
   for (const path of SOURCES.sort()) {
@@ -29,12 +29,12 @@ function digestSources() {
   return hash.digest("hex");
 }
 
-/** The npm packages whose files went into a bundle, from esbuild's list of inputs. */
+/** Returns the npm packages whose files are in a bundle, from esbuild's list of inputs. */
 function bundledPackages(metafile) {
   const directories = new Set();
   for (const input of Object.keys(metafile.inputs)) {
-    const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
-    if (found) directories.add(found[1]);
+    const match = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (match) directories.add(match[1]);
   }
   return [...directories].sort().map((directory) => {
     const { name, version, license } = JSON.parse(readFileSync(join(root, directory, "package.json"), "utf8"));
@@ -44,7 +44,7 @@ function bundledPackages(metafile) {
   });
 }
 
-/** Every licence text once, after the packages it covers: copyright lines differ, permissions do not. */
+/** Returns each licence text once, after the packages that it covers: only their copyright lines differ. */
 function notices(packages) {
   const byPermission = new Map();
   for (const { name, text } of packages) {
@@ -61,7 +61,7 @@ function notices(packages) {
 }
 
 function comment(text) {
-  if (text.includes("*/")) throw new Error("a notice would end the comment it stands in");
+  if (text.includes("*/")) throw new Error("a notice contains */, which would end its comment");
   return `/*!\n${text.split("\n").map((line) => ` * ${line}`.trimEnd()).join("\n")}\n */\n`;
 }
 
@@ -72,7 +72,7 @@ const options = {
   platform: "browser",
   target: "es2018",
   charset: "utf8",
-  legalComments: "none", // the head comment has the whole notices
+  legalComments: "none", // the comment at the head has all notices
   write: false,
   metafile: true,
   logLevel: "warning",
@@ -91,7 +91,7 @@ function write(name, { code, packages }) {
   writeFileSync(join(dist, name), comment(text) + code);
 }
 
-/** AMD, CommonJS, or the classic globals. */
+/** Wraps the code so that it works as an AMD module, as a CommonJS module, and as a script with the classic globals. */
 function umd({ code, packages }) {
   const before = `(function (root, factory) {
   if (typeof define === "function" && define.amd) define([], factory);
@@ -102,7 +102,7 @@ function umd({ code, packages }) {
   return { code: `${before}${code}return hornetClient;\n});\n`, packages };
 }
 
-/** The declarations, once for `import` and once for `require`. */
+/** Writes the type declarations, once for `import` and once for `require`. */
 function writeTypes() {
   // TypeScript's package exports only its version and its command line.
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
@@ -122,7 +122,7 @@ const script = await bundle({ format: "iife", entryPoints: ["src/browser.ts"], m
 write("hornet.js", script);
 writeTypes();
 
-// The stock browser build, for pages that load it themselves. Its source map is not served.
+// The stock browser build of Socket.IO, for pages that load it themselves. Its source map is not served.
 const stock = readFileSync(join(root, "node_modules/socket.io-client/dist/socket.io.min.js"), "utf8");
 const code = stock.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
 writeFileSync(join(dist, "socket.io.js"), comment(`Contains:\n\n${notices(script.packages)}`) + code);

@@ -1,10 +1,10 @@
-/** Up to this wait every client waits exactly; above it, jitter spreads a crowd of clients. */
+/** Waits up to this one are exact. Longer waits have jitter, which spreads the attempts of many clients. */
 const EXACT_UP_TO_MS = 1000;
 
-/** The largest part of a wait that jitter takes away. It never adds, so the maximum is one. */
+/** The largest part of a wait that jitter takes away. Jitter never adds, so no wait is longer than the maximum. */
 const JITTER = 0.2;
 
-/** How long to wait before each attempt: `firstMs`, then twice as long each time, at most `maxMs`. */
+/** The wait before each attempt: `firstMs`, then twice as long each time, at most `maxMs`. */
 export class Backoff {
   private failures = 0;
 

@@ -1,4 +1,4 @@
-// The <script> build: the classic globals. An `io` that the page loaded itself stays the page's own.
+// The <script> build sets the classic globals. It keeps an `io` that the page has loaded itself.
 import { io } from "socket.io-client";
 import { Hornet } from "./hornet.js";
 

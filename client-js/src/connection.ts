@@ -10,31 +10,31 @@ import {
 import type { Settings, Token } from "./options.js";
 import { warn } from "./warn.js";
 
-/** After one of these the same token would be refused again. The socket stays open. */
+/** Codes after which the same token would be refused again. The socket stays open. */
 const REFUSALS: ReadonlySet<unknown> = new Set(["INVALID_TOKEN", "WRONG_TOKEN_ASSOCIATION", "WRONG_PARAMETERS"]);
 
-/** The server could not check the token. Its answer to the same token may be another next time. */
+/** The server could not check the token. The same token may be accepted next time. */
 const UNAVAILABLE = "UNAVAILABLE";
 
-/** The server sends this before it closes a session for good. */
+/** The server sends this code before it closes a session whose token must not be used again. */
 const REVOKED = "TOKEN_REVOKED";
 
-/** Whom a connection tells what happens to it. */
+/** Receives the events of a connection. */
 export interface Listener {
-  /** The session takes requests from now on. `granted` is false for one that has shown nothing yet. */
+  /** Called when the session takes requests. `granted` is false if the client has sent no credentials yet. */
   opened(granted: boolean): void;
-  /** The socket is gone, and with it what was asked for on it. */
+  /** Called when the socket is gone. Requests that were sent on it get no answer. */
   lost(): void;
-  /** No attempt follows until `connect()`. */
+  /** Called when no attempt follows until `connect()`. */
   stopped(): void;
-  /** A message on the control channel, of the server or of this client. */
+  /** Called for a message on the control channel, which the server or this client made. */
   onControl(message: Message | ErrorMessage | DisconnectMessage): void;
-  /** A message on any other channel. */
+  /** Called for a message on any other channel. */
   onMessage(message: Message): void;
 }
 
 /**
- * What the client does now, and what it waits for.
+ * The state of the client: what it does, or what it waits for.
  *
  *     stopped ──connect()──▶ asking ──a token──▶ active     (the socket opens, or is open)
  *                              ▲                   │ no connection, refusal, socket gone
@@ -42,19 +42,19 @@ export interface Listener {
  *                                        ▲         ▼ the only token was refused or revoked
  *                                        └───── needsToken   (until the page sets a token)
  *
- * `disconnect()` leads from anywhere to stopped. Only a token function makes `asking` last.
+ * `disconnect()` leads from any state to stopped. `asking` lasts only while a token function runs.
  */
 type Phase = "stopped" | "asking" | "active" | "waiting" | "needsToken";
 
 /**
- * One socket, opened and shown to the server with the token, again and again until `disconnect()`.
+ * One socket: opens it, sends the token, and does both again after each loss, until `disconnect()`.
  *
  * At most one socket and one pending attempt exist at any time, however often `connect()` is called.
  */
 export class Connection {
-  /** The channels asked for at the next connection. */
+  /** The channels to receive from the next connection on. */
   channels: string[];
-  /** The same one over all reconnections; `null` before the first `connect()`. */
+  /** The same socket over all reconnections; `null` before the first `connect()`. */
   socket: Socket | null = null;
   /** True from the server's `connected` (without token and channels: from the open socket) until the socket is gone. */
   connected = false;
@@ -64,11 +64,11 @@ export class Connection {
   private currentToken: Token | undefined;
   /** `currentToken` as it was when credentials were last sent. */
   private presentedToken: Token | undefined;
-  /** `currentToken` was refused or revoked. A token function can still have another. */
+  /** `currentToken` was refused or revoked. A token function can return another token. */
   private tokenSpent = false;
-  /** What the token function answered for the attempt in progress. Used once. */
+  /** The token that the token function returned for the attempt in progress. Used once. */
   private fetchedToken: string | undefined;
-  /** Counts attempts, so that a late answer of a token function is not taken for a newer one. */
+  /** Counts attempts, so that a late result of a token function is recognised and ignored. */
   private attempts = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -85,7 +85,7 @@ export class Connection {
     return this.currentToken;
   }
 
-  /** Used at the next attempt. If the client only waits for a new token, that attempt is due now. */
+  /** Sets the token of the next attempt. If the client only waits for a new token, the attempt begins soon. */
   set token(token: Token | undefined) {
     if (token === this.currentToken) return;
     this.currentToken = token;
@@ -113,12 +113,12 @@ export class Connection {
     this.socket?.disconnect();
   }
 
-  /** The server has granted something: the next wait is the first again. */
+  /** Starts the waits from the first again: the server has granted a subscription. */
   confirmed(): void {
     this.backoff.reset();
   }
 
-  /** Nothing is to be presented: what lets the session in are subscriptions with a proof of their own. */
+  /** True if there are no credentials to send. Then only a subscription with its own proof authenticates the session. */
   private get isGuest(): boolean {
     return this.currentToken === undefined && this.channels.length === 0;
   }
@@ -163,7 +163,7 @@ export class Connection {
     const socket = uri === undefined ? io(options) : io(uri, options);
     socket.on("connect", () => this.presentToken(socket));
     socket.on("connect_error", (error) => {
-      if (this.phase !== "active") return; // stopped, or this attempt has failed already
+      if (this.phase !== "active") return; // the client was stopped, or this attempt has failed already
       warn(`cannot connect: ${error.message}`);
       this.retry();
     });
@@ -172,13 +172,13 @@ export class Connection {
     return socket;
   }
 
-  /** Sends the credentials as JSON text, which every version of the server understands. */
+  /** Sends the credentials as JSON text, which all versions of the server understand. */
   private presentToken(socket: Socket): void {
     if (this.isGuest) return this.enterAsGuest();
     let token = this.currentToken;
     if (typeof token === "function") {
       token = this.fetchedToken;
-      // The function was set while a string token's attempt was under way: ask it first.
+      // The page set the function during an attempt with a string token: call the function first.
       if (token === undefined) return this.attempt();
       this.fetchedToken = undefined;
     }
@@ -212,7 +212,7 @@ export class Connection {
   private receiveError(message: Message): void {
     const refused = !this.connected && REFUSALS.has(message["error"]);
     if (refused || message["error"] === REVOKED) {
-      // Before the handlers run, so that a token they set counts as new. One set since the old was sent is new too.
+      // Set this before the handlers run: a token that they set is new. A token set after the last one was sent is new too.
       this.tokenSpent = !this.isGuest && this.currentToken === this.presentedToken;
     }
     const attempt = this.attempts;
@@ -220,7 +220,7 @@ export class Connection {
     if (refused || (!this.connected && message["error"] === UNAVAILABLE)) this.goOn(attempt);
   }
 
-  /** The socket is gone: tell the page, then come back unless the page or the server wants otherwise. */
+  /** Reports to the page that the socket is gone, then reconnects unless the page or the server prevents that. */
   private lost(reason: string): void {
     this.connected = false;
     this.listener.lost();
@@ -231,10 +231,10 @@ export class Connection {
   }
 
   /**
-   * Retries, or waits for the page when its only token is known to be useless.
+   * Retries, or waits for the page to set a token if its only token was refused or revoked.
    *
-   * Does nothing unless `attempt` is still the one in progress: a handler may have stopped or
-   * started the client meanwhile, or a retry may be due already.
+   * Does nothing if `attempt` is no longer in progress: a handler may have stopped or started the client
+   * meanwhile, or a retry may be planned already.
    */
   private goOn(attempt: number): void {
     if (this.phase !== "active" || attempt !== this.attempts) return;

@@ -2,17 +2,17 @@ import type { Message } from "./messages.js";
 
 export type Handler<M extends { type: string; channel: string } = Message> = (message: M) => unknown;
 
-/** In place of a type: each of them. */
+/** Stands for all types. */
 const EVERY_TYPE = "*";
 
 type AnyHandler = Handler<any>; // a page may narrow the message type of each handler as it likes
 
 /**
- * Who listens to which type of which channel.
+ * The handlers of messages, by channel and type.
  *
- * Every handler of a message is called, those of its type in the order of registration and then those of every
- * type, whatever the others do: one that throws is reported, and one that adds or removes handlers changes only
- * the next message.
+ * All handlers of a message are called: first those of its type, in the order of registration, then those of all
+ * types. An exception of a handler is reported, and the next handler is called. A handler that adds or removes
+ * handlers changes only what happens to the next message.
  */
 export class Handlers {
   private readonly byChannel = new Map<string, Map<string, AnyHandler[]>>();
@@ -25,7 +25,7 @@ export class Handlers {
     byType.set(type, [...(byType.get(type) ?? []), handler]);
   }
 
-  /** Removes the handler once; a handler that was added twice stays once. */
+  /** Removes the handler once. A handler that was added twice stays once. */
   remove(channel: string, type: string, handler: AnyHandler): void {
     const byType = this.byChannel.get(channel);
     const present = byType?.get(type);
@@ -37,12 +37,12 @@ export class Handlers {
     if (byType.size === 0) this.byChannel.delete(channel);
   }
 
-  /** Calls the handlers of this message, which are those of its channel unless others are named; never throws. */
+  /** Calls the handlers of this message: those of its channel, or of `channel`. Never throws. */
   raise(message: Message, channel = message.channel): void {
     const byType = this.byChannel.get(channel);
     const ofType = byType?.get(message.type) ?? [];
     const ofEvery = message.type === EVERY_TYPE ? [] : byType?.get(EVERY_TYPE) ?? [];
-    // add() and remove() make new lists, so these hold still while we walk them.
+    // add() and remove() make new lists, so these lists don't change during the loop.
     for (const handler of [...ofType, ...ofEvery]) {
       try {
         handler(message);

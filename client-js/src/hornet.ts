@@ -66,7 +66,7 @@ export class Hornet {
     return this.connection.connected;
   }
 
-  /** The channels asked for at the next connection. */
+  /** The channels to receive from the next connection on. */
   get channels(): string[] {
     return this.connection.channels;
   }
@@ -75,7 +75,7 @@ export class Hornet {
     this.connection.channels = channels;
   }
 
-  /** The id of the connection, which `authorize` is given and backends sign; `undefined` while there is none. */
+  /** The id of the connection, which `authorize` gets and backends sign; `undefined` while there is no connection. */
   get id(): string | undefined {
     return this.socket?.id;
   }
@@ -84,7 +84,7 @@ export class Hornet {
     return this.connection.token;
   }
 
-  /** Used at the next attempt. If the client only waits for a new token, that attempt is due now. */
+  /** Sets the token of the next attempt. If the client only waits for a new token, the attempt begins soon. */
   set token(token: Token | undefined) {
     this.connection.token = token;
   }
@@ -127,30 +127,30 @@ export class Hornet {
   /**
    * Subscribes to a channel or a pattern, as soon as there is a connection and again after each reconnection.
    *
-   * Rejects with a `HornetError` when it is refused the first time. What happens after a reconnection comes as a message on
+   * Rejects with a `HornetError` when the first subscription is refused. The result after a reconnection is a message on
    * channel `"hornet"`: `subscribed`, or `error` with a `subscription`.
    */
   subscribe(target: string | PatternSubscription, options: SubscribeOptions = {}): Promise<Subscribed> {
     return this.subscriptions.add(target, options);
   }
 
-  /** Ends a subscription. `subscribed` is true if the backend goes on to keep the session's user subscribed. */
+  /** Ends a subscription. `subscribed` is true if the backend keeps the session's user subscribed. */
   async unsubscribe(target: string | PatternSubscription): Promise<{ readonly subscribed: boolean }> {
-    const known = this.subscriptions.remove(target);
-    if (known === "unsent") return { subscribed: false };
+    const removed = this.subscriptions.remove(target);
+    if (removed === "unsent") return { subscribed: false };
     try {
       const answer = await this.request("hornet:unsubscribe", describe(target));
       return { subscribed: answer["subscribed"] === true };
     } catch (error) {
-      // It may have been refused on its way, and what ended with its connection needs no request.
+      // The server may have refused the subscription meanwhile. A lost connection has ended the subscription too.
       const { code } = error as HornetError;
-      if (known === "sent" && code === "NOT_SUBSCRIBED") return { subscribed: false };
-      if (known !== "unknown" && code === "DISCONNECTED") return { subscribed: false };
+      if (removed === "sent" && code === "NOT_SUBSCRIBED") return { subscribed: false };
+      if (removed !== "unknown" && code === "DISCONNECTED") return { subscribed: false };
       throw error;
     }
   }
 
-  /** Publishes one message to all clients of a channel, where this client's token lets it. */
+  /** Publishes one message to all clients of a channel, if this client's token permits that. */
   async publish(
     channel: string,
     type: string,
@@ -161,12 +161,12 @@ export class Hornet {
     await this.request("hornet:publish", { channel, type, message, ...excluded });
   }
 
-  /** The members of a channel of which this session is one. */
+  /** Returns the members of a channel. This session must be a member too. */
   async presence(channel: string): Promise<readonly Member[]> {
     return (await this.request("hornet:presence", { channel }))["members"] as readonly Member[];
   }
 
-  /** Calls a command of the server's plug-ins; what it answers. */
+  /** Calls a command of the server's plug-ins, and returns its result. */
   async command<Result = unknown>(name: string, data?: unknown): Promise<Result> {
     return (await this.request("hornet:command", { name, data }))["result"] as Result;
   }
@@ -209,7 +209,11 @@ export class Hornet {
     };
   }
 
-  /** A message that a pattern received names it; a field of the same name in any other message is the backend's own. */
+  /**
+   * Calls the handlers of a message.
+   *
+   * A message that a pattern received names the pattern. In any other message, the field `pattern` is the backend's own.
+   */
   private deliver(message: Message): void {
     this.handlers.raise(message);
     const { pattern } = message;
@@ -223,7 +227,7 @@ function isPattern(target: string | readonly string[] | PatternSubscription): ta
   return typeof target === "object" && "pattern" in target;
 }
 
-/** Hands a handler's exception to `window.onerror` where that exists, to the console elsewhere. */
+/** Reports a handler's exception to `window.onerror` if that exists, else to the console. */
 function reportError(error: unknown): void {
   if (typeof globalThis.reportError === "function") globalThis.reportError(error);
   else console.error("Hornet: a handler failed", error);

@@ -1,19 +1,19 @@
 import type { Member } from "./subscriptions.js";
 
-/** A message as the server sends it: the object a backend published, with its `channel` added. */
+/** A message as the server sends it: the object that a backend published, with its `channel` added. */
 export interface Message {
   readonly type: string;
   readonly channel: string;
   readonly [field: string]: unknown;
 }
 
-/** The server has accepted the token: messages of its channels follow. */
+/** The server has accepted the token. Messages of its channels follow. */
 export interface ConnectedMessage extends Message {
   readonly type: "connected";
   readonly channel: "hornet";
 }
 
-/** The codes known today. A newer server may send others. */
+/** The codes of today's servers. A newer server may send others. */
 export type ErrorCode =
   | "INVALID_TOKEN"
   | "WRONG_TOKEN_ASSOCIATION"
@@ -25,21 +25,21 @@ export type ErrorCode =
   | "AUTHORIZATION_UNAVAILABLE"
   | (string & {});
 
-/** Something went wrong: said by the server, or (`TOKEN_UNAVAILABLE`) by this client. */
+/** An error that the server reports, or this client (`TOKEN_UNAVAILABLE` and `AUTHORIZATION_UNAVAILABLE`). */
 export interface ErrorMessage extends Message {
   readonly type: "error";
   readonly channel: "hornet";
   readonly error: ErrorCode;
   readonly errorMsg: string;
-  /** With `TOKEN_UNAVAILABLE` and `AUTHORIZATION_UNAVAILABLE`: what the page's function threw. */
+  /** With `TOKEN_UNAVAILABLE` and `AUTHORIZATION_UNAVAILABLE`: the exception of the page's function. */
   readonly cause?: unknown;
   /** The channel, or the text of the pattern, that could not be subscribed to again after a reconnection. */
   readonly subscription?: string;
-  /** With `subscription`: whether this client goes on trying. */
+  /** With `subscription`: true if this client tries again. */
   readonly retrying?: boolean;
 }
 
-/** A subscription was made, at first or again after a reconnection. Raised by this client. */
+/** A subscription was made, the first time or again after a reconnection. Raised by this client. */
 export interface SubscribedMessage extends Message {
   readonly type: "subscribed";
   readonly channel: "hornet";
@@ -60,7 +60,7 @@ export interface DisconnectMessage extends Message {
 /** The reserved channel on which the server and this client speak about the connection itself. */
 export const CONTROL_CHANNEL = "hornet";
 
-/** Returns the message in `raw` (JSON text, or an object already), or `null` if it is none. */
+/** Returns the message in `raw` (JSON text, or an object already), or `null` if there is none. */
 export function parseMessage(raw: unknown): Message | null {
   let value = raw;
   if (typeof raw === "string") {

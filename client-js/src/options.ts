@@ -3,14 +3,14 @@ import type { ManagerOptions, SocketOptions } from "socket.io-client";
 /** A one-time token, or a function that fetches a new one before each connection attempt. */
 export type Token = string | (() => string | Promise<string>);
 
-/** What a backend made for one channel and one connection. */
+/** A backend's permission for one channel and one connection. */
 export interface Authorization {
   readonly signature: string;
   /** The presence data as the text that was signed. */
   readonly presence?: string | null | undefined;
 }
 
-/** Gets the signature for a private channel from the page's backend. Called anew on each connection. */
+/** Gets the signature for a private channel from the page's backend. Called again on each connection. */
 export type Authorize = (channel: string, connectionId: string) => Authorization | Promise<Authorization>;
 
 /** Socket.IO client options that Hornet does not set itself: `transports`, `path`, `withCredentials`... */
@@ -31,10 +31,10 @@ export interface HornetOptions {
   uri?: string | undefined;
   /** The channels to receive. One string is one channel. */
   channels?: string | readonly string[] | undefined;
-  /** The same, as the singular. `channels` wins if both are given. */
+  /** Another name for `channels`. If both are given, `channels` counts. */
   channel?: string | readonly string[] | undefined;
   token?: Token | undefined;
-  /** Used by `subscribe` for channels whose names begin with `private-`. */
+  /** Called by `subscribe` for channels whose names begin with `private-`. */
   authorize?: Authorize | undefined;
   /** Wait before the first reconnection, in ms. Default 1000. */
   reconnectionDelay?: number | undefined;
@@ -53,7 +53,7 @@ export interface Settings {
   readonly io: IoOptions;
 }
 
-/** Returns complete settings. Raises `RangeError` for a delay that would retry without end or never. */
+/** Returns complete settings. Throws `RangeError` for a delay that is not a number of milliseconds above 0. */
 export function readOptions(options: HornetOptions): Settings {
   const firstDelayMs = checkDelay("reconnectionDelay", options.reconnectionDelay ?? 1000);
   const maxDelayMs = checkDelay("reconnectionDelayMax", options.reconnectionDelayMax ?? 30_000);
@@ -68,7 +68,7 @@ export function readOptions(options: HornetOptions): Settings {
   };
 }
 
-/** One string is one channel, not a list of its letters. */
+/** Returns a list of channels. A string is one channel, not a list of its letters. */
 export function asList(channels: string | readonly string[]): string[] {
   return typeof channels === "string" ? [channels] : [...channels];
 }

@@ -1,11 +1,11 @@
-/** What a subscription to a pattern asks for: keys with values, where `"*"` stands for any value. */
+/** A subscription to a pattern: keys with values, where `"*"` stands for any value. */
 export interface PatternSubscription {
   readonly pattern: Readonly<Record<string, string | number>>;
-  /** Publications that have further keys match too. */
+  /** If true, publications that have further keys match too. */
   readonly subset?: boolean | undefined;
 }
 
-/** The text that the server has for this subscription: in a publication's `pattern`, and in tokens. */
+/** Returns the server's text for this subscription, as in a publication's `pattern` and in tokens. */
 export function patternText({ pattern, subset }: PatternSubscription): string {
   const pairs = Object.keys(pattern)
     .sort(byCodePoints)
@@ -13,15 +13,15 @@ export function patternText({ pattern, subset }: PatternSubscription): string {
   return (subset ? [...pairs, "*"] : pairs).join("|");
 }
 
-/** True when a publication on `topic` is one that the subscription with this text asks for. */
+/** Returns true if the subscription with this text receives the publications on `topic`. */
 export function matchesTopic(text: string, topic: string): boolean {
-  const wanted = text.split("|");
-  const given = topic.split("|");
-  const subset = wanted[wanted.length - 1] === "*";
-  if (subset) wanted.pop();
-  if (!subset && wanted.length !== given.length) return false;
-  return wanted.every((pair) =>
-    given.some((other) => (pair.endsWith(":*") ? other.startsWith(pair.slice(0, -1)) : other === pair)),
+  const pairs = text.split("|");
+  const topicPairs = topic.split("|");
+  const subset = pairs[pairs.length - 1] === "*";
+  if (subset) pairs.pop();
+  if (!subset && pairs.length !== topicPairs.length) return false;
+  return pairs.every((pair) =>
+    topicPairs.some((other) => (pair.endsWith(":*") ? other.startsWith(pair.slice(0, -1)) : other === pair)),
   );
 }
 
@@ -31,7 +31,7 @@ function escape(text: string): string {
   return text.replace(/[:|*%]/g, (character) => ESCAPES[character]!);
 }
 
-/** As the server sorts. JavaScript's own order is by UTF-16 units, which is another one beyond U+FFFF. */
+/** Compares as the server sorts: by code points. JavaScript's own order, by UTF-16 units, differs beyond U+FFFF. */
 function byCodePoints(a: string, b: string): number {
   const [first, second] = [Array.from(a), Array.from(b)];
   for (let at = 0; at < first.length && at < second.length; at += 1) {

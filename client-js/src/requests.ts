@@ -1,6 +1,6 @@
 import type { Socket } from "socket.io-client";
 
-/** Why a request failed: a code of the server, or one that this client says itself. */
+/** Why a request failed: a code of the server, or one of this client. */
 export type RequestErrorCode =
   | "NOT_CONNECTED"
   | "DISCONNECTED"
@@ -9,10 +9,10 @@ export type RequestErrorCode =
   | "TOKEN_UNAVAILABLE"
   | (string & {});
 
-/** What the promises of this client reject with. `code` is stable, `message` is for people. */
+/** The error with which the promises of this client reject. `code` is stable, `message` is for people. */
 export class HornetError extends Error {
   override readonly name = "HornetError";
-  /** What the page's own function threw, where it was one that failed. */
+  /** The exception of the page's own function, if that function failed. */
   readonly cause?: unknown;
 
   constructor(
@@ -28,9 +28,9 @@ export class HornetError extends Error {
 export type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Events that the server answers by their acknowledgement.
+ * Events that the server answers with an acknowledgement.
  *
- * Each promise settles: with the answer, or when the connection that carried the request is gone.
+ * Each promise settles: it resolves with the answer, or rejects when the connection is lost before that.
  */
 export class Requests {
   private readonly waiting = new Set<(error: HornetError) => void>();
@@ -53,7 +53,7 @@ export class Requests {
     });
   }
 
-  /** The connection is gone: it is not known whether the server did what was asked of it last. */
+  /** Rejects all requests without an answer: the connection is gone, and the server may have carried them out or not. */
   lost(): void {
     const waiting = [...this.waiting];
     this.waiting.clear();

@@ -6,7 +6,7 @@ import { HornetError, type Fields } from "./requests.js";
 /** A member of a channel with presence. */
 export interface Member {
   readonly id: string;
-  /** What the member's backend signed about it, for the others to see. */
+  /** What the backend signed about the member, for other members to see. */
   readonly info?: unknown;
 }
 
@@ -15,30 +15,30 @@ export interface Subscribed {
   readonly channel?: string;
   /** The canonical text of the pattern. */
   readonly pattern?: string;
-  /** Who is there, where presence data was signed. */
+  /** The members of the channel, if presence data was signed. */
   readonly members?: readonly Member[];
 }
 
 export interface SubscribeOptions {
-  /** A one-time token that names the channel or pattern, or a function that fetches one each time it is needed. */
+  /** A one-time token that names the channel or pattern, or a function that fetches one for each subscription. */
   token?: Token | undefined;
   /** Used for this channel in place of the client's own. */
   authorize?: Authorize | undefined;
 }
 
-/** What a subscription needs of its client. */
+/** The parts of the client that subscriptions use. */
 export interface Host {
   readonly authorize: Authorize | undefined;
-  /** The id of the connection; `undefined` while there is none that takes requests. */
+  /** The id of the connection; `undefined` while no connection takes requests. */
   readonly id: string | undefined;
   request(event: string, fields: Fields): Promise<Fields>;
-  /** The server has taken a subscription, at first or again. */
+  /** Called when a subscription was made, the first time or again. */
   subscribed(name: string, answer: Subscribed): void;
-  /** A subscription could not be made again after a reconnection. */
+  /** Called when a subscription could not be made again after a reconnection. */
   failed(name: string, error: HornetError, retrying: boolean): void;
 }
 
-/** As many are asked for at once: a page with hundreds of channels keeps within what a session may send. */
+/** How many requests wait for their answers at a time, so that a page with hundreds of channels keeps to the rate limit. */
 const AT_ONCE = 8;
 
 /** The wait after the server said that events come too fast. */
@@ -46,7 +46,7 @@ const PAUSE_MS = 1000;
 
 const TOO_FAST = "TOO_MANY_EVENTS";
 
-/** What may be otherwise in a moment. A subscription that was held is asked for again after one of these. */
+/** Refusals that may pass soon. A subscription that was held before is requested again after one of these. */
 const PASSING: ReadonlySet<unknown> = new Set([
   "UNAVAILABLE",
   "NOT_AUTHENTICATED",
@@ -67,18 +67,18 @@ interface Waiter {
  *       ▲                     │ too fast        │ the connection is lost
  *       └─────────────────────┴─────────────────┘
  *
- * A refusal ends it, unless it was held before and the refusal may pass: then it is queued after a wait.
+ * A refusal ends the subscription, unless it was held before and the refusal may pass: then it is queued after a wait.
  */
 interface Entry {
   readonly name: string;
   readonly target: string | PatternSubscription;
   options: SubscribeOptions;
   state: "queued" | "asking" | "held";
-  /** Its request was sent on this connection, so the server may have it. */
+  /** The request was sent on this connection, so the server may have made the subscription. */
   sent: boolean;
-  /** It is held on this connection; while asking again too, which changes nothing if it is refused. */
+  /** The server holds the subscription on this connection. A later request that is refused does not change that. */
   held: boolean;
-  /** It was held once, so it is worth asking for again. */
+  /** The server held the subscription once, so it is requested again after a loss. */
   confirmed: boolean;
   tokenSpent: boolean;
   readonly waiters: Waiter[];
@@ -89,7 +89,8 @@ interface Entry {
 /**
  * The channels and patterns that a page has subscribed to, held over all reconnections.
  *
- * Those that carry a proof of their own are asked for first: on a page without a token they let the session in.
+ * Subscriptions with a proof of their own are requested first: on a page without a token, they authenticate the
+ * session.
  */
 export class Subscriptions {
   private readonly entries = new Map<string, Entry>();
@@ -97,7 +98,7 @@ export class Subscriptions {
   private pause: ReturnType<typeof setTimeout> | undefined;
   /** Counts connections, so that answers for an earlier one are recognised. */
   private round = 0;
-  /** Something was granted on this connection: the session is authenticated. */
+  /** The server has granted a credential on this connection. */
   private isAuthenticated = false;
 
   constructor(
@@ -106,7 +107,7 @@ export class Subscriptions {
     private readonly maxDelayMs: number,
   ) {}
 
-  /** Asks as soon as there is a connection, and after each reconnection. */
+  /** Requests the subscription as soon as there is a connection, and after each reconnection. */
   add(target: string | PatternSubscription, options: SubscribeOptions): Promise<Subscribed> {
     const key = keyOf(target);
     let entry = this.entries.get(key);
@@ -137,7 +138,10 @@ export class Subscriptions {
     return answer;
   }
 
-  /** Forgets it, and tells what the server knows of it: that it is held, maybe that, or nothing for sure. */
+  /**
+   * Forgets the subscription, and returns its state on the server: held, maybe held (`sent`), not requested (`unsent`), or
+   * `unknown` when the page has no such subscription.
+   */
   remove(target: string | PatternSubscription): "held" | "sent" | "unsent" | "unknown" {
     const entry = this.entries.get(keyOf(target));
     if (!entry) return "unknown";
@@ -147,13 +151,13 @@ export class Subscriptions {
     return entry.sent ? "sent" : "unsent";
   }
 
-  /** There is a connection that takes requests. `isAuthenticated`: the server has let it in already. */
+  /** Begins to send requests on a new connection. `isAuthenticated`: the server has granted its credentials. */
   opened(isAuthenticated: boolean): void {
     this.isAuthenticated = isAuthenticated;
     this.pump();
   }
 
-  /** The connection is gone. What the page waits for is asked for on the next one. */
+  /** Queues all subscriptions again: the connection is gone, and they are requested on the next one. */
   lost(): void {
     this.round += 1;
     this.asking = 0;
@@ -168,7 +172,7 @@ export class Subscriptions {
     }
   }
 
-  /** The page closed the connection: what was never made is given up, all else waits for the next `connect()`. */
+  /** Gives up subscriptions that were never made: the page closed the connection. Others wait for the next `connect()`. */
   stopped(): void {
     for (const entry of this.entries.values()) {
       if (!entry.confirmed) this.drop(entry);
@@ -223,7 +227,7 @@ export class Subscriptions {
     }
   }
 
-  /** What opens the channel on this connection, if anything does. */
+  /** Returns the proof that the request needs: a token, a signature, or nothing. */
   private async prove(entry: Entry): Promise<Fields> {
     const { target, options } = entry;
     if (options.token !== undefined && !entry.tokenSpent) {
@@ -293,12 +297,12 @@ export class Subscriptions {
   }
 }
 
-/** A channel's name, or a pattern's text. */
+/** Returns a channel's name, or a pattern's text. */
 export function nameOf(target: string | PatternSubscription): string {
   return typeof target === "string" ? target : patternText(target);
 }
 
-/** How a request names it. */
+/** Returns the fields that name the channel or pattern in a request. */
 export function describe(target: string | PatternSubscription): Fields {
   if (typeof target === "string") return { channel: target };
   const { pattern, subset } = target;
@@ -309,7 +313,7 @@ function keyOf(target: string | PatternSubscription): string {
   return `${typeof target === "string" ? "channel" : "pattern"} ${nameOf(target)}`;
 }
 
-/** The result of a page's function, whose failure gets this code. */
+/** Calls a function of the page. Its exception becomes a `HornetError` with this code. */
 async function call<T>(code: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
