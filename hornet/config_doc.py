@@ -25,7 +25,7 @@ HEAD = """<!-- Made by docs/generate.py from the options in the code. Change the
 
 # Configuration
 
-Each option has one name in three places. What is further right wins:
+You can set each option in three places, under the same name. A place further right wins:
 
     default  <  file (--config)  <  environment  <  command line
 
@@ -36,8 +36,8 @@ Each option has one name in three places. What is further right wins:
 | environment | `HORNET_AUTH_TIMEOUT=20` |
 | command line | `--auth-timeout 20` |
 
-The file is named by `--config` or by `HORNET_CONFIG`. It is JSON if its name ends in `.json`, else TOML.
-Options stand at its top level:
+`--config` or `HORNET_CONFIG` names the file. Its format is JSON if the name ends in `.json`, and TOML
+otherwise. Options stand at the top level:
 
 ```toml
 port = 8187
@@ -46,19 +46,19 @@ demo = false
 allowed_origins = ["https://www.example.com"]
 ```
 
-A name that Hornet does not know is an error, in the file, on the command line, and in the environment for
-whatever starts with `HORNET_`.
+Hornet refuses to start if it does not know a name in the file, a flag, or a variable that starts with
+`HORNET_`.
 
-Lists are joined by commas in the environment and on the command line. Switches are `true` or `false` in
-files, a pair of flags on the command line, and in the environment one of `1`, `true`, `yes`, `on` or `0`,
-`false`, `no`, `off`.
+A list is an array in a file, and text with commas in the environment and on the command line. A switch is
+`true` or `false` in a file, one of two flags on the command line, and in the environment one of `1`, `true`,
+`yes`, `on` or `0`, `false`, `no`, `off`.
 
-`hornet check-config` takes the same options, file and environment, says what is wrong with them or what they
-change, and starts nothing. `hornet config-doc` prints this page.
+`hornet check-config` takes the same options, file and environment. It prints what is wrong with them, or
+which options are set, and starts nothing. `hornet config-doc` prints this page.
 
-On SIGHUP, or when [the API](../howto/http-api.md#read-the-configuration-again) is asked to, a server reads
-the file again. Options marked *reloads* take effect at once, and no connection is lost. For the others the
-log says that they need a restart. A file that is wrong changes nothing.
+On SIGHUP, or on a request to [the API](../howto/http-api.md#read-the-configuration-again), a server reads the
+file again. Options marked *reloads* take effect at once, and no connection is lost. The log names the other
+options that changed: they need a restart. A file with an error changes nothing.
 """
 
 
@@ -86,5 +86,10 @@ def _unit(option: Option) -> str:
 def _default(option: Option) -> str:
     if option.kind is bool:
         return "on" if option.default else "off"
-    text = ",".join(option.default) if option.is_list else f"{option.default}".removesuffix(".0")
+    if option.is_list:
+        text = ",".join(option.default)
+    else:
+        text = str(option.default)
+        if option.kind is float:
+            text = text.removesuffix(".0")
     return f"`{text}`" if text else "none"

@@ -14,14 +14,14 @@ class RedisSettings:
     redis: str = option(
         "",
         doc="Redis or Valkey to use: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://. "
-        "Without one, Hornet uses the Redis on 127.0.0.1 if it answers, else starts an embedded Valkey. "
-        "An explicit URL never falls back.",
+        "Without a URL, Hornet uses the Redis on 127.0.0.1 if one answers, and else starts an embedded "
+        "Valkey. With a URL, Hornet uses no other Redis.",
         unit="URL",
         secret=True,
     )
     embedded_port: int = option(
         DEFAULT_PORT,
-        doc="Port on 127.0.0.1 where a Redis is looked for, or the embedded Valkey is started.",
+        doc="Port on 127.0.0.1 where Hornet looks for a Redis, or else starts the embedded Valkey.",
         unit="port",
     )
     redis_timeout_s: float = option(
@@ -29,13 +29,14 @@ class RedisSettings:
     )
     redis_heartbeat_s: float = option(
         10.0,
-        doc="A silent subscription connection is probed after this time, and replaced after as long again.",
+        doc="Time after which Hornet probes a silent subscription connection. If no answer comes within "
+        "the same time, Hornet replaces the connection.",
         unit="s",
     )
     node_heartbeat_s: float = option(
         2.0,
-        doc="How often a node tells the others, through Redis, that it lives. One that was silent for three "
-        "heartbeats is dead: the others take its users and members out.",
+        doc="Time between two heartbeats of a node, which tell the other nodes through Redis that it lives. "
+        "A node that misses three heartbeats is dead, and the others remove its users and members.",
         unit="s",
     )
 

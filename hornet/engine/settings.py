@@ -20,13 +20,14 @@ class EngineSettings:
     upgrade_timeout_s: float = option(10.0, doc="Time an upgrade to WebSocket may take.", unit="s")
     max_payload_bytes: int = option(
         1_000_000,
-        doc="Largest message or POST body taken from a client; the Node server's.",
+        doc="Largest message or POST body that a client may send. The Node server has the same limit.",
         unit="bytes",
         reloads=True,
     )
     send_buffer_bytes: int = option(
         1_048_576,
-        doc="Unsent data held for one session; a client that reads slower is disconnected.",
+        doc="Unsent data that Hornet holds for one session. If more waits, the client reads too slowly, and "
+        "Hornet disconnects it.",
         unit="bytes",
         reloads=True,
     )
@@ -40,8 +41,9 @@ class EngineSettings:
     )
     max_packet_rate: float = option(
         500.0,
-        doc="Packets per second of one session, whatever they are: events, attachments, acknowledgements, "
-        "pongs; twice as many may come at once. Ten times the events: each may have attachments.",
+        doc="Packets per second that one session may send: events, attachments, acknowledgements and pongs "
+        "together; twice as many may come at once. The default is ten times that of events, because an event "
+        "may have attachments.",
         unit="packets/s",
         reloads=True,
     )
@@ -59,24 +61,24 @@ class EngineSettings:
     )
     max_connections: int = option(
         0,
-        doc="Connections of all clients together, counted as the files that the process has open; those to "
-        "Redis and to backends are some of them. 0 is what the system allows (`ulimit -Hn`), less 200 that "
-        "are kept for the server itself; no higher number counts.",
+        doc="Connections of all clients together. Hornet compares this number with the files that the "
+        "process has open, among them its connections to Redis and to backends. 0 stands for the system's "
+        "limit (`ulimit -Hn`) less 200 files, which Hornet keeps for itself. A higher number has no effect.",
         unit="connections",
         reloads=True,
     )
     max_connections_per_address: int = option(
         2000,
         doc="Connections of one client address that carry no WebSocket session: polls, other requests, and "
-        "those that ask for nothing. Twice the sessions, since a client that polls has a poll and a POST "
-        "under way. Trusted proxies and this machine are not counted.",
+        "connections without a request. The default is twice that of sessions, because a client that polls "
+        "may have a poll and a POST under way. Trusted proxies and this machine are not counted.",
         unit="connections",
         reloads=True,
     )
     max_sessions_per_address: int = option(
         1000,
-        doc="Sessions that one client address may have; an office or a mobile network shares one. "
-        "An IPv6 /64 network counts as one address, this machine's own addresses are not counted.",
+        doc="Sessions that one client address may have. All clients of an office or a mobile network may "
+        "share an address. An IPv6 /64 network counts as one address. This machine is not counted.",
         unit="sessions",
         reloads=True,
     )
@@ -88,22 +90,22 @@ class EngineSettings:
     )
     max_request_rate: float = option(
         2000.0,
-        doc="HTTP requests per second of one client address, whatever they ask for but a WebSocket; twice as "
-        "many may come at once. Twice the sessions that an address may have, since each may poll and post.",
+        doc="HTTP requests per second of one client address, other than for a WebSocket; twice as many may "
+        "come at once. The default is twice the sessions of an address, because each may poll and post.",
         unit="requests/s",
         reloads=True,
     )
     allowed_origins: tuple[str, ...] = option(
         (SAME_HOST,),
-        doc="Origins whose pages may connect: `same-host` allows pages from the host that Hornet is reached "
-        "under, on any port; `https://www.example.com` allows that one; `*` allows all.",
+        doc="Origins whose pages may connect. `same-host` allows pages of the host name by which the client "
+        "reaches Hornet, on any port; `https://www.example.com` allows that origin; `*` allows all.",
         unit="origins",
         reloads=True,
     )
     trusted_proxies: tuple[str, ...] = option(
         (),
-        doc="Addresses or CIDR blocks of proxies that are believed about whom they speak for; `unix` is "
-        "whoever connects through the Unix socket.",
+        doc="Addresses or CIDR blocks of the proxies whose headers Hornet believes; `unix` stands for every "
+        "connection through the Unix socket.",
         unit="networks",
     )
     compiled: bool = option(
@@ -112,7 +114,7 @@ class EngineSettings:
     forwarded_header: str = option(
         "X-Forwarded-For",
         doc="The header in which those proxies name the client's address: `X-Forwarded-For` or `Forwarded`. "
-        "The other one is not looked at, since a proxy that does not set it passes on a client's own.",
+        "Hornet ignores the other one, because a proxy that does not set it passes on the client's own.",
         unit="X-Forwarded-For or Forwarded",
     )
 

@@ -44,7 +44,7 @@ class ChannelSettings:
     )
     public_patterns: bool = option(
         False,
-        doc="Any authenticated session may subscribe to patterns; otherwise a token must name each pattern.",
+        doc="Let every authenticated session subscribe to patterns; otherwise a token must name each one.",
         reloads=True,
     )
     max_members: int = option(
@@ -123,8 +123,8 @@ class CommandSettings:
 class UserSettings:
     user_grace_s: float = option(
         20.0,
-        doc="Time after a user's last session ended until the user counts as gone. A page that is reloaded "
-        "comes back within it, so a reload is no departure.",
+        doc="Time after a user's last session ended until the user counts as gone. A reloaded page connects "
+        "again within this time, so a reload does not count as a departure.",
         unit="s",
     )
     user_sessions: int = option(

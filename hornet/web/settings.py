@@ -23,8 +23,8 @@ class ServerSettings:
     tls_key: str = option("", doc="PEM file with the certificate's private key.", unit="file")
     send_timeout_s: float = option(
         60.0,
-        doc="Time that data may wait for a client that takes none of it; then its connection is cut. Longer "
-        "than a heartbeat takes, after which a client is gone anyway. On Linux.",
+        doc="Time that data may wait for a client that takes none of it; then Hornet cuts the connection. "
+        "The default is longer than ping interval and ping timeout together. Has an effect on Linux only.",
         unit="s",
     )
     demo: bool = option(

@@ -15,15 +15,15 @@ class ApiSettings:
         (),
         doc="Keys of backends, each as name:rights:secret; rights are publish, manage, read and admin, "
         "joined by +. "
-        "Without any, the API answers only programs on this machine.",
+        "Without keys, the API answers only programs on this machine.",
         unit="keys",
         secret=True,
         reloads=True,
     )
     api_rate: int = option(
         1000,
-        doc="Requests a second that each key may make on one node; twice as many may come at once. 0 is "
-        "without limit.",
+        doc="Requests per second that each key may make on one node; twice as many may come at once. 0 "
+        "means no limit.",
         unit="1/s",
         reloads=True,
     )
@@ -35,7 +35,7 @@ class ApiSettings:
     )
     ask_timeout_s: float = option(
         2.0,
-        doc="How long a question to all nodes waits; nodes that are silent are named in the answer.",
+        doc="How long a question to all nodes waits for answers. The result names the nodes that gave none.",
         unit="s",
     )
     pushy_secret: str = option(
