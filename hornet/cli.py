@@ -228,7 +228,7 @@ def _check_config(arguments: argparse.Namespace) -> str:
     """Return the options that differ from their defaults, one in each line.
 
     Raises:
-        SetupError: a server would not start with it.
+        SetupError: a server would not start with this configuration.
     """
     from hornet.config import options
     from hornet.process.listen import tls_context
@@ -240,8 +240,8 @@ def _check_config(arguments: argparse.Namespace) -> str:
     for option in options():
         value = getattr(getattr(config, option.section), option.field)
         if value != option.default:
-            shown = ",".join(value) if option.is_list else value
-            lines.append(f"{option.name} = {'***' if option.secret else shown}")
+            text = ",".join(value) if option.is_list else value
+            lines.append(f"{option.name} = {'***' if option.secret else text}")
     return "\n".join(lines or ["All options have their default."])
 
 

@@ -212,7 +212,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option]) -> dict[str, str]:
     variables = {option.variable: option.name for option in known.values()}
-    found = {}
+    values = {}
     for variable, value in environment.items():
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
@@ -221,8 +221,8 @@ def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option
             raise SetupError(
                 f"Unknown environment variable {variable}{_similar(name, known, ENVIRONMENT_PREFIX)}."
             )
-        found[variables[variable]] = value
-    return found
+        values[variables[variable]] = value
+    return values
 
 
 def _similar(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -233,24 +233,24 @@ def _similar(name: str, known: Iterable[str], prefix: str = "") -> str:
     return ""
 
 
-def _convert(wanted: Option, value: Any, source: str) -> Any:
+def _convert(option: Option, value: Any, source: str) -> Any:
     """Return the value in the type of its option; text is read as people write it."""
     try:
-        if wanted.is_list:
+        if option.is_list:
             return _convert_list(value)
-        if wanted.kind is bool:
+        if option.kind is bool:
             return _convert_bool(value)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError
-        if wanted.kind is str and not isinstance(value, str):
+        if option.kind is str and not isinstance(value, str):
             raise ValueError
-        if wanted.kind is int and isinstance(value, float):
+        if option.kind is int and isinstance(value, float):
             raise ValueError
-        return wanted.kind(value)
+        return option.kind(value)
     except (ValueError, OverflowError):
-        shown = "***" if wanted.secret else repr(value)
+        text = "***" if option.secret else repr(value)
         raise SetupError(
-            f"{shown} in {source} is not {_KINDS[wanted.kind]}, which {wanted.name!r} takes."
+            f"{text} in {source} is not {_KINDS[option.kind]}, which {option.name!r} takes."
         ) from None
 
 

@@ -39,12 +39,12 @@ class RedisUrl:
         login, at, where = self._parts.netloc.rpartition("@")
         user, colon, _ = login.partition(":")
         # A lone user name is most often a password whose colon was forgotten.
-        shown = (f"{user}:***" if colon else "***") if at else ""
+        masked = (f"{user}:***" if colon else "***") if at else ""
         query = "&".join(
             f"{name}={'***' if name == 'password' else values[0]}"
             for name, values in parse_qs(self._parts.query).items()
         )
-        return f"{self.scheme}://{shown}{at}{where}{self._parts.path}{'?' if query else ''}{query}"
+        return f"{self.scheme}://{masked}{at}{where}{self._parts.path}{'?' if query else ''}{query}"
 
     def __repr__(self) -> str:
         return f"RedisUrl({str(self)!r})"

@@ -37,8 +37,8 @@ class ApiUnavailable(DependencyError):
 class RedisRequired(HornetError):
     """The connector goes over HTTP, and the HTTP API does not offer this."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} need Redis: use a connector with a Redis URL")
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"{feature} need Redis: use a connector with a Redis URL")
 
 
 @dataclass(frozen=True, slots=True)

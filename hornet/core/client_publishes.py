@@ -51,28 +51,28 @@ class ClientPublish:
         return text
 
 
-def parse_client_publish(shown: object) -> ClientPublish:
+def parse_client_publish(argument: object) -> ClientPublish:
     """Parse the argument of ``hornet:publish``: ``{"channel", "type", "message"?, "exclude_self"?}``.
 
     Raises:
         PeerError: ``BAD_CHANNEL`` or ``BAD_MESSAGE``; the detail says what is wrong.
     """
-    if not isinstance(shown, Mapping):
+    if not isinstance(argument, Mapping):
         raise _bad("the argument is no object with 'channel' and 'type'")
-    channel = check_channel(shown.get("channel"))
-    kind = shown.get("type")
+    channel = check_channel(argument.get("channel"))
+    kind = argument.get("type")
     if not isinstance(kind, str) or not 0 < len(kind) <= MAX_TYPE_CHARS:
         raise _bad(f"'type' is no text of 1 to {MAX_TYPE_CHARS} characters")
     if kind in HORNETS_TYPES:
         raise _bad(f"type '{kind}' is Hornet's own")
-    message = shown.get("message")
+    message = argument.get("message")
     if message is None:
         message = {}
     if not isinstance(message, Mapping) or not all(isinstance(name, str) for name in message):
         raise _bad("'message' is no object")
     if any(name in message for name in ADDRESSES):
         raise _bad("clients can't choose receivers by 'only' or 'except'")
-    exclude_self = shown.get("exclude_self", False)
+    exclude_self = argument.get("exclude_self", False)
     if not isinstance(exclude_self, bool):
         raise _bad("'exclude_self' is neither true nor false")
     return ClientPublish(channel, kind, message, exclude_self)

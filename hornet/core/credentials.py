@@ -1,4 +1,4 @@
-"""The credentials of a client: a token, the channels it wants, and how it wants its messages.
+"""The credentials of a client: a token, the channels to join, and the form in which it gets messages.
 
 The same fields are read from four places: event ``message`` with a JSON string (the classic way) or an
 object, the Socket.IO ``auth`` payload, and the handshake's query string.
@@ -19,8 +19,7 @@ from hornet.core.messages import Delivery
 from hornet.core.tokens import is_token
 
 MAX_CHANNELS = 100
-"""How many channels an attempt may ask for; a page needs a handful."""
-
+"""How many channels a client may name in one attempt. A page needs a handful."""
 
 _NO_OBJECTS = (str, NoneType, list)
 
@@ -36,14 +35,14 @@ class Credentials:
     channels: tuple[str, ...]
 
 
-def read_fields(shown: object) -> Mapping[str, Any]:
+def read_fields(value: object) -> Mapping[str, Any]:
     """Return the fields of an object, or of the JSON text of an object; none for anything else."""
-    if isinstance(shown, str) and shown.lstrip().startswith("{"):
+    if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            shown = parse_json(shown)
+            value = parse_json(value)
         except ValueError:
             return {}
-    return shown if is_object(shown) else {}
+    return value if is_object(value) else {}
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
@@ -51,36 +50,36 @@ def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, dict) or (not isinstance(value, _NO_OBJECTS) and isinstance(value, Mapping))
 
 
-def parse_credentials(shown: object) -> Credentials:
+def parse_credentials(value: object) -> Credentials:
     """Read a JSON string or an object with ``token`` and ``channels`` (or ``channel``).
 
     Raises:
         RefusedCredentials: ``WRONG_PARAMETERS`` when it is neither, or a field is missing or malformed.
     """
-    if isinstance(shown, str):
+    if isinstance(value, str):
         try:
-            shown = parse_json(shown)
+            value = parse_json(value)
         except ValueError:
             raise _wrong("the message is not JSON") from None
-    if not is_object(shown):
+    if not is_object(value):
         raise _wrong("the message is not an object")
-    token = shown.get("token")
+    token = value.get("token")
     if not is_token(token):
         raise _wrong("'token' is missing or not a token")
-    return Credentials(token, _parse_channels(shown))
+    return Credentials(token, _parse_channels(value))
 
 
-def parse_delivery(shown: object, default: Delivery) -> Delivery:
+def parse_delivery(fields: object, default: Delivery) -> Delivery:
     """Return the ``delivery`` that a client asks for; ``default`` when it does not ask for any.
 
     Raises:
         RefusedCredentials: ``WRONG_PARAMETERS`` for a word that names no delivery.
     """
-    wanted = shown.get("delivery") if is_object(shown) else None
-    if wanted is None:
+    delivery = fields.get("delivery") if is_object(fields) else None
+    if delivery is None:
         return default
     try:
-        return Delivery(wanted)
+        return Delivery(delivery)
     except ValueError:
         raise _wrong("'delivery' is neither 'message' nor 'event'") from None
 
@@ -108,13 +107,13 @@ def shows_credentials(fields: object) -> bool:
     return is_object(fields) and ("token" in fields or "channels" in fields or "channel" in fields)
 
 
-def _parse_channels(shown: Mapping[str, object]) -> tuple[str, ...]:
-    wanted = shown.get("channels")
-    if wanted is None:
-        wanted = shown.get("channel")
-    if not isinstance(wanted, list | tuple):
-        wanted = [wanted]  # a single name is one channel, never a list of letters
-    names = [str(name) if type(name) is int else name for name in wanted]
+def _parse_channels(fields: Mapping[str, object]) -> tuple[str, ...]:
+    channels = fields.get("channels")
+    if channels is None:
+        channels = fields.get("channel")
+    if not isinstance(channels, list | tuple):
+        channels = [channels]  # a single name is one channel, never a list of letters
+    names = [str(name) if type(name) is int else name for name in channels]
     if len(names) > MAX_CHANNELS:
         raise _wrong(f"'channels' asks for more than {MAX_CHANNELS} channels")
     valid = [name for name in names if is_channel_name(name)]

@@ -167,11 +167,11 @@ def raise_file_limit() -> None:
     The soft limit is often 1024, because programs that use ``select`` need that.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else hard
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    limit = MOST_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft == resource.RLIM_INFINITY or soft >= limit:
         return
     with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own below "unlimited"
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:

@@ -119,17 +119,17 @@ class Admission:
     def _begin_with_auth(self, session: Session) -> Awaitable[object] | None:
         """Use ``auth``; the query string stands in for an ``auth`` that shows no credentials."""
         handshake = session.handshake
-        shown: object = handshake.auth
-        if not shows_credentials(shown):
+        auth: object = handshake.auth
+        if not shows_credentials(auth):
             query = query_fields(handshake.query)
-            shown = {**query, **shown} if is_object(shown) else query
+            auth = {**query, **auth} if is_object(auth) else query
         try:
-            self._engine.set_delivery(session.sid, parse_delivery(shown, Delivery.MESSAGE))
+            self._engine.set_delivery(session.sid, parse_delivery(auth, Delivery.MESSAGE))
         except RefusedCredentials as refused:
             self._count(refused.code)
             self._answer(session, answers.refusal(refused))
             return None
-        claim = self._find_claim(session, Evidence(Source.AUTH, handshake, shown))
+        claim = self._find_claim(session, Evidence(Source.AUTH, handshake, auth))
         return self._attempt(session, claim) if isinstance(claim, Claim) else None
 
     async def on_message(self, session: Session, args: Sequence[object]) -> None:

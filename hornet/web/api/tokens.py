@@ -68,19 +68,19 @@ class RevokedAnswer(Answer, frozen=True, kw_only=True):
 
 
 async def create(services: ApiServices, call: Call[Nothing, NewToken]) -> NewTokenAnswer:
-    wanted = call.body
-    channels = listed(wanted.channels)
+    body = call.body
+    channels = listed(body.channels)
     if CONTROL_CHANNEL in channels:
         raise Problem(codes.RESERVED_CHANNEL, f"channel {CONTROL_CHANNEL!r} is Hornet's own")
-    if not channels and wanted.user is None:
+    if not channels and body.user is None:
         raise Problem(codes.INVALID_REQUEST, "a token has a channel or a user - at `$`")
-    user = None if wanted.user is None else str(wanted.user)
-    grant = Grant(user, wanted.info, tuple(channels), tuple(wanted.publish))
+    user = None if body.user is None else str(body.user)
+    grant = Grant(user, body.info, tuple(channels), tuple(body.publish))
     try:
-        token = await services.backend.create_token(grant, wanted.ttl)
+        token = await services.backend.create_token(grant, body.ttl)
     except ValueError as error:
         raise Problem(codes.INVALID_REQUEST, str(error)) from None
-    return NewTokenAnswer(token=token, ttl=wanted.ttl)
+    return NewTokenAnswer(token=token, ttl=body.ttl)
 
 
 async def revoke(services: ApiServices, call: Call[Nothing, RevokedTokens]) -> RevokedAnswer:
