@@ -207,7 +207,8 @@ MALFORMED = (
 async def test_events_are_told_and_what_is_none_is_skipped_and_logged(
     make: Make, own_redis: RedisServer, decode: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    connector = make(f"{own_redis.url}?decode_responses={decode}")
+    query = "?decode_responses=True" if decode else ""  # redis-py takes the text "False" for true
+    connector = make(own_redis.url + query)
     async with Redis(port=own_redis.port) as redis:
         events = Events(connector, redis)
         await events.start()

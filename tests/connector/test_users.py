@@ -20,7 +20,7 @@ from tests.e2e.waiting import DEADLINE_S, eventually
 
 @pytest.fixture(params=[False, True], ids=["bytes", "decoded"])
 async def connector(request: pytest.FixtureRequest, make: Make, valkey: Valkey) -> AsyncIterator[Shape]:
-    connector = make(f"{valkey.url}?decode_responses={request.param}")
+    connector = make(valkey.url + ("?decode_responses=True" if request.param else ""))
     yield connector
     await connector.close()
 
