@@ -4,9 +4,10 @@ Three steps follow each other, so that no message is missed and no token is used
 
 1. **Authenticate**: the evidence is offered to the authenticators in turn. The first that finds a claim in it
    checks the claim, and returns a grant.
-2. **Check the grant**: the session may have no other user, and no more channels than its limit.
-3. **Apply the grant**: the session gets its user; this node subscribes to the channels on Redis, and waits
-   for the confirmation; then the session enters the rooms, and is READY.
+2. **Check the grant**: the session may have no other user.
+3. **Apply the grant**: the session gets its user, unless that user has too many sessions; this node
+   subscribes to the channels on Redis, unless the session has too many, and waits for the confirmation; then
+   the session enters the rooms, and is READY.
 
 Only then the client is answered.
 """
@@ -252,16 +253,16 @@ class Admission:
 
         Raises:
             RefusedCredentials: the session has another user, who has not logged out.
-            OverLimit: the session would hold too many channels.
         """
         if grant.user is not None and session.user not in (None, grant.user):
             raise RefusedCredentials(codes.OTHER_USER, "log out before you show who else you are")
-        self._subscriptions.check_room(session, grant.channels)
 
     async def apply(
         self, session: Session, grant: Grant, *, is_still_wanted: Callable[[], bool] = always
     ) -> bool:
         """Check the grant and give it to the session, which is READY then.
+
+        A session that is refused and has nothing yet gets the whole authentication timeout again.
 
         Returns False, and gives nothing, when the session ended meanwhile, or when ``is_still_wanted()`` says
         at the end that the proof does not count any more.
@@ -272,9 +273,9 @@ class Admission:
             RedisUnavailable: the user could not be registered, or a channel not be subscribed to.
             After each of these the session has nothing of the grant.
         """
-        self._check_grant(session, grant)
         self._timeouts.stop(session)  # the client did its part: from here on it waits for Hornet
         try:
+            self._check_grant(session, grant)
             return await self._give(session, grant, is_still_wanted)
         finally:
             if session.state in (AuthState.NEW, AuthState.CHECKING):

@@ -8,11 +8,14 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
+from hornet.flows.settings import LimitSettings, UserSettings
+from hornet.plugins import Authenticator, Evidence, Grant
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 
+AUTH_TIMEOUT_S = 0.6
 CONNECTED = {"type": "connected", "channel": "hornet", "msg": "CONNECTED"}
 
 
@@ -160,6 +163,45 @@ async def test_a_session_that_got_in_outlives_the_timeout(
     assert (await silent.message())["error"] == "AUTHENTICATION_TIMEOUT"
     await backend.publish(f"{prefix}a", "still here")
     assert (await client.message())["type"] == "still here"
+
+
+class TwoChannels(Authenticator):
+    """Lets in whoever shows a name, with that name as the user, and two channels."""
+
+    def offer(self, evidence: Evidence) -> object:
+        return evidence.fields.get("name")
+
+    async def check(self, claim: object) -> Grant:
+        return Grant(str(claim), channels=(f"{claim}-a", f"{claim}-b"))
+
+
+async def test_the_sessions_of_a_user_are_counted_before_the_channels_of_a_session(
+    start_node: StartNode, prefix: str
+) -> None:
+    limits, users = LimitSettings(max_channels_per_session=1), UserSettings(user_sessions=1)
+    running = await start_node(ways=(TwoChannels(),), limits=limits, users=users)
+    client = await running.connect(auth={"name": prefix})
+    assert (await client.message())["error"] == "TOO_MANY_CHANNELS"
+    assert running.session(client).user is None
+    await running.connect_with_token(user=prefix)
+    await client.emit("message", {"name": prefix})
+    assert (await client.message())["error"] == "TOO_MANY_USER_SESSIONS"
+    assert running.session(client).user is None
+
+
+async def test_a_session_whose_grant_is_refused_gets_the_whole_authentication_timeout_again(
+    start_node: StartNode, prefix: str
+) -> None:
+    limits = LimitSettings(max_channels_per_session=1)
+    running = await start_node(AUTH_TIMEOUT_S, (TwoChannels(),), limits=limits)
+    client = await running.connect()
+    await asyncio.sleep(AUTH_TIMEOUT_S / 2)
+    since = asyncio.get_running_loop().time()
+    await client.emit("message", {"name": prefix})
+    assert (await client.message())["error"] == "TOO_MANY_CHANNELS"
+    assert (await client.message())["error"] == "AUTHENTICATION_TIMEOUT"
+    assert asyncio.get_running_loop().time() - since >= AUTH_TIMEOUT_S
+    await client.expect_closed()
 
 
 async def test_fifty_clients_race_for_one_token_and_one_gets_in(
