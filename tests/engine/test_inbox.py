@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from typing import Any
 
+import aiohttp
+
 from hornet.engine.transport.inbox import INBOX_HIGH, INBOX_LOW
 from hornet.engine.transport.session import EngineSession
+from hornet.engine.transport.websocket import CLOSE_TIMEOUT_S
 from tests.engine.application import Application
-from tests.engine.caller import WAIT_S
+from tests.engine.caller import WAIT_S, until
 
 
 class Resumptions:
@@ -61,6 +64,47 @@ async def test_a_reader_goes_on_when_the_jobs_are_cancelled(application: Applica
     assert session.inbox is not None
     session.inbox.task.cancel()
     await asyncio.wait_for(draining, WAIT_S)
+
+
+async def test_an_upgrade_does_not_let_a_client_past_a_full_inbox(application: Application) -> None:
+    """Polling can't pause, so the inbox may be full when the WebSocket takes over."""
+    eio_sid, _ = await application.open_polling()
+    session: EngineSession = application.engine.sio.eio.table.sessions[eio_sid]
+    released = asyncio.Semaphore(0)
+    for _ in range(INBOX_HIGH + 2):
+        session.do(released.acquire)
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+    await ws.send_str("2probe")
+    assert await ws.receive_str() == "3probe"
+    await ws.send_str("5")
+    await ws.send_str('42["echo"]')
+    await until(lambda: session.ws is not None and not session.ws.is_reading())
+    for _ in range(INBOX_HIGH + 2):
+        released.release()
+    assert await ws.receive_str() == '42["echo"]'
+    assert session.ws is not None
+    assert session.ws.is_reading()
+
+
+async def test_a_session_that_ends_with_a_full_inbox_still_reads_the_close_frame(
+    application: Application,
+) -> None:
+    ws, sid = await application.open_websocket()
+    table = application.engine.sio.eio.table
+    [session] = table.sessions.values()
+    released = asyncio.Semaphore(0)
+    for _ in range(INBOX_HIGH + 2):
+        session.do(released.acquire)
+    application.engine.close(sid)
+    assert table.closing
+    assert (await ws.receive(WAIT_S)).type is aiohttp.WSMsgType.CLOSE
+    assert session.inbox is not None
+    async with asyncio.timeout(CLOSE_TIMEOUT_S / 2):
+        while table.closing:  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.01)
+    for _ in range(INBOX_HIGH + 2):
+        released.release()
+    await application.last_gone()
 
 
 async def test_a_job_that_fails_is_counted_and_the_next_one_runs(application: Application) -> None:

@@ -54,7 +54,7 @@ class SessionInbox:
     def add(self, job: Job, args: tuple[Any, ...]) -> None:
         """Run ``job`` after all jobs that were added before."""
         self._waiting.append((job, args))
-        if len(self._waiting) == INBOX_HIGH:
+        if len(self._waiting) >= INBOX_HIGH:  # each time: an upgrade may have brought a new transport
             self._owner.pause_reading()
 
     async def drain(self) -> None:

@@ -117,8 +117,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._loop.call_soon(self._transport.abort)
 
     def pause_reading(self) -> None:
-        """Read nothing more from the client."""
-        if not self._transport.is_closing():
+        """Read nothing more from the client, unless its Close frame is still to come."""
+        if self.phase is not Phase.CLOSING and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
