@@ -11,7 +11,8 @@ from hornet.core.grants import Grant, parse_user_id
 from hornet.core.jsontext import parse_json
 
 FIELDS = ("access_token", "accessToken")
-"""The fields of an object that may carry the token: the name in RFC 6750, and JavaScript's spelling of it."""
+"""The fields of an object that may carry the token: its name in OAuth 2.0 (RFC 6750,
+https://www.rfc-editor.org/rfc/rfc6750#section-2.2), and JavaScript's spelling of that name."""
 
 MAX_ACCESS_TOKEN_CHARS = 4096
 """Enough for a JWT with many claims; common servers limit a whole header line to 8190 bytes."""

@@ -1,8 +1,9 @@
-"""The address of a client behind proxies: which headers say it, how they are read, and which entry counts.
+"""The address of a client behind proxies: which headers have it, how they are read, and which entry counts.
 
 Each proxy appends the address that it saw at the right end of ``X-Forwarded-For``, or of ``Forwarded``
-(RFC 7239). Everything to the left of that entry came with the request, so a client may have invented it. Both
-headers are therefore read from the right, and everything to the left of a malformed entry is ignored.
+(RFC 7239, https://www.rfc-editor.org/rfc/rfc7239#section-4). Everything to the left of that entry came with
+the request, so a client may have invented it. Both headers are therefore read from the right, and everything
+to the left of a malformed entry is ignored.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 UNIX: Literal["unix"] = "unix"
-"""Stands for the address of a peer that connects through a Unix socket. The socket file's permissions decide
-who can connect."""
+"""Stands for the address of a peer that connects through a Unix socket. The permissions of the socket's file
+decide which processes can connect."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"]
 

@@ -1,4 +1,7 @@
-"""JSON as browsers understand it: extensions that Python reads or writes are refused."""
+"""JSON as browsers understand it: extensions that Python reads or writes are refused.
+
+Source: RFC 8259 (https://www.rfc-editor.org/rfc/rfc8259#section-6), which has no ``NaN`` and no ``Infinity``.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """Which pages may connect: the ``Origin`` that a browser sends, checked against what the operator allows.
 
-A browser sends the page's origin with every WebSocket and cross-origin request, and the page can't change it
-(RFC 6454, section 7; RFC 6455, section 10.2). A client that is not a browser may send any origin, or none. So
-the rule protects visitors from foreign pages, not Hornet from foreign programs.
+A browser sends the page's origin with every WebSocket and cross-origin request, and the page can't change it.
+A client that is not a browser may send any origin, or none. So the rule protects visitors from foreign pages,
+not Hornet from foreign programs.
+
+Sources: RFC 6454 (https://www.rfc-editor.org/rfc/rfc6454#section-7) and RFC 6455
+(https://www.rfc-editor.org/rfc/rfc6455#section-10.2).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ SAME_HOST = "same-host"
 
 The port does not count, on purpose. An application on port 8000 with Hornet beside it on 8187 is the set-up
 of every developer, and the usual one without a proxy. Cookies, which a foreign page would abuse, ignore the
-port as well (RFC 6265, section 8.5).
+port as well (RFC 6265, https://www.rfc-editor.org/rfc/rfc6265#section-8.5).
 """
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#@]+)", re.IGNORECASE)

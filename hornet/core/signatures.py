@@ -2,13 +2,13 @@
 
 The signed text is ``<connection id>:<channel, lower case>``, followed by ``:<presence JSON>`` where the
 client becomes a member of the channel. A signature therefore admits one session to one channel, under one
-name. There
-are two schemes, told apart by how the signature begins:
+name. There are two schemes, and the beginning of a signature shows its scheme:
 
 ``<64 hex digits>``
     SHA-256 over the signed text, ``:`` and the secret. The form of older backends.
 ``hmac-sha256:<64 hex digits>``
-    HMAC-SHA256 (RFC 2104) over the signed text, with the secret as its key. The choice for new code.
+    HMAC-SHA256 (RFC 2104, https://www.rfc-editor.org/rfc/rfc2104#section-2) over the signed text, with the
+    secret as its key. The choice for new code.
 """
 
 from __future__ import annotations

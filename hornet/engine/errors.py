@@ -1,6 +1,7 @@
 """The errors of clients, as the engine raises them.
 
-Sources: RFC 6455 for the codes of Close frames; the Engine.IO protocol and the Node server (engine.io,
+Sources: RFC 6455 (https://www.rfc-editor.org/rfc/rfc6455#section-7.4) for the codes of Close frames; the
+Engine.IO protocol (https://github.com/socketio/engine.io-protocol) and the Node server (engine.io,
 ``lib/server.ts``, ``Server.errors``) for the numbers of refused requests.
 """
 

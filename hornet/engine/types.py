@@ -33,8 +33,8 @@ class Handshake:
     ``headers`` has lower-case names; a repeated header is joined by ``", "``. ``address`` is the client's
     own, seen through trusted proxies. ``peer`` is the address that opened the TCP connection: the proxy's, if
     there is one; ``"unix"`` on a Unix socket. ``protocol`` is the Engine.IO version, 3 or 4. ``auth`` is the
-    payload of the CONNECT packet (Socket.IO protocol, "Connection to a namespace"). ``secure`` says whether
-    the connection is under TLS.
+    payload of the CONNECT packet (Socket.IO protocol, https://github.com/socketio/socket.io-protocol,
+    "Connection to a namespace"). ``secure`` says whether the connection is under TLS.
     """
 
     auth: object | None

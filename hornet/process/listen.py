@@ -61,12 +61,14 @@ def listening(
 
 
 def limit_sending(bound: socket.socket, timeout_s: float) -> None:
-    """Have the kernel end connections whose client takes nothing of what is sent for ``timeout_s``.
+    """Have the kernel end a connection whose client takes none of the data that is sent for ``timeout_s``.
 
     Connections inherit this from the socket that they are accepted on. Neither the event loop nor aiohttp has
     a timeout for writing: a client that reads nothing could keep a response waiting for ever.
+
+    Source: RFC 5482 (https://www.rfc-editor.org/rfc/rfc5482#section-2). Linux has the option.
     """
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # RFC 5482; Linux has it
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is not None and bound.family != socket.AF_UNIX:
         bound.setsockopt(socket.IPPROTO_TCP, option, max(1, round(timeout_s * 1000)))
 

@@ -81,7 +81,9 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: ``time`` (UTC, RFC 3339), ``level``, ``logger`` and ``message``.
+    """One JSON object per line: ``time``, ``level``, ``logger`` and ``message``.
+
+    ``time`` is UTC in the format of RFC 3339 (https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
 
     A line about a session also has ``session``, one about a failure ``exception``.
     """

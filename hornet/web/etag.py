@@ -1,4 +1,7 @@
-"""Conditional requests (RFC 9110, section 13): a browser downloads only what has changed."""
+"""Conditional requests: a browser downloads only files that have changed.
+
+Source: RFC 9110, section 13 (https://www.rfc-editor.org/rfc/rfc9110#section-13).
+"""
 
 from __future__ import annotations
 

@@ -308,7 +308,8 @@ def _parse_version(query: Query) -> tuple[int, int]:
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     """Return the headers by lower-case name. Names are interned, since all sessions have the same ones.
 
-    A header that comes several times is joined by commas (RFC 9110, section 5.3).
+    A header that comes several times is joined by commas
+    (RFC 9110, https://www.rfc-editor.org/rfc/rfc9110#section-5.3).
     """
     joined: dict[str, str] = {}
     for name, value in headers.items():

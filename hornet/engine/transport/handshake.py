@@ -36,7 +36,8 @@ _FOR_AIOHTTP = ("content-length", "transfer-encoding", "expect")
 def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | None:
     """Return path, query string, headers by lower-case name, and the bytes behind the request.
 
-    None for any request that is not plainly written (RFC 9112, section 2), which aiohttp then parses.
+    None for a request that is not plainly written, which aiohttp then parses. The form is that of HTTP/1.1
+    (RFC 9112, https://www.rfc-editor.org/rfc/rfc9112#section-2), without all that is rare.
     """
     request = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
     if request is None:

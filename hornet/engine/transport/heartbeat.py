@@ -1,8 +1,11 @@
 """When a session must be pinged, and when it has been silent for too long.
 
 In Engine.IO 4 the server sends pings and the client answers with pongs. In Engine.IO 3 the client sends the
-pings (Engine.IO protocol, "Heartbeat" and "Difference between v3 and v4"). A client of version 4 must also
-connect to a Socket.IO namespace in time; version 3 is connected from the start.
+pings. A client of version 4 must also connect to a Socket.IO namespace in time; a client of version 3 is
+connected from the start.
+
+Source: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol), "Heartbeat" and "Difference
+between v3 and v4".
 """
 
 from __future__ import annotations

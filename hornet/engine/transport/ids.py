@@ -21,7 +21,7 @@ IDS_PER_BLOCK = 256
 def generate_ids() -> Iterator[str]:
     """Yield ids of ``ID_CHARS`` characters that are safe in URLs, JSON and names of rooms, without end.
 
-    The alphabet is that of base64url (RFC 4648, section 5).
+    The alphabet is that of base64url (RFC 4648, https://www.rfc-editor.org/rfc/rfc4648#section-5).
     """
     while True:
         block = base64.urlsafe_b64encode(secrets.token_bytes(ID_BYTES * IDS_PER_BLOCK)).decode("ascii")

@@ -1,6 +1,7 @@
-"""HTTP long-polling: the queue of a session, and what its GET and POST requests do.
+"""HTTP long-polling: the queue of a session, and its GET and POST requests.
 
-Source: the Engine.IO protocol, "HTTP long-polling", and the behaviour of the Node server where it is silent.
+Source: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol), "HTTP long-polling", and the
+behaviour of the Node server for cases that the protocol does not mention.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from hornet.engine.wire.payloads import (
 from hornet.engine.wire.prepared import TEXT_ONLY
 
 STATUS = {codes.TOO_BIG: 413, codes.TOO_SLOW: 408, codes.TOO_MANY_PACKETS: 429}
-"""HTTP's own status for a body that can't be taken, where it has one (RFC 9110, section 15.5; RFC 6585)."""
+"""The HTTP status for a refused body, where HTTP has one that fits.
+
+Sources: https://www.rfc-editor.org/rfc/rfc9110#section-15.5 and https://www.rfc-editor.org/rfc/rfc6585#section-4.
+"""
 
 BINARY_TYPE = "application/octet-stream"
 """The content type of version 3's binary bodies."""

@@ -66,8 +66,8 @@ class RequestLimiter:
 def is_disguised(raw_path: str) -> bool:
     """Return whether the first part of a path is percent-encoded, which no path of Hornet's needs.
 
-    ``/%6detrics`` means ``/metrics`` (RFC 3986, section 6.2.2.2). A proxy such as HAProxy, which closes
-    ``/metrics`` off by the text of the path, would let it through.
+    ``/%6detrics`` means ``/metrics`` (RFC 3986, https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2). A
+    proxy such as HAProxy, which blocks ``/metrics`` by the text of the path, would let it through.
     """
     return "%" in raw_path and "%" in "/".join(raw_path.split("/", 2)[:2])
 

@@ -2,6 +2,8 @@
 
 The session does no I/O of its own. It calls its ``Transport``: the polling transport at first, or the
 WebSocket that carries it. An upgrade swaps the one for the other.
+
+Source: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol).
 """
 
 from __future__ import annotations

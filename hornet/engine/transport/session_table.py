@@ -115,7 +115,8 @@ class SessionTable:
     def open(self, handshake: Handshake, wire_format: int, transport: str) -> EngineSession:
         """Open a session, in whose queue are the packets that tell the client so.
 
-        Engine.IO protocol, "Handshake": the first packet is "open", with the session's id and timings.
+        The first packet is "open", with the session's id and timings (Engine.IO protocol, "Handshake",
+        https://github.com/socketio/engine.io-protocol).
         """
         eio_sid = next(self._ids)
         opening = f'0{{"sid":"{eio_sid}","upgrades":{self._upgrades[transport]},{self._timings}}}'

@@ -11,7 +11,7 @@ In each of these states the session is open and may be sent to. OPENING lasts wh
 collected. While PROBING, the polling transport is still in charge: a message goes into the poll that waits,
 and from then on stays in the queue, since the client finishes its last poll before it sends "upgrade". The
 step to WEBSOCKET writes the queue to the WebSocket, so no message is lost, doubled or overtaken (Engine.IO
-protocol, "Upgrade").
+protocol, "Upgrade", https://github.com/socketio/engine.io-protocol).
 
     POLLING, WEBSOCKET ──ENDED──▶ CLOSING ───────────────────FORGOTTEN──▶ CLOSED
                                      ▲                                      ▲

@@ -8,7 +8,8 @@ from typing import Protocol
 from hornet.engine.wire.payloads import Packet
 
 CLOSE_PACKET, PING_PACKET, NOOP_PACKET = "1", "2", "6"
-"""Engine.IO protocol, "Protocol": the packet types without data."""
+"""The packet types without data: Engine.IO protocol (https://github.com/socketio/engine.io-protocol),
+"Protocol"."""
 
 
 class Transport(Protocol):

@@ -1,7 +1,8 @@
 """A WebSocket taken from the HTTP server: an asyncio protocol with no task and no stream behind it.
 
-A WebSocket carries a session from the start, or asks to take over a session from polling ("2probe", then "5":
-Engine.IO protocol, "Upgrade").
+A WebSocket carries a session from the start, or asks to take over a session from polling with "2probe", then
+"5". Sources: RFC 6455 (https://www.rfc-editor.org/rfc/rfc6455#section-5) for frames and the close, and the
+Engine.IO protocol (https://github.com/socketio/engine.io-protocol), "Upgrade".
 """
 
 from __future__ import annotations
@@ -245,7 +246,7 @@ class WebSocketTransport(asyncio.Protocol):
             session.probe_failed()
 
     def _fail(self, fault: Malformed) -> None:
-        """Close what sent broken frames, with the code of the fault (RFC 6455, section 7.4.1)."""
+        """Close after a broken frame, with the code of its fault (RFC 6455, section 7.4.1)."""
         session = self._session
         if session is None and fault.code == codes.TOO_MANY_PACKETS:
             self._transport.abort()

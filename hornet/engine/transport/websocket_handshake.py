@@ -1,4 +1,7 @@
-"""The opening handshake of a WebSocket (RFC 6455, section 4.2), and how aiohttp hands its connection over."""
+"""The opening handshake of a WebSocket, and how aiohttp hands its connection over.
+
+Source: RFC 6455, section 4.2 (https://www.rfc-editor.org/rfc/rfc6455#section-4.2).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Acceptance:
         ]
         extension = compression.negotiate(headers.get("sec-websocket-extensions", "")) if compress else None
         self.deflated = extension is not None
-        """Whether messages may be compressed (RFC 7692)."""
+        """Whether messages may be compressed (RFC 7692, https://www.rfc-editor.org/rfc/rfc7692)."""
         if extension is not None:
             lines += [b"\r\nSec-WebSocket-Extensions: ", extension.encode("ascii")]
         self.response = b"".join([*lines, b"\r\n\r\n"])

@@ -1,4 +1,6 @@
-"""permessage-deflate (RFC 7692) without context takeover (section 7.1.1).
+"""permessage-deflate without context takeover.
+
+Source: RFC 7692, section 7 (https://www.rfc-editor.org/rfc/rfc7692#section-7); takeover is section 7.1.1.
 
 Without takeover each message is compressed on its own, so a compressed frame too is the same for every
 recipient, and a connection holds no zlib window, which would be 300 KiB for each.

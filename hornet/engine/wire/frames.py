@@ -1,4 +1,6 @@
-"""WebSocket frames (RFC 6455, section 5), without any I/O.
+"""WebSocket frames, without any I/O.
+
+Source: RFC 6455, section 5 (https://www.rfc-editor.org/rfc/rfc6455#section-5).
 
 A server does not mask its frames (section 5.1), so the bytes of a message are the same for every recipient,
 and are built once.

@@ -32,7 +32,7 @@ MSGPACK = 2
 VERSION_3 = 4
 """The session speaks Engine.IO 3."""
 DEFLATED = 8
-"""The session's WebSocket takes compressed frames (RFC 7692)."""
+"""The session's WebSocket takes compressed frames (RFC 7692, https://www.rfc-editor.org/rfc/rfc7692)."""
 TEXT_ONLY = 16
 """The session's client can't take binary (``b64`` of Engine.IO 3); it gets base64 in text."""
 WIRE_FORMATS = 32
@@ -46,7 +46,7 @@ def dump_frame(packet: Packet, wire_format: WireFormat) -> bytes:
     """Return the WebSocket frame of one Engine.IO packet.
 
     In Engine.IO 4 a binary message has no type; in version 3 its first byte is the type (Engine.IO protocol,
-    "Packet encoding" of either version).
+    https://github.com/socketio/engine.io-protocol, "Packet encoding" of either version).
     """
     if isinstance(packet, str):
         opcode, payload = TEXT, packet.encode("utf-8")

@@ -30,8 +30,12 @@ READ_BYTES = 16_384
 WARN_EVERY_S = 10.0
 
 BUSY = frozenset({408, 425, 429})
-"""Client errors (RFC 9110, RFC 8470, RFC 6585) that say nothing about the token: the same request may succeed
-later."""
+"""Client errors that say nothing about the token: the same request may succeed later.
+
+Sources: RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9) for 408, RFC 8470
+(https://www.rfc-editor.org/rfc/rfc8470#section-5.2) for 425, RFC 6585
+(https://www.rfc-editor.org/rfc/rfc6585#section-4) for 429.
+"""
 
 
 class BackendAuthenticator(Authenticator):
