@@ -1,4 +1,4 @@
-"""How clients of a node get in: its authenticators, in the order in which they are asked."""
+"""The authenticators of a node, in the order in which evidence is offered to them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def build_admission(
 ) -> Admission:
     """Build the flow that lets sessions in.
 
-    The application's own authenticators come first. Then come those that the configuration asks for, and
-    those that cost nothing while nobody uses them. One-time tokens come last: they take what is left.
+    The application's own authenticators come first. Then come those that the configuration names, and those
+    that cost nothing while no client uses them. One-time tokens come last: they take all remaining evidence.
 
     Raises:
         SetupError: an authenticator that the configuration names can't be made.

@@ -1,4 +1,4 @@
-"""How a node is made, from top to bottom."""
+"""The construction of a node, from top to bottom."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def create_app(
     """Return the whole server as an application to run, mount or extend. Starting it connects to Redis.
 
     ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
-    cleaned up. ``commands`` are what clients may call, by name, beside those of installed packages.
+    cleaned up. ``commands`` are commands that clients may call, by name, beside those of installed packages.
     ``load`` reads the configuration again, when the API is asked to.
 
     The node counts in ``metrics`` and uses the Valkey ``embedded`` if it is given them, and does not stop

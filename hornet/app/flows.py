@@ -31,30 +31,30 @@ from hornet.flows.users.service import Users
 
 @dataclass(frozen=True, kw_only=True)
 class Flows:
-    """What a node does for clients and backends. :mod:`hornet.app.routing` says what leads to which flow."""
+    """The flows of a node. :mod:`hornet.app.routing` has the events and topics that lead to each flow."""
 
     subscriptions: Subscriptions
     """Puts sessions into channels, and takes them out."""
     user_store: UserStore
-    """What Redis knows of users."""
+    """The data about users in Redis."""
     users: Users
     """Gives sessions their user, and takes it back."""
     reconciler: Reconciler
     """Keeps Redis and the nodes agreed about users."""
     tokens: TokenAuthenticator
-    """Checks one-time tokens, and tells backends which come and go."""
+    """Checks one-time tokens, and tells backends which tokens connect and disconnect."""
     admission: Admission
     """Lets sessions in."""
     delivery: ChannelDelivery
-    """Brings what backends publish to the sessions of a channel."""
+    """Delivers the messages of backends to the sessions of a channel."""
     user_commands: UserCommandHandler
-    """Carries out what backends ask about users."""
+    """Carries out the commands of backends about users."""
     patterns: Patterns
     """Subscriptions to patterns, and the delivery to them."""
     presence: Presence
-    """Who is a member of a channel."""
+    """Keeps the members of channels, and tells sessions about them."""
     emitters: Emitters
-    """Brings what Socket.IO emitters send to sessions."""
+    """Delivers the messages of Socket.IO emitters to sessions."""
     channels: Channels
     """Subscribes sessions to channels by name."""
     client_publishing: ClientPublishing
@@ -85,7 +85,7 @@ def build_flows(
     config, engine, sessions = services.config, services.engine, services.sessions
     signals, metrics = services.signals, services.metrics
 
-    # Who is connected, and what they may do
+    # Sessions: their users, their credentials, their channels
     subscriptions = Subscriptions(
         engine=engine, subscriber=services.subscriber, signals=signals, limits=config.limits
     )
@@ -116,7 +116,7 @@ def build_flows(
         users=users,
     )
 
-    # What reaches them from Redis
+    # Messages and commands from Redis
     delivery = ChannelDelivery(
         engine=engine,
         sessions=sessions,
@@ -143,7 +143,7 @@ def build_flows(
     )
     emitters = Emitters(engine=engine, sessions=sessions, subscriber=services.subscriber, metrics=metrics)
 
-    # What they ask for
+    # Requests of clients
     channels = Channels(
         settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
     )

@@ -63,7 +63,7 @@ async def _find_redis(services: Services) -> None:
 
 
 def _start_background(services: Services, flows: Flows) -> list[asyncio.Task[None]]:
-    """Start what runs as long as the node lives. A task that fails is started again.
+    """Start the background tasks, which run as long as the node. A task that fails is started again.
 
     The names are labels of the metric ``hornet_task_restarts_total``, so they don't change.
     """

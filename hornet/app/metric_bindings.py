@@ -14,7 +14,7 @@ from hornet.web.api import ApiCounts
 
 
 def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
-    """Bind all that a node measures beside what its flows count directly."""
+    """Bind all metrics of a node but those that its flows count directly."""
     metrics = services.metrics
     bind_sessions(metrics, services.sessions)
     bind_engine(metrics, services.engine)

@@ -1,4 +1,4 @@
-"""What a node answers over HTTP, beside Socket.IO."""
+"""The HTTP routes of a node, beside Socket.IO."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def build_api(services: Services, node: Node) -> Api:
 
 
 def add_routes(app: web.Application, services: Services, api: Api) -> None:
-    """Have ``app`` answer all paths of the node but Socket.IO's."""
+    """Add all routes of the node to ``app`` but Socket.IO's."""
     config = services.config
     if config.server.demo:
         demo = Demo(client=services.client, tokens=services.tokens)
@@ -63,7 +63,7 @@ def add_routes(app: web.Application, services: Services, api: Api) -> None:
 
 
 def _why_not_ready(services: Services) -> str:
-    """Return what keeps messages from travelling now; empty when nothing does."""
+    """Return the reason why messages can't be delivered now; empty when they can."""
     if not services.engine.is_accepting:
         return "stopping"
     if not (services.subscriber.is_connected and services.nodes.is_answered):

@@ -1,4 +1,4 @@
-"""What leads to which flow: the events of clients, the topics of Redis, and what happens on this node."""
+"""The tables that lead to flows: from events of clients, topics of Redis, and signals of the node."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hornet.flows.sessions.signals import SessionEvents
 def event_routes(flows: Flows) -> list[EventRoute]:
     """Return the table EVENTS: which flow handles which event of a client.
 
-    Sessions that are not READY may send some of them: to get in, to subscribe with a signature or a token
-    that lets them in, or to call a command that is for everybody. These flows check for themselves.
+    Sessions that are not READY may send some events: to show a credential, to subscribe with a signature or a
+    token that authenticates them, or to call a command that takes guests. These flows check for themselves.
     """
     admission = flows.admission
     subscribe = by_field(pattern=flows.patterns.subscribe, channel=flows.channels.subscribe)
@@ -39,9 +39,9 @@ def event_routes(flows: Flows) -> list[EventRoute]:
 
 
 def route_topics(services: Services, flows: Flows) -> None:
-    """Fill the table TOPICS: which flow receives what is published on which topic of Redis.
+    """Fill the table TOPICS: which flow receives the messages of which topic of Redis.
 
-    A topic that is named goes first, then the longest prefix that fits.
+    An exact topic counts first, then the longest prefix that fits.
     """
     topics, engine, survey = services.topics, services.engine, services.survey
     for topic in survey.topics:
@@ -56,7 +56,7 @@ def route_topics(services: Services, flows: Flows) -> None:
 
 
 def connect_signals(services: Services, flows: Flows) -> None:
-    """Connect the flows to what happens on this node, to its sessions, and to other nodes.
+    """Connect the flows to the signals of this node, of its sessions, and of other nodes.
 
     Receivers are called in the order of these lines.
     """

@@ -23,7 +23,7 @@ from hornet.metrics import Metrics
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What every flow is built on. One instance of each for a node."""
+    """The parts that all flows use, one instance of each for a node."""
 
     config: Config
     """The configuration at the start; :attr:`Node.config` follows it when it is read again."""
@@ -33,9 +33,9 @@ class Services:
     client: Client
     """For commands to Redis."""
     subscriber: Subscriber
-    """Holds the connection on which Redis sends what is published."""
+    """Holds the connection on which Redis sends published messages."""
     topics: TopicRouter
-    """Where the subscriber hands each publish to. :func:`hornet.app.routing.route_topics` fills it."""
+    """Gets each message from the subscriber. :func:`hornet.app.routing.route_topics` fills its table."""
     nodes: Nodes
     """The nodes of the cluster: this one's heartbeat, and which others are dead."""
     survey: Survey
@@ -43,9 +43,9 @@ class Services:
     tokens: TokenStore
     """The one-time tokens in Redis."""
     events: EventPublisher
-    """Tells backends who comes and goes."""
+    """Tells backends which sessions, tokens and users connect and disconnect."""
     engine: Engine
-    """Socket.IO: connections, rooms, and what is sent to them."""
+    """Socket.IO: connections, rooms, and the messages to them."""
     sessions: Sessions
     signals: Signals
     metrics: Metrics

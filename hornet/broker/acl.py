@@ -1,4 +1,4 @@
-"""What the ACL of Redis does not permit to a node: which rule is missing, and the check at the start."""
+"""The rights of a node in the ACL of Redis: the check at the start, and the rules that are missing."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Nodes:
         self._restore: list[Callable[[], Awaitable[None]]] = []
 
     def on_node_dead(self, remove_dead_node: Callable[[str], Awaitable[None]]) -> None:
-        """Await ``remove_dead_node(node id)`` for each dead node; it removes what that node left in Redis.
+        """Await ``remove_dead_node(node id)`` for each dead node, to remove the data that it left in Redis.
 
         It may run again for the same node, and may raise ``RedisUnavailable`` to be run again later.
         """
@@ -96,7 +96,7 @@ class Nodes:
                 await asyncio.gather(cleaning, return_exceptions=True)
 
     async def beat(self) -> None:
-        """Leave one heartbeat, and do what it shows to be necessary.
+        """Write one heartbeat, and act on the answer.
 
         Raises:
             RedisUnavailable: not everything was done; the next heartbeat does it.

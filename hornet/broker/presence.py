@@ -1,4 +1,4 @@
-"""Who is present on a channel, in Redis, so that every node knows it and can clean up behind a dead node.
+"""The members of channels in Redis, where all nodes can read them and clean up after a dead node.
 
 ``hornet:presence:<channel>`` is a HASH: a field ``<node>/<session>`` for each session that is present, with
 its member as JSON, and the empty field with ``<epoch>:<version>``. Each change is one script, which also
@@ -139,7 +139,7 @@ class PresenceStore:
 
 
 def parse_notice(payload: bytes) -> PresenceNotice:
-    """Parse what a script published: ``[epoch, version, [session, member, ...], [session, ...]]``.
+    """Parse the message of a script: ``[epoch, version, [session, member, ...], [session, ...]]``.
 
     Raises:
         ValueError: the payload does not have this form.

@@ -1,4 +1,4 @@
-"""The subscription connection: receives what is published on exactly the topics and globs that are wanted.
+"""The subscription connection: it receives the messages of exactly the topics and globs that are wanted.
 
 One connection per node. A writer sends SUBSCRIBE and UNSUBSCRIBE in the order in which they were asked for;
 the reader gets messages, and the confirmations in that same order. A subscription counts only when Redis has
@@ -11,7 +11,7 @@ When the connection is lost, everything that is wanted is subscribed anew, with 
 between the attempts. Messages that were published in between are missed: pub/sub has no memory.
 
 The connection is driven directly, without redis-py's ``PubSub``: that class subscribes again by itself after
-a loss, tells nobody, and confirms nothing to the caller.
+a loss, does not report that, and confirms nothing to the caller.
 """
 
 from __future__ import annotations
@@ -191,23 +191,23 @@ class Subscriber:
         self._update()
 
     def _confirmed(self) -> asyncio.Future[None]:
-        """Return a future that is done. One serves all: nobody can change it."""
+        """Return a future that is done. All callers may share it, since nothing can change it."""
         if self._done is None:
             self._done = asyncio.get_running_loop().create_future()
             self._done.set_result(None)
         return self._done
 
     def _waiter(self, subscription: Subscription) -> asyncio.Future[None]:
-        """Return the future that all who wait for the subscription share."""
+        """Return the future of a subscription. All callers that wait for the subscription share it."""
         if not isinstance(subscription.waiter, asyncio.Future):
             subscription.waiter = asyncio.get_running_loop().create_future()
         waiter: asyncio.Future[None] = subscription.waiter
         return waiter
 
-    # What the state machine decides
+    # Effects of the state machine
 
     def _update(self) -> None:
-        """Carry out what the state machine decided: to be called after everything that it was told."""
+        """Carry out the decisions of the state machine. To be called after each call of a method of it."""
         for effect in self._state.take_effects():
             self._carry_out(effect)
         if self._state.has_commands:
@@ -322,7 +322,7 @@ class Subscriber:
                 await await_redis(connection.send_command(command.word, *names, check_health=False))
 
     async def _read(self, connection: Any) -> None:
-        """Dispatch what arrives; return when a PING stays unanswered for a heartbeat."""
+        """Dispatch each message; return when a PING stays unanswered for a heartbeat."""
         is_probed = False
         handled = 0
         while True:
@@ -379,4 +379,4 @@ def _complete(waiter: asyncio.Future[None], subscription: Subscription) -> None:
         return
     assert subscription.error is not None
     waiter.set_exception(subscription.error)
-    waiter.exception()  # marks it as retrieved: asyncio would log a failure that nobody awaits
+    waiter.exception()  # marks it as retrieved: asyncio would log a failure that is not awaited

@@ -1,24 +1,24 @@
-"""What the subscription connection to Redis is to do: a state machine without I/O and without a clock.
+"""The state machine of the subscription connection to Redis, without I/O and without a clock.
 
 The machine knows which topics and globs are wanted, which commands ask Redis for them, which of the commands
-Redis has not answered yet, and whom to tell when it does. Its owner, the
+have no answer yet, and which subscriptions each answer settles. Its owner, the
 :class:`~hornet.broker.subscriber.Subscriber`, has the connection: it reports every event by one of the
-``on_*`` methods of :class:`SubscriptionState`, sends what ``next_command`` gives, carries out what
-``take_effects`` gives, and calls ``on_time`` at ``deadline``.
+``on_*`` methods of :class:`SubscriptionState`, sends each command of ``next_command``, carries out the
+effects of ``take_effects``, and calls ``on_time`` at ``deadline``.
 
 A topic is wanted by its name, or by a glob (PSUBSCRIBE). Each has a :class:`Subscription`, which is
 
 - WAITING until Redis answers;
-- CONFIRMED while Redis is known to send what is published there;
+- CONFIRMED while Redis is known to send the messages of the topic or glob;
 - FAILED while Redis refuses it, or while Redis has been away for longer than ``WAIT_LIMIT_S``.
 
-With each connection all subscriptions are WAITING again. A FAILED one goes on to be wanted, so it becomes
+With each connection all subscriptions are WAITING again. A FAILED subscription is still wanted, and becomes
 CONFIRMED as soon as that is possible.
 
 Redis answers commands in the order in which they were sent: it confirms each name of a command, or refuses
-the whole command. A refused command with several names is asked again in halves, until the names are found
-that it was refused for. So a name that the ACL of Redis does not permit fails alone. It is asked for again
-every ``ASK_AGAIN_S`` while somebody wants it, since an ACL may change.
+the whole command. A refused command with several names is sent again in halves, until the names are found
+that caused the refusal. So a name that the ACL of Redis does not permit fails alone. While such a name is
+wanted, it is asked for again every ``ASK_AGAIN_S``, since an ACL may change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hornet.broker.acl import refusal
 from hornet.core.errors import HornetError, RedisUnavailable
 
 NAMES_PER_COMMAND = 1000
-"""Redis refuses a command of more than 1,048,576 words, and serves nobody else during a long one."""
+"""Redis refuses a command of more than 1,048,576 words, and serves no other client during a long command."""
 
 WAIT_LIMIT_S = 5.0
 """How long a subscription waits for a Redis that is away: a restart, or a failover by Sentinel, is over by
@@ -47,7 +47,7 @@ MAX_NAMED = 1000
 
 
 class SubscriptionStatus(Enum):
-    """What is known of a subscription; the theory is above."""
+    """The state of a subscription; the theory is above."""
 
     WAITING = auto()
     CONFIRMED = auto()
@@ -64,12 +64,12 @@ class Subscription:
     error: HornetError | None = None
     """Why it is FAILED."""
     waiter: object = None
-    """For the owner of the machine: what it completes when the subscription is settled."""
+    """For the owner of the machine: the future that it completes when the subscription is settled."""
 
 
 @dataclass(eq=False, slots=True)
 class SubscriptionSet:
-    """What is wanted now, by name, of one kind: topics, or globs."""
+    """The wanted subscriptions of one kind (topics, or globs), by name."""
 
     subscribe: bytes
     unsubscribe: bytes
@@ -113,12 +113,12 @@ class RefusalNews:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Tell that the connection has everything that was wanted when it began, but for what Redis refuses."""
+    """Report that the connection has all subscriptions wanted at its start, but for refused ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regained:
-    """Tell that Redis permits again what it refused on this connection or an earlier one."""
+    """Report that Redis permits a subscription that it refused before, on any connection."""
 
 
 Effect = Settled | RefusalNews | Restored | Regained
@@ -147,7 +147,7 @@ class SubscriptionState:
         self._ask_again_at: float | None = None
         self._effects: list[Effect] = []
 
-    # What is wanted
+    # Wanted subscriptions
 
     def subscribe(self, subscriptions: SubscriptionSet, name: str) -> Subscription:
         """Want ``name`` once more; each call is owed one :meth:`unsubscribe`.
@@ -179,7 +179,7 @@ class SubscriptionState:
         """The topics and globs that are wanted now, but that Redis refuses."""
         return tuple(subscription.name for subscription in self._refused)
 
-    # What the owner does
+    # For the owner
 
     @property
     def has_commands(self) -> bool:
@@ -204,7 +204,7 @@ class SubscriptionState:
             return self._ask_again_at if self._wait_until is None else self._wait_until
         return min(self._wait_until, self._ask_again_at)
 
-    # What happens
+    # Events of the connection
 
     def on_start(self, now: float) -> None:
         """Begin to wait for the first connection."""
@@ -268,14 +268,14 @@ class SubscriptionState:
         command = self._unanswered.popleft()
         subscriptions = command.subscriptions
         if subscriptions is None or command.word != subscriptions.subscribe:
-            return  # a PING; or an UNSUBSCRIBE: what Redis goes on to send is ignored
+            return  # a PING; or an UNSUBSCRIBE: further messages of its topics are ignored
         wanted = []
         for name, subscription in command.names:
             assert subscription is not None
             if subscriptions.has(subscription):
                 wanted.append((name, subscription))
             else:
-                self._confirm(subscription)  # it was given up, so nobody needs it
+                self._confirm(subscription)  # it was given up, and no caller needs it
         if len(command.names) > 1:
             self._ask_in_halves(command, wanted)
             return
@@ -283,7 +283,7 @@ class SubscriptionState:
             self._refuse(subscriptions, name, subscription, reason, now)
 
     def on_time(self, now: float) -> None:
-        """Do what is due: give up a wait, or ask again for what was refused."""
+        """Do the work that is due: give up a wait, or ask again for refused subscriptions."""
         if self._wait_until is not None and now >= self._wait_until:
             self._wait_until = None
             self._is_wait_over = True
@@ -300,7 +300,7 @@ class SubscriptionState:
     def _ask(self, subscriptions: SubscriptionSet, name: str, subscription: Subscription | None) -> None:
         """Ask for ``name``, or without a subscription for no more of it; neighbours share a command."""
         if not self._has_connection:
-            return  # the next one asks for whatever is wanted then
+            return  # the next connection asks for all that is wanted then
         word = subscriptions.unsubscribe if subscription is None else subscriptions.subscribe
         last = self._unsent[-1] if self._unsent else None
         if last is None or last.word != word or not last.takes_more or len(last.names) == NAMES_PER_COMMAND:
@@ -317,7 +317,7 @@ class SubscriptionState:
                     SubscriptionCommand(command.subscriptions, command.word, list(half), takes_more=False)
                 )
 
-    # What becomes of a subscription
+    # Outcomes of a subscription
 
     def _confirm(self, subscription: Subscription) -> None:
         subscription.status = SubscriptionStatus.CONFIRMED

@@ -1,4 +1,4 @@
-"""What backends ask of Hornet about users, as Redis commands; connectors and nodes send exactly these."""
+"""The Redis commands for users. Connectors and nodes send exactly these."""
 
 from __future__ import annotations
 
