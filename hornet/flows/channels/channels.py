@@ -55,8 +55,9 @@ class Channels:
         proof again.
 
         Raises:
-            PeerError: one of the codes above, ``BAD_CHANNEL``, ``BAD_PRESENCE``, ``TOO_MANY_CHANNELS``, or
-                what is wrong with the token; nothing has changed.
+            PeerError: ``BAD_CHANNEL``, ``TOO_MANY_CHANNELS``, ``SIGNATURE_REQUIRED``, ``BAD_SIGNATURE``,
+                ``BAD_PRESENCE``, ``NOT_AUTHENTICATED``, ``FORBIDDEN``, ``SESSION_ENDED``, or what is wrong
+                with the token; nothing has changed.
             RedisUnavailable: the token could not be checked.
         """
         channel = check_channel(request.get("channel"))
