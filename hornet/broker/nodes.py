@@ -55,19 +55,19 @@ class Nodes:
         self._was_seen = False
         self.is_answered = False
         """Whether Redis carried out the last heartbeat, or at least could say that it is full."""
-        self._remove_dead_node: list[Callable[[str], Awaitable[None]]] = []
-        self._restore: list[Callable[[], Awaitable[None]]] = []
+        self._on_node_dead: list[Callable[[str], Awaitable[None]]] = []
+        self._on_lost: list[Callable[[], Awaitable[None]]] = []
 
     def on_node_dead(self, remove_dead_node: Callable[[str], Awaitable[None]]) -> None:
         """Await ``remove_dead_node(node id)`` for each dead node, to remove the data that it left in Redis.
 
         It may run again for the same node, and may raise ``RedisUnavailable`` to be run again later.
         """
-        self._remove_dead_node.append(remove_dead_node)
+        self._on_node_dead.append(remove_dead_node)
 
     def on_lost(self, restore: Callable[[], Awaitable[None]]) -> None:
         """Await ``restore()`` when this node's own data in Redis are gone; it writes them again."""
-        self._restore.append(restore)
+        self._on_lost.append(restore)
 
     async def join(self) -> None:
         """Make this node one of the cluster.
@@ -135,13 +135,13 @@ class Nodes:
         Raises:
             RedisUnavailable: the other nodes will do it.
         """
-        for remove_dead_node in self._remove_dead_node:
+        for remove_dead_node in self._on_node_dead:
             await remove_dead_node(self.id)
         await call(self._client.zrem, NODES, self.id)
 
     async def _restore_all(self) -> None:
         try:
-            for restore in self._restore:
+            for restore in self._on_lost:
                 await restore()
         except BaseException:
             # The next heartbeat must find the entry missing again, and so try again.
@@ -160,7 +160,7 @@ class Nodes:
             return
         log.warning("Node %s gave no sign of life for %g s: cleaning up behind it", node, self._timeout_s)
         try:
-            for remove_dead_node in self._remove_dead_node:
+            for remove_dead_node in self._on_node_dead:
                 await remove_dead_node(node)
             await call(self._client.zrem, NODES, node)
         finally:

@@ -134,7 +134,7 @@ async def test_tokens_messages_and_events_work_in_every_shape(
         await check_reachable(url, 5.0)
         client = connect(url, 5.0)
         try:
-            async with listening(text, heard) as listener:
+            async with listening(text, heard) as subscriber:
                 tokens = TokenStore(client)
                 for number in range(20):  # in a cluster of three, some for each node
                     await tokens.create(f"token{number}", Grant(channels=("a", "b")), 120)
@@ -147,7 +147,7 @@ async def test_tokens_messages_and_events_work_in_every_shape(
                     await tokens.take(Credentials("unused", ("a",)))
 
                 await asyncio.gather(
-                    *map(listener.subscribe, (channel_topic("a"), EVENTS_CONNECT, MANAGER_TOPIC))
+                    *map(subscriber.subscribe, (channel_topic("a"), EVENTS_CONNECT, MANAGER_TOPIC))
                 )
                 await call(client.publish, channel_topic("a"), "1")
                 await Publisher(client).publish([Publication(channel_topic("a"), text) for text in "23"])
@@ -181,10 +181,10 @@ async def test_a_failover_of_sentinel_is_followed_by_commands_and_subscription(
     client = connect(url, 1.0)
     try:
         async with (
-            listening(url.text, heard, heartbeat_s=1.0) as listener,
+            listening(url.text, heard, heartbeat_s=1.0) as subscriber,
             Redis(port=sentinel.port) as asked,
         ):
-            await listener.subscribe("topic")
+            await subscriber.subscribe("topic")
             assert await call(client.publish, "topic", "before") == 1
             assert await heard.next() == ("topic", b"before")
 
@@ -193,7 +193,7 @@ async def test_a_failover_of_sentinel_is_followed_by_commands_and_subscription(
 
             await eventually(replicas, 1)
             master.kill()
-            await wait_lost(listener)
+            await wait_lost(subscriber)
             with pytest.raises(RedisUnavailable):
                 await call(client.publish, "topic", "lost")
 
@@ -215,11 +215,11 @@ async def test_in_a_cluster_the_subscription_moves_to_a_node_that_lives(start_re
     await asyncio.to_thread(make_cluster, nodes)
     heard = Heard()
     text = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-    async with listening(text, heard, timeout_s=1.0) as listener, Redis(port=nodes[1].port) as redis:
-        await listener.subscribe("topic")
+    async with listening(text, heard, timeout_s=1.0) as subscriber, Redis(port=nodes[1].port) as redis:
+        await subscriber.subscribe("topic")
         nodes[0].kill()
-        await wait_lost(listener)
-        await listener.wait_connected()
+        await wait_lost(subscriber)
+        await subscriber.wait_connected()
         assert await redis.publish("topic", b"still") == 1
         assert await heard.next() == ("topic", b"still")
 

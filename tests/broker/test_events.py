@@ -37,9 +37,9 @@ async def publishing(url: str, timeout_s: float = 1.0) -> AsyncIterator[EventPub
 async def backend(url: str) -> AsyncIterator[Heard]:
     """Somebody who listens to the events."""
     heard = Heard()
-    async with listening(url, heard) as listener:
-        await listener.subscribe(EVENTS_CONNECT)
-        await listener.subscribe(EVENTS_DISCONNECT)
+    async with listening(url, heard) as subscriber:
+        await subscriber.subscribe(EVENTS_CONNECT)
+        await subscriber.subscribe(EVENTS_DISCONNECT)
         yield heard
 
 

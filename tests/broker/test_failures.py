@@ -160,8 +160,8 @@ async def test_what_could_not_be_remembered_was_not_published(own_redis: RedisSe
     """Whoever is told that it failed asks again, with the same id: it must not be delivered twice then."""
     client = connect(RedisUrl(own_redis.url), 1.0)
     heard, once = Heard(), Once("a", b"content", 60)
-    async with Redis(port=own_redis.port) as admin, listening(own_redis.url, heard) as listener:
-        await listener.subscribe(channel_topic("news"))
+    async with Redis(port=own_redis.port) as admin, listening(own_redis.url, heard) as subscriber:
+        await subscriber.subscribe(channel_topic("news"))
         if trouble == "full":
             await admin.config_set("maxmemory", "1")
         else:
@@ -170,7 +170,7 @@ async def test_what_could_not_be_remembered_was_not_published(own_redis: RedisSe
             await Publisher(client).publish_once(PUBLICATIONS, once)
         await admin.config_set("maxmemory", "0")
         await admin.execute_command("REPLICAOF", "NO", "ONE")
-        await listener.wait_connected()
+        await subscriber.wait_connected()
         for is_again in (False, True):
             done = await Publisher(client).publish_once(PUBLICATIONS, once)
             assert done.nodes == (1,)

@@ -15,23 +15,23 @@ from tests.e2e.waiting import eventually
 
 
 class Cluster:
-    """Nodes on a Redis of the test's own, and whom each of them buried."""
+    """Nodes on a Redis of the test's own, and which dead nodes each of them removed."""
 
     def __init__(self, redis: RedisServer) -> None:
         self.client = connect(RedisUrl(redis.url), 2.0)
-        self.buried: list[tuple[str, str]] = []
+        self.removed: list[tuple[str, str]] = []
         self.restored: list[str] = []
 
     def node(self) -> Nodes:
         node = Nodes(self.client, heartbeat_s=4)
 
-        async def bury(dead: str) -> None:
-            self.buried.append((node.id, dead))
+        async def remove(dead: str) -> None:
+            self.removed.append((node.id, dead))
 
         async def restore() -> None:
             self.restored.append(node.id)
 
-        node.on_node_dead(bury)
+        node.on_node_dead(remove)
         node.on_lost(restore)
         return node
 
@@ -60,7 +60,7 @@ async def test_nodes_know_each_other(cluster: Cluster) -> None:
     assert await one.living() == [one.id]
 
 
-async def test_a_silent_node_is_buried_by_exactly_one_of_the_others(cluster: Cluster) -> None:
+async def test_a_silent_node_is_removed_by_exactly_one_of_the_others(cluster: Cluster) -> None:
     dead, *living = [cluster.node() for _ in range(6)]
     for node in (dead, *living):
         await node.join()
@@ -68,7 +68,7 @@ async def test_a_silent_node_is_buried_by_exactly_one_of_the_others(cluster: Clu
     assert dead.id not in await living[0].living()
     await asyncio.gather(*(node.beat() for node in living))
     await asyncio.gather(*(node.beat() for node in living))
-    assert [name for _, name in cluster.buried] == [dead.id]
+    assert [name for _, name in cluster.removed] == [dead.id]
     assert await cluster.client.zscore(NODES, dead.id) is None
 
 
@@ -78,17 +78,17 @@ async def test_a_burial_that_fails_is_tried_again(cluster: Cluster) -> None:
     await living.join()
     fails = [True]
 
-    async def bury(_: str) -> None:
+    async def remove(_: str) -> None:
         if fails.pop():
             raise RedisUnavailable("for a moment")
 
-    living.on_node_dead(bury)
+    living.on_node_dead(remove)
     await cluster.silence(dead)
     with pytest.raises(RedisUnavailable):
         await living.beat()
     fails.append(False)
     await living.beat()
-    assert [name for _, name in cluster.buried] == [dead.id, dead.id]
+    assert [name for _, name in cluster.removed] == [dead.id, dead.id]
     assert await living.living() == [living.id]
 
 
@@ -121,7 +121,7 @@ async def test_a_node_that_leaves_cleans_up_behind_itself(cluster: Cluster) -> N
     node = cluster.node()
     await node.join()
     await node.leave()
-    assert cluster.buried == [(node.id, node.id)]
+    assert cluster.removed == [(node.id, node.id)]
 
 
 async def test_a_long_burial_holds_up_no_heartbeat(own_redis: RedisServer) -> None:
@@ -129,11 +129,11 @@ async def test_a_long_burial_holds_up_no_heartbeat(own_redis: RedisServer) -> No
     living, dead = Nodes(client, heartbeat_s=0.05), Nodes(client, heartbeat_s=0.05)
     begun, may_end = asyncio.Event(), asyncio.Event()
 
-    async def bury(_: str) -> None:
+    async def remove(_: str) -> None:
         begun.set()
         await may_end.wait()
 
-    living.on_node_dead(bury)
+    living.on_node_dead(remove)
     await dead.join()
     await living.join()
     running = asyncio.create_task(living.run())

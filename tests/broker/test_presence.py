@@ -68,7 +68,7 @@ async def test_an_empty_channel_leaves_no_key_and_begins_another_epoch(
     assert again.version == 1
 
 
-async def test_burying_a_node_takes_out_its_members_and_nobody_elses(
+async def test_removing_a_dead_node_takes_out_its_members_and_no_others(
     client: Client, redis: Redis, prefix: str
 ) -> None:
     dead, living = PresenceStore(client, f"{prefix}n1"), PresenceStore(client, f"{prefix}n11")

@@ -19,8 +19,8 @@ async def test_publications_go_out_in_their_order_and_are_counted(
     redis: Redis, valkey: Valkey, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(prefix + "a")
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(prefix + "a")
         wanted = [Publication(prefix + "ab"[n % 2], str(n)) for n in range(600)]
         published = await Publisher(redis).publish(wanted)
         assert published.nodes == (1, 0) * 300
@@ -32,8 +32,8 @@ async def test_publications_go_out_in_their_order_and_are_counted(
 
 async def test_one_request_is_done_once_and_answered_alike(redis: Redis, valkey: Valkey, prefix: str) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(prefix)
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(prefix)
         publisher = Publisher(redis)
         wanted, once = [Publication(prefix, "once"), Publication(prefix + "2", "x")], Once(prefix, b"a", 60)
         answers = await asyncio.gather(*(publisher.publish_once(wanted, once) for _ in range(20)))
@@ -52,8 +52,8 @@ async def test_a_cluster_publishes_both_ways(start_redis: StartRedis, prefix: st
     heard = Heard()
     client = connect(url, 5)
     try:
-        async with listening(nodes[0].url, heard) as listener:
-            await listener.subscribe(prefix)
+        async with listening(nodes[0].url, heard) as subscriber:
+            await subscriber.subscribe(prefix)
             publisher = Publisher(client)
             await publisher.publish([Publication(prefix, "one")])
             await publisher.publish([Publication(prefix, "two"), Publication(prefix, "three")])

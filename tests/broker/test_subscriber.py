@@ -40,17 +40,17 @@ class Heard:
 async def listening(
     url: str, heard: Heard | None = None, *, heartbeat_s: float = 10.0, timeout_s: float = 2.0
 ) -> AsyncIterator[Subscriber]:
-    """A listener that runs; that it still does is checked at the end."""
+    """A subscriber that runs; that it still does is checked at the end."""
     heard = heard or Heard()
-    listener = Subscriber(
+    subscriber = Subscriber(
         connect=lambda attempt: connect_subscriber(RedisUrl(url), timeout_s, attempt),
         receive=heard,
         receive_match=heard.match,
         heartbeat_s=heartbeat_s,
     )
-    task = asyncio.create_task(listener.run())
+    task = asyncio.create_task(subscriber.run())
     try:
-        yield listener
+        yield subscriber
         assert not task.done(), task
     finally:
         task.cancel()
@@ -62,8 +62,8 @@ async def subscribers(redis: Redis, topic: str) -> int:
     return int(number)
 
 
-async def wait_lost(listener: Subscriber) -> None:
-    await eventually(lambda: answer(listener.is_connected), False)
+async def wait_lost(subscriber: Subscriber) -> None:
+    await eventually(lambda: answer(subscriber.is_connected), False)
 
 
 async def answer(value: bool) -> bool:
@@ -87,8 +87,8 @@ async def test_what_is_published_is_received_in_order_and_byte_for_byte(
         b"x" * 1_000_000,
         *(b"%d" % n for n in range(200)),
     ]
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(prefix)
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(prefix)
         for payload in payloads:
             assert await redis.publish(prefix, payload) == 1
         assert [await heard.next() for _ in payloads] == [(prefix, payload) for payload in payloads]
@@ -99,32 +99,32 @@ async def test_what_is_published_is_received_in_order_and_byte_for_byte(
 )
 async def test_a_topic_may_have_any_name(valkey: Valkey, redis: Redis, prefix: str, name: str) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(prefix + name)
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(prefix + name)
         await redis.publish(prefix + "other", b"not for us")
         assert await redis.publish(prefix + name, b"hi") == 1
         assert await heard.next() == (prefix + name, b"hi")
 
 
 async def test_a_topic_that_utf8_can_not_carry_is_refused_and_not_held(valkey: Valkey, prefix: str) -> None:
-    async with listening(valkey.url) as listener:
+    async with listening(valkey.url) as subscriber:
         with pytest.raises(ValueError, match="surrogates"):
-            await listener.subscribe("\ud800")
-        assert listener.topics == 0
-        await listener.subscribe(prefix)
+            await subscriber.subscribe("\ud800")
+        assert subscriber.topics == 0
+        await subscriber.subscribe(prefix)
 
 
 async def test_only_the_last_release_unsubscribes(valkey: Valkey, redis: Redis, prefix: str) -> None:
-    async with listening(valkey.url) as listener:
-        await asyncio.gather(*(listener.subscribe(prefix) for _ in range(3)))
-        await listener.subscribe(prefix)
+    async with listening(valkey.url) as subscriber:
+        await asyncio.gather(*(subscriber.subscribe(prefix) for _ in range(3)))
+        await subscriber.subscribe(prefix)
         for _ in range(3):
-            listener.unsubscribe(prefix)
-        await listener.subscribe(prefix + "after")  # confirmed behind whatever the releases caused
+            subscriber.unsubscribe(prefix)
+        await subscriber.subscribe(prefix + "after")  # confirmed behind whatever the releases caused
         assert await subscribers(redis, prefix) == 1
-        listener.unsubscribe(prefix)
+        subscriber.unsubscribe(prefix)
         await eventually(lambda: subscribers(redis, prefix), 0)
-        assert listener.topics == 1
+        assert subscriber.topics == 1
 
 
 async def test_a_hold_is_not_confirmed_by_the_subscription_of_one_before_it(
@@ -133,14 +133,14 @@ async def test_a_hold_is_not_confirmed_by_the_subscription_of_one_before_it(
     """SUBSCRIBE, UNSUBSCRIBE and SUBSCRIBE are under way; only the first has arrived."""
     async with (
         Wire(own_redis.port, stall_at=b"*2\r\n$11\r\nUNSUBSCRIBE") as wire,
-        listening(wire.url) as listener,
+        listening(wire.url) as subscriber,
         Redis(port=own_redis.port) as redis,
     ):
-        await listener.wait_connected()
-        first = asyncio.ensure_future(listener.subscribe(prefix))
+        await subscriber.wait_connected()
+        first = asyncio.ensure_future(subscriber.subscribe(prefix))
         await asyncio.sleep(0)
-        listener.unsubscribe(prefix)
-        second = asyncio.ensure_future(listener.subscribe(prefix))
+        subscriber.unsubscribe(prefix)
+        second = asyncio.ensure_future(subscriber.subscribe(prefix))
         await wire.stalled.wait()
         await first
         assert not await within(0.2, second)
@@ -153,38 +153,38 @@ async def test_subscribing_and_unsubscribing_without_pause_ends_as_wanted(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
+    async with listening(valkey.url, heard) as subscriber:
         for number in range(500):
-            await listener.subscribe(prefix)
-            listener.unsubscribe(prefix)
-            await listener.subscribe(prefix)
+            await subscriber.subscribe(prefix)
+            subscriber.unsubscribe(prefix)
+            await subscriber.subscribe(prefix)
             assert await redis.publish(prefix, b"%d" % number) == 1
             assert await heard.next() == (prefix, b"%d" % number)
-            listener.unsubscribe(prefix)
+            subscriber.unsubscribe(prefix)
         await eventually(lambda: subscribers(redis, prefix), 0)
 
 
 async def test_a_cancelled_hold_counts_until_it_is_released(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
-    async with listening(valkey.url) as listener:
-        await listener.wait_connected()
-        cancelled = asyncio.ensure_future(listener.subscribe(prefix))
+    async with listening(valkey.url) as subscriber:
+        await subscriber.wait_connected()
+        cancelled = asyncio.ensure_future(subscriber.subscribe(prefix))
         await asyncio.sleep(0)
-        other = asyncio.ensure_future(listener.subscribe(prefix))
+        other = asyncio.ensure_future(subscriber.subscribe(prefix))
         cancelled.cancel()
         await other
         assert cancelled.cancelled()
-        listener.unsubscribe(prefix)
-        assert listener.topics == 1
-        listener.unsubscribe(prefix)
-        assert listener.topics == 0
+        subscriber.unsubscribe(prefix)
+        assert subscriber.topics == 1
+        subscriber.unsubscribe(prefix)
+        assert subscriber.topics == 0
         await eventually(lambda: subscribers(redis, prefix), 0)
 
 
 async def test_with_nothing_wanted_it_is_connected_as_soon_as_redis_answers(valkey: Valkey) -> None:
-    async with listening(valkey.url) as listener, asyncio.timeout(DEADLINE_S):
-        await listener.wait_connected()
+    async with listening(valkey.url) as subscriber, asyncio.timeout(DEADLINE_S):
+        await subscriber.wait_connected()
 
 
 async def test_after_redis_was_killed_and_restarted_messages_flow_again(
@@ -192,35 +192,35 @@ async def test_after_redis_was_killed_and_restarted_messages_flow_again(
 ) -> None:
     caplog.set_level(logging.INFO)
     heard = Heard()
-    async with listening(own_redis.url, heard) as listener:
+    async with listening(own_redis.url, heard) as subscriber:
         restored: list[bool] = []
-        listener.on_restored(lambda: restored.append(listener.is_connected))
-        await listener.subscribe(prefix)
-        assert listener.is_connected
+        subscriber.on_restored(lambda: restored.append(subscriber.is_connected))
+        await subscriber.subscribe(prefix)
+        assert subscriber.is_connected
         own_redis.kill()
-        await wait_lost(listener)
+        await wait_lost(subscriber)
         own_redis.start()
-        await listener.wait_connected()
+        await subscriber.wait_connected()
         async with Redis(port=own_redis.port) as redis:
             assert await redis.publish(prefix, b"back") == 1
         assert await heard.next() == (prefix, b"back")
-        assert listener.reconnections == 1
+        assert subscriber.reconnections == 1
         assert restored == [True], "once, and not for the first connection"
     assert "is back, with 1 channels and 0 patterns" in caplog.text
 
 
 async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, prefix: str) -> None:
     """Both a topic that is new, and one that was subscribed on the connection that was lost."""
-    async with listening(own_redis.url) as listener:
-        await listener.subscribe(prefix)
+    async with listening(own_redis.url) as subscriber:
+        await subscriber.subscribe(prefix)
         own_redis.kill()
-        await wait_lost(listener)
-        old = asyncio.ensure_future(listener.subscribe(prefix))
-        new = asyncio.ensure_future(listener.subscribe(prefix + "new"))
-        given_up = asyncio.ensure_future(listener.subscribe(prefix + "given up"))
+        await wait_lost(subscriber)
+        old = asyncio.ensure_future(subscriber.subscribe(prefix))
+        new = asyncio.ensure_future(subscriber.subscribe(prefix + "new"))
+        given_up = asyncio.ensure_future(subscriber.subscribe(prefix + "given up"))
         await asyncio.sleep(0)
         given_up.cancel()
-        listener.unsubscribe(prefix + "given up")
+        subscriber.unsubscribe(prefix + "given up")
         assert not await within(0.2, old)
         assert not new.done()
         own_redis.start()
@@ -238,23 +238,23 @@ async def test_who_waits_for_a_redis_that_stays_away_is_told_and_who_comes_later
 ) -> None:
     monkeypatch.setattr("hornet.broker.subscription_state.WAIT_LIMIT_S", 0.2)
     heard = Heard()
-    async with listening(own_redis.url, heard) as listener:
-        await listener.subscribe(prefix)
+    async with listening(own_redis.url, heard) as subscriber:
+        await subscriber.subscribe(prefix)
         own_redis.kill()
-        await wait_lost(listener)
+        await wait_lost(subscriber)
         waiting = [
-            listener.subscribe(prefix),
-            listener.subscribe(prefix + "new"),
-            listener.subscribe_pattern(prefix + "*"),
+            subscriber.subscribe(prefix),
+            subscriber.subscribe(prefix + "new"),
+            subscriber.subscribe_pattern(prefix + "*"),
         ]
         for one in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(one, RedisUnavailable)
         with pytest.raises(RedisUnavailable):
-            await listener.subscribe(prefix + "late")
+            await subscriber.subscribe(prefix + "late")
         own_redis.start()
-        await listener.wait_connected()
-        assert (listener.topics, listener.patterns) == (3, 1), "they go on to be wanted"
-        await asyncio.gather(*(listener.subscribe(prefix + name) for name in ("", "new", "late")))
+        await subscriber.wait_connected()
+        assert (subscriber.topics, subscriber.patterns) == (3, 1), "they go on to be wanted"
+        await asyncio.gather(*(subscriber.subscribe(prefix + name) for name in ("", "new", "late")))
         async with Redis(port=own_redis.port) as redis:
             assert await redis.publish(prefix + "late", b"x") == 2
         assert {await heard.next(), await heard.next()} == {
@@ -271,16 +271,16 @@ async def test_a_redis_that_was_never_there_is_no_lost_connection(own_redis: Red
         attempts.append(attempt)
         return connect_subscriber(RedisUrl(own_redis.url), 1.0, attempt)
 
-    listener = Subscriber(connect=connect, receive=Heard(), heartbeat_s=1.0)
-    task = asyncio.create_task(listener.run())
+    subscriber = Subscriber(connect=connect, receive=Heard(), heartbeat_s=1.0)
+    task = asyncio.create_task(subscriber.run())
 
     async def enough() -> bool:
         return len(attempts) >= 3
 
     await eventually(enough, True)
     own_redis.start()
-    await listener.wait_connected()
-    assert listener.reconnections == 0
+    await subscriber.wait_connected()
+    assert subscriber.reconnections == 0
     assert attempts == list(range(len(attempts)))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -289,39 +289,39 @@ async def test_a_redis_that_was_never_there_is_no_lost_connection(own_redis: Red
 async def test_a_redis_that_is_silent_is_noticed_by_its_heartbeat(
     own_redis: RedisServer, prefix: str
 ) -> None:
-    async with listening(own_redis.url, heartbeat_s=0.1, timeout_s=0.2) as listener:
-        await listener.subscribe(prefix)
+    async with listening(own_redis.url, heartbeat_s=0.1, timeout_s=0.2) as subscriber:
+        await subscriber.subscribe(prefix)
         own_redis.pause()
-        await wait_lost(listener)
+        await wait_lost(subscriber)
         own_redis.resume()
-        await listener.wait_connected()
+        await subscriber.wait_connected()
         async with Redis(port=own_redis.port) as redis:
             await eventually(lambda: subscribers(redis, prefix), 1)
 
 
 async def test_a_quiet_redis_that_answers_its_heartbeat_is_kept(own_redis: RedisServer, prefix: str) -> None:
-    async with listening(own_redis.url, heartbeat_s=0.02) as listener, Redis(port=own_redis.port) as redis:
-        await listener.subscribe(prefix)
+    async with listening(own_redis.url, heartbeat_s=0.02) as subscriber, Redis(port=own_redis.port) as redis:
+        await subscriber.subscribe(prefix)
 
         async def many_pings() -> bool:
             return int((await redis.info("commandstats"))["cmdstat_ping"]["calls"]) >= 10
 
         await eventually(many_pings, True)
-        assert listener.is_connected
-        assert listener.reconnections == 0
+        assert subscriber.is_connected
+        assert subscriber.reconnections == 0
 
 
 async def test_a_connection_that_redis_kills_is_replaced(own_redis: RedisServer, prefix: str) -> None:
     heard = Heard()
-    async with listening(own_redis.url, heard) as listener, Redis(port=own_redis.port) as redis:
-        await listener.subscribe(prefix)
+    async with listening(own_redis.url, heard) as subscriber, Redis(port=own_redis.port) as redis:
+        await subscriber.subscribe(prefix)
         for number in range(3):
             assert await redis.client_kill_filter(_type="pubsub") == 1
-            await wait_lost(listener)
-            await listener.wait_connected()
+            await wait_lost(subscriber)
+            await subscriber.wait_connected()
             assert await redis.publish(prefix, b"%d" % number) == 1
             assert await heard.next() == (prefix, b"%d" % number)
-        assert listener.reconnections == 3
+        assert subscriber.reconnections == 3
 
 
 async def test_ten_thousand_topics_are_held_restored_and_given_up(
@@ -329,21 +329,21 @@ async def test_ten_thousand_topics_are_held_restored_and_given_up(
 ) -> None:
     heard = Heard()
     topics = [f"{prefix}{number}" for number in range(10_000)]
-    async with listening(own_redis.url, heard) as listener, Redis(port=own_redis.port) as redis:
+    async with listening(own_redis.url, heard) as subscriber, Redis(port=own_redis.port) as redis:
 
         async def on_server() -> int:
             return len(await redis.pubsub_channels())
 
-        await asyncio.gather(*map(listener.subscribe, topics))
+        await asyncio.gather(*map(subscriber.subscribe, topics))
         assert await on_server() == len(topics)
         await redis.client_kill_filter(_type="pubsub")
-        await wait_lost(listener)
-        await listener.wait_connected()
+        await wait_lost(subscriber)
+        await subscriber.wait_connected()
         assert await on_server() == len(topics)
         assert await redis.publish(topics[-1], b"last") == 1
         assert await heard.next() == (topics[-1], b"last")
         for topic in topics:
-            listener.unsubscribe(topic)
+            subscriber.unsubscribe(topic)
         await eventually(on_server, 0)
 
 
@@ -361,8 +361,8 @@ async def test_a_burst_of_messages_leaves_turns_to_everything_else(
             gaps.append(loop.time() - last)
             last = loop.time()
 
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(prefix)
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(prefix)
         pipeline = redis.pipeline(transaction=False)
         for number in range(20_000):
             pipeline.publish(prefix, b"%d" % number)
@@ -370,7 +370,7 @@ async def test_a_burst_of_messages_leaves_turns_to_everything_else(
         await heard.next()
         await (
             publishing
-        )  # redis-py takes its 20,000 answers without a pause: that is not the listener's doing
+        )  # redis-py takes its 20,000 answers without a pause: that is not the subscriber's doing
         ticking = asyncio.create_task(tick())
         while len(heard.all) < 20_000:
             await heard.next()
@@ -385,39 +385,39 @@ async def test_a_receive_that_fails_ends_the_run_and_leaves_no_connection_that_s
     def receive(topic: str, payload: bytes) -> None:
         raise KeyError(topic)
 
-    listener = Subscriber(
+    subscriber = Subscriber(
         connect=lambda _: connect_subscriber(RedisUrl(valkey.url), 2.0), receive=receive, heartbeat_s=10.0
     )
-    task = asyncio.create_task(listener.run())
-    await listener.subscribe(prefix)
+    task = asyncio.create_task(subscriber.run())
+    await subscriber.subscribe(prefix)
     await redis.publish(prefix, b"")
     with pytest.raises(KeyError):
         await task
-    assert not listener.is_connected
+    assert not subscriber.is_connected
     await eventually(lambda: subscribers(redis, prefix), 0)
 
 
 async def test_nothing_is_left_in_redis_after_a_cancelled_run(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
-    async with listening(valkey.url) as listener:
-        await listener.subscribe(prefix)
-    assert not listener.is_connected
+    async with listening(valkey.url) as subscriber:
+        await subscriber.subscribe(prefix)
+    assert not subscriber.is_connected
     await eventually(lambda: subscribers(redis, prefix), 0)
 
 
 async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, prefix: str) -> None:
     """Python 3.11's ``wait_for``, which redis-py sends through, loses one that comes as it ends."""
     for turns in range(120):
-        listener = Subscriber(
+        subscriber = Subscriber(
             connect=lambda _: connect_subscriber(RedisUrl(valkey.url), 5.0), receive=Heard(), heartbeat_s=10.0
         )
-        task = asyncio.create_task(listener.run())
-        holding = asyncio.ensure_future(listener.subscribe(f"{prefix}{turns}"))
+        task = asyncio.create_task(subscriber.run())
+        holding = asyncio.ensure_future(subscriber.subscribe(f"{prefix}{turns}"))
         for turn in range(turns):
             await asyncio.sleep(0)
             if turn == turns // 2:
-                listener.unsubscribe(f"{prefix}{turns}")
+                subscriber.unsubscribe(f"{prefix}{turns}")
         task.cancel()
         done, _ = await asyncio.wait({task}, timeout=DEADLINE_S)
         assert done, f"it still runs after a cancellation at turn {turns}"
@@ -428,9 +428,9 @@ async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, p
 async def test_a_glob_hears_each_topic_that_matches_it(valkey: Valkey, redis: Redis, prefix: str) -> None:
     heard = Heard()
     glob = f"{prefix}a:*|b:1"
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe_pattern(glob)
-        assert (listener.topics, listener.patterns) == (0, 1)
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe_pattern(glob)
+        assert (subscriber.topics, subscriber.patterns) == (0, 1)
         assert await redis.publish(f"{prefix}a:x|b:2", b"not for us") == 0
         assert await redis.publish(f"{prefix}a:x|b:1", b"hi") == 1
         assert await heard.next() == (f"{glob} {prefix}a:x|b:1", b"hi")
@@ -440,43 +440,43 @@ async def test_a_glob_and_a_topic_of_the_same_text_are_two_things(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await asyncio.gather(listener.subscribe(f"{prefix}*"), listener.subscribe_pattern(f"{prefix}*"))
+    async with listening(valkey.url, heard) as subscriber:
+        await asyncio.gather(subscriber.subscribe(f"{prefix}*"), subscriber.subscribe_pattern(f"{prefix}*"))
         assert await redis.publish(f"{prefix}*", b"1") == 2
         assert {await heard.next(), await heard.next()} == {
             (f"{prefix}*", b"1"),
             (f"{prefix}* {prefix}*", b"1"),
         }
-        listener.unsubscribe(f"{prefix}*")
-        await listener.subscribe(prefix)
+        subscriber.unsubscribe(f"{prefix}*")
+        await subscriber.subscribe(prefix)
         assert await redis.publish(f"{prefix}*", b"2") == 1
         assert await heard.next() == (f"{prefix}* {prefix}*", b"2")
 
 
 async def test_only_the_last_release_gives_a_glob_up(valkey: Valkey, redis: Redis, prefix: str) -> None:
-    async with listening(valkey.url) as listener:
-        await asyncio.gather(*(listener.subscribe_pattern(f"{prefix}*") for _ in range(3)))
+    async with listening(valkey.url) as subscriber:
+        await asyncio.gather(*(subscriber.subscribe_pattern(f"{prefix}*") for _ in range(3)))
         for _ in range(2):
-            listener.unsubscribe_pattern(f"{prefix}*")
-        await listener.subscribe(prefix)  # confirmed behind whatever the releases caused
+            subscriber.unsubscribe_pattern(f"{prefix}*")
+        await subscriber.subscribe(prefix)  # confirmed behind whatever the releases caused
         assert await redis.publish(f"{prefix}x", b"") == 1
-        listener.unsubscribe_pattern(f"{prefix}*")
+        subscriber.unsubscribe_pattern(f"{prefix}*")
         await eventually(lambda: redis.publish(f"{prefix}x", b""), 0)
-        assert listener.patterns == 0
+        assert subscriber.patterns == 0
 
 
 async def test_globs_are_restored_with_the_topics_after_a_lost_connection(
     own_redis: RedisServer, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(own_redis.url, heard) as listener:
-        await asyncio.gather(listener.subscribe_pattern(f"{prefix}*"), listener.subscribe("topic"))
+    async with listening(own_redis.url, heard) as subscriber:
+        await asyncio.gather(subscriber.subscribe_pattern(f"{prefix}*"), subscriber.subscribe("topic"))
         own_redis.kill()
-        await wait_lost(listener)
-        new = asyncio.ensure_future(listener.subscribe_pattern("new*"))
+        await wait_lost(subscriber)
+        new = asyncio.ensure_future(subscriber.subscribe_pattern("new*"))
         assert not await within(0.2, new)
         own_redis.start()
-        await listener.wait_connected()
+        await subscriber.wait_connected()
         await new
         async with Redis(port=own_redis.port) as redis:
             assert await redis.pubsub_numpat() == 2
@@ -488,8 +488,8 @@ async def test_a_topic_of_others_that_is_no_text_is_passed_over(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe_pattern(f"{prefix}*")
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe_pattern(f"{prefix}*")
         assert await redis.publish(prefix.encode() + b"\xff", b"what") == 1
         assert await redis.publish(f"{prefix}a", b"hi") == 1
         assert await heard.next() == (f"{prefix}* {prefix}a", b"hi")

@@ -29,11 +29,11 @@ async def node(server: RedisServer, timeout_s: float = 5) -> AsyncIterator[Surve
         def receive(topic: str, payload: bytes) -> None:
             asking.receive(topic, payload)
 
-        listener = Subscriber(
+        subscriber = Subscriber(
             connect=lambda attempt: connect_subscriber(url, 5, attempt), receive=receive, heartbeat_s=10
         )
-        asking = Survey(client=client, subscriber=listener, nodes=nodes, timeout_s=timeout_s)
-        running = asyncio.create_task(listener.run())
+        asking = Survey(client=client, subscriber=subscriber, nodes=nodes, timeout_s=timeout_s)
+        running = asyncio.create_task(subscriber.run())
         await asking.start()
         await nodes.join()
         try:

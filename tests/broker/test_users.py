@@ -82,9 +82,9 @@ async def _cluster(url: str) -> AsyncIterator[Cluster]:
     client = connect(parse_url(url), 5.0)
     heard = Heard()
     listens_at = url.replace("redis+cluster", "redis").partition(",")[0]
-    async with listening(listens_at, heard) as listener:
+    async with listening(listens_at, heard) as subscriber:
         for name in ("online", "session", "gone"):
-            await listener.subscribe(f"hornet:events:user:{name}")
+            await subscriber.subscribe(f"hornet:events:user:{name}")
         yield Cluster(client, heard)
     await client.aclose()
 
@@ -234,8 +234,8 @@ async def test_a_subscription_changes_both_lists_and_is_told_only_if_it_changes_
 async def test_a_change_is_told_on_the_users_topic_once_it_is_made(own_redis: RedisServer) -> None:
     client = connect(RedisUrl(own_redis.url), 5.0)
     heard = Heard()
-    async with listening(own_redis.url, heard) as listener:
-        await listener.subscribe(user_topic("u"))
+    async with listening(own_redis.url, heard) as subscriber:
+        await subscriber.subscribe(user_topic("u"))
         lists = UserLists(client)
         for command in (
             subscribe_command("u", "a"),

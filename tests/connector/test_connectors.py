@@ -91,8 +91,8 @@ async def test_publish_reaches_who_listens_and_counts_them(
 
 async def test_only_and_except_name_tokens(connector: Shape, valkey: Valkey, prefix: str) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(channel_topic(prefix))
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(channel_topic(prefix))
 
         async def published(**options: Any) -> Message:
             await connector.publish(prefix, "news", {"x": 1}, options)
@@ -140,8 +140,8 @@ async def test_an_address_that_is_none_is_refused(connector: Shape) -> None:
 async def test_disconnect_tokens_is_a_control_message(make: Make, own_redis: RedisServer) -> None:
     connector = make(own_redis.url)
     heard = Heard()
-    async with listening(own_redis.url, heard) as listener:
-        await listener.subscribe(CONTROL_TOPIC)
+    async with listening(own_redis.url, heard) as subscriber:
+        await subscriber.subscribe(CONTROL_TOPIC)
         assert await connector.disconnect_tokens(["a", "b"]) == 1
         assert parse_control((await heard.next())[1]) == DisconnectTokens(frozenset({"a", "b"}))
         assert await connector.disconnect_tokens("abc") == 1

@@ -137,8 +137,8 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced_and_nothing_pu
     first = ServerProcess("--port", "0", "--redis", valkey.url, "--drain-window", "0")
     connector = make(first.url)
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(channel_topic(prefix))
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(channel_topic(prefix))
         assert await connector.publish(prefix, "one") == 1
         port = first.port
         first.stop()
@@ -158,8 +158,8 @@ async def test_users_are_notified_subscribed_and_seen_as_through_redis(
     users: Any = make(f"http://127.0.0.1:{server.port}", key=f"{KEY}a")
     if isinstance(users, Threaded):
         users = _Awaited(users._connector)
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(user_topic(prefix + "/ž"))
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(user_topic(prefix + "/ž"))
         assert await users.notify([prefix + "/ž", prefix], "mail", {"n": 1}) == 1
         assert (await heard.next())[1].decode() == dump_notify("mail", {"n": 1})
         assert await users.disconnect_user(prefix + "/ž") == 1

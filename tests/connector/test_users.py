@@ -29,9 +29,9 @@ async def test_a_notification_goes_to_the_topic_of_each_user(
     connector: Shape, valkey: Valkey, prefix: str
 ) -> None:
     heard = Heard()
-    async with listening(valkey.url, heard) as listener:
-        await listener.subscribe(user_topic(f"{prefix}ž"))
-        await listener.subscribe(user_topic("7"))
+    async with listening(valkey.url, heard) as subscriber:
+        await subscriber.subscribe(user_topic(f"{prefix}ž"))
+        await subscriber.subscribe(user_topic("7"))
         assert await connector.notify([f"{prefix}ž", 7, prefix], "order paid", {"n": 1}) == 2
         for user in (f"{prefix}ž", "7"):
             topic, payload = await heard.next()

@@ -17,12 +17,12 @@ def _as_before() -> Iterator[None]:
 def test_it_is_set_from_start_to_stop() -> None:
     before = gc.get_threshold()
     gc.unfreeze()
-    collector = GcTuning()
-    collector.start()
-    collector.start()
+    tuning = GcTuning()
+    tuning.start()
+    tuning.start()
     assert gc.get_threshold() == THRESHOLDS != before
     assert gc.get_freeze_count() > 10_000
-    collector.stop()
+    tuning.stop()
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 

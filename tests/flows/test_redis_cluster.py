@@ -229,8 +229,8 @@ async def test_a_node_that_dies_takes_its_members_and_users_with_it(pair: Pair) 
         )["ok"]
     assert (await first.message())["type"] == "presence-add"
     survivor, dead = (running.node for running in pair.nodes)
-    for bury in survivor.nodes._remove_dead_node:
-        await bury(dead.nodes.id)
+    for remove_dead_node in survivor.nodes._on_node_dead:
+        await remove_dead_node(dead.nodes.id)
     assert (await first.message())["type"] == "presence-quit"
 
 

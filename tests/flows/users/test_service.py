@@ -365,8 +365,8 @@ async def test_a_node_that_was_taken_for_dead_registers_its_users_again(
 ) -> None:
     living, paused = await start_node(), await start_node()
     client: Client = await paused.connect_with_token(user=prefix)
-    for bury in living.node.nodes._remove_dead_node:
-        await bury(paused.node.nodes.id)
+    for remove_dead_node in living.node.nodes._on_node_dead:
+        await remove_dead_node(paused.node.nodes.id)
     assert await sessions_in_redis(living, prefix) == 0
     await eventually(lambda: sessions_in_redis(living, prefix), 1)
     await backend.notify(prefix, "still here")
