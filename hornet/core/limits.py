@@ -60,7 +60,7 @@ class RateLimiter:
 
 @dataclass(slots=True)
 class _AddressUse:
-    allowance: RateLimiter
+    limiter: RateLimiter
     sessions: int = 0
 
 
@@ -90,7 +90,7 @@ class AddressLimiter:
         self._forget_quiet(per_s, now)
         peer = self._peers.pop(name, None) or _AddressUse(RateLimiter(per_s, now))
         self._peers[name] = peer  # moves to the end, so quiet addresses gather at the start
-        if not peer.allowance.offer(per_s, now):
+        if not peer.limiter.offer(per_s, now):
             raise _over(codes.TOO_MANY_CONNECTIONS)
         if peer.sessions >= max_sessions:
             raise _over(codes.TOO_MANY_SESSIONS)
@@ -109,7 +109,7 @@ class AddressLimiter:
         """
         for name in list(islice(self._peers, 2)):
             peer = self._peers.pop(name)
-            if peer.sessions or not peer.allowance.is_full(per_s, now):
+            if peer.sessions or not peer.limiter.is_full(per_s, now):
                 self._peers[name] = peer
 
 

@@ -21,37 +21,37 @@ def refused(check: Callable[[], None]) -> str:
     return raised.value.code
 
 
-# Allowance
+# RateLimiter
 
 
 def test_a_burst_passes_and_then_the_rate() -> None:
-    allowance = RateLimiter(10, 0.0)
-    assert sum(allowance.offer(10, 0.0) for _ in range(100)) == 10 * BURST_S
-    assert sum(allowance.offer(10, 1.0) for _ in range(100)) == 10
-    assert sum(allowance.offer(10, 1000.0) for _ in range(100)) == 10 * BURST_S
+    limiter = RateLimiter(10, 0.0)
+    assert sum(limiter.offer(10, 0.0) for _ in range(100)) == 10 * BURST_S
+    assert sum(limiter.offer(10, 1.0) for _ in range(100)) == 10
+    assert sum(limiter.offer(10, 1000.0) for _ in range(100)) == 10 * BURST_S
 
 
 def test_who_asks_for_too_much_still_gets_its_share() -> None:
-    allowance = RateLimiter(10, 0.0)
-    passed = sum(allowance.offer(10, moment / 1000) for moment in range(10_000))
+    limiter = RateLimiter(10, 0.0)
+    passed = sum(limiter.offer(10, moment / 1000) for moment in range(10_000))
     assert 10 * 10 <= passed <= 10 * (10 + BURST_S)
 
 
 def test_a_rate_below_one_passes_its_first_and_a_clock_that_goes_back_gives_nothing() -> None:
-    allowance = RateLimiter(0.1, 100.0)
-    assert not allowance.offer(0.1, 100.0)
-    assert allowance.offer(0.1, 110.0)
-    assert not allowance.offer(0.1, 50.0)
-    assert allowance.offer(0.1, 120.0)
+    limiter = RateLimiter(0.1, 100.0)
+    assert not limiter.offer(0.1, 100.0)
+    assert limiter.offer(0.1, 110.0)
+    assert not limiter.offer(0.1, 50.0)
+    assert limiter.offer(0.1, 120.0)
 
 
 @pytest.mark.parametrize(("per_s", "wait_s"), [(1000.0, 1), (1.0, 1), (0.25, 2)])
 def test_who_is_refused_is_told_after_how_many_seconds_it_passes(per_s: float, wait_s: int) -> None:
-    allowance = RateLimiter(per_s, 0.0)
-    while allowance.offer(per_s, 0.0):
+    limiter = RateLimiter(per_s, 0.0)
+    while limiter.offer(per_s, 0.0):
         pass
-    assert allowance.wait_s(per_s) == wait_s
-    assert allowance.offer(per_s, float(wait_s))
+    assert limiter.wait_s(per_s) == wait_s
+    assert limiter.offer(per_s, float(wait_s))
 
 
 # Addresses

@@ -14,12 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hornet.core import answers, codes
-from hornet.core.commands import (
-    Command,
-    CommandError,
-    Context,
-    parse_call,
-)
+from hornet.core.commands import Command, CommandError, Context, parse_call
 from hornet.core.errors import PeerError
 from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.sessions import AuthState
@@ -29,7 +24,6 @@ from hornet.flows.settings import CommandSettings
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
 
 Answer = dict[str, object]
 
