@@ -60,7 +60,7 @@ class ClusterAnswer(Answer, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class ChannelEntry(Answer, frozen=True, kw_only=True):
-    """A channel with somebody in it, and how many sessions are."""
+    """A channel that has sessions, and how many it has."""
 
     channel: str
     sessions: int
@@ -74,7 +74,7 @@ class ChannelsAnswer(ClusterAnswer, frozen=True, kw_only=True):
 
 
 class ChannelAnswer(ClusterAnswer, frozen=True, kw_only=True):
-    """How many sessions are in a channel, in all and by node. Any name may be a channel with nobody in it."""
+    """How many sessions are in a channel, in all and by node. A channel that nobody uses has none."""
 
     channel: str
     sessions: int

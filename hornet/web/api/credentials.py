@@ -29,7 +29,7 @@ class OwnerOfCredential(Request, frozen=True, kw_only=True):
 
 
 class NewCredential(Request, frozen=True, kw_only=True):
-    """The session id that proves its bearer to be this user from now on; one before it counts no more."""
+    """The session id that proves its bearer to be this user. It replaces the id registered before."""
 
     session_id: SecretId
     ttl: Annotated[
@@ -39,7 +39,7 @@ class NewCredential(Request, frozen=True, kw_only=True):
 
 
 class ShownCredential(Request, frozen=True, kw_only=True):
-    """A session id that somebody shows."""
+    """A session id to check."""
 
     session_id: SecretId
 
@@ -49,13 +49,13 @@ class Registered(Answer, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Checked(Answer, frozen=True, kw_only=True, omit_defaults=False):
-    """Whether it is the one that is registered for the user."""
+    """Whether the session id is the one that is registered for the user."""
 
     valid: bool
 
 
 class Removed(Answer, frozen=True, kw_only=True, omit_defaults=False):
-    """Whether there was one. Sessions that came with it stay."""
+    """Whether the user had a registered session id. Sessions that it let in stay."""
 
     removed: bool
 

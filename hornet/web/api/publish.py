@@ -43,7 +43,7 @@ class Batch(Request, frozen=True, kw_only=True):
 
 
 class PatternMessage(Request, frozen=True, kw_only=True):
-    """A payload for those who subscribed to such keys and values."""
+    """A payload for the clients that subscribed to these keys and values."""
 
     pattern: Annotated[
         dict[str, str | int],
@@ -75,7 +75,7 @@ class PublishedAnswer(Answer, frozen=True, kw_only=True):
 
 
 class HeardAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
-    """How many nodes heard it; for users, summed. `replayed`: due to an earlier request with this key."""
+    """How many nodes received it, summed over users. `replayed`: due to an earlier request with this key."""
 
     nodes: int
     replayed: bool = False
