@@ -90,7 +90,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its place in :class:`Config`, and what its section declares about it."""
+    """One option: its place in :class:`Config`, and the facts that its section declares."""
 
     section: str
     field: str
@@ -296,7 +296,7 @@ def _check(option: Option, value: Any) -> None:
     """Check that a value of the right kind also makes sense for its option.
 
     Raises:
-        ValueError: it does not; the message names the option and says what it takes.
+        ValueError: the value makes no sense; the message names the option and the values that it takes.
     """
     if option.kind in (int, float):
         _check_number(option, value)

@@ -49,7 +49,7 @@ class LoopHistogram:
 
 
 class Metrics:
-    """What one node counts and measures, under the names that Prometheus reads, in its units."""
+    """The metrics of one node, under the names and in the units of Prometheus."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

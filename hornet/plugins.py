@@ -1,4 +1,4 @@
-"""What authors of plug-ins import: everything for authenticators and commands, under names that stay.
+"""The names for authors of plug-ins: everything for authenticators and commands. These names stay.
 
 All other modules of Hornet may be moved and renamed.
 """

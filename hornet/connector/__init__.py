@@ -1,4 +1,4 @@
-"""What a Python backend imports: tokens, signatures and publishing. Never loads the server."""
+"""The connector for Python backends: tokens, signatures and publishing. It never loads the server."""
 
 from hornet.connector.aio import AsyncConnector
 from hornet.connector.api import ApiError, ApiUnavailable, RedisRequired

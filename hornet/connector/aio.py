@@ -55,7 +55,7 @@ def open_async_transport(
 
 
 class AsyncConnector:
-    """What :class:`hornet.connector.Connector` does, for one event loop."""
+    """The same as :class:`hornet.connector.Connector`, for one event loop."""
 
     def __init__(
         self,

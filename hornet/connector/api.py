@@ -31,11 +31,11 @@ class ApiError(HornetError):
 
 
 class ApiUnavailable(DependencyError):
-    """Hornet was not reached, did not answer in time, or has no Redis. It is not known what was done."""
+    """Hornet was not reached, did not answer in time, or has no Redis. The request may have succeeded."""
 
 
 class RedisRequired(HornetError):
-    """The connector goes over HTTP, and the HTTP API does not offer this."""
+    """The connector uses the HTTP API, which does not offer this method."""
 
     def __init__(self, feature: str) -> None:
         super().__init__(f"{feature} need Redis: use a connector with a Redis URL")

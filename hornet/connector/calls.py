@@ -1,4 +1,4 @@
-"""What each method of a connector does, in both ways: as commands to Redis, and as a request to the HTTP API.
+"""The methods of connectors, each in both ways: as commands to Redis, and as a request to the HTTP API.
 
 Nothing here does I/O. :class:`Connector` and :class:`AsyncConnector` make a :class:`ConnectorCall` for each
 method, and their transport carries it out in its own way. Wrong arguments are refused while the call is made,
@@ -26,7 +26,7 @@ class ConnectorCall(Generic[T]):
 
     commands: Sequence[RedisCommand]
     read_answers: Callable[[list[Any]], T]
-    """Makes the result of what Redis answers to the commands."""
+    """Makes the result of the answers of Redis to the commands."""
     request: Callable[[], ApiRequest]
     read_response: Callable[[Mapping[str, Any]], T]
     """Makes the result of the JSON object that the API answers."""
@@ -64,7 +64,7 @@ def create_access_token(
 def publish(
     channels: str | Iterable[str], type: str, message: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> ConnectorCall[int]:
-    """Publish a message on channels; see :func:`commands.publish_commands` for what it raises."""
+    """Publish a message on channels; see :func:`commands.publish_commands` for its exceptions."""
     names = _listed(channels)
     return ConnectorCall(
         commands=commands.publish_commands(names, type, message, options),
@@ -75,7 +75,7 @@ def publish(
 
 
 def disconnect_tokens(tokens: str | Iterable[str]) -> ConnectorCall[int]:
-    """Revoke tokens; see :func:`commands.disconnect_command` for what it raises."""
+    """Revoke tokens; see :func:`commands.disconnect_command` for its exceptions."""
     listed = _listed(tokens)
     return ConnectorCall(
         commands=[commands.disconnect_command(listed)],
@@ -86,7 +86,7 @@ def disconnect_tokens(tokens: str | Iterable[str]) -> ConnectorCall[int]:
 
 
 def set_user_session(user: User, session_id: str, ttl_s: int | None) -> ConnectorCall[None]:
-    """Register a user's session id; see :func:`user_commands.set_user_session_command` for what it raises."""
+    """Register a user's session id; see :func:`user_commands.set_user_session_command` for its exceptions."""
     return ConnectorCall(
         commands=[user_commands.set_user_session_command(user, session_id, ttl_s)],
         read_answers=lambda _: None,
@@ -106,7 +106,7 @@ def remove_user_session(user: User) -> ConnectorCall[bool]:
 
 
 def notify(users: User | Iterable[User], event: str, payload: Any) -> ConnectorCall[int]:
-    """Emit an event to users; see :func:`user_commands.notify_commands` for what it raises."""
+    """Emit an event to users; see :func:`user_commands.notify_commands` for its exceptions."""
     listed = _listed_users(users)
     return ConnectorCall(
         commands=user_commands.notify_commands(listed, event, payload),
@@ -117,7 +117,7 @@ def notify(users: User | Iterable[User], event: str, payload: Any) -> ConnectorC
 
 
 def subscribe_user(user: User, channels: str | Iterable[str]) -> ConnectorCall[int]:
-    """Subscribe a user to channels; see :func:`user_commands.subscribe_command` for what it raises."""
+    """Subscribe a user to channels; see :func:`user_commands.subscribe_command` for its exceptions."""
     names = _listed(channels)
     return ConnectorCall(
         commands=[user_commands.subscribe_command(user, names)],
@@ -128,7 +128,7 @@ def subscribe_user(user: User, channels: str | Iterable[str]) -> ConnectorCall[i
 
 
 def unsubscribe_user(user: User, channels: str | Iterable[str]) -> ConnectorCall[int]:
-    """Unsubscribe a user from channels; see :func:`user_commands.unsubscribe_command` for what it raises.
+    """Unsubscribe a user from channels; see :func:`user_commands.unsubscribe_command` for its exceptions.
 
     Without any channel, nothing is sent to Redis; the API has no such request, so a ``ValueError`` is raised.
     """
@@ -178,7 +178,7 @@ def is_online(user: User) -> ConnectorCall[bool]:
 
 
 def disconnect_user(users: User | Iterable[User]) -> ConnectorCall[int]:
-    """End the sessions of users; see :func:`user_commands.disconnect_user_commands` for what it raises."""
+    """End the sessions of users; see :func:`user_commands.disconnect_user_commands` for its exceptions."""
     listed = _listed_users(users)
     return ConnectorCall(
         commands=user_commands.disconnect_user_commands(listed),

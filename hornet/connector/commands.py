@@ -1,4 +1,4 @@
-"""What connectors send to Redis for tokens and messages; both connectors send exactly these commands.
+"""The Redis commands for tokens and messages. Both connectors send exactly these.
 
 The commands about users, which nodes send as well, are in :mod:`hornet.broker.user_commands`.
 """

@@ -50,7 +50,7 @@ def event_topics(events: str | Iterable[str]) -> list[str]:
 def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
     """Return the event in a published message, or None (and a warning in the log) for anything else.
 
-    Anybody with the right to publish in Redis may publish on these topics too. One wrong byte there must not
+    Any client of Redis with the right to publish may publish on these topics. One wrong byte there must not
     end a backend's loop.
     """
     try:

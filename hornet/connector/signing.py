@@ -15,7 +15,7 @@ from hornet.core.signatures import sign_hmac
 def sign_channel(
     secret: str, connection_id: str, channel: str, presence: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """Return what the page passes to ``hornet:subscribe``: ``channel``, ``signature``, ``presence`` if given.
+    """Return the argument of the page's ``hornet:subscribe``: ``channel``, ``signature``, maybe ``presence``.
 
     ``connection_id`` is the client's ``socket.id``; the signature is valid for no other connection.
     ``presence`` is ``{"id", "info"}``; it makes the client a member whom the other members see.

@@ -96,9 +96,9 @@ class Connector:
     ) -> str:
         """Make a one-time token that lets one client into ``channels`` within ``ttl`` seconds.
 
-        ``user`` says who that client is, ``info`` (any JSON) what others may see of it, and ``publish`` on
-        which channels it may publish (``*`` in a name stands for any run of characters). A token with a
-        user may have no channel.
+        ``user`` is the id of the client's user, ``info`` any JSON that other clients may see about it, and
+        ``publish`` the channels on which the client may publish (``*`` in a name stands for any run of
+        characters). A token with a user may have no channel.
 
         Raises:
             ValueError: neither channel nor user, an invalid name, the reserved channel ``hornet``, or a

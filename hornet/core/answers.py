@@ -1,4 +1,4 @@
-"""What Hornet itself says to a client: messages of the reserved channel, in the Node server's words."""
+"""Hornet's own messages to a client, on the reserved channel, in the words of the Node server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refusal(attempt: RefusedCredentials) -> Message:
     """Return the error message for a refused attempt.
 
     Only malformed credentials, and codes that are not Hornet's own, are explained in detail: a client with a
-    wrong token learns nothing about what exists.
+    wrong token must not learn which tokens and channels exist.
     """
     is_explained = attempt.code == codes.WRONG_PARAMETERS or attempt.code not in codes.MESSAGES
     return error(attempt.code, attempt.detail if is_explained else "")

@@ -20,10 +20,10 @@ MAX_CHANNEL_CHARS = 512
 
 
 class Kind(Enum):
-    """What a session needs to subscribe to a channel."""
+    """The kinds of channels, by the proof that a session needs to subscribe to one."""
 
     CONTROL = auto()
-    """Nobody can: the channel is Hornet's own, and every session has it."""
+    """No proof suffices: the channel is Hornet's own, and every session has it."""
     PRIVATE = auto()
     """A signature of the backend for this very session; or a token, as for any channel."""
     PUBLIC = auto()

@@ -1,7 +1,7 @@
-"""The table of all codes: what a client, a caller of the HTTP API or an operator may see and match on.
+"""The table of all codes that a client, a caller of the HTTP API or an operator may see and match on.
 
-A code is a constant, a plain ``str``. Its row says who sees it and what it means. A code that several
-audiences see has a row for each of them, since each is told another sentence. The rows of an audience are in
+A code is a constant, a plain ``str``. Its row names its audience and its meaning. A code that several
+audiences see has a row for each of them, since each gets another sentence. The rows of an audience are in
 the order of its table in docs/reference, which is generated from here.
 
 Codes are part of the contract and never change; sentences are for people and may. Two kinds of code are not
@@ -16,17 +16,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What one audience is told by one code.
+    """The meaning of one code for one audience.
 
-    ``meaning`` is Markdown for the reference pages: what happened.
+    ``meaning`` says in Markdown what happened, for the reference pages.
     """
 
     name: str
     meaning: str
     again: str = ""
-    """Whether trying again helps, and how; empty where nobody can try."""
+    """Whether trying again helps, and how; empty where that is not possible."""
     sentence: str = ""
-    """What is sent with the code; empty where each place has a sentence of its own, or none is sent."""
+    """The text that is sent with the code; empty where each place has its own text, or none is sent."""
     status: int = 0
     """The HTTP status; 0 where it is not answered by HTTP."""
     closes: bool = False

@@ -1,4 +1,4 @@
-"""Every error of Hornet's own, in branches by whose fault it is.
+"""Hornet's own errors, in branches by the side that is at fault.
 
 ``HornetError`` is the root. Its branches say what happens next:
 
@@ -48,7 +48,7 @@ class RedisFull(RedisUnavailable):
 
 
 class RefusedByRedis(RedisUnavailable):
-    """The ACL of Redis does not permit a command; trying again helps once somebody has changed the ACL."""
+    """The ACL of Redis does not permit a command; trying again helps only after the ACL was changed."""
 
 
 class SetupError(HornetError):

@@ -1,4 +1,4 @@
-"""What a valid credential gives to a session: who its user is, and what it may do.
+"""Grants: the user and the rights that a valid credential gives to a session.
 
 A token, the backend's answer, a registered session id, a trusted header, a signature: each kind of credential
 leads to a :class:`Grant`, and the code that uses the grant does not ask which kind it was.

@@ -115,7 +115,7 @@ class AddressLimiter:
 
 @lru_cache(maxsize=1024)
 def counted_as(address: str) -> str | None:
-    """Return what an address counts as: itself, its /64 network, or None if it is not counted."""
+    """Return the name under which an address is counted: itself or its /64 network; None if it is not."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

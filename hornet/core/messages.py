@@ -51,8 +51,8 @@ class Message:
     """A message on its way to the sessions of ``channel``; ``body`` includes ``type`` and ``channel``.
 
     ``only`` and ``exclude`` hold tokens; ``only`` is None when the message is for the whole channel, and the
-    empty set when it is for nobody. A message is never changed. A frozen class would be safer, but making one
-    takes three times as long, for each message that a node receives.
+    empty set when it is for no session. A message is never changed. A frozen class would be safer, but making
+    an object of it takes three times as long, for each message that a node receives.
     """
 
     channel: str

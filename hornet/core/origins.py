@@ -1,4 +1,4 @@
-"""Which pages may connect: the ``Origin`` that a browser sends, checked against what the operator allows.
+"""Which pages may connect: the check of the ``Origin`` that a browser sends against the allowed origins.
 
 A browser sends the page's origin with every WebSocket and cross-origin request, and the page can't change it.
 A client that is not a browser may send any origin, or none. So the rule protects visitors from foreign pages,

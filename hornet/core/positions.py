@@ -68,7 +68,8 @@ class StreamFollower(Generic[ChangeT]):
     def reset(self, position: Position, losses: int) -> list[tuple[Position, ChangeT]]:
         """Go on from a snapshot's position; return the changes that waited, to be offered again in order.
 
-        ``losses`` is what :attr:`losses` was before the snapshot was read: a loss since then needs another.
+        ``losses`` is the value of :attr:`losses` before the snapshot was read. After a loss since then, the
+        follower is stale again and needs another snapshot.
         """
         self.is_stale = losses != self.losses
         self.position = position

@@ -1,11 +1,11 @@
-"""Who is present on a channel: members, each with one session or more, on any node.
+"""The members of a channel, each with one session or more, on any node.
 
 A session becomes present with data that its backend signed. Sessions with the same id are one member: the
 member is added with the first of them and gone with the last, wherever they are connected.
 
-:class:`Roster` is what one node knows and what it has announced to its clients. Sessions come and go in it
-one by one; from time to time the node takes the changes out and announces them in one batch. A client that
-gets the list of members and every batch after it knows at each moment exactly what the other clients know.
+:class:`Roster` holds the members that one node knows, and those that it has announced to its clients.
+Sessions come and go in it one by one; from time to time the node announces the changes in one batch. A
+client that gets the list of members, and every batch after it, knows exactly the same members as the others.
 
 :class:`PresenceView` keeps the roster up to date with Redis, which has the truth for all nodes and numbers
 its changes (see :mod:`hornet.core.positions`). Each change reaches all nodes as a :class:`PresenceNotice`;
@@ -213,7 +213,7 @@ class PresenceSnapshot:
 
 
 class PresenceView:
-    """What this node knows of a channel's members."""
+    """The members of a channel, as far as this node knows them."""
 
     def __init__(self) -> None:
         self.roster = Roster()
@@ -241,7 +241,7 @@ class PresenceView:
             self.roster.merge(notice.put)
 
     def is_next(self, notice: PresenceNotice) -> bool:
-        """Return True for the change that follows, or that begins an epoch when nobody was present."""
+        """Return True for the change that follows, or that begins an epoch when there were no members."""
         return self._follower.is_next(notice.position, is_empty=not self.roster)
 
     def lose(self) -> None:
@@ -249,7 +249,7 @@ class PresenceView:
         self._follower.lose()
 
     def reset(self, snapshot: PresenceSnapshot, losses: int = 0) -> None:
-        """Take over a snapshot. ``losses`` is what :attr:`losses` was before it was read."""
+        """Take over a snapshot. ``losses`` is the value of :attr:`losses` before the snapshot was read."""
         known = self._follower.position
         has_lost_data = bool(known.epoch) and snapshot.epoch != known.epoch and len(self.roster) > 0
         waiting = self._follower.reset(Position(snapshot.epoch, snapshot.version), losses)

@@ -1,4 +1,4 @@
-"""What a server prints when it is up: where it listens, its Redis, and where to try it."""
+"""The text that a server prints when it listens: its addresses, its Redis, and the try-it page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def banner(node: Node, bound: socket.socket) -> str:
 
 
 def print_banner(text: str) -> None:
-    """Print to standard output if anybody reads it: a server must not end because nobody does."""
+    """Print to standard output. A closed standard output is no error: the server goes on."""
     try:
         print(text, flush=True)
     except BrokenPipeError:

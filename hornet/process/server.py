@@ -1,4 +1,4 @@
-"""The process of a server: what it opens before its node starts, and how it hears of signals.
+"""The process of a server: its sockets, certificates and log, and its handling of signals.
 
 Sockets, certificates and the log belong to the process. A node gets them handed in (``worker``), so that a
 process could hand them to several.

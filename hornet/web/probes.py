@@ -12,7 +12,7 @@ def probe_routes(
 ) -> list[web.RouteDef]:
     """Return the routes of the probes.
 
-    ``why_not_ready`` returns what keeps messages from travelling now, "" when nothing does.
+    ``why_not_ready`` returns the reason why messages can't be delivered now, "" when they can.
     """
 
     async def show_ready(request: web.Request) -> web.Response:

@@ -22,7 +22,7 @@ def script_routes() -> list[web.RouteDef]:
 
 
 def _script_route(path: str, file: Path) -> web.RouteDef:
-    """Serve one script to pages of any origin. A browser asks each time and downloads what changed.
+    """Serve one script to pages of any origin. A browser asks each time, and downloads a changed script.
 
     The file is read once, here: ``web.FileResponse`` logs an error for each client that disconnects in the
     middle of the download.

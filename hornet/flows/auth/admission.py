@@ -1,4 +1,4 @@
-"""How a session gets in: from what its client shows, to a user, channels and rights.
+"""Admission: from the credentials of a client to a user, channels and rights.
 
 Three steps follow each other, so that no message is missed and no token is used up in vain:
 
@@ -44,7 +44,7 @@ WITHOUT_EVENT = ""
 
 
 class Admission:
-    """Lets sessions in, answers their clients, and takes back what sessions were given."""
+    """Lets sessions in, answers their clients, and takes grants back."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Admission:
         for authenticator in self._authenticators:
             await authenticator.aclose()
 
-    # What the client shows -----------------------------------------------------------------------
+    # Evidence of the client ----------------------------------------------------------------------
 
     def begin(self, session: Session) -> Awaitable[object] | None:
         """Start the authentication timeout, and use the evidence of the handshake: request, then ``auth``.
@@ -226,7 +226,7 @@ class Admission:
         return {"ok": True} if session.user is None else {"ok": True, "user": session.user}
 
     async def _authenticate(self, session: Session, claim: Claim) -> Grant:
-        """Return what the claim is good for.
+        """Return the grant for the claim.
 
         An authenticator may be a plug-in. One that fails, or that grants what no grant may hold, is logged,
         and the client may try again.

@@ -1,4 +1,4 @@
-"""What an authenticator is, and the evidence that it looks at.
+"""Authenticators, and the evidence that they check.
 
 Hornet asks no client for anything. Whatever a client shows is offered to the authenticators in turn, and the
 first that finds a claim in it checks the claim. docs/howto/authentication.md says how to write one.
@@ -37,7 +37,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a client shows to prove who it is, or what it may do."""
+    """The data with which a client proves its user or its rights."""
 
     where: Source
     handshake: Handshake
@@ -64,7 +64,7 @@ Answer = Message | Event
 
 
 class Authenticator(Protocol):
-    """One way of proving who a client is, or what it may do.
+    """One way of proving the user or the rights of a client.
 
     Derive from this class and write ``offer`` and ``check``. The other methods answer as the Node server did:
     by ``connected`` and ``error`` messages of channel ``hornet``.
@@ -78,7 +78,7 @@ class Authenticator(Protocol):
 
     @abstractmethod
     def offer(self, evidence: Evidence) -> Any | None:
-        """Return the claim in the evidence, in whatever form ``check`` wants, or None to decline.
+        """Return the claim in the evidence, in the form that ``check`` takes, or None to decline.
 
         Must not block.
 
@@ -89,7 +89,7 @@ class Authenticator(Protocol):
 
     @abstractmethod
     async def check(self, claim: Any) -> Grant:
-        """Return what the claim that ``offer`` returned is good for.
+        """Return the grant for a claim that ``offer`` returned.
 
         The session handles no other event meanwhile, so whatever this waits for needs a timeout.
 
@@ -101,24 +101,24 @@ class Authenticator(Protocol):
         ...
 
     def accepted(self, session: Session, claim: Any) -> Answer | None:
-        """Return what to tell a session that has what was granted; None for nothing."""
+        """Return the answer to a session that has got the grant; None for no answer."""
         return answers.CONNECTED
 
     def refused(self, refused: RefusedCredentials) -> Answer | None:
-        """Return what to tell a session whose claim was refused; None for nothing."""
+        """Return the answer to a session whose claim was refused; None for no answer."""
         return answers.refusal(refused)
 
     def exhausted(self) -> Answer | None:
-        """Return what to tell a session that is closed after its last attempt; None for nothing."""
+        """Return the answer to a session that is closed after its last attempt; None for no answer."""
         return answers.error(codes.TOO_MANY_ATTEMPTS)
 
     async def aclose(self) -> None:
-        """Release what this authenticator holds: the node stops."""
+        """Release the resources of this authenticator: the node stops."""
         return
 
 
 class Claim(NamedTuple):
-    """What an authenticator found in the evidence, still to be checked by the same authenticator."""
+    """A claim that an authenticator found in the evidence. The same authenticator has to check it."""
 
     authenticator: Authenticator
     value: Any

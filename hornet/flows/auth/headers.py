@@ -18,7 +18,7 @@ from hornet.flows.sessions.sessions import Session
 log = logging.getLogger(__name__)
 
 JOINED = ", "
-"""What the engine puts between the values of a header that came more than once."""
+"""The engine joins the values of a repeated header with this text."""
 
 
 class HeaderAuthenticator(Authenticator):

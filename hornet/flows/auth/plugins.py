@@ -12,9 +12,9 @@ GROUP = "hornet.authenticators"
 
 
 def load_authenticators(names: Iterable[str]) -> list[Authenticator]:
-    """Return one authenticator for each name: what the class or function of that entry point makes.
+    """Return one authenticator for each name, made by the class or function of that entry point.
 
-    Authenticators that are merely installed are not used: the operator decides who may get in.
+    Authenticators that are merely installed are not used: the operator chooses the credentials that count.
 
     Raises:
         SetupError: no authenticator of that name is installed, or it can't be made.

@@ -146,7 +146,7 @@ class ClusterQueries:
 
 
 def _describe(session: Session) -> Entry:
-    """Return a session as the API shows it. Its tokens are left out: with them anybody could end it."""
+    """Return a session as the API shows it. Its tokens are left out: with a token, a reader could end it."""
     return {
         **_member(session),
         "state": session.state.name.lower(),

@@ -73,7 +73,7 @@ class Demo:
 
 
 class SlidingWindow:
-    """Lets at most ``per_s`` through in any one second; what is refused does not count."""
+    """Lets at most ``per_s`` requests through in any second. Refused requests don't count."""
 
     def __init__(self, per_s: int) -> None:
         self._moments: deque[float] = deque(maxlen=per_s)

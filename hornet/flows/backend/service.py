@@ -1,4 +1,4 @@
-"""What a backend may ask of Hornet over HTTP: publish messages, make and revoke tokens, register credentials.
+"""The requests of backends over HTTP: publish messages, make and revoke tokens, register credentials.
 
 A message goes to Redis exactly as a connector publishes it. Every node, this one included, receives it from
 there, so it makes no difference on which node a backend asks.
@@ -54,7 +54,7 @@ class OutboundMessage:
 
 
 class BackendService:
-    """Carries out what backends ask for.
+    """Carries out the requests of backends.
 
     Each method may raise ``RedisUnavailable``: then nobody knows whether Redis carried the request out.
     """

@@ -1,4 +1,4 @@
-"""Channels that clients subscribe to by name, and what each kind of channel takes.
+"""Channels that clients subscribe to by name, and the proof that each kind of channel takes.
 
 A token opens any channel that it names. A private channel opens to a signature of the backend, and a public
 channel to every session that is READY. Tokens and signatures are credentials: they also let a new session in.
@@ -86,7 +86,7 @@ class Channels:
         return answer
 
     async def unsubscribe(self, session: Session, request: Mapping[str, object]) -> Mapping[str, object]:
-        """Answer ``hornet:unsubscribe`` with ``{"channel"}``, whatever the session was subscribed by.
+        """Answer ``hornet:unsubscribe`` with ``{"channel"}``, for a subscription by any proof.
 
         The session stays in a channel to which the backend subscribed its user; ``subscribed`` in the answer
         says so.

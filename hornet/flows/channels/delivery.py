@@ -1,4 +1,4 @@
-"""Delivery of what backends publish: from a topic of Redis to the sessions in the room of its channel."""
+"""Delivery of published messages: from a topic of Redis to the sessions in the room of its channel."""
 
 from __future__ import annotations
 

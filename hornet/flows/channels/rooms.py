@@ -13,7 +13,7 @@ def room_of(channel: str) -> str:
 
 
 def presence_room(channel: str) -> str:
-    """Return the room of a channel's members: the sessions that are told who else is a member."""
+    """Return the room of a channel's members: the sessions that get every change of the members."""
     return f"presence:{channel}"
 
 

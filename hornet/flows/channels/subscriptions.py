@@ -84,7 +84,7 @@ class Subscriptions:
         check_channels(session.channels, added, self._limits.max_channels_per_session)
 
     def leave(self, session: Session, channel: str, by: SubscribedBy) -> bool:
-        """Take back what ``by`` subscribed; returns True when that takes the session out of the channel."""
+        """Undo the subscription by ``by``; return True if the session thereby left the channel."""
         remaining = session.channels.get(channel)
         if remaining is None:
             return False

@@ -30,7 +30,7 @@ from hornet.flows.sessions.sessions import Session
 log = logging.getLogger(__name__)
 
 BATCH_S = 0.1
-"""Pause between two batches. Nobody sees that a list is a tenth of a second old."""
+"""Pause between two batches. People don't notice that a list is a tenth of a second old."""
 
 MEMBERS_PER_MESSAGE = 250
 """Of a kilobyte each at most: a quarter of what may wait for a slow reader."""
@@ -86,7 +86,7 @@ class PresenceChannel:
 
     @property
     def announced(self) -> list[Member]:
-        """The members as those who are in the presence room know them."""
+        """The members that were announced to the sessions in the presence room."""
         return self._view.roster.announced
 
     def join(self, session: Session, member: Member) -> asyncio.Future[list[Member]]:

@@ -137,7 +137,7 @@ class Presence:
             presence_channel.read_again()
 
     async def stop(self) -> None:
-        """Write what is still to be written, for ``STOP_S`` at most, and end."""
+        """Write the last changes to Redis, for ``STOP_S`` at most, and end."""
         workers = [
             presence_channel.worker
             for presence_channel in self._channels.values()

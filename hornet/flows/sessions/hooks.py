@@ -1,4 +1,4 @@
-"""What the engine calls: a session begins, sends an event, and ends."""
+"""The hooks that the engine calls when a session begins, sends an event, or ends."""
 
 from __future__ import annotations
 

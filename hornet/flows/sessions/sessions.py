@@ -17,16 +17,16 @@ session_id: ContextVar[str] = ContextVar("session_id", default="")
 
 
 class SubscribedBy(IntFlag):
-    """Who subscribed a session to a channel. The session leaves when neither wants the channel any more."""
+    """The sides that subscribed a session to a channel. It leaves when neither side wants the channel."""
 
     CLIENT = 1
-    """The client did, with a token or a signature, or because the channel is public."""
+    """The client, with a token or a signature, or because the channel is public."""
     BACKEND = 2
-    """The backend did, by subscribing the session's user."""
+    """The backend, which subscribed the session's user."""
 
 
 class Activity(Enum):
-    """What a session may do only so many times a second."""
+    """The activities of a session that have a rate limit."""
 
     __hash__ = object.__hash__  # there is one of each; Enum's own hash is a call of Python code
 
@@ -54,7 +54,7 @@ class Session:
     user: str | None = None
     """None for a guest."""
     info: Any = None
-    """What its credential said about the user, for other clients to see."""
+    """The credential's data about the user, for other clients to see."""
     attributes: Mapping[str, str] | None = None
     """Facts for plug-ins, which no client sees."""
     publish: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Session:
     limiters: dict[Activity, RateLimiter] | None = None
     """Made when first needed: most sessions only listen."""
     is_warned: bool = False
-    """It was told that its events come too fast, and no event has passed since."""
+    """The client was told that its events come too fast, and no event has passed since."""
     is_flooding: bool = False
     """It is being closed, since it did not slow down."""
 

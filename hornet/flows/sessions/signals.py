@@ -1,4 +1,4 @@
-"""What happens on this node, for the other flows, for plug-ins, and for backends that want to know.
+"""The signals of a node, for the other flows, for plug-ins, and for backends.
 
 A signal calls its receivers at once, in the order in which they were connected. A receiver must not block: if
 it has more to do, it starts a task. A receiver that fails is logged, and the next is called.
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 
 
 class Signal(Generic[P]):
-    """Something that may happen any number of times."""
+    """An event that may occur any number of times, and its receivers."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -58,7 +58,7 @@ class Signals:
         self.logged_out: Signal[[Session]] = Signal("logged_out")
         """The session is unauthenticated again. It has left its channels, but still has its user."""
         self.joined: Signal[[Session, str]] = Signal("joined")
-        """The session entered the channel: what is published from now on reaches it."""
+        """The session entered the channel, and gets the messages that are published from now on."""
         self.left: Signal[[Session, str]] = Signal("left")
         """The session left the channel, or ended."""
         self.user_online: Signal[[Session]] = Signal("user_online")

@@ -43,7 +43,7 @@ class PendingRemovals:
             raise RedisUnavailable("the former user of the session is still being taken out")
 
     async def close(self, timeout_s: float) -> None:
-        """Wait for the removals, for ``timeout_s`` at most: another node will find what is left."""
+        """Wait for the removals, for ``timeout_s`` at most: another node will remove the rest."""
         tasks = list(self._tasks.values())
         if not tasks:
             return

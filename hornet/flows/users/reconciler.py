@@ -1,4 +1,4 @@
-"""Keeps Redis and the nodes agreed about users: who is gone, whose node died, what Redis lost."""
+"""Keeps Redis and the nodes agreed about users when users leave, nodes die, or Redis loses data."""
 
 from __future__ import annotations
 

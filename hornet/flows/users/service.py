@@ -108,7 +108,7 @@ class Users:
         await self.removals.close(timeout_s)
 
     def _begin(self, session: Session, user: str, grant: Grant) -> int:
-        """Make the session the user's on this node at once, so that it gets what is sent to the user next."""
+        """Make the session the user's on this node at once, so that it gets the next event for the user."""
         self.arriving.add(session.sid)
         self._sessions.set_user(session, user)
         session.info = grant.info
