@@ -98,8 +98,8 @@ class ConnectionLimiter:
             self.leave(self._of_handler.pop(handler, ""))
             lost(handler, exc)
 
-        server.connection_made = connection_made  # type: ignore[method-assign]
-        server.connection_lost = connection_lost  # type: ignore[method-assign]
+        server.connection_made = connection_made  # type: ignore[method-assign]  # on purpose, see above
+        server.connection_lost = connection_lost  # type: ignore[method-assign]  # on purpose, see above
 
     def _find_counted_peer(self, peer: str) -> str:
         """Return the address to count a peer under; "" for trusted proxies and for this machine.
