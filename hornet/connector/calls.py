@@ -130,11 +130,11 @@ def subscribe_user(user: User, channels: str | Iterable[str]) -> ConnectorCall[i
 def unsubscribe_user(user: User, channels: str | Iterable[str]) -> ConnectorCall[int]:
     """Unsubscribe a user from channels; see :func:`user_commands.unsubscribe_command` for its exceptions.
 
-    Without any channel, nothing is sent to Redis; the API has no such request, so a ``ValueError`` is raised.
+    With an empty list, nothing is sent to Redis; the API has no such request, so a ``ValueError`` is raised.
     """
     names = _listed(channels) if channels else []
     return ConnectorCall(
-        commands=[user_commands.unsubscribe_command(user, names)] if names else [],
+        commands=[user_commands.unsubscribe_command(user, names)] if channels else [],
         read_answers=_sum,
         request=lambda: api.unsubscribe_user_request(user, names),
         read_response=_changed,
