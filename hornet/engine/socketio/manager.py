@@ -270,6 +270,8 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
     and go by ``receive`` and ``publish`` instead.
     """
 
+    name = "Redis"  # for the log; the stock name, aioredis, is that of a library that Hornet does not use
+
     def __init__(self, *, fanout: FanOut, publish: Publish, alias: Alias | None = None) -> None:
         super().__init__()
         self._fanout = fanout
