@@ -13,7 +13,7 @@ from tests.e2e.server import free_port
 from tests.flows.client import Client
 
 
-async def test_it_serves_beside_routes_of_the_embedding_application(valkey: Valkey) -> None:
+async def test_create_app_serves_beside_routes_of_the_embedding_application(valkey: Valkey) -> None:
     app = hornet.create_app(Config(redis=RedisSettings(redis=valkey.url)))
 
     async def own(_: web.Request) -> web.Response:
@@ -26,7 +26,7 @@ async def test_it_serves_beside_routes_of_the_embedding_application(valkey: Valk
         assert f"Hornet v{hornet.__version__}" in await (await client.get("/")).text()
 
 
-async def test_it_can_be_mounted_below_a_path(valkey: Valkey) -> None:
+async def test_create_app_can_be_mounted_below_a_path(valkey: Valkey) -> None:
     outer = web.Application()
     outer.add_subapp("/realtime", hornet.create_app(Config(redis=RedisSettings(redis=valkey.url))))
     async with TestServer(outer) as server:
@@ -50,7 +50,7 @@ async def test_liveness_and_metrics_are_served(valkey: Valkey) -> None:
         assert answer.content_type == "text/plain"
 
 
-async def test_it_uses_a_valkey_and_metrics_that_it_is_given_and_leaves_them_to_their_owner() -> None:
+async def test_create_app_uses_a_valkey_and_metrics_that_it_is_given_and_leaves_them_to_their_owner() -> None:
     _, embedded = await find_or_start(free_port())
     assert embedded is not None
     metrics = Metrics()

@@ -29,7 +29,7 @@ def test_every_need_of_the_version_is_marked_and_nothing_else(library: Path) -> 
     assert NEEDED_VERSION.unpack_from(after, changed[0] - 4)[1] & WEAK
 
 
-def test_it_still_loads_and_works(library: Path) -> None:
+def test_the_relieved_library_still_loads_and_works(library: Path) -> None:
     weaken_version(library, "GLIBC_2.2.5")
     assert ctypes.CDLL(str(library))["__isoc23_strtol"](b"42", None, 10) == 42
 

@@ -242,7 +242,7 @@ async def test_a_stalled_client_finds_out_that_it_was_closed_once_it_reads_again
     assert (stalled.stalled_dropped, resumed.stalled_dropped) == (0, 1)
 
 
-async def test_it_ends_when_nobody_lets_its_clients_in(load_program: Path) -> None:
+async def test_the_load_generator_ends_when_nobody_lets_its_clients_in(load_program: Path) -> None:
     async with (
         publishing_server(socketio=False) as server,
         load(load_program, server.port, "--ready-deadline", "0.3") as generator,
@@ -252,7 +252,7 @@ async def test_it_ends_when_nobody_lets_its_clients_in(load_program: Path) -> No
             assert await generator.process.wait() == 3
 
 
-async def test_it_ends_with_whoever_started_it(load_program: Path) -> None:
+async def test_the_load_generator_ends_with_the_program_that_started_it(load_program: Path) -> None:
     async with (
         publishing_server(socketio=False) as server,
         load(load_program, server.port, *RAW) as generator,
@@ -264,7 +264,7 @@ async def test_it_ends_with_whoever_started_it(load_program: Path) -> None:
             assert await generator.process.wait() == os.EX_OK
 
 
-async def test_it_refuses_a_target_that_is_not_this_machine(load_program: Path) -> None:
+async def test_the_load_generator_refuses_a_target_that_is_not_this_machine(load_program: Path) -> None:
     async with load(load_program, 1, "--host", "192.0.2.1") as generator:
         async with asyncio.timeout(ANSWER_S):
             _, complaint = await generator.process.communicate()

@@ -212,7 +212,7 @@ async def answering(port: int) -> bool:
     return await answers(local_url(port), 0.2)
 
 
-async def test_one_that_crashes_is_started_again_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_valkey_that_crashes_is_started_again_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     _, valkey = await find_or_start(port)
     assert valkey is not None

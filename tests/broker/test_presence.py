@@ -95,7 +95,7 @@ async def test_a_channel_that_nobody_is_on_any_more_is_not_the_nodes_to_clean(
     assert await redis.exists(node_presence_key(f"{prefix}n1")) == 0
 
 
-async def test_who_follows_the_notices_knows_what_redis_knows(client: Client, prefix: str) -> None:
+async def test_a_follower_of_the_notices_knows_what_redis_knows(client: Client, prefix: str) -> None:
     """Five nodes change the same channel at once; one that applies each notice once, in any repetition."""
     stores = [PresenceStore(client, f"n{number}") for number in range(5)]
     view = PresenceView()

@@ -30,7 +30,9 @@ async def test_publications_go_out_in_their_order_and_are_counted(
         ]
 
 
-async def test_one_request_is_done_once_and_answered_alike(redis: Redis, valkey: Valkey, prefix: str) -> None:
+async def test_a_repeated_publish_is_done_once_and_answered_alike(
+    redis: Redis, valkey: Valkey, prefix: str
+) -> None:
     heard = Heard()
     async with listening(valkey.url, heard) as subscriber:
         await subscriber.subscribe(prefix)

@@ -233,7 +233,7 @@ async def test_a_hold_returns_only_when_redis_is_back(own_redis: RedisServer, pr
             ]
 
 
-async def test_who_waits_for_a_redis_that_stays_away_is_told_and_who_comes_later_at_once(
+async def test_a_waiter_for_a_redis_that_stays_away_is_told_and_a_later_one_at_once(
     own_redis: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hornet.broker.subscription_state.WAIT_LIMIT_S", 0.2)
@@ -406,7 +406,7 @@ async def test_nothing_is_left_in_redis_after_a_cancelled_run(
     await eventually(lambda: subscribers(redis, prefix), 0)
 
 
-async def test_it_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, prefix: str) -> None:
+async def test_a_subscriber_can_be_cancelled_at_any_moment(valkey: Valkey, redis: Redis, prefix: str) -> None:
     """Python 3.11's ``wait_for``, which redis-py sends through, loses one that comes as it ends."""
     for turns in range(120):
         subscriber = Subscriber(

@@ -48,7 +48,7 @@ async def test_a_topic_that_redis_refuses_fails_alone(
     assert "&other:1" in line.getMessage()
 
 
-async def test_one_that_is_refused_does_not_harm_those_asked_for_with_it(own_redis: RedisServer) -> None:
+async def test_a_refused_topic_does_not_harm_those_asked_for_with_it(own_redis: RedisServer) -> None:
     """They share one command, which Redis refuses as a whole."""
     topics = [f"ok:{number}" for number in range(2500)]
     bad = [topics[0].replace("ok", "no"), topics[1234].replace("ok", "no"), "no:last"]

@@ -119,7 +119,7 @@ async def test_a_user_comes_once_comes_again_and_is_gone_once(any_cluster: Clust
         assert await call(any_cluster.client.exists, key) == 0
 
 
-async def test_who_comes_back_in_time_was_never_gone(cluster: Cluster) -> None:
+async def test_a_user_who_comes_back_in_time_was_never_gone(cluster: Cluster) -> None:
     one, other = cluster.node(), cluster.node()
     await arrive(one, "u", "a")
     await one.depart("u", "a")
@@ -193,7 +193,7 @@ def _anywhere(client: Client) -> dict[str, Any]:
     return {} if isinstance(client, Redis) else {"target_nodes": client.get_random_node()}
 
 
-async def test_those_online_are_listed_page_by_page(cluster: Cluster) -> None:
+async def test_users_online_are_listed_page_by_page(cluster: Cluster) -> None:
     node, lists = cluster.node(), UserLists(cluster.client)
     users = {f"u{number}" for number in range(1000)}
     await asyncio.gather(*(arrive(node, user, user) for user in users))

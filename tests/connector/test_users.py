@@ -68,7 +68,9 @@ async def test_subscriptions_are_kept_listed_and_taken_back(
     assert not await redis.sismember("{hornet:users}:subscribed:ž:{a}", prefix)
 
 
-async def test_who_is_online_can_be_asked(connector: Shape, redis: Redis, prefix: str) -> None:
+async def test_a_connector_tells_whether_a_user_is_online(
+    connector: Shape, redis: Redis, prefix: str
+) -> None:
     node = UserStore(client=redis, node=f"node-{prefix}", grace_s=60, max_sessions=1)
     assert not await connector.is_online(prefix)
     await node.arrive(prefix, f"{prefix}s", "192.0.2.1")

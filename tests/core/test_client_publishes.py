@@ -30,7 +30,7 @@ def test_the_type_is_the_one_beside_the_message() -> None:
     assert body(message={"type": "presence-add"}) == {"type": "hello"}
 
 
-def test_whoever_wants_no_echo_is_excluded_by_its_session() -> None:
+def test_a_publisher_that_wants_no_echo_is_excluded_by_its_session() -> None:
     assert body(exclude_self=True) == {"type": "hello", "text": "hi", "except": "SID"}
     assert body(exclude_self=False) == body()
 

@@ -31,7 +31,7 @@ def test_a_burst_passes_and_then_the_rate() -> None:
     assert sum(limiter.offer(10, 1000.0) for _ in range(100)) == 10 * BURST_S
 
 
-def test_who_asks_for_too_much_still_gets_its_share() -> None:
+def test_a_peer_that_asks_for_too_much_still_gets_its_share() -> None:
     limiter = RateLimiter(10, 0.0)
     passed = sum(limiter.offer(10, moment / 1000) for moment in range(10_000))
     assert 10 * 10 <= passed <= 10 * (10 + BURST_S)
@@ -46,7 +46,7 @@ def test_a_rate_below_one_passes_its_first_and_a_clock_that_goes_back_gives_noth
 
 
 @pytest.mark.parametrize(("per_s", "wait_s"), [(1000.0, 1), (1.0, 1), (0.25, 2)])
-def test_who_is_refused_is_told_after_how_many_seconds_it_passes(per_s: float, wait_s: int) -> None:
+def test_a_refused_peer_is_told_after_how_many_seconds_it_passes(per_s: float, wait_s: int) -> None:
     limiter = RateLimiter(per_s, 0.0)
     while limiter.offer(per_s, 0.0):
         pass

@@ -27,7 +27,7 @@ def publication(**shown: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "shown", [{"a": "1"}, {"b": "2", "c": "1"}, {"a": "1", "b": "2", "c": "3"}, {"d": "1"}]
 )
-def test_it_finds_what_each_pattern_says_of_itself(shown: dict[str, str]) -> None:
+def test_a_pattern_index_finds_what_each_pattern_says_of_itself(shown: dict[str, str]) -> None:
     index, topic = PatternIndex(), publication(**shown)
     for pattern in every_pattern():
         index.add(pattern)

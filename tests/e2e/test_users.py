@@ -93,7 +93,7 @@ async def test_after_a_node_was_killed_its_users_go_and_those_with_another_sessi
         assert await redis.keys("{hornet:users}:node:*") == [f"{{hornet:users}}:node:{node}".encode()]
 
 
-async def test_who_reconnects_to_another_node_in_time_was_never_gone(
+async def test_a_user_who_reconnects_to_another_node_in_time_was_never_gone(
     clients: NodeClients, start_server: StartServer, valkey: Valkey, prefix: str
 ) -> None:
     options = ("--node-heartbeat", "0.2", "--user-grace", "30")

@@ -128,7 +128,9 @@ async def test_a_message_joins_no_round_of_a_room_that_has_changed(way: str) -> 
 
 
 @WAYS
-async def test_who_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_inside(way: str) -> None:
+async def test_a_session_that_comes_or_goes_in_the_same_turn_gets_what_was_sent_while_inside(
+    way: str,
+) -> None:
     table, sessions = table_of(FEW + 3)
     leaver, comer, *rest = sessions
     for session in (leaver, *rest):
@@ -201,7 +203,7 @@ async def test_a_session_that_changes_its_form_gets_the_next_message_in_it(appli
     ]
 
 
-async def test_who_takes_over_the_socket_of_another_gets_nothing_of_what_that_one_was_to_get(
+async def test_a_session_that_takes_over_the_socket_of_another_gets_no_message_of_the_other(
     application: Application,
 ) -> None:
     """The room keeps its members in a row from one message to the next, and with them their sockets."""

@@ -83,7 +83,7 @@ async def test_silent_connections_are_counted_until_they_close(raw: Raw) -> None
     assert not await raw.is_refused()
 
 
-async def test_who_is_refused_is_told_and_cut(raw: Raw) -> None:
+async def test_a_refused_connection_is_told_and_cut(raw: Raw) -> None:
     await hold_silent(raw, MAX)
     reader, _ = await raw.open()
     assert (await asyncio.wait_for(reader.read(), WAIT_S)).startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
@@ -105,7 +105,7 @@ async def _until_let_in(raw: Raw) -> None:
         pass
 
 
-async def test_sessions_on_websockets_are_not(raw: Raw) -> None:
+async def test_sessions_on_websockets_do_not_count_as_connections(raw: Raw) -> None:
     url = raw.application.url + "?EIO=4&transport=websocket"
     for _ in range(2 * MAX):
         await raw.application.websocket(url)

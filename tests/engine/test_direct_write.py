@@ -175,7 +175,7 @@ class TestWriteLeases:
         assert leases.grant(NO_SOCKET) == NO_LEASE
         leases.revoke(NO_SOCKET)
 
-    def test_it_grows_with_the_numbers_of_the_sockets(self) -> None:
+    def test_the_table_of_leases_grows_with_the_numbers_of_the_sockets(self) -> None:
         leases = WriteLeases()
         row = [leases.grant(number) for number in (3, 0, 1000, 70_000)]
         leases.renew(70_000, row[-1])

@@ -14,7 +14,7 @@ def _as_before() -> Iterator[None]:
     gc.freeze()  # as tests/conftest.py has it
 
 
-def test_it_is_set_from_start_to_stop() -> None:
+def test_the_garbage_collector_is_tuned_from_start_to_stop() -> None:
     before = gc.get_threshold()
     gc.unfreeze()
     tuning = GcTuning()
@@ -26,7 +26,7 @@ def test_it_is_set_from_start_to_stop() -> None:
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
-def test_one_that_was_not_started_changes_nothing() -> None:
+def test_tuning_that_was_not_started_changes_nothing() -> None:
     before = gc.get_threshold(), gc.get_freeze_count()
     GcTuning().stop()
     assert (gc.get_threshold(), gc.get_freeze_count()) == before

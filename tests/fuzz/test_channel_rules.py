@@ -102,7 +102,7 @@ def test_presence_data_is_a_member_or_refused(shown: str | bytes, user: str | No
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "2", ""]), st.booleans()), max_size=30)
 )
-def test_who_listened_from_the_start_knows_who_is_present(steps: list[tuple[str, str, bool]]) -> None:
+def test_a_follower_from_the_start_knows_who_is_present(steps: list[tuple[str, str, bool]]) -> None:
     roster, sessions, known = Roster(), dict[str, str](), set[str]()
     for session, member_id, told in steps:
         if member_id:

@@ -28,7 +28,7 @@ SERVER = (sys.executable, "-m", "hornet")
 # hornet-server: what it prints
 
 
-async def test_it_serves_where_nobody_reads_what_it_prints(valkey: Valkey) -> None:
+async def test_a_server_serves_where_nobody_reads_its_output(valkey: Valkey) -> None:
     port = free_port()
     read, write = os.pipe()
     os.close(read)
@@ -216,7 +216,7 @@ os.execv(sys.executable, [sys.executable, "-m", "hornet", *sys.argv[1:]])
 """
 
 
-async def test_it_serves_on_a_socket_that_systemd_opened(valkey: Valkey) -> None:
+async def test_a_server_serves_on_a_socket_that_systemd_opened(valkey: Valkey) -> None:
     program = (sys.executable, "-c", ACTIVATE)
     server = ServerProcess("--port", "1", "--redis", valkey.url, program=program)
     try:
@@ -230,7 +230,7 @@ async def test_it_serves_on_a_socket_that_systemd_opened(valkey: Valkey) -> None
 # hornet-server: a Unix socket
 
 
-async def test_it_serves_a_proxy_through_a_unix_socket(valkey: Valkey, tmp_path: Path) -> None:
+async def test_a_server_serves_a_proxy_through_a_unix_socket(valkey: Valkey, tmp_path: Path) -> None:
     path = tmp_path / "hornet.sock"
     server = ServerProcess(
         "--unix-socket", str(path), "--redis", valkey.url, "--trusted-proxies", "unix", "--drain-window", "0"

@@ -64,7 +64,7 @@ async def are_files_free(watched: Watched) -> bool:
         return False
 
 
-async def test_who_is_connected_is_served_while_no_file_is_left_and_others_come_in_again(
+async def test_connected_clients_are_served_while_no_file_is_left_and_others_come_in_again(
     valkey: Valkey, watch: Watch, program: tuple[str, ...]
 ) -> None:
     watched = await watch(valkey.url, program=program)

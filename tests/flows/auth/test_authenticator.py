@@ -57,7 +57,7 @@ class Curt(Password):
         return Event("go-away", None)
 
 
-async def test_it_is_given_what_a_client_shows_wherever_it_does(start_node: StartNode) -> None:
+async def test_an_authenticator_is_offered_evidence_from_each_source(start_node: StartNode) -> None:
     password = Password()
     running = await start_node(ways=[password])
     client = await running.connect(auth={"a": 1})
@@ -95,7 +95,7 @@ async def test_what_it_refuses_is_told_with_its_code(start_node: StartNode, show
 
 
 @pytest.mark.parametrize("shown", ["reserved", "nobody", "bug", "away"])
-async def test_one_that_fails_is_told_as_unavailable_and_harms_nobody(
+async def test_an_authenticator_that_fails_is_told_as_unavailable_and_harms_nobody(
     start_node: StartNode, shown: str
 ) -> None:
     running = await start_node(ways=[Password()])
@@ -131,7 +131,7 @@ async def test_by_default_too_many_failures_are_told_as_an_error(start_node: Sta
     await client.expect_closed()
 
 
-async def test_it_is_closed_with_the_node(start_node: StartNode) -> None:
+async def test_an_authenticator_is_closed_with_the_node(start_node: StartNode) -> None:
     password = Password()
     running = await start_node(ways=[password])
     await running.stop()

@@ -39,7 +39,7 @@ async def test_nothing_is_left_of_what_was_granted(start_node: StartNode, prefix
     assert answer["error"]["code"] == "NOT_AUTHENTICATED"
 
 
-async def test_it_may_be_somebody_else_afterwards(start_node: StartNode, prefix: str) -> None:
+async def test_a_session_may_get_another_user_after_a_logout(start_node: StartNode, prefix: str) -> None:
     running = await start_node(ways=[Named()])
     client = await running.connect()
     await log_in(client, f"{prefix}a")
@@ -58,7 +58,7 @@ async def test_the_authentication_timeout_starts_again(start_node: StartNode, pr
     await client.expect_closed()
 
 
-async def test_one_that_never_logged_in_has_no_more_time_for_it(start_node: StartNode) -> None:
+async def test_a_logout_of_a_new_session_gives_it_no_more_time(start_node: StartNode) -> None:
     running = await start_node(auth_timeout_s=0.3)
     client = await running.connect()
     assert await client.ask("user:logout") == {"ok": True}

@@ -43,7 +43,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-async def test_one_that_the_configuration_names_is_asked(start_node: StartNode) -> None:
+async def test_an_authenticator_that_the_configuration_names_is_asked(start_node: StartNode) -> None:
     running = await start_node(authenticators="open")
     client = await running.connect(auth={"name": "ana"})
     assert (await client.message())["type"] == "connected"
@@ -51,7 +51,7 @@ async def test_one_that_the_configuration_names_is_asked(start_node: StartNode) 
 
 
 @pytest.mark.usefixtures("installed")
-async def test_one_that_is_merely_installed_is_not_asked(start_node: StartNode) -> None:
+async def test_an_authenticator_that_is_merely_installed_is_not_asked(start_node: StartNode) -> None:
     running = await start_node()
     client = await running.connect()
     await client.emit("message", {"name": "ana"})
@@ -66,6 +66,6 @@ def test_a_name_that_is_not_installed_is_an_error_that_says_what_is() -> None:
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(("name", "reason"), [("broken", "no key"), ("absent", "absent")])
-def test_one_that_cant_be_made_is_an_error(name: str, reason: str) -> None:
+def test_an_authenticator_that_cant_be_made_is_an_error(name: str, reason: str) -> None:
     with pytest.raises(SetupError, match=reason):
         load_authenticators([name])

@@ -43,7 +43,7 @@ async def test_a_number_is_a_user_id(running: Running, backend: AsyncConnector) 
     assert await client.event() == ("message", '{"auth":"Authorized as 4711"}')
 
 
-async def test_it_is_answered_the_same_way_whatever_the_delivery(
+async def test_a_user_session_is_answered_the_same_way_whatever_the_delivery(
     running: Running, backend: AsyncConnector, prefix: str
 ) -> None:
     await backend.set_user_session(prefix, HASH)

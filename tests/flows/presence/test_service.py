@@ -109,7 +109,7 @@ async def test_a_user_with_sessions_on_several_nodes_is_one_member(
     await watcher.hear_until("watcher", "end")
 
 
-async def test_who_leaves_the_channel_or_the_presence_is_gone_and_hears_no_more(
+async def test_a_member_that_leaves_the_channel_or_the_presence_is_gone_and_hears_no_more(
     running: Running, prefix: str
 ) -> None:
     watcher, ann, ben = [await join(running, prefix, name) for name in ("watcher", "ann", "ben")]
@@ -301,7 +301,7 @@ async def test_a_signature_with_presence_data_makes_a_member(start_node: StartNo
     assert await ben.message() == {"type": "presence-quit", "channel": channel, "members": [info]}
 
 
-async def test_who_comes_without_presence_data_sees_nobody_and_is_not_seen(
+async def test_a_session_without_presence_data_sees_nobody_and_is_not_seen(
     start_node: StartNode, redis: Redis, prefix: str
 ) -> None:
     running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
@@ -315,7 +315,7 @@ async def test_who_comes_without_presence_data_sees_nobody_and_is_not_seen(
     assert (await ann.message())["type"] == "end"
 
 
-async def test_who_can_not_be_a_member_is_not_in_the_channel_either(
+async def test_a_session_that_can_not_be_a_member_is_not_in_the_channel_either(
     start_node: StartNode, redis: Redis, prefix: str
 ) -> None:
     running, channel = await start_node(channels=SECRETS), f"private-{prefix}"

@@ -229,7 +229,7 @@ async def test_a_session_that_ends_while_redis_is_away_holds_nothing_once_it_is_
     assert not await running.node.user_queries.is_online(prefix)
 
 
-async def test_who_is_refused_as_a_user_still_has_to_authenticate_in_time(
+async def test_a_session_refused_its_user_still_has_to_authenticate_in_time(
     start_node: StartNode, backend: AsyncConnector, prefix: str
 ) -> None:
     running = await start_node(auth_timeout_s=0.5, users=UserSettings(user_sessions=1))

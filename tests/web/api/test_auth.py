@@ -108,7 +108,7 @@ async def test_a_form_of_a_page_can_not_publish(api: Api, prefix: str) -> None:
         assert (answer.status, answer.code) == (415, "NOT_JSON_TYPE")
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back(start_api: StartApi) -> None:
+async def test_a_key_that_asks_too_often_is_told_when_to_come_back(start_api: StartApi) -> None:
     api = await start_api(api_keys=KEYS, api_rate=1)
     answers = [await api.get("/api/nodes", key=READER) for _ in range(3)]
     assert [answer.status for answer in answers[:2]] == [200, 200]

@@ -22,14 +22,14 @@ async def test_a_wrong_method_is_told_which_there_are(api: Api) -> None:
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/vnd.hornet.v1+json", "text/html"])
-async def test_who_asks_for_this_version_or_for_none_gets_it(api: Api, accept: str) -> None:
+async def test_a_request_for_this_version_or_for_none_is_answered_in_it(api: Api, accept: str) -> None:
     answer = await api.get("/api/nodes", headers={"Accept": accept})
     assert answer.status == 200
     assert answer.header("Content-Type").startswith("application/json")
     assert answer.header("Hornet-API-Version") == API_VERSION
 
 
-async def test_who_asks_for_another_version_is_told(api: Api) -> None:
+async def test_a_request_for_another_version_is_refused(api: Api) -> None:
     later = "application/vnd.hornet.v2+json"
     assert (await api.get("/api/nodes", headers={"Accept": later})).code == "UNSUPPORTED_VERSION"
     either = f"{later}, application/vnd.hornet.v1+json;q=0.5"

@@ -189,7 +189,7 @@ class TestIdempotencyKey:
             answer = await api.post("/api/publish", body, key=key, headers=headers)
             assert "replayed" not in answer.body
 
-    async def test_it_is_kept_for_its_window(
+    async def test_an_idempotency_key_is_kept_for_its_window(
         self, start_api: StartApi, own_redis: RedisServer, prefix: str
     ) -> None:
         api = await start_api(redis=own_redis.url, idempotency_window_s=70)

@@ -43,7 +43,7 @@ async def test_what_is_no_publish_is_answered_400_in_words(api: Api, body: Any, 
     assert api.metric('hornet_api_refusals_total{code="REALIZEHIT_400"}') == 1
 
 
-async def test_it_is_guarded_as_the_api_is(start_api: StartApi) -> None:
+async def test_realizehits_publish_is_guarded_as_the_api_is(start_api: StartApi) -> None:
     key = "0123456789abcdef"
     api = await start_api(api_keys=(f"a:publish:{key}", "b:read:0123456789abcdeF"))
     body = {"pattern": {"a": "b"}, "payload": 1}
