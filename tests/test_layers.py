@@ -211,7 +211,7 @@ def test_a_closed_package_is_entered_by_its_public_names_only(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_nobody_imports_a_private_name(path: Path) -> None:
+def test_no_module_imports_a_private_name_of_another(path: Path) -> None:
     for module, name in imported_modules(path):
         assert not name.startswith("_") or name.startswith("__"), f"{module}.{name} is private"
 

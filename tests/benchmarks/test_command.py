@@ -66,7 +66,7 @@ def test_a_quick_run_ends_with_a_figure_in_every_row(quick: tuple[str, Path, Pat
         assert NUMBER.fullmatch(found[title]), f"{title}: {found[title]}"
 
 
-def test_no_message_is_lost_and_none_reaches_a_stranger(quick: tuple[str, Path, Path]) -> None:
+def test_no_message_is_lost_and_none_reaches_a_wrong_client(quick: tuple[str, Path, Path]) -> None:
     printed, _, _ = quick
     for line in printed.splitlines():
         if line.startswith(("| lost", "| clients that got")):

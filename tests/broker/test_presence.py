@@ -85,7 +85,7 @@ async def test_removing_a_dead_node_takes_out_its_members_and_no_others(
     assert await redis.exists(node_presence_key(f"{prefix}n1"), presence_key(channels[2])) == 0
 
 
-async def test_a_channel_that_nobody_is_on_any_more_is_not_the_nodes_to_clean(
+async def test_an_empty_channel_is_not_left_for_the_clean_up(
     client: Client, redis: Redis, prefix: str
 ) -> None:
     store = PresenceStore(client, f"{prefix}n1")

@@ -68,7 +68,7 @@ async def test_a_cluster_publishes_both_ways(start_redis: StartRedis, prefix: st
         await client.aclose()
 
 
-async def test_without_redis_it_says_so(own_redis: RedisServer) -> None:
+async def test_a_publish_without_redis_raises_unavailable(own_redis: RedisServer) -> None:
     async with Redis.from_url(own_redis.url) as redis:
         own_redis.kill()
         with pytest.raises(RedisUnavailable):

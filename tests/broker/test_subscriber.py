@@ -164,7 +164,7 @@ async def test_subscribing_and_unsubscribing_without_pause_ends_as_wanted(
         await eventually(lambda: subscribers(redis, prefix), 0)
 
 
-async def test_a_cancelled_hold_counts_until_it_is_released(
+async def test_a_cancelled_subscription_counts_until_it_is_released(
     valkey: Valkey, redis: Redis, prefix: str
 ) -> None:
     async with listening(valkey.url) as subscriber:
@@ -182,7 +182,7 @@ async def test_a_cancelled_hold_counts_until_it_is_released(
         await eventually(lambda: subscribers(redis, prefix), 0)
 
 
-async def test_with_nothing_wanted_it_is_connected_as_soon_as_redis_answers(valkey: Valkey) -> None:
+async def test_a_subscriber_without_topics_is_connected_as_soon_as_redis_answers(valkey: Valkey) -> None:
     async with listening(valkey.url) as subscriber, asyncio.timeout(DEADLINE_S):
         await subscriber.wait_connected()
 

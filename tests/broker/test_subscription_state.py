@@ -316,7 +316,7 @@ def test_failed_attempts_do_not_prolong_a_wait() -> None:
     assert topic.status is FAILED
 
 
-def test_a_connection_that_is_lost_again_after_the_wait_was_over_leaves_nobody_waiting() -> None:
+def test_a_connection_lost_again_after_the_wait_limit_leaves_no_subscription_waiting() -> None:
     machine = Machine(connected=False)
     topic = machine.subscribe("a")
     machine.sleep(WAIT_LIMIT_S)

@@ -80,7 +80,7 @@ async def test_a_node_that_is_silent_is_missing_after_the_timeout(own_redis: Red
         assert list(found.answers.values()) == [1]
 
 
-async def test_without_redis_nobody_can_be_asked(own_redis: RedisServer) -> None:
+async def test_a_survey_without_redis_fails(own_redis: RedisServer) -> None:
     async with node(own_redis) as one:
         own_redis.kill()
         with pytest.raises(RedisUnavailable):

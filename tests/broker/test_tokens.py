@@ -132,7 +132,7 @@ async def test_asking_for_no_channel_consumes_no_classic_token(tokens: TokenStor
 @pytest.mark.parametrize(
     "grant", [b"", b"[]", b"{", b'{"user":""}', b'{"user":{}}', b'{"publish":"a"}', b"\xff"]
 )
-async def test_a_token_with_a_malformed_grant_lets_nobody_in(
+async def test_a_token_with_a_malformed_grant_is_refused(
     tokens: TokenStore, token: str, redis: Redis, grant: bytes
 ) -> None:
     await tokens.create(token, Grant(channels=("a",)), 120)
@@ -160,7 +160,7 @@ async def test_channels_and_tokens_may_have_any_name(
     await tokens.take(Credentials(strange, (name,)))
 
 
-async def test_revoked_tokens_let_nobody_in(tokens: TokenStore, token: str) -> None:
+async def test_revoked_tokens_are_refused(tokens: TokenStore, token: str) -> None:
     await tokens.create(token, Grant(channels=("a",)), 120)
     await tokens.create(token + "2", Grant(channels=("a",)), 120)
     await tokens.revoke((token, token + "2", "never was"))

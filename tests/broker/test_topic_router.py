@@ -46,7 +46,7 @@ def test_what_a_glob_let_through_goes_by_the_glob(topics: TopicRouter, got: Got)
     assert got == [("x", "x*", "xa"), ("other", "y*", "ya")]
 
 
-def test_what_nobody_receives_harms_nobody(got: Got) -> None:
+def test_a_message_without_receiver_is_ignored(got: Got) -> None:
     topics = TopicRouter()
     topics.receive("hornet:a", b"")
     topics.receive_match("x*", "xa", b"")

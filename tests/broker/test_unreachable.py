@@ -29,7 +29,7 @@ async def unreachable(url: str, timeout_s: float = 1.0) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+sentinel", "redis+cluster"])
-async def test_a_port_where_nobody_listens_is_one_sentence(scheme: str) -> None:
+async def test_a_port_without_a_listener_is_one_sentence(scheme: str) -> None:
     port = free_port()
     assert str(port) in await unreachable(f"{scheme}://:secret@127.0.0.1:{port}")
 
@@ -56,7 +56,7 @@ async def test_a_refused_login_is_one_sentence(start_redis: StartRedis, login: s
         assert "refuses the login" in await unreachable(f"{scheme}://{login}127.0.0.1:{server.port}")
 
 
-async def test_tls_with_a_certificate_of_a_stranger_is_one_sentence(start_redis: StartRedis) -> None:
+async def test_tls_with_an_untrusted_certificate_is_one_sentence(start_redis: StartRedis) -> None:
     async with tls(start_redis) as text:
         assert "certificate" in await unreachable(text.partition("?")[0])
 

@@ -205,7 +205,7 @@ async def test_users_online_are_listed_page_by_page(cluster: Cluster) -> None:
     assert await lists.count_online() == 1000
 
 
-async def test_what_a_node_holds_is_told_in_pages_while_it_is_taken_out(cluster: Cluster) -> None:
+async def test_the_sessions_of_a_dead_node_are_removed_page_by_page(cluster: Cluster) -> None:
     dead, living = cluster.node(), cluster.node()
     await asyncio.gather(*(arrive(dead, f"u{number}", f"s{number}") for number in range(1200)))
     await arrive(living, "u0", "elsewhere")
@@ -216,7 +216,7 @@ async def test_what_a_node_holds_is_told_in_pages_while_it_is_taken_out(cluster:
     assert (await living.sweep()).node_sessions == 1
 
 
-async def test_a_subscription_changes_both_lists_and_is_told_only_if_it_changes_them(
+async def test_a_subscription_changes_both_lists_and_is_published_only_if_it_changes_them(
     any_cluster: Cluster,
 ) -> None:
     lists = UserLists(any_cluster.client)
@@ -231,7 +231,7 @@ async def test_a_subscription_changes_both_lists_and_is_told_only_if_it_changes_
     assert set(await lists.ask(channels_command(42))) == set()
 
 
-async def test_a_change_is_told_on_the_users_topic_once_it_is_made(own_redis: RedisServer) -> None:
+async def test_a_change_is_published_on_the_users_topic_once_it_is_made(own_redis: RedisServer) -> None:
     client = connect(RedisUrl(own_redis.url), 5.0)
     heard = Heard()
     async with listening(own_redis.url, heard) as subscriber:
@@ -301,7 +301,7 @@ async def test_within_one_epoch_redis_is_right_about_channels(cluster: Cluster) 
     assert known == KnownChannels(known.epoch, frozenset({"a", "b"}))
 
 
-async def test_a_user_who_was_told_as_gone_in_error_is_told_as_online_again(cluster: Cluster) -> None:
+async def test_a_user_published_as_gone_in_error_is_published_as_online_again(cluster: Cluster) -> None:
     """A node that was paused is taken for dead, its users go, and then it goes on with them."""
     paused, living = cluster.node(), cluster.node(grace_s=0)
     known = (await arrive(paused, "u", "a")).known

@@ -90,14 +90,14 @@ async def test_any_id_is_answered_with_itself(clients: Clients, kind: Kind, numb
 
 
 @every_kind
-async def test_an_event_that_nobody_handles_changes_nothing(clients: Clients, kind: Kind) -> None:
+async def test_an_event_without_handler_changes_nothing(clients: Clients, kind: Kind) -> None:
     client = await clients.joined(kind)
     await client.emit("nobody listens", 1, b"2")
     assert await client.ask("ask", 1) == [1]
 
 
 @every_kind
-async def test_an_acknowledgement_that_nobody_waits_for_changes_nothing(clients: Clients, kind: Kind) -> None:
+async def test_an_unexpected_acknowledgement_changes_nothing(clients: Clients, kind: Kind) -> None:
     client = await clients.joined(kind)
     await client.send(SioPacket(Type.ACK, id=99, data=["?"]))
     assert await client.ask("ask", 1) == [1]

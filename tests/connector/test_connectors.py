@@ -72,7 +72,7 @@ async def test_a_wrong_token_is_refused_and_nothing_stored(connector: Shape, cha
         await connector.create_access_token(channels, ttl=ttl)
 
 
-async def test_publish_reaches_who_listens_and_counts_them(
+async def test_publish_reaches_subscribers_and_counts_them(
     connector: Shape, valkey: Valkey, prefix: str
 ) -> None:
     heard = Heard()

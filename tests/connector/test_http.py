@@ -56,7 +56,7 @@ async def test_a_token_opens_its_channels(connector: Shape, redis: Redis, prefix
     await TokenStore(redis).take(Credentials(token, (prefix, prefix + "ž:🐎")))
 
 
-async def test_publish_reaches_who_listens_and_counts_them(
+async def test_publish_reaches_subscribers_and_counts_them(
     connector: Shape, valkey: Valkey, prefix: str
 ) -> None:
     heard = Heard()
@@ -108,7 +108,7 @@ async def test_a_refusal_has_its_code(make: Make, server: ServerProcess) -> None
         await connector.close()
 
 
-async def test_nobody_at_the_url_and_no_hornet_there_are_unavailable(make: Make) -> None:
+async def test_a_url_without_a_server_or_without_hornet_is_unavailable(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 

@@ -30,7 +30,7 @@ def test_what_is_no_name_is_refused_with_one_code(name: object) -> None:
     assert refused.value.code == "BAD_CHANNEL"
 
 
-def test_the_reserved_channel_is_nobodys() -> None:
+def test_no_session_may_subscribe_to_the_reserved_channel() -> None:
     with pytest.raises(PeerError, match="reserved"):
         check_channel("hornet")
 
@@ -58,7 +58,7 @@ def test_the_kind_of_a_channel_follows_from_its_name(channel: str, kind: Kind) -
     assert kind_of(channel, Names(["public-*", "lobby", "*.news.*all"])) is kind
 
 
-def test_nothing_is_public_unless_it_is_said() -> None:
+def test_a_channel_is_public_only_if_the_configuration_names_it() -> None:
     assert kind_of("public-a") is Kind.TOKEN
     assert "" not in Names([])
 

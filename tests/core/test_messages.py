@@ -77,7 +77,7 @@ def test_only_is_a_token_or_a_list_of_tokens(given: str, only: set[str] | None) 
     assert message.only == only
 
 
-def test_except_is_read_like_only_and_absent_means_nobody() -> None:
+def test_except_is_read_like_only_and_absent_means_no_session() -> None:
     assert parse_publish("news", b'{"type":"x","except":"t1"}').exclude == {"t1"}
     assert parse_publish("news", b'{"type":"x"}').exclude == frozenset()
 

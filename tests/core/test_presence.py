@@ -192,7 +192,7 @@ def test_a_gap_needs_a_snapshot_and_tells_only_the_difference() -> None:
     assert view.roster.take_changes() == MemberChanges(added=(CLEO,), gone=(ANN,))
 
 
-def test_an_epoch_that_begins_when_nobody_was_there_is_followed_from_its_first_version() -> None:
+def test_an_epoch_that_begins_without_members_is_followed_from_its_first_version() -> None:
     view = following("", 0)
     view.apply(PresenceNotice("e", 1, {"a": ANN}))
     view.apply(PresenceNotice("e", 2, gone=("a",)))
@@ -222,7 +222,7 @@ def test_a_snapshot_that_was_read_before_a_loss_does_not_make_up_for_it() -> Non
     assert ids(view) == ["ben"]
 
 
-def test_when_redis_lost_its_data_nobody_is_gone_before_the_nodes_had_their_time() -> None:
+def test_after_redis_lost_its_data_no_member_is_removed_before_the_nodes_had_their_time() -> None:
     view = following(a=ANN, b=BEN)
     assert ids(view) == ["ann", "ben"]
     view.apply(PresenceNotice("f", 1, {"a": ANN}))

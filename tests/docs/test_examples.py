@@ -63,7 +63,7 @@ async def test_publish_sh_reaches_a_client(
     assert await client.event() == {**message, "channel": channel}
 
 
-async def test_the_example_with_json_web_tokens_lets_in_whom_the_application_named(
+async def test_the_example_with_json_web_tokens_lets_the_named_user_in(
     clients: NodeClients, backend: Backend, reader: Reader, port: int, prefix: str
 ) -> None:
     key = "a-secret-of-32-characters-or-more"

@@ -49,7 +49,7 @@ async def room(clients: NodeClients, server: ServerProcess, backend: Backend, pr
     ],
     ids=str,
 )
-async def test_a_message_reaches_those_it_names_and_nobody_else(
+async def test_a_message_reaches_only_the_clients_that_it_names(
     room: Room, backend: Backend, fields: dict[str, Any], receivers: list[str]
 ) -> None:
     def as_token(name: str) -> str:

@@ -135,7 +135,7 @@ async def test_a_write_only_python_socketio_manager_reaches_the_channel(
         b"\x91" * 2000,
     ],
 )
-async def test_what_is_no_emit_is_dropped_and_harms_nobody(
+async def test_a_malformed_emit_is_dropped_and_affects_no_other(
     clients: NodeClients, server: ServerProcess, backend: Backend, redis: Redis, prefix: str, body: bytes
 ) -> None:
     client = await admitted(clients, server, backend, prefix)

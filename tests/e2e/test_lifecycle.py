@@ -128,7 +128,7 @@ async def test_a_session_without_credentials_is_told_why_and_closed(
     ],
     ids=lambda text: repr(text[:40]),
 )
-async def test_a_malformed_publish_harms_nobody(
+async def test_a_malformed_publish_affects_no_client(
     clients: NodeClients, server: ServerProcess, backend: Backend, prefix: str, text: str | bytes
 ) -> None:
     channel = f"{prefix}news"

@@ -74,7 +74,7 @@ async def test_disconnect_tokens_ends_their_sessions_on_every_node_for_good(
         assert "news" not in str(client.seen("event"))
 
 
-async def test_disconnect_tokens_kills_a_token_that_nobody_used(
+async def test_disconnect_tokens_kills_an_unused_token(
     clients: NodeClients, nodes: tuple[ServerProcess, ServerProcess], backend: Backend, prefix: str
 ) -> None:
     channel = f"{prefix}news"

@@ -102,7 +102,7 @@ async def test_order_holds_whatever_is_sent_while_rooms_change(
 
 
 @WAYS
-async def test_a_message_joins_the_round_that_is_under_way(way: str) -> None:
+async def test_a_message_joins_the_broadcast_that_is_under_way(way: str) -> None:
     table, sessions = table_of(SLICE * 2)
     fanout = fan_out_to(sessions, way)
     fanout.to_room(table.everyone, message("1"))
@@ -114,7 +114,7 @@ async def test_a_message_joins_the_round_that_is_under_way(way: str) -> None:
 
 
 @WAYS
-async def test_a_message_joins_no_round_of_a_room_that_has_changed(way: str) -> None:
+async def test_a_message_joins_no_broadcast_of_a_room_that_has_changed(way: str) -> None:
     table, sessions = table_of(SLICE + 3)
     fanout = fan_out_to(sessions, way)
     newcomer = Recipient("newcomer")

@@ -59,7 +59,7 @@ async def test_a_ping_interval_below_a_second_is_told_as_it_is() -> None:
     assert json.loads(text[1:])["pingInterval"] == 250
 
 
-async def test_a_hook_that_raises_harms_nobody(application: Application) -> None:
+async def test_a_hook_that_raises_does_not_affect_other_sessions(application: Application) -> None:
     ws, _ = await application.open_websocket()
     await ws.send_str('42["fail"]')
     await ws.send_str('421["after"]')
@@ -79,7 +79,9 @@ async def test_an_event_that_is_answered_later_holds_up_no_other(application: Ap
     assert await ws.receive_str() == '431["first",1]'
 
 
-async def test_an_answer_that_fails_or_comes_too_late_harms_nobody(application: Application) -> None:
+async def test_an_answer_that_fails_or_comes_too_late_does_not_affect_other_sessions(
+    application: Application,
+) -> None:
     ws, _ = await application.open_websocket()
     await ws.send_str('42["later","is not asked for"]')
     for number, name in enumerate(["fails", "can't be sent", "is cancelled"]):

@@ -52,7 +52,7 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     ("owner", "name", "parameters"),
     [(owner, name, parameters) for owner, names in OVERRIDDEN.items() for name, parameters in names.items()],
 )
-def test_a_member_we_override_is_as_it_was(owner: type, name: str, parameters: list[str]) -> None:
+def test_an_overridden_library_member_is_unchanged(owner: type, name: str, parameters: list[str]) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == ["self", *parameters]
 
 

@@ -23,7 +23,7 @@ class Scheduled:
             self.done.set()
 
 
-async def test_what_is_due_is_called_once_and_never_early() -> None:
+async def test_a_scheduled_object_is_called_once_and_never_early() -> None:
     loop, wheel = asyncio.get_running_loop(), TimerWheel(0.01)
     scheduled_tick = [(loop.time() + delay / 1000, Scheduled(wheel)) for delay in (55, 5, 30, 30, 7)]
     for due, timed in scheduled_tick:
@@ -34,7 +34,7 @@ async def test_what_is_due_is_called_once_and_never_early() -> None:
     assert all(len(timed.due) == 1 and timed.due[0] >= due for due, timed in scheduled_tick)
 
 
-async def test_a_booking_moves_both_ways_and_may_be_cancelled() -> None:
+async def test_a_scheduled_time_moves_both_ways_and_may_be_cancelled() -> None:
     loop, wheel = asyncio.get_running_loop(), TimerWheel(0.01)
     earlier, later, never = Scheduled(wheel), Scheduled(wheel), Scheduled(wheel)
     start = loop.time()
@@ -51,7 +51,7 @@ async def test_a_booking_moves_both_ways_and_may_be_cancelled() -> None:
     assert never.due == []
 
 
-async def test_what_is_due_may_book_itself_again() -> None:
+async def test_a_scheduled_object_may_schedule_itself_again() -> None:
     wheel = TimerWheel(0.01)
     timed = Scheduled(wheel, again=3)
     wheel.schedule(timed, asyncio.get_running_loop().time())

@@ -128,7 +128,7 @@ async def test_what_is_published_on_a_channel_stays_in_order(pair: Pair) -> None
         assert heard == kinds[:100]
 
 
-async def test_asked_twice_with_one_idempotency_key_it_is_delivered_once(pair: Pair) -> None:
+async def test_two_publishes_with_one_idempotency_key_are_delivered_once(pair: Pair) -> None:
     clients = [await pair.enter(number % 2, "a", "b") for number in range(2)]
     once = {"Idempotency-Key": "k"}
     for node in (0, 1):

@@ -31,7 +31,7 @@ async def start(start_node: StartNode, server: RedisServer, **given: Any) -> Run
     return await start_node(redis=url_of(server), public_patterns=True, **given)
 
 
-async def test_a_pattern_that_redis_refuses_is_refused_and_harms_nobody(
+async def test_a_pattern_that_redis_refuses_is_refused_and_affects_no_other_session(
     own_redis: RedisServer, start_node: StartNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with limited(own_redis, *NODE.split()) as admin:

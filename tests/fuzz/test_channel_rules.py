@@ -62,7 +62,7 @@ def test_patterns_share_a_text_only_if_they_are_the_same(
 
 
 @given(PATTERNS, st.booleans(), PATTERNS)
-def test_matching_is_what_it_says_and_the_glob_hides_no_match(
+def test_matching_keeps_to_its_rules_and_the_glob_hides_no_match(
     asked: dict[str, str], subset: bool, published: dict[str, str]
 ) -> None:
     published = {key: value if value != "*" else "" for key, value in published.items()}

@@ -140,7 +140,7 @@ def test_a_missing_tls_file_is_named(certificates: Certificates) -> None:
     assert "/no/key.pem can't be read: No such file" in tls_refused(certificates.cert, "/no/key.pem")
 
 
-def test_tls_files_that_can_not_be_used_are_named_and_nobody_is_asked_for_a_password(
+def test_unusable_tls_files_are_named_and_no_password_is_asked_for(
     certificates: Certificates,
 ) -> None:
     stranger = certificates.write("stranger.pem", trustme.CA().issue_cert("x").private_key_pem.bytes())

@@ -88,7 +88,7 @@ def test_a_key_that_is_taken_out_stops_at_once_and_a_new_one_works(reloaded: Rel
     assert reloaded.code("GET", "/api/nodes", NEW) == "RIGHT_MISSING"
 
 
-def test_the_first_key_shuts_out_who_has_none(reloaded: Reloaded) -> None:
+def test_the_first_key_shuts_out_requests_without_a_key(reloaded: Reloaded) -> None:
     reloaded.start()
     assert reloaded.ask("GET", "/api/nodes")[0] == 200
     reloaded.hang_up("changed: api_keys", api_keys=[f"a:read:{NEW}"])
@@ -198,7 +198,7 @@ def test_the_api_answers_what_changed_and_what_needs_a_restart(reloaded: Reloade
     assert reloaded.ask("POST", "/api/reload", ADMIN)[1] == {"changed": [], "need_restart": ["ping_interval"]}
 
 
-def test_a_wrong_file_is_told_to_who_asked_and_changes_nothing(reloaded: Reloaded) -> None:
+def test_a_wrong_file_is_reported_to_the_caller_and_changes_nothing(reloaded: Reloaded) -> None:
     reloaded.start(api_keys=[LEFT, f"a:read:{OLD}"])
     reloaded.write(api_keys=[LEFT], max_json_depth="deep")
     status, told = reloaded.ask("POST", "/api/reload", ADMIN)

@@ -40,7 +40,9 @@ def test_an_abstract_socket_is_understood() -> None:
         assert bound.recv(1000) == b"READY=1"
 
 
-def test_where_nobody_listens_nothing_happens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_notification_without_a_systemd_socket_does_no_harm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     Notifier({}).tell(READY)
     assert not caplog.records
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).tell(READY)

@@ -65,7 +65,7 @@ def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path)
 
 
-async def test_tls_is_served_and_who_speaks_plain_http_to_it_does_no_harm(
+async def test_tls_is_served_and_plain_http_on_its_port_does_no_harm(
     certificates: Certificates, valkey: Valkey
 ) -> None:
     server = ServerProcess(
@@ -91,7 +91,7 @@ async def test_tls_is_served_and_who_speaks_plain_http_to_it_does_no_harm(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_the_start_ends_it_at_once_and_without_a_word(number: signal.Signals) -> None:
+def test_a_signal_during_the_start_ends_the_server_at_once_and_silently(number: signal.Signals) -> None:
     with silent_server() as silent:
         server = ServerProcess(
             "--port", "0", "--redis-timeout", "60", "--redis", f"redis://127.0.0.1:{silent.getsockname()[1]}"

@@ -221,7 +221,7 @@ ATTACKS = [garbage, paths, packets, withheld, huge, polls, floods, idlers]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-async def test_an_attack_harms_nobody(
+async def test_an_attack_affects_no_other_client(
     valkey: Valkey, watch: Watch, program: tuple[str, ...], attack: Attack
 ) -> None:
     limits = ("--handshake-timeout", "1", "--auth-timeout", "1", "--connect-timeout", "1")

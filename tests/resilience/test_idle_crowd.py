@@ -62,7 +62,7 @@ class Crowd:
         return all(b"AUTHENTICATION_TIMEOUT" in answer for answer in answers)
 
 
-async def test_thousands_who_never_authenticate_cost_little_and_are_sent_away(
+async def test_thousands_of_unauthenticated_clients_cost_little_and_are_disconnected(
     valkey: Valkey, watch: Watch
 ) -> None:
     watched = await watch(valkey.url, "--auth-timeout", str(AUTH_TIMEOUT_S), "--log-level", "warning")

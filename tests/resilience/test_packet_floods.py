@@ -53,7 +53,7 @@ async def flood(watched: Watched, packet: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", PACKETS)
-async def test_a_flood_of_packets_is_cut_and_holds_up_nobody(
+async def test_a_flood_of_packets_is_cut_and_delays_no_other_client(
     valkey: Valkey, watch: Watch, program: tuple[str, ...], kind: str
 ) -> None:
     watched = await watch(valkey.url, "--log-level", "warning", program=program)

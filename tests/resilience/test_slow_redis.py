@@ -107,7 +107,7 @@ async def test_stalls_again_and_again_deliver_nothing_twice(
     assert await heard_until_end(client) == ["message 0", "message 1", "message 2"]
 
 
-async def test_a_few_bytes_at_a_time_are_as_good_as_nothing_and_harm_nobody(
+async def test_redis_answers_of_a_few_bytes_at_a_time_time_out_and_affect_no_client(
     own_redis: RedisServer, strait: Strait, watch: Watch
 ) -> None:
     watched = await watch(strait.url, backend=own_redis.url)

@@ -9,7 +9,7 @@ from tests.flows.client import Client
 from tests.resilience.conftest import CHANNEL, Watch
 
 
-async def test_while_it_stops_it_is_not_ready_and_lets_nobody_new_in(
+async def test_a_server_that_stops_is_not_ready_and_refuses_new_clients(
     own_redis: RedisServer, watch: Watch
 ) -> None:
     watched = await watch(own_redis.url, "--drain-window", "60")

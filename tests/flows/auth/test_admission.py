@@ -216,7 +216,7 @@ async def test_fifty_clients_race_for_one_token_and_one_gets_in(
     assert [answer.get("error") for answer in answers].count("INVALID_TOKEN") == 49
 
 
-async def test_backends_hear_who_comes_and_goes(
+async def test_backends_hear_of_tokens_that_connect_and_disconnect(
     running: Running, backend: AsyncConnector, redis: Redis, prefix: str
 ) -> None:
     token = await backend.create_access_token([f"{prefix}a", f"{prefix}b"])

@@ -72,7 +72,7 @@ async def test_an_authenticator_is_offered_evidence_from_each_source(start_node:
     ]
 
 
-async def test_what_it_grants_is_given(start_node: StartNode) -> None:
+async def test_a_grant_of_an_authenticator_is_given_to_the_session(start_node: StartNode) -> None:
     running = await start_node(ways=[Password()])
     client = await running.connect(auth={"password": "ana"})
     assert (await client.message())["type"] == "connected"
@@ -82,7 +82,7 @@ async def test_what_it_grants_is_given(start_node: StartNode) -> None:
 
 
 @pytest.mark.parametrize("shown", ["malformed", "other"])
-async def test_what_it_refuses_is_told_with_its_code(start_node: StartNode, shown: str) -> None:
+async def test_a_refusal_of_an_authenticator_is_sent_with_its_code(start_node: StartNode, shown: str) -> None:
     running = await start_node(ways=[Password()])
     client = await running.connect()
     detail = {"malformed": "it is malformed", "other": "it is another one"}[shown]
@@ -106,7 +106,7 @@ async def test_an_authenticator_that_fails_is_told_as_unavailable_and_harms_nobo
     assert (await client.message())["type"] == "connected"
 
 
-async def test_what_it_declines_is_offered_to_the_others(start_node: StartNode) -> None:
+async def test_declined_evidence_is_offered_to_the_other_authenticators(start_node: StartNode) -> None:
     running = await start_node(ways=[Password()])
     client = await running.connect_with_token("news")
     answer = await client.ask("knock", {"other": 1})

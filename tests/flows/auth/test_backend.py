@@ -37,7 +37,7 @@ async def test_the_token_may_be_shown_in_auth(asking: Running) -> None:
     assert asking.session(client).user == "7"
 
 
-async def test_nothing_of_the_answer_is_seen_by_others_unless_it_is_named(
+async def test_other_clients_see_only_the_named_fields_of_the_backends_answer(
     asking: Running, start_node: StartNode, api: UserApi
 ) -> None:
     for running, info in (
@@ -99,7 +99,7 @@ async def test_a_slow_backend_fails_only_that_attempt(start_node: StartNode, api
     assert await authenticate(client, "user-7") == {"ok": True, "user": "7"}
 
 
-async def test_a_slow_attempt_delays_nobody_else(asking: Running, api: UserApi, valkey: Valkey) -> None:
+async def test_a_slow_attempt_delays_no_other_session(asking: Running, api: UserApi, valkey: Valkey) -> None:
     slow, quick = await asking.connect(), await asking.connect()
     member = await asking.connect_with_token("news")
     await slow.emit("user:authenticate", "slow-1")

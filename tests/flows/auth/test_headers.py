@@ -22,7 +22,7 @@ async def not_behind_proxy(start_node: StartNode) -> Running:
     return await start_node(trusted_proxies="10.0.0.0/8", **OPTIONS)
 
 
-async def test_a_trusted_proxy_says_who_it_is(behind_proxy: Running) -> None:
+async def test_a_trusted_proxy_names_the_user(behind_proxy: Running) -> None:
     client = await behind_proxy.connect(**SAID)
     assert await client.ask("user:logout") == {"ok": True}  # whatever was before it has been handled
     client = await behind_proxy.connect(**SAID)

@@ -99,7 +99,7 @@ async def test_its_tokens_are_not_its_own_any_more(
         assert (await client.message())["type"] == "news"
 
 
-async def test_a_session_is_nobody_elses_until_it_logs_out(start_node: StartNode, prefix: str) -> None:
+async def test_a_session_takes_no_other_user_before_it_logs_out(start_node: StartNode, prefix: str) -> None:
     running = await start_node(ways=[Named()])
     client = await running.connect()
     await log_in(client, f"{prefix}a")

@@ -159,14 +159,18 @@ async def test_a_token_is_a_credential_for_a_new_session(
     assert await hears(client, open_node, f"{prefix}a")
 
 
-async def test_what_a_session_has_it_may_ask_for_again(open_node: Running, prefix: str) -> None:
+async def test_a_session_may_subscribe_again_to_a_channel_that_it_has(
+    open_node: Running, prefix: str
+) -> None:
     channel = f"{prefix}in"
     client = await open_node.connect_with_token(channel)
     assert await client.ask(SUBSCRIBE, {"channel": channel}) == {"ok": True, "channel": channel}
     assert await hears(client, open_node, channel)
 
 
-async def test_a_channel_is_left_and_redis_is_asked_for_it_no_more(open_node: Running, prefix: str) -> None:
+async def test_an_unsubscribed_session_gets_nothing_and_may_not_subscribe_again(
+    open_node: Running, prefix: str
+) -> None:
     channel = f"{prefix}in"
     client = await open_node.connect_with_token(channel)
     answer = await client.ask(UNSUBSCRIBE, {"channel": channel})

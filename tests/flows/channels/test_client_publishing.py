@@ -31,7 +31,7 @@ async def test_what_a_client_publishes_reaches_the_clients_of_every_node(
     assert await other.message() == expected
 
 
-async def test_the_sender_is_left_out_where_it_asks_for_that(
+async def test_exclude_self_leaves_the_publishing_client_out(
     running: Running, chat: Client, prefix: str
 ) -> None:
     other = await running.connect_with_token(f"{prefix}chat-1")
@@ -51,7 +51,7 @@ async def test_only_granted_channels_can_be_published_on(running: Running, chat:
     assert await refusal(stranger, PUBLISH, hello(f"{prefix}chat-1")) == "NOT_AUTHENTICATED"
 
 
-async def test_nobody_publishes_faster_than_the_rate(start_node: StartNode, prefix: str) -> None:
+async def test_publishing_faster_than_the_rate_is_refused(start_node: StartNode, prefix: str) -> None:
     running = await start_node(channels=ChannelSettings(max_publish_rate=1))
     client = await running.connect_with_token(f"{prefix}a", publish=["*"])
     codes = [(await client.ask(PUBLISH, hello(f"{prefix}b"))).get("error", {}).get("code") for _ in range(10)]

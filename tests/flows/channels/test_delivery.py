@@ -51,7 +51,7 @@ async def test_only_and_except_choose_by_token(
     assert await until_end(three) == ["not-one", "not-both", "end"]
 
 
-async def test_only_reaches_a_token_only_in_the_channel_it_is_in(
+async def test_only_reaches_a_token_only_in_the_channels_that_it_opened(
     running: Running, backend: AsyncConnector, prefix: str
 ) -> None:
     _, elsewhere = await let_in(running, backend, f"{prefix}b")

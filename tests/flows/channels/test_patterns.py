@@ -130,7 +130,7 @@ async def test_only_and_except_address_patterns_too(board: Board, redis: Redis, 
     assert [(await other.message())["type"] for _ in range(2)] == ["theirs", "end"]
 
 
-async def test_a_malformed_publish_is_dropped_and_harms_nobody(
+async def test_a_malformed_publish_is_dropped_and_affects_no_client(
     board: Board, client: Client, redis: Redis
 ) -> None:
     text = await board.subscribe(client, {"kind": "*"})

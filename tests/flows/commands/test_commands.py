@@ -215,7 +215,7 @@ async def test_a_session_has_so_many_commands_running_and_no_more(
     assert (await client.ask(*call("wait", "again")))["result"] == "again"
 
 
-async def test_nobody_calls_faster_than_the_rate(start_node: StartNode, prefix: str) -> None:
+async def test_calling_commands_faster_than_the_rate_is_refused(start_node: StartNode, prefix: str) -> None:
     node = await start_node(own_commands=COMMANDS, max_command_rate=1)
     client = await node.connect_with_token(f"{prefix}a")
     codes = [(await client.ask(*call("ping"))).get("error", {}).get("code") for _ in range(10)]

@@ -126,9 +126,7 @@ async def test_a_member_that_leaves_the_channel_or_the_presence_is_gone_and_hear
     await watcher.hear_until("watcher")
 
 
-async def test_a_member_may_ask_for_the_members_and_nobody_else(
-    running: Running, redis: Redis, prefix: str
-) -> None:
+async def test_only_a_member_may_ask_for_the_members(running: Running, redis: Redis, prefix: str) -> None:
     ann = await join(running, prefix, Member("ann", 1))
     outsider = await running.connect_with_token(prefix)
     assert await ann.client.ask("hornet:presence", {"channel": prefix}) == {
@@ -179,7 +177,7 @@ async def test_when_all_are_gone_nothing_is_left_in_redis_or_on_the_node(
     assert again.known == {"ann"}
 
 
-async def test_joining_again_is_answered_and_told_nobody(running: Running, prefix: str) -> None:
+async def test_joining_again_is_answered_and_not_announced(running: Running, prefix: str) -> None:
     watcher, ann = [await join(running, prefix, name) for name in ("watcher", "ann")]
     assert (await join(running, prefix, "ann", ann.client)).known == {"watcher", "ann"}
     end = await join(running, prefix, "end")

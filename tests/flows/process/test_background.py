@@ -45,7 +45,7 @@ def observed(metrics: Metrics, name: str) -> float:
     return float(text.split(f"\nhornet_loop_lag_seconds_{name} ")[1].split("\n")[0])
 
 
-async def test_a_loop_that_is_held_shows() -> None:
+async def test_a_blocked_event_loop_shows_in_the_lag() -> None:
     metrics = Metrics()
     task = asyncio.create_task(measure_lag(metrics))
     await asyncio.sleep(0)

@@ -17,7 +17,7 @@ async def test_clients_are_told_and_let_go_over_the_window(running: Running) -> 
         assert await client.message() == {"type": "shutdown", "channel": "hornet", "msg": "SHUTDOWN"}
 
 
-async def test_without_clients_it_is_over_at_once(running: Running) -> None:
+async def test_a_stop_without_clients_is_over_at_once(running: Running) -> None:
     started = asyncio.get_running_loop().time()
     await drain(running.node.engine, running.node.sessions, window_s=30)
     assert asyncio.get_running_loop().time() - started < 1

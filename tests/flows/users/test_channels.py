@@ -108,7 +108,7 @@ async def test_whatever_the_order_of_changes_every_session_ends_where_redis_says
     await until_channels_are([final] * 6, *nodes, user=prefix)
 
 
-async def test_a_change_while_a_node_was_deaf_is_followed_when_it_hears_again(
+async def test_a_change_while_a_node_was_disconnected_is_followed_when_it_is_back(
     running: Running, backend: AsyncConnector, redis: Redis, prefix: str
 ) -> None:
     await backend.subscribe_user(prefix, f"{prefix}old")

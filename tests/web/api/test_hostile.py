@@ -43,9 +43,7 @@ async def test_a_flood_of_one_key_leaves_the_others_their_pace(start_api: StartA
     assert answer.status == 200
 
 
-async def test_a_key_that_may_not_gets_no_step_further_whatever_it_sends(
-    start_api: StartApi, prefix: str
-) -> None:
+async def test_a_key_without_the_right_is_refused_for_any_body(start_api: StartApi, prefix: str) -> None:
     api = await start_api(api_keys=(f"shop:publish:{KEY}",))
     document = (await api.get("/api/openapi.json")).body
     refused = 0

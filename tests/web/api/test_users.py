@@ -60,7 +60,7 @@ async def test_a_user_is_shown_with_sessions_of_all_nodes_and_the_backends_chann
     assert listed == {"users": [user]}
 
 
-async def test_a_subscribed_user_receives_until_it_is_taken_back(start_api: StartApi, prefix: str) -> None:
+async def test_a_subscribed_user_receives_until_it_is_unsubscribed(start_api: StartApi, prefix: str) -> None:
     api = await start_api()
     client = await logged_in(api, prefix, prefix)
     await api.post(f"/api/users/{prefix}/subscribe", {"channels": [prefix + "a", prefix + "b"]})
