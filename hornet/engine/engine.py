@@ -30,7 +30,7 @@ STOP_TIMEOUT_S = 2.0
 
 
 class Engine:
-    """Every Socket.IO client of this node: who is connected, who is in which room, and what is sent to them.
+    """All Socket.IO clients of this node: their connections, their rooms, and the messages to them.
 
     Sessions and rooms are those of the main namespace (``/``). All methods but ``start`` and ``stop`` return
     at once, and may be called from any callback of the event loop.
@@ -100,13 +100,13 @@ class Engine:
     async def start(self, hooks: Hooks) -> None:
         """Accept sessions and call ``hooks`` for them, from now on.
 
-        Also does what other processes ask from now on, and tunes the garbage collector.
+        Also carries out the requests of other processes from now on, and tunes the garbage collector.
         """
         self._gc_tuning.start()
         self._server.start(hooks)
 
     def receive(self, payload: bytes) -> None:
-        """Do what another python-socketio process asks, in the background; nothing without ``publish``."""
+        """Carry out a request of a python-socketio process in the background, if there is ``publish``."""
         if isinstance(self._manager, RedisManager):
             self._manager.receive(payload)
 
@@ -151,7 +151,7 @@ class Engine:
 
     @property
     def counts(self) -> Counts:
-        """What the engine has counted since it was made; only the engine changes it."""
+        """The counts of the engine since it was made. Only the engine changes them."""
         return self._counts
 
     def count_no_free_file(self) -> None:
@@ -202,7 +202,7 @@ class Engine:
         return len(self._table)
 
     def unsent_bytes(self) -> int:
-        """Sum up what waits to be read by clients. It asks each session, so call it now and then only."""
+        """Sum up the data that wait for clients. This asks each session, so don't call it often."""
         return sum(session.unsent_bytes for session in self._manager.sessions.values())
 
     # Rooms ---------------------------------------------------------------------------------------

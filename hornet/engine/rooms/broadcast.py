@@ -1,24 +1,24 @@
 """The way of a message to every recipient's socket: encoded once, joined for each socket, a slice at a time.
 
-What is sent within one turn of the event loop is *pending*. In the next turn it becomes one write of joined
-frames for each recipient. Recipients of the same messages share the joined bytes (a ``FrameBatch``). A system
-call costs some 5 µs, and all else here a fraction of one, so joining is what makes a burst cheap.
+Messages that are sent within one turn of the event loop are *pending*. In the next turn they become one write
+of joined frames for each recipient. Recipients of the same messages share the joined bytes (``FrameBatch``).
+A system call costs some 5 µs, and all else here a fraction of one, so joining makes a burst cheap.
 
 **Order.** A socket gets its messages in the order of the calls, over all rooms. Messages for a socket
 with older ones on their way wait until those are written.
 
 **Slices.** ``SLICE`` recipients are written to in one turn, so that pings, polls and other connections go on
 between two slices. Further messages for the same room join the broadcast that is under way
-(``CircularBroadcast``); anything else is pending until it is over. So under load writes get longer, not more.
-Only a message for few recipients, none of whom has anything on its way, passes at once.
+(``CircularBroadcast``). All other messages are pending until the broadcast is over. So under load writes get
+longer, not more. Only a message for few recipients passes at once, if none of them has a message on its way.
 
 **Membership** is that of the moment of the call: before a room changes, it calls ``on_change``, and the
 fan-out keeps the recipients of the messages that are pending or under way.
 
 **Sockets.** The compiled loop (``transport.direct_write``), where there is one, writes to plain sockets whose
-transports have nothing left to write. All others are written to through their transports, and so is what
-such a socket does not take. ``Recipients`` holds what the loop needs, made once for a room and not for each
-message.
+transports have nothing left to write. All other sockets are written to through their transports. The bytes
+that a plain socket does not take go through its transport as well. ``Recipients`` holds the data of the loop,
+made once for a room and not for each message.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class FanOut:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_scheduled = False
         self._number = 0
-        # Pending: messages of this turn, or behind what is under way.
+        # Pending: messages of this turn, or behind those that are under way.
         self._pending: list[PendingBatch] = []
         self._pending_of_room: dict[Room, PendingBatch] = {}
         self._singles: dict[EngineSession, list[Numbered]] = {}
-        # Under way: one broadcast; or, where several batches overlap, what each recipient gets.
+        # Under way: one broadcast; or, where several batches overlap, the batches of each recipient.
         self._broadcast: CircularBroadcast | None = None
         self._waiting: dict[EngineSession, FrameBatch] = {}
 
@@ -159,7 +159,7 @@ class FanOut:
         self._schedule()
 
     def _to_few(self, sessions: Collection[EngineSession], message: Prepared) -> None:
-        """Queue a message for each of a few sessions, behind what it has on its way."""
+        """Queue a message for each of a few sessions, behind the messages that it has on its way."""
         number = self._next_number()
         singles = self._singles
         for session in sessions:

@@ -26,7 +26,7 @@ class CircularBroadcast:
     """Messages under way to the members that a room has now, or to given sessions.
 
     There is at least one message and one recipient. The broadcast is *open* while it has a ``room``: messages
-    for that room may join until the room changes, or until something else has to come after what is under
+    for that room may join until the room changes, or until another message has to come after those under
     way.
     """
 
@@ -68,7 +68,7 @@ class CircularBroadcast:
         ]
 
     def take(self, limit: int) -> tuple[int, int, FrameBatch]:
-        """Return where the next recipients begin and end, at most ``limit``, and what each of them gets.
+        """Return where the next recipients begin and end, at most ``limit``, and the batch for each of them.
 
         The caller must write to them. As in a slice, the recipient at the end is not included.
         """

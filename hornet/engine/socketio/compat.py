@@ -1,4 +1,4 @@
-"""What python-socketio and its handlers expect beside the protocol: WSGI environments and a logger."""
+"""The WSGI environments and the logger that python-socketio and its handlers expect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOCKETIO_LOG = logging.getLogger("hornet.engine.socketio")
 class ErrorsAsWarnings(logging.Filter):
     """Makes a warning of each error without an exception.
 
-    python-socketio logs an error when Redis is away; but it tries again by itself, so nobody has to act.
+    python-socketio logs an error when Redis is away, but tries again by itself, so no person has to act.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -25,7 +25,7 @@ class ErrorsAsWarnings(logging.Filter):
 
 
 class Environs(Mapping[str, "dict[str, Any]"]):
-    """The WSGI environment of each session for plug-ins, made from its handshake when somebody asks."""
+    """The WSGI environment of each session for plug-ins, made from its handshake when it is asked for."""
 
     def __init__(self, sessions: Mapping[str, EngineSession]) -> None:
         self._sessions = sessions

@@ -70,18 +70,18 @@ class EngineIoAdapter:
         return "polling" if self.table.sessions[sid].ws is None else "websocket"
 
     async def get_session(self, sid: str) -> dict[str, Any]:
-        """Return what plug-ins keep with a session."""
+        """Return the data that plug-ins keep with a session."""
         session = self.table.sessions[sid]
         if session.plugin_data is None:
             session.plugin_data = {}
         return session.plugin_data
 
     async def save_session(self, sid: str, session: dict[str, Any]) -> None:
-        """Replace what plug-ins keep with a session."""
+        """Replace the data that plug-ins keep with a session."""
         self.table.sessions[sid].plugin_data = session
 
     def session(self, sid: str) -> AbstractAsyncContextManager[dict[str, Any]]:
-        """Lend what plug-ins keep with a session, and save it afterwards."""
+        """Lend the data that plug-ins keep with a session, and save them afterwards."""
 
         @asynccontextmanager
         async def plugin_data() -> AsyncIterator[dict[str, Any]]:

@@ -66,7 +66,7 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cla
         return table
 
     async def aclose(self) -> None:
-        """End what ``initialize`` began: here, nothing."""
+        """Undo ``initialize``, which begins nothing here."""
 
     # Connecting and disconnecting ----------------------------------------------------------------
 
@@ -281,7 +281,7 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
         self.thread: asyncio.Task[None] | None = None
 
     def receive(self, payload: bytes) -> None:
-        """Do what another process asks, in the background, after what came before."""
+        """Carry out the request of another process, in the background, after earlier requests."""
         self._received.put_nowait(payload)
 
     async def _publish(self, data: dict[str, Any]) -> None:

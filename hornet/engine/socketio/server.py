@@ -73,7 +73,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         return EngineIoAdapter
 
     def start(self, hooks: Hooks) -> None:
-        """Accept sessions, call ``hooks`` for them, and do what other processes ask, from now on."""
+        """Accept sessions, call ``hooks`` for them, and serve requests of other processes, from now on."""
         SOCKETIO_LOG.addFilter(self._log_filter)
         self._hooks = hooks
         self.manager_initialized = True
@@ -81,7 +81,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self.sessions.start_accepting()
 
     async def stop(self, timeout_s: float) -> None:
-        """Cut every connection that is not closed within the timeout, and end what ``start`` began."""
+        """Cut every connection that is not closed within the timeout, and undo ``start``."""
         await self.sessions.stop(timeout_s)
         await self.manager.aclose()
         SOCKETIO_LOG.removeFilter(self._log_filter)
@@ -272,7 +272,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             result = done.result()
             if session.sid == sid and session.is_open:
                 self._acknowledge(session, number, result)
-        except Exception:  # a plug-in or hook may raise anything, and answer what can't be sent
+        except Exception:  # a plug-in or hook may raise any exception, or return a value that can't be sent
             self._counts.hook_errors += 1
             log.exception("A handler failed")
 

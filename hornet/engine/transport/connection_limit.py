@@ -5,7 +5,7 @@ connections of each address: those that never ask for anything, HTTP requests, p
 while it waits for its first request or is with aiohttp, and no longer once it carries a WebSocket.
 
 Nothing is counted for the limit on all connections together. The kernel gives a new connection the lowest
-free file number, so that number tells how many files are open, whatever they are: sessions, Redis, backends,
+free file number, so that number tells how many files are open, for any purpose: sessions, Redis, backends,
 half a TLS handshake.
 """
 

@@ -34,7 +34,7 @@ class WriteLeases:
     lease is valid until the fan-out has looked at that buffer. Once the session has ended or changed its
     format, its lease never becomes valid again, however long a list keeps it.
 
-    So a list of sockets may be kept, and nobody has to update it when a session changes. To check a lease
+    So a list of sockets may be kept, and needs no update when a session changes. To check a lease
     costs 8 bytes of memory. A session and its transport are a dozen lines of the processor's cache, which the
     kernel's own work has emptied since the last message.
     """

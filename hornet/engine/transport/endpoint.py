@@ -1,4 +1,4 @@
-"""The HTTP endpoint of Engine.IO: what each request asks for, whether it may, and how a refusal looks.
+"""The HTTP endpoint of Engine.IO: the parameters of each request, their checks, and the form of a refusal.
 
 Sources: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol, "HTTP long-polling" and
 "Upgrade"), and the order in which the Node server checks (engine.io, ``lib/server.ts``, ``verify``).
@@ -89,7 +89,7 @@ class Endpoint:
         return is_allowed(headers.get("origin"), headers.get("host"), allowed)
 
     def _warn(self, refusal: Refusal, request: web.Request) -> None:
-        """Log what the operator can do about a refusal, but not for each request of a flood."""
+        """Log the operator's remedy for a refusal, but not for each request of a flood."""
         if self._log.is_due(refusal.reason):
             origin = request.headers.get("Origin", "none")[:QUOTED_CHARS]
             host = request.headers.get("Host", "none")[:QUOTED_CHARS]

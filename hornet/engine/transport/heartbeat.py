@@ -16,7 +16,7 @@ from hornet.engine.settings import EngineSettings
 
 
 class Action(IntEnum):
-    """What a session has to do when a time is due."""
+    """The actions of a session when a time is due."""
 
     WAIT = 0
     """Nothing: the time has been moved since it was scheduled."""
@@ -70,7 +70,7 @@ class Heartbeat:
         self._next_at = now + settings.ping_interval_s + settings.ping_timeout_s
 
     def on_timeout(self, settings: EngineSettings, now: float) -> Action:
-        """Return what to do now, and schedule what follows from that."""
+        """Return the action that is due now, and schedule the next one."""
         if self._connect_by and now >= self._connect_by:
             return Action.CONNECT_TIMEOUT
         if now < self._next_at:

@@ -48,7 +48,7 @@ class SessionInbox:
         self._owner = owner
         self._waiting: deque[tuple[Job, tuple[Any, ...]]] = deque()
         self._low: asyncio.Event | None = None
-        """Set when few enough jobs wait; made when somebody waits for that."""
+        """Set when few enough jobs wait; made when a caller waits for that."""
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     def add(self, job: Job, args: tuple[Any, ...]) -> None:

@@ -100,13 +100,13 @@ class PollingTransport:
             self._wake()
 
     def close(self, code: int, last: Packet | None = None) -> None:
-        """Answer the GET that waits, if any, with ``last`` behind what is queued."""
+        """Answer the GET that waits, if any, with the queued packets and ``last`` behind them."""
         if self._poll is not None and last is not None:
             self._queue.append(last)
         self._wake()
 
     def abort(self) -> None:
-        """Drop what is queued, and answer the GET that waits."""
+        """Drop the queued packets, and answer the GET that waits."""
         self._queue.clear()
         self._wake()
 
@@ -125,7 +125,7 @@ class PollingTransport:
     async def answer_poll(
         self, session: EngineSession, request: web.Request, query: Query
     ) -> web.StreamResponse:
-        """Answer a GET with what is queued, as soon as there is a packet.
+        """Answer a GET with the queued packets, as soon as there is a packet.
 
         A second GET while one waits ends the session, and so does a client that cuts its GET.
 
@@ -152,7 +152,7 @@ class PollingTransport:
         return self.respond(session, query)
 
     def respond(self, session: EngineSession, query: Query) -> web.Response:
-        """Return a response with what is queued. After the last packets of a closed session, it forgets it.
+        """Return a response with the queued packets. Forget a closed session after its last packets.
 
         The close packet comes alone, in a response after the last messages: stock clients handle a close
         packet ahead of the messages of the same response, and would take a DISCONNECT there for a lost

@@ -20,7 +20,7 @@ ADVICE = {
     codes.ORIGIN_NOT_ALLOWED: "If its pages may connect, add it to allowed_origins; behind a proxy, see "
     "that it passes the Host header on.",
 }
-"""What the operator can do about a refusal, by its code. Other codes are the client's fault."""
+"""The operator's remedy for a refusal, by its code. Other codes are the client's fault."""
 
 EVERY_S = 10.0
 """Each code is logged at most once in this time, since a refused client may try again and again."""

@@ -1,4 +1,4 @@
-"""The checks on every request that aiohttp serves, whatever it asks for: the rate of its address, and a
+"""The checks on every request that aiohttp serves, for any path: the rate of its address, and a
 plainly written path.
 
 WebSockets that ``handshake`` opens never reach aiohttp, and have a limit of their own (``max_connect_rate``).

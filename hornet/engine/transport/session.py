@@ -176,7 +176,7 @@ class EngineSession:
         self.owner.wheel.schedule(self, self._heartbeat.due)
 
     def on_timeout(self, now: float) -> None:
-        """Do what is due: send a ping, end a silent session, or forget one that lingers."""
+        """Act on a due time: send a ping, end a silent session, or forget a session that lingers."""
         if not is_open(self.state):
             self.forget()
             return
@@ -224,7 +224,7 @@ class EngineSession:
     # Sending -------------------------------------------------------------------------------------
 
     def write(self, packet: Packet) -> None:
-        """Send one packet, ahead of what the fan-out still holds; for packets that belong to no message."""
+        """Send one packet, ahead of messages that the fan-out still holds; for packets without a message."""
         if self.ws is not None:
             self.put(dump_frame(packet, self.wire_format))
         elif is_open(self.state):
@@ -281,7 +281,7 @@ class EngineSession:
         self.transport.pause()
 
     def upgraded(self, websocket: Transport, ws: asyncio.Transport) -> None:
-        """Send over the WebSocket from now on, beginning with what is queued."""
+        """Send over the WebSocket from now on, beginning with the queued packets."""
         self.move(Step.UPGRADED)
         polling, packets = self.transport, self.transport.take()
         self.probe = None
@@ -292,7 +292,7 @@ class EngineSession:
         polling.close(1000)
 
     def upgraded_late(self, websocket: Transport) -> None:
-        """Send what is queued over the WebSocket, and end: the session was closed during its upgrade."""
+        """Send the queued packets over the WebSocket, and end: the session was closed during its upgrade."""
         websocket.send(self.transport.take())
         self.forget()
 
@@ -308,7 +308,7 @@ class EngineSession:
     # Ending --------------------------------------------------------------------------------------
 
     def close(self, reason: Reason, code: int = 1000) -> None:
-        """End the session; a polling client can still fetch what is queued, and that it was closed.
+        """End the session; a polling client can still fetch the queued packets and the close packet.
 
         In the middle of an upgrade, the client may have stopped polling. It then fetches that with the
         WebSocket of its probe.
@@ -338,7 +338,7 @@ class EngineSession:
             self.forget()
 
     def abort(self, reason: Reason) -> None:
-        """End the session at once, cut its connection, and drop what is unsent."""
+        """End the session at once, cut its connection, and drop all unsent data."""
         if is_open(self.state):
             self._stop_sending()
             self.transport.abort()

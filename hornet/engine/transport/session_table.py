@@ -1,4 +1,4 @@
-"""The Engine.IO sessions of one node: what opens them, what they share, and where their ends are counted."""
+"""The Engine.IO sessions of one node: their opening, their shared parts, and the counts of their ends."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class SessionTable:
         self.configure(settings)
 
     def configure(self, settings: EngineSettings) -> None:
-        """Follow ``settings`` from now on. Clients that are connected keep the timings they were told."""
+        """Follow ``settings`` from now on. Clients that are connected keep their timings."""
         self.settings = settings
         self._timings = (
             f'"pingInterval":{round(settings.ping_interval_s * 1000)},'

@@ -20,7 +20,7 @@ class Scheduled(Protocol):
     scheduled_tick: int
 
     def on_timeout(self, now: float) -> None:
-        """Do what is due; called once, at most one tick after the scheduled time, and never before it."""
+        """Act on the due time; called once, at most one tick after the scheduled time, never before it."""
         ...
 
 

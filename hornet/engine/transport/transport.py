@@ -1,4 +1,4 @@
-"""What a session needs of its transport, be it polling or a WebSocket."""
+"""The interface between a session and its transport: polling or a WebSocket."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Transport(Protocol):
         ...
 
     def close(self, code: int, last: Packet | None = None) -> None:
-        """Close a WebSocket with ``code``; answer a poll that waits, with ``last`` behind what is queued."""
+        """Close a WebSocket with ``code``; answer a waiting poll with the queued packets and ``last``."""
         ...
 
     def abort(self) -> None:
-        """Cut the transport, and drop what is unsent."""
+        """Cut the transport, and drop all unsent data."""
         ...
 
     def pause_reading(self) -> None:

@@ -112,7 +112,7 @@ class WebSocketTransport(asyncio.Protocol):
                 self._owner.wheel.schedule(self, self._loop.time() + CLOSE_TIMEOUT_S)
 
     def abort(self) -> None:
-        """Cut the connection soon, and drop what is unsent. It may be the transport itself that calls."""
+        """Cut the connection in the next turn, since the transport itself may call; drop all unsent data."""
         self._move(PhaseStep.CLOSES)
         self._session = None
         self._loop.call_soon(self._transport.abort)

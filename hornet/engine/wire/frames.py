@@ -52,7 +52,7 @@ _KNOWN_CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 
 
 
 class FrameParser:
-    """Parses what a client sends, cut anywhere, into ``(opcode, payload)`` of messages and control frames.
+    """Parses the bytes of a client, cut anywhere, into ``(opcode, payload)`` of messages and control frames.
 
     The payload of a text message is a ``str``, any other is ``bytes``. No message is longer than
     ``max_bytes``, and the parser never holds more than that and one read.

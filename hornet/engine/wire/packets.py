@@ -146,7 +146,7 @@ def parse_msgpack_text(text: str) -> SioPacket:
 
 
 def _parse_fields(fields: object, types: Mapping[Type, Type]) -> SioPacket:
-    """Check a map of the MessagePack parser; ``types`` are those that may come, and what each stands for."""
+    """Check a map of the MessagePack parser; ``types`` maps each allowed type to its meaning."""
     if not isinstance(fields, dict):
         raise Malformed(codes.BAD_PACKET, "not a Socket.IO packet")
     packet_type, namespace, ack = fields.get("type"), fields.get("nsp"), fields.get("id")
