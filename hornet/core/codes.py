@@ -289,7 +289,7 @@ _drop(NOT_JSON, "not JSON, not UTF-8, nested too deeply, or holding a number tha
     "(`NaN`, `Infinity`, `1e999`)")
 NOT_AN_OBJECT = _drop("NOT_AN_OBJECT", "JSON, but not an object")
 NO_TYPE = _drop("NO_TYPE", "no `type`, or one that is not a string")
-BAD_NOTICE = _drop("BAD_NOTICE", "on `hornet:presence:*`, what no node wrote")
+BAD_NOTICE = _drop("BAD_NOTICE", "on `hornet:presence:*`: a message that no node wrote")
 BAD_ADDRESS = _drop("BAD_ADDRESS", "`only` or `except` is neither a token nor a list of tokens")
 NOT_AN_EMIT = _drop("NOT_AN_EMIT", "on `socket.io#/#*`: not in the form of Socket.IO's emitters")
 _drop(UNKNOWN_COMMAND, "a command about a user that Hornet does not know")
