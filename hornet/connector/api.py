@@ -34,7 +34,7 @@ class ApiUnavailable(DependencyError):
     """Hornet was not reached, did not answer in time, or has no Redis. The request may have succeeded."""
 
 
-class RedisRequired(HornetError, NotImplementedError):
+class RedisRequired(HornetError):
     """The connector uses the HTTP API, which does not offer this method."""
 
     def __init__(self, feature: str) -> None:

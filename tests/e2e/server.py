@@ -17,11 +17,19 @@ from typing import IO
 from tests.e2e.waiting import DEADLINE_S
 
 PORTS = range(20_000, 32_000)
+MOST_WORKERS = 8
 LISTENS = re.compile(r"https?://(?:127\.0\.0\.1|localhost):(\d+)")
 
 
-_first = secrets.randbelow(len(PORTS))
-_ports = cycle([*PORTS[_first:], *PORTS[:_first]])
+def _shuffled_ports() -> list[int]:
+    """Return this process's ports, from a random one on. Processes of one test run share none of them."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = PORTS[worker % MOST_WORKERS :: MOST_WORKERS]
+    first = secrets.randbelow(len(ports))
+    return [*ports[first:], *ports[:first]]
+
+
+_ports = cycle(_shuffled_ports())
 
 
 SERVE = """
@@ -52,8 +60,8 @@ def server_environment() -> dict[str, str]:
 def free_port() -> int:
     """Return a port that nobody listened on a moment ago, and that this process has not returned before.
 
-    The kernel does not give this port to clients (32768 and up on Linux) or for port 0, and each process
-    begins with another port. So nobody takes the port before the program that it is for.
+    The kernel does not give this port to clients (32768 and up on Linux) or for port 0, and each process of
+    a test run has ports of its own. So nobody takes the port before the program that it is for.
     """
     while True:
         port: int = next(_ports)

@@ -7,6 +7,7 @@ WebSocket in one write.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from hornet.core.jsontext import dump_ascii_json, dump_json
@@ -69,7 +70,7 @@ def _is_unicode(packet: Packet) -> bool:
     return True
 
 
-class Prepared:
+class Prepared(ABC):
     """One message, in each wire format that was asked for. A subclass gives its Socket.IO packet."""
 
     __slots__ = ("_frames", "_packets")
@@ -78,9 +79,9 @@ class Prepared:
         self._frames: list[bytes | None] = [None] * WIRE_FORMATS
         self._packets: list[list[Packet] | None] = [None] * WIRE_FORMATS
 
+    @abstractmethod
     def packet(self, wire_format: WireFormat) -> SioPacket:
         """Return the Socket.IO packet for sessions of this format."""
-        raise NotImplementedError
 
     def packets(self, wire_format: WireFormat) -> list[Packet]:
         """Return the Engine.IO packets for a polling session of this format.
