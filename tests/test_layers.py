@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "process": BELOW_APP | {"_version", "app"},
     "cli": BELOW_APP | {"_version", "config_doc", "process"},
 }
-"""Package or module of ours -> what it may import of ours, itself aside."""
+"""Package or module of Hornet -> the packages and modules of Hornet that it may import, beside itself."""
 
 WINGS = {
     "engine": ("wire", "transport", "rooms", "socketio", "engine"),
@@ -93,7 +93,7 @@ def imports(path: Path) -> set[str]:
 
 
 def imported_modules(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each module of ours that a module imports, with the name taken from there ("" for all of it)."""
+    """Yield each module of Hornet that a module imports, with the imported name ("" for the whole module)."""
     for name in imports(path):
         top, _, rest = name.partition(".")
         if top == "hornet":

@@ -1,4 +1,4 @@
-"""Whose turn it is: tests run beside tests of other processes, except those that no other test may disturb.
+"""Turns of processes: tests run beside tests of other processes, except those that no other test may disturb.
 
 There are two locks. They are held on files of this checkout, so they hold for every process that tests it.
 ``_ROOM`` is shared by all tests that run now, or held by a test that runs alone. Each test takes ``_DOOR`` on

@@ -12,7 +12,7 @@ from benchmarks.install.compiled import compiler, load_generator
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
-    """An empty cache folder of this run's own, on a machine that can fill it."""
+    """Make an empty cache folder for this run; skip where the machine can't fill it."""
     if platform.system() != "Linux":
         pytest.skip("the benchmarks need Linux")
     try:
@@ -24,5 +24,5 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 @pytest.fixture(scope="session")
 def load_program(cache: Cache) -> Path:
-    """The load generator."""
+    """Compile the load generator."""
     return load_generator(cache)

@@ -1,4 +1,4 @@
-"""A server for the load generator alone: lets clients in, then sends what a test wrote, torn at will."""
+"""A server for the load generator alone: it lets clients in, then sends the bytes of a test in pieces."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ SEPARATOR = "\x1e"
 
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:
-    """One unmasked WebSocket frame, its length in as few bytes as the protocol allows."""
+    """Build an unmasked WebSocket frame, with its length in as few bytes as the protocol allows."""
     size = len(payload)
     if size < 126:
         head = bytes([size])
@@ -24,7 +24,7 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """The opcode and the unmasked payload of a client's frame."""
+    """Read the opcode and the unmasked payload of a client's frame."""
     first, second = await reader.readexactly(2)
     assert second & 0x80, "a client's frame is masked"
     size = second & 0x7F
@@ -93,7 +93,7 @@ class PublishingServer:
             self.answers.put_nowait(await read_frame(reader))
 
     async def _serve_polling(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client's requests, in the order in which the generator makes them."""
+        """Serve the requests of one client, in the order in which the generator makes them."""
         answer(writer, OPEN_PACKET)
         assert await self._post(reader, writer) == "40"
         await self._poll(reader)
@@ -127,7 +127,7 @@ class PublishingServer:
 
 
 def answer(writer: asyncio.StreamWriter, text: str) -> None:
-    """An HTTP response, written in two pieces that part in the middle of its head."""
+    """Write an HTTP response in two pieces, cut in the middle of its head."""
     body = text.encode()
     whole = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
     writer.write(whole[:40])
@@ -147,5 +147,5 @@ async def publishing_server(*, socketio: bool = True) -> AsyncIterator[Publishin
 
 
 def credentials(token: str) -> str:
-    """The packet with which a client shows its token."""
+    """Read the packet with which a client shows its token."""
     return "42" + json.dumps(["message", json.dumps({"token": token, "channels": ["bench"]})])

@@ -1,4 +1,4 @@
-"""One peer's trouble is told and stops nobody else."""
+"""A peer that fails is reported, and the other peers are measured."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ def measured(cache: Cache, *peers: Peer) -> Results:
 
 
 def peer(name: str, install: Callable[[Cache], Program]) -> Peer:
-    """A peer of that name with another way to get it."""
+    """Return a peer of that name with another installation."""
     return Peer(name, PEERS[name].title, install, socketio=False)
 
 

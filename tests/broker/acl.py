@@ -12,7 +12,7 @@ NODE = (
     "resetkeys %RW~hornet:* %RW~{hornet:* resetchannels &hornet:* &socketio &socket.io#/#* "
     "-@all +@read +@write -@dangerous +@pubsub +@connection +eval +time"
 )
-"""What docs/topics/security.md gives a node."""
+"""The rules for a node from docs/topics/security.md."""
 
 
 @asynccontextmanager

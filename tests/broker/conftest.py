@@ -1,4 +1,4 @@
-"""Servers of a test's own, gone after it."""
+"""Servers of one test, which end with it."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -9,7 +9,7 @@ from tests.broker.servers import RedisServer
 
 
 class StartRedis(Protocol):
-    """Starts a Valkey that the test may kill, on a free port unless it names one."""
+    """Start Valkeys that the test may kill, each on a free port or on the given port."""
 
     def __call__(self, *options: str, port: int | None = ...) -> RedisServer: ...
 
@@ -30,5 +30,5 @@ def start_redis() -> Iterator[StartRedis]:
 
 @pytest.fixture
 def own_redis(start_redis: StartRedis) -> RedisServer:
-    """A plain Valkey that the test may kill."""
+    """Start a plain Valkey that the test may kill."""
     return start_redis()

@@ -1,4 +1,4 @@
-"""Real servers that a test may do to what it likes: kill, pause, demote, put behind a wire that stalls."""
+"""Real servers that a test may kill, pause, demote, or put behind a connection that stalls."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from tests.e2e.waiting import DEADLINE_S, eventually
 
 
 class RedisServer:
-    """A Valkey process of one test's own. ``options`` are given as to ``valkey-server``."""
+    """A Valkey process of one test. ``options`` are those of ``valkey-server``."""
 
     def __init__(self, *options: str, port: int | None = None) -> None:
         self.port = free_port() if port is None else port
@@ -46,7 +46,7 @@ class RedisServer:
         ]  # fmt: skip
 
     def start(self, *further: str) -> None:
-        """Start it, again after :meth:`kill`, on the same port. Returns when it answers."""
+        """Start the process, after :meth:`kill` again on the same port; wait until it answers."""
         self.launch(*further)
         until = time.monotonic() + DEADLINE_S
         while not answers(self.port):
@@ -54,7 +54,7 @@ class RedisServer:
             assert time.monotonic() < until, "Valkey did not answer"
 
     def launch(self, *further: str) -> None:
-        """As :meth:`start`, but return at once."""
+        """Start the process without waiting for an answer."""
         self.process = subprocess.Popen(
             [str(get_binary_path()), *self._command, *further],
             stdin=subprocess.DEVNULL,
@@ -63,16 +63,16 @@ class RedisServer:
         )
 
     def options_after(self, name: str) -> tuple[str, ...]:
-        """The value it was given for an option, empty when it was not."""
+        """Return the value of an option, or "" if the option was not given."""
         return self._options[self._options.index(name) + 1 :][:1] if name in self._options else ()
 
     def kill(self) -> None:
-        """Take it away without a word."""
+        """Kill the process, so that it can't close its connections in order."""
         self.process.kill()
         self.process.wait()
 
     def pause(self) -> None:
-        """It keeps its connections, and answers nothing."""
+        """Stop the process for now: it keeps its connections, and answers nothing."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -84,7 +84,7 @@ class RedisServer:
 
 
 class SentinelServer(RedisServer):
-    """A Sentinel that watches ``master`` under the name ``service`` and needs nobody's vote."""
+    """Run a Sentinel that watches ``master`` under the name ``service`` and needs no vote of others."""
 
     def __init__(self, master: RedisServer, service: str) -> None:
         self._watch = [
@@ -123,7 +123,7 @@ def make_cluster(nodes: list[RedisServer]) -> None:
 
 
 async def replicate(master: RedisServer, start: Callable[..., RedisServer]) -> RedisServer:
-    """A replica that ``start`` starts, of the kind that is promoted first; it is up to date on return."""
+    """Start a replica with ``start``. It is up to date on return, and is promoted before other replicas."""
     replica = start("--replicaof", f"127.0.0.1 {master.port}", "--replica-priority", "1")
     async with AsyncRedis(port=replica.port, decode_responses=True) as asked:
 
@@ -135,7 +135,7 @@ async def replicate(master: RedisServer, start: Callable[..., RedisServer]) -> R
 
 
 def answers(port: int) -> bool:
-    """Whether a Redis is there, if only to say that it wants a password."""
+    """Return True if a Redis answers, even if it only asks for a password."""
     with Redis(port=port, retry=Retry(NoBackoff(), 0)) as client:
         try:
             client.ping()

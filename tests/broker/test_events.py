@@ -35,7 +35,7 @@ async def publishing(url: str, timeout_s: float = 1.0) -> AsyncIterator[EventPub
 
 @asynccontextmanager
 async def backend(url: str) -> AsyncIterator[Heard]:
-    """Somebody who listens to the events."""
+    """A backend that listens to the events."""
     heard = Heard()
     async with listening(url, heard) as subscriber:
         await subscriber.subscribe(EVENTS_CONNECT)

@@ -1,4 +1,4 @@
-"""Who is online, in a real Redis: told once, whoever asks, and whatever happens meanwhile."""
+"""Users online, in a real Redis: each change is published once, by any node, in any order of events."""
 
 import asyncio
 import json

@@ -26,7 +26,7 @@ class Client:
         await self.transport.send(*self.parser.encode(packet))
 
     async def receive(self) -> SioPacket:
-        """The next whole packet."""
+        """Return the next whole packet."""
         while True:
             packet = self.parser.feed(await self.transport.receive())
             if packet is not None:
@@ -58,7 +58,7 @@ class Client:
         return answer.data
 
     async def event(self, namespace: str = "/") -> list[Any]:
-        """The next packet, which must be an event without an id: its name and arguments."""
+        """Return name and arguments of the next packet, which must be an event without an id."""
         packet = await self.receive()
         assert (packet.type, packet.namespace, packet.id) == (Type.EVENT, namespace, None), packet
         assert isinstance(packet.data, list)
@@ -82,13 +82,13 @@ class Kind:
         return "-".join([f"eio{self.eio}", self.transport, *marks])
 
     def make(self, http: aiohttp.ClientSession, url: str) -> Transport:
-        """A transport of this kind, not opened yet."""
+        """Make a transport of this kind, not opened yet."""
         if self.transport == "polling":
             return Polling(http, url, self.eio, b64=self.b64, jsonp=self.jsonp)
         return WebSocket(http, url, self.eio, b64=self.b64)
 
     def parser(self) -> Parser:
-        """A parser of this kind."""
+        """Make a parser of this kind."""
         return MsgpackParser() if self.msgpack else DefaultParser()
 
 
@@ -117,36 +117,36 @@ class Clients:
         await asyncio.gather(*(websocket.close() for websocket in self._websockets))
 
     def transport(self, kind: Kind) -> Transport:
-        """A transport, not opened yet."""
+        """Make a transport, not opened yet."""
         transport = kind.make(self.http, self.url)
         if isinstance(transport, WebSocket):
             self._websockets.append(transport)
         return transport
 
     def polling(self, eio: int) -> Polling:
-        """A plain polling transport, not opened yet."""
+        """Make a plain polling transport, not opened yet."""
         return Polling(self.http, self.url, eio)
 
     def websocket(self, eio: int) -> WebSocket:
-        """A plain WebSocket, not opened yet."""
+        """Make a plain WebSocket, not opened yet."""
         websocket = WebSocket(self.http, self.url, eio)
         self._websockets.append(websocket)
         return websocket
 
     async def opened(self, kind: Kind, **query: str) -> Client:
-        """A client after the Engine.IO handshake, before any Socket.IO packet."""
+        """Return a client after the Engine.IO handshake, before any Socket.IO packet."""
         transport = self.transport(kind)
         await transport.open(**query)
         return Client(transport, kind.parser())
 
     async def joined(self, kind: Kind) -> Client:
-        """A client in the default namespace."""
+        """Return a client in the default namespace."""
         client = await self.opened(kind)
         await client.join()
         return client
 
     async def upgraded(self, eio: int) -> tuple[Client, Polling]:
-        """A client moved from polling to a WebSocket, and the polling transport it left."""
+        """Return a client that moved from polling to a WebSocket, and the polling transport that it left."""
         polling = self.polling(eio)
         opening = await polling.open()
         client = Client(polling, DefaultParser())
@@ -162,6 +162,6 @@ class Clients:
 
 
 def text_of(packets: list[Packet]) -> list[str]:
-    """The packets, none of which may be binary."""
+    """Return the packets, and check that none of them is binary."""
     assert all(isinstance(packet, str) for packet in packets), packets
     return [str(packet) for packet in packets]

@@ -88,7 +88,7 @@ class Polling:
     async def request(
         self, method: str, body: str | bytes | None = None, content_type: str | None = None, **query: str
     ) -> Answer:
-        """Make one HTTP request of this session, whatever its answer."""
+        """Make one HTTP request of this session, and return its answer with any status."""
         headers = {"Content-Type": content_type} if content_type else {}
         data = body.encode() if isinstance(body, str) else body
         async with (

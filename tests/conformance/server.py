@@ -124,7 +124,7 @@ class CustomNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the sto
 
 
 class RefusingNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the stock class has no types
-    """Lets nobody in and says why."""
+    """Refuses every connection, and says why."""
 
     def __init__(self, namespace: str, *reasons: object) -> None:
         super().__init__(namespace)

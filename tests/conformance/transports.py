@@ -20,7 +20,7 @@ class Opening:
 
 
 def parse_opening(packet: object) -> Opening:
-    """Read the content of an open packet; whatever is missing or of another type raises."""
+    """Read the content of an open packet; raise if a field is missing or has another type."""
     assert isinstance(packet, dict), packet
     upgrades, max_payload = packet["upgrades"], packet.get("maxPayload")
     assert isinstance(packet["sid"], str)
@@ -48,7 +48,7 @@ class Transport(Protocol):
         """Send packets that the server may refuse or answer by closing."""
 
     async def receive(self) -> Packet:
-        """The next packet that is neither a heartbeat nor a noop."""
+        """Return the next packet that is neither a heartbeat nor a noop."""
 
     async def closed(self) -> Any:
         """Return once the server has ended the session, kept alive by heartbeats until then."""

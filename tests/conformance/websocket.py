@@ -67,7 +67,7 @@ class WebSocket:
             await self.send(*packets)
 
     async def packet(self) -> Packet:
-        """The next packet, heartbeats too.
+        """Return the next packet, heartbeats too.
 
         Raises:
             EOFError: the server closed the WebSocket; carries the close code.

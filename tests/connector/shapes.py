@@ -52,7 +52,7 @@ class Shape(Protocol):
 
 
 async def in_thread(call: Callable[..., T], *args: object, **options: object) -> T:
-    """What ``call`` returns in a thread that nobody waits for at the end, unlike asyncio's own."""
+    """Return the result of ``call`` in a thread that may outlive the loop, unlike asyncio's own threads."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
@@ -131,7 +131,7 @@ class Threaded:
 
 
 async def failure(call: Callable[[], Awaitable[object]]) -> RedisError:
-    """The redis-py exception that a call ends in."""
+    """Return the exception of redis-py with which a call ends."""
     try:
         await call()
     except RedisError as error:

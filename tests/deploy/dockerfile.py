@@ -1,4 +1,4 @@
-"""A Dockerfile, read as far as ours needs it."""
+"""A parser of Dockerfiles, as far as Hornet's needs it."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Dockerfile:
-    """The instructions of the last stage, which is the image."""
+    """The instructions of the last stage of a Dockerfile, which is the image."""
 
     def __init__(self, path: Path) -> None:
         lines = (line for line in path.read_text().splitlines() if not line.startswith("#"))
@@ -16,11 +16,11 @@ class Dockerfile:
         self._instructions = instructions[starts[-1] :]
 
     def all(self, name: str) -> list[str]:
-        """What stands behind each instruction of that name."""
+        """Return the arguments of each instruction of that name."""
         return [" ".join(rest.split()) for found, rest in self._instructions if found == name]
 
     def words(self, name: str) -> list[str]:
-        """The command of ``ENTRYPOINT`` or ``HEALTHCHECK``, which is a JSON list."""
+        """Return the command of ``ENTRYPOINT`` or ``HEALTHCHECK``, which is a JSON list."""
         [found] = self.all(name)
         words: list[str] = json.loads(found[found.index("[") :])
         return words

@@ -35,7 +35,7 @@ for command in [words] if words else map(shlex.split, sys.stdin):
 
 
 class Reader:
-    """Somebody who follows a page in a folder of their own, on a machine whose Redis is at ``redis_url``."""
+    """A reader who follows a page in a folder of their own, on a machine whose Redis is at ``redis_url``."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         self.folder = folder

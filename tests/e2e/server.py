@@ -58,7 +58,7 @@ def server_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listened on a moment ago, and that this process has not returned before.
+    """Return a port without a listener, which this process has not returned before.
 
     The kernel does not give this port to clients (32768 and up on Linux) or for port 0, and each process of
     a test run has ports of its own. So nobody takes the port before the program that it is for.
@@ -182,7 +182,7 @@ class ServerProcess:
         self.wait()
 
     def sweep(self) -> None:
-        """End the server whatever its state, and all processes that it left in its group."""
+        """Kill the server, in any state, and all processes that it left in its group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()

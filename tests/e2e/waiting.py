@@ -1,4 +1,4 @@
-"""How long tests wait for what must come, and how they wait for what tells nobody when it happens."""
+"""The deadline of tests that wait, and the way to wait for a change that no event announces."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

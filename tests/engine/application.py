@@ -1,4 +1,4 @@
-"""An engine in the test's own event loop, with an application that records what its hooks are told."""
+"""An engine in the test's own event loop, with an application that records the calls of its hooks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.engine.caller import Caller, serving
 
 @dataclass(frozen=True)
 class Text:
-    """A message with a body of text, for ``fan_out``."""
+    """Make a message with a body of text, for ``fan_out``."""
 
     body: str
 
@@ -33,7 +33,7 @@ class Text:
 
 @dataclass
 class Application(Caller):
-    """Hooks that keep what they are told, and answer events by name."""
+    """Hooks that record their calls, and answer events by name."""
 
     engine: Engine = field(init=False)
     later: dict[str, asyncio.Future[object]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ async def running(
     through_handshake: bool = False,
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Application]:
-    """A served engine, and an HTTP client that no limit of its own slows down."""
+    """Serve an engine, with an HTTP client that has no limit of its own."""
     application = Application()
     async with AsyncExitStack() as stack:
         publish = (
@@ -96,7 +96,7 @@ async def running(
 
 @asynccontextmanager
 async def sharing(application: Application, redis_url: str) -> AsyncIterator[Publish]:
-    """What other processes tell on this Redis is told to the engine; gives the way to tell them."""
+    """Pass messages of other processes on this Redis to the engine; yield the way to send to them."""
     async with Redis.from_url(redis_url) as redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
         await pubsub.subscribe("socketio")
 

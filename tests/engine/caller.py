@@ -1,4 +1,4 @@
-"""The client's side of the engine tests: requests, polls and WebSockets to one server, and what it heard."""
+"""The client's side of the engine tests: requests, polls and WebSockets to one server, and its events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; nothing tells of it, so each turn of the loop asks."""
+    """Wait until the condition holds. No event announces that, so check in each turn of the loop."""
     async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(0)
@@ -60,7 +60,7 @@ async def serving(
 
 @dataclass
 class Caller:
-    """Talks to a server under test. A subclass is that server's application, and notes what it is told.
+    """A client of a server under test. A subclass is that server's application, and records its events.
 
     ``patience_s`` is how long it waits for what a server that works does at once.
     """
@@ -75,15 +75,15 @@ class Caller:
 
     @property
     def sio(self) -> socketio.AsyncServer:
-        """The server; every session of its default namespace is in the room ``all``."""
+        """Return the server. All sessions of its default namespace are in the room ``all``."""
         raise NotImplementedError
 
     def polls(self, eio_sid: str) -> bool:
-        """Whether a poll of that session waits in the server."""
+        """Return True if a poll of that session waits in the server."""
         raise NotImplementedError
 
     async def in_time(self, awaited: Awaitable[T]) -> T:
-        """The result, which may take a while.
+        """Wait for the result.
 
         Raises:
             AssertionError: it took too long.
@@ -98,13 +98,13 @@ class Caller:
         return await self.in_time(self.gone.get())
 
     async def get(self, **query: str) -> aiohttp.ClientResponse:
-        """A request to the endpoint; the response has been read."""
+        """Send a request to the endpoint, and read the response."""
         async with self.http.get(self.url, params=query) as response:
             await response.read()
             return response
 
     async def open_polling(self, eio: int = 4) -> tuple[str, str]:
-        """Connect by polling; the engine's session id and Socket.IO's."""
+        """Connect by polling; return the session id of Engine.IO and that of Socket.IO."""
         opened = (await (await self.get(EIO=str(eio), transport="polling")).text()).split("\x1e")
         eio_sid = json.loads(opened[0][opened[0].index("{") : opened[0].rindex("}") + 1])["sid"]
         if eio == 4:
@@ -121,17 +121,17 @@ class Caller:
             return response.status
 
     async def poll(self, eio_sid: str) -> str:
-        """The body of the next poll."""
+        """Poll, and return the body of the answer."""
         return await (await self.get(EIO="4", transport="polling", sid=eio_sid)).text()
 
     async def websocket(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket that is closed after the test."""
+        """Open a WebSocket, which is closed after the test."""
         ws: aiohttp.ClientWebSocketResponse = await self.http.ws_connect(url, **options)
         self.websockets.append(ws)
         return ws
 
     async def open_websocket(self) -> tuple[aiohttp.ClientWebSocketResponse, str]:
-        """Connect by WebSocket; the socket and Socket.IO's session id."""
+        """Connect by WebSocket; return the socket and the session id of Socket.IO."""
         ws = await self.websocket(self.url + "?EIO=4&transport=websocket", max_msg_size=0)
         assert (await ws.receive_str()).startswith("0{")
         await ws.send_str("40")

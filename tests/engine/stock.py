@@ -1,4 +1,4 @@
-"""The library's own server as its documentation has it, behind the same interface as ours.
+"""The library's own server, set up as in its documentation, behind the same interface as Hornet's engine.
 
 It shows that a test of a fault finds the fault.
 """
@@ -23,7 +23,7 @@ PATIENCE_S = 0.5
 
 @dataclass
 class StockApplication(Caller):
-    """Handlers that keep what they are told, and acknowledge every event with its arguments."""
+    """Handlers that record their calls, and acknowledge every event with its arguments."""
 
     patience_s: float = PATIENCE_S
     server: socketio.AsyncServer = field(init=False)
@@ -50,7 +50,7 @@ class StockApplication(Caller):
 
 @asynccontextmanager
 async def running_stock(settings: EngineSettings | None = None) -> AsyncIterator[StockApplication]:
-    """A served stock server, with those of our settings that it has a name for."""
+    """Serve a stock server, with those of Hornet's settings that it knows."""
     settings = settings or EngineSettings()
     application = StockApplication()
     application.server = socketio.AsyncServer(

@@ -1,4 +1,4 @@
-"""The fan-out: who gets what, in which order, and what holds back whom."""
+"""The fan-out: the messages of each recipient, their order, and which messages wait for others."""
 
 import asyncio
 import random

@@ -1,7 +1,7 @@
-"""What the library's own server (python-socketio 5.18, python-engineio 4.15) gets wrong and ours must not.
+"""Faults of the library's own server (python-socketio 5.18, python-engineio 4.15) that Hornet must not have.
 
-Each test runs against both. It must pass on ours and fail on the library's: once a release mends a fault,
-its strict mark says so here, and our own way may no longer be needed.
+Each test runs against both. It must pass on Hornet and fail on the library's server. When a release mends a
+fault, its strict mark says so here, and Hornet's own code may no longer be needed.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ WAIT_S = DEADLINE_S
 
 
 class Client:
-    """Connected on entry. Events wait in order until :meth:`event` takes them."""
+    """A client that connects on entry. Events wait in order until :meth:`event` takes them."""
 
     def __init__(self, url: str, auth: object, query: str, headers: Mapping[str, str] | None = None) -> None:
         self._url = f"{url}socket.io/?EIO=4&transport=websocket{query}"
@@ -51,17 +51,20 @@ class Client:
         await self._ws.send_str("42" + json.dumps(event))
 
     async def ask(self, *event: object) -> Any:
-        """What acknowledges the event, None if that has no argument; events before it wait for their turn."""
+        """Emit an event and return its acknowledgement, or None if that has no argument.
+
+        Events that arrive before it wait for :meth:`event`.
+        """
         return await self.answer(await self.begin(*event))
 
     async def begin(self, *event: object) -> int:
-        """Ask without waiting; :meth:`answer` takes the number that this returns."""
+        """Emit an event without waiting. Return the number that :meth:`answer` takes."""
         self._asked += 1
         await self._ws.send_str(f"42{self._asked}{json.dumps(event)}")
         return self._asked
 
     async def answer(self, number: int) -> Any:
-        """What acknowledges the event of that number, as :meth:`ask` has it."""
+        """Return the acknowledgement of the event with that number, like :meth:`ask`."""
         start = f"43{number}["
         while not (found := [packet for packet in self._unread if packet.startswith(start)]):
             self._unread.append(await self._receive())
@@ -74,28 +77,28 @@ class Client:
         await self.emit("message", json.dumps({"token": token, "channels": channels}))
 
     async def event(self) -> tuple[str, Any]:
-        """The next event's name and argument."""
+        """Return the name and the argument of the next event."""
         packet = await self._packet()
         assert packet.startswith("42"), packet
         name, argument = json.loads(packet[2:])
         return name, argument
 
     async def message(self) -> dict[str, Any]:
-        """The object in the next classic message."""
+        """Return the object in the next classic message."""
         name, text = await self.event()
         assert name == "message"
         body: dict[str, Any] = json.loads(text)
         return body
 
     async def expect_closed(self) -> None:
-        """Pass when the server disconnects the session and then closes the connection."""
+        """Check that the server disconnects the session and then closes the connection."""
         assert await self._packet() == "41"
         async with asyncio.timeout(WAIT_S):
             last = await self._ws.receive()
         assert last.data == "1" or last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     async def closed(self) -> None:
-        """Return when the server closed the connection, whatever it sent before."""
+        """Wait until the server closes the connection, and ignore all packets before that."""
         async with asyncio.timeout(WAIT_S):
             async for message in self._ws:
                 if message.data == "2":
@@ -115,7 +118,7 @@ class Client:
 
 
 async def refusal(client: Client, event: str, *args: object) -> str:
-    """The code with which an event is refused."""
+    """Emit an event that must be refused, and return the code of the refusal."""
     answer = await client.ask(event, *args)
     assert answer.keys() == {"error"}
     assert answer["error"].keys() == {"code", "message"}

@@ -31,7 +31,7 @@ class Running:
     url: str
 
     async def connect_with_token(self, *channels: str, **carried: Any) -> Client:
-        """A client that was let into ``channels``; ``carried`` is what else its token carries."""
+        """Connect a client with a token for ``channels``. ``carried`` are further fields of the token."""
         async with AsyncConnector(self.node.config.redis.redis) as backend:
             token = await backend.create_access_token(channels, **carried)
         client = await self.connect(auth={"token": token, "channels": channels})
@@ -39,12 +39,12 @@ class Running:
         return client
 
     async def get(self, path: str) -> Any:
-        """The JSON that the node answers at a path, whatever its status."""
+        """Return the JSON that the node answers at a path, with any status."""
         async with aiohttp.ClientSession() as http, http.get(self.url + path) as response:
             return await response.json()
 
     def session(self, client: Client) -> Session:
-        """The node's side of a client's session."""
+        """Return the node's session of a client."""
         session = self.node.sessions.get(client.sid)
         assert session is not None
         return session
@@ -67,7 +67,7 @@ StartNode = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def start_node(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[StartNode]:
-    """Starts nodes on the test's Valkey; they and their clients are gone after the test.
+    """Start nodes on the test's Valkey. They and their clients end with the test.
 
     They stop before a Redis of the test's own does: without it, each would wait for it.
     """

@@ -1,4 +1,4 @@
-"""Values made from bytes, so that one parser after the other can be fed by whatever makes up bytes."""
+"""Values made from bytes, so that any source of bytes can feed any parser."""
 
 from __future__ import annotations
 

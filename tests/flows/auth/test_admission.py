@@ -166,7 +166,7 @@ async def test_a_session_that_got_in_outlives_the_timeout(
 
 
 class TwoChannels(Authenticator):
-    """Lets in whoever shows a name, with that name as the user, and two channels."""
+    """Lets in a client that shows a name, with that name as the user, and two channels."""
 
     def offer(self, evidence: Evidence) -> object:
         return evidence.fields.get("name")

@@ -1,4 +1,4 @@
-"""The backend is asked whose an access token is, and may answer whatever it likes."""
+"""The backend is asked for the user of an access token, and may answer anything."""
 
 import asyncio
 

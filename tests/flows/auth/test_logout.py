@@ -13,7 +13,7 @@ from tests.flows.conftest import Running, StartNode
 
 
 class Named(Authenticator):
-    """Whoever says a name is that user, in a channel of that name, and may publish there."""
+    """Lets a client in as the user that it names, in a channel of that name, with the right to publish."""
 
     def offer(self, shown: Evidence) -> str | None:
         return shown.fields.get("name")

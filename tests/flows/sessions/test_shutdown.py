@@ -1,4 +1,4 @@
-"""A graceful stop: everybody is told, and everybody is gone at its end."""
+"""A graceful stop: all clients are told, and all are disconnected at its end."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Signals: who is told, in which order, and that a receiver that fails harms nobody."""
+"""Signals: the order of the receivers, and that a receiver that fails does not stop the others."""
 
 import logging
 

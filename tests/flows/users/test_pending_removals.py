@@ -1,4 +1,4 @@
-"""Sessions on their way out: taken out in the end, whatever Redis does meanwhile."""
+"""Pending removals: a session is removed in the end, also when Redis is away meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator

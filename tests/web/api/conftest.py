@@ -33,7 +33,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The code of the problem that was answered."""
+        """Return the code of the problem that was answered."""
         assert self.header("Content-Type").startswith("application/problem+json"), self.text
         assert self.body["status"] == self.status
         return str(self.body["code"])
@@ -69,7 +69,7 @@ class Api:
         return await self.request("POST", path, json=body, **options)
 
     def metric(self, name: str) -> float:
-        """The value of one line of the metrics, 0 when there is no such line."""
+        """Return the value of one line of the metrics, 0 when there is no such line."""
         for line in self.node.metrics.render().decode().splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
@@ -81,7 +81,7 @@ StartApi = Callable[..., Awaitable[Api]]
 
 @pytest.fixture
 async def start_api(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[StartApi]:
-    """Starts nodes, by default on the test's Valkey; they and their clients are gone after the test.
+    """Start nodes, by default on the test's Valkey. They and their clients end with the test.
 
     They stop before a Redis of the test's own does: without it, each would wait for it.
     """
@@ -111,7 +111,7 @@ async def start_api(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[St
 
 @pytest.fixture
 async def api(start_api: StartApi) -> Api:
-    """A node in its default settings: no key, so it answers this machine."""
+    """Start a node in its default settings: no key, so it answers this machine."""
     return await start_api()
 
 
@@ -121,7 +121,7 @@ def backend(redis: Redis) -> Backend:
 
 
 async def admitted(api: Api, backend: Backend, *channels: str) -> Client:
-    """A client in these channels."""
+    """Connect a client in these channels."""
     client = await api.connect({"token": await backend.token(*channels), "channels": channels})
     assert (await client.message())["type"] == "connected"
     return client

@@ -13,7 +13,7 @@ from tests.web.api.conftest import Api, StartApi, admitted
 
 @pytest.fixture
 async def nodes(start_api: StartApi, own_redis: RedisServer) -> tuple[Api, Api]:
-    """Two nodes on a Valkey of this test's own, so that nobody else's sessions are in the lists."""
+    """Start two nodes on a Valkey for this test alone, so that the lists hold no sessions of other tests."""
     return await start_api(redis=own_redis.url), await start_api(redis=own_redis.url)
 
 
