@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hornet.engine.rooms.circular_broadcast import CircularBroadcast
+from hornet.engine.rooms.broadcast import CircularBroadcast
 from hornet.engine.wire.prepared import Prepared
 from tests.engine.recipient import Recipient, message, table_of
 
