@@ -18,7 +18,7 @@ from benchmarks.processes import running
 
 READY_DEADLINE_S = 90.0
 LIFE_S = 300.0
-"""The generator ends by itself after this time, whatever became of the benchmark."""
+"""The generator ends by itself after this time, even if the benchmark was killed."""
 
 ANSWER_S = 10.0
 WATCH_S = 0.1

@@ -4,7 +4,7 @@
 until the load generator has counted all its deliveries. ``rate`` publishes evenly and waits for no delivery.
 The publisher prints how many messages it published, and ends by itself at ``--deadline``.
 
-It uses the standard library only, so that it starts at once, and costs the same whatever is installed.
+It uses the standard library only, so that it starts at once, and costs the same in any environment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a node tells Prometheus: by the rules for names, and all that an operator was promised."""
+"""The metrics of a node keep to Prometheus's rules for names, and all documented ones exist."""
 
 import re
 

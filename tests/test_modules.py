@@ -1,4 +1,4 @@
-"""Every module of Hornet can be imported first, whatever the order: there are no cycles."""
+"""Every module of Hornet can be imported first, so there are no cycles."""
 
 import json
 import subprocess

@@ -58,16 +58,9 @@ NO_EFFECTS = {
 """First words of a function's docstring that hide what it does."""
 
 FORBIDDEN = (
-    *(
-        r"a bug of ours",
-        r"none of ours",
-        r"for good\b",
-        r"whoever",
-        r"\blineup\b",
-        r"\bdoorway\b",
-        r"\bcensus\b",
-    ),
-    *(r"\bhearing\b", r"\bburies\b", r"\bbury\b", r"nobody but", r"May be replaced at any time"),
+    *(r"\bours\b", r"for good\b", r"whoever", r"whatever", r"nobody but"),
+    *(r"\blineup\b", r"\bdoorway\b", r"\bcensus\b", r"\bhearing\b", r"\bburies\b", r"\bbury\b"),
+    r"May be replaced at any time",
 )
 """A private language, which a reader would have to learn first."""
 

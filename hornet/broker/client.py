@@ -108,7 +108,7 @@ class ClusterClient(RedisCluster):
         return receivers
 
     async def publish_through(self, topic: str, publishes: Sequence[tuple[str, str]]) -> None:
-        """PUBLISH each in order, whatever its topic, through the node that has the slot of ``topic``."""
+        """PUBLISH each in order, on any topic, through the node that has the slot of ``topic``."""
         await self._publish(await self._owner(topic), publishes)
 
     async def _publish(self, node: ClusterNode, publishes: Sequence[tuple[str, str]]) -> list[int]:

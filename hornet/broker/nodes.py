@@ -1,6 +1,6 @@
 """The nodes of the cluster: each leaves heartbeats in Redis, and living nodes clean up behind dead ones.
 
-A node that was killed can't remove what it wrote into Redis: its users' sessions and its members of presence.
+A node that was killed can't remove its data from Redis: its users' sessions and its members of presence.
 So each node leaves heartbeats. A node that misses three of them is dead, and the first of the others to claim
 it removes what it left. If that node dies meanwhile, its claim expires and another node begins again, so a
 clean-up must be harmless when it is repeated.

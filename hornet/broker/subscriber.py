@@ -125,7 +125,7 @@ class Subscriber:
         return self._state.reconnections
 
     def on_restored(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` when a lost connection was replaced, or Redis permits again what it refused.
+        """Call ``callback`` when a lost connection was replaced, or Redis permits a refused subscription.
 
         Messages in between were missed.
         """

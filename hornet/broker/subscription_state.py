@@ -193,7 +193,7 @@ class SubscriptionState:
         return command
 
     def take_effects(self) -> list[Effect]:
-        """Return what is to be done by now, in order."""
+        """Return the effects that the owner has to carry out now, in order."""
         effects, self._effects = self._effects, []
         return effects
 

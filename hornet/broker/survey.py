@@ -1,6 +1,6 @@
 """Surveys: one question to all nodes on ``hornet:ask``, and an answer from each node that lives.
 
-Some facts are spread over the nodes (who is connected, who is in a channel) and are kept in no single place.
+Some facts are spread over the nodes (the sessions, and those in a channel) and are kept in no single place.
 A survey asks for them when they are needed, and its result says which nodes did not answer in time.
 """
 

@@ -159,7 +159,7 @@ class Connector:
         Returns how many nodes received it, summed over the users: 0 means that none of them is there.
 
         Raises:
-            ValueError: no user, a reserved event, or a payload that JSON can't carry; nobody was notified.
+            ValueError: no user, a reserved event, or a payload that JSON can't carry; no user was notified.
         """
         return self._transport.run(calls.notify(users, event, payload))
 

@@ -14,7 +14,7 @@ from hornet.core.jsontext import dump_json
 MAX_TYPE_CHARS = 256
 
 HORNETS_TYPES = frozenset({"presence-add", "presence-quit"})
-"""Messages of these types say who is present; a client that could publish them could invent members."""
+"""Messages of these types name members; a client that could publish them could invent members."""
 
 ADDRESSES = ("only", "except")
 """Fields by which a backend chooses receivers. A client knows no token but its own."""

@@ -105,7 +105,7 @@ class Roster:
     """The members of one channel: as they are now, and as they were announced.
 
     A session is named by any text that is unique among all nodes. A member keeps the ``info`` of the session
-    it was added with until the member is gone, whatever the ``info`` of its later sessions.
+    it was added with until the member is gone; the ``info`` of later sessions is ignored.
     """
 
     def __init__(self) -> None:

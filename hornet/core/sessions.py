@@ -4,8 +4,8 @@ A session is NEW until its first valid credential. While an attempt is being che
 (it has one attempt at a time, since events of a client are handled in order). A credential that can be
 checked at once leads straight to READY. A refused attempt leads back to NEW, and the client may try again
 until the authentication timeout. READY sessions receive messages. A READY session that shows another token
-stays READY whatever the answer, until it logs out and is NEW again. CLOSED is final, and may come in the
-middle of a check: the answer of the check must then change nothing.
+stays READY after any answer, until it logs out and is NEW again. CLOSED is final, and may come in the middle
+of a check: the answer of the check must then change nothing.
 """
 
 from __future__ import annotations

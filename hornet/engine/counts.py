@@ -19,7 +19,7 @@ class Counts:
     refused: Counter[str] = field(default_factory=Counter)
     """Connections refused or cut for a reason that Engine.IO has no number for, by Hornet's code."""
     malformed: Counter[str] = field(default_factory=Counter)
-    """Broken input from clients, by what was wrong."""
+    """Broken input from clients, by the code of the fault."""
     upgrades: int = 0
     """Sessions that moved from polling to WebSocket."""
     slow_readers: int = 0

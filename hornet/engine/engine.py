@@ -181,14 +181,14 @@ class Engine:
             session.set_format(wire_format)
 
     def close(self, sid: str) -> None:
-        """Close the transport of a session, after what was sent to it before. The client reconnects."""
+        """Close the transport of a session after all earlier messages. The client reconnects."""
         session = self._table.get(sid)
         if session is not None:
             self._fanout.flush(session)
             session.close(Reason.FORCED_CLOSE)
 
     def disconnect(self, sid: str) -> None:
-        """Send Socket.IO's DISCONNECT to a session, after what was sent before, and close its transport.
+        """Send Socket.IO's DISCONNECT to a session after all earlier messages, and close its transport.
 
         A stock client does not reconnect by itself after a DISCONNECT.
         """
@@ -225,7 +225,7 @@ class Engine:
     # Sending -------------------------------------------------------------------------------------
 
     def send(self, sid: str, event: str, *args: object) -> None:
-        """Queue an event for one session, behind what it was sent before; nothing for an unknown session.
+        """Queue an event for one session, behind all earlier messages; ignore an unknown session.
 
         Raises:
             ValueError, TypeError: an argument can't be sent as JSON (or bytes).
@@ -240,7 +240,7 @@ class Engine:
     def emit(self, sids: Collection[str], event: str, *args: object) -> int:
         """Queue an event for several sessions, encoded once; returns how many of them are on this node.
 
-        Each gets it behind what it was sent before.
+        Each session gets the message behind all earlier ones.
 
         Raises:
             ValueError, TypeError: an argument can't be sent as JSON (or bytes).

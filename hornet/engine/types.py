@@ -28,7 +28,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """The request that opened a session, and what the client sent to authenticate itself.
+    """The request that opened a session, and the client's data for its authentication.
 
     ``headers`` has lower-case names; a repeated header is joined by ``", "``. ``address`` is the client's
     own, seen through trusted proxies. ``peer`` is the address that opened the TCP connection: the proxy's, if
@@ -68,6 +68,6 @@ class Hooks(Protocol):
     async def on_disconnect(self, sid: str, reason: str) -> None:
         """Handle the end of a session.
 
-        The session stays in its rooms until this returns, so that ``leave`` can tell who was the last one.
+        The session stays in its rooms until this returns, so that ``leave`` can tell whether it was the last.
         """
         ...

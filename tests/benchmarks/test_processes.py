@@ -1,4 +1,4 @@
-"""What the benchmarks start runs where it should, and never outlives them."""
+"""Processes of the benchmarks run on their cores, and end with the benchmark."""
 
 import os
 import select

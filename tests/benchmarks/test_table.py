@@ -1,4 +1,4 @@
-"""What the table says of figures, failures and losses."""
+"""The table of results: figures, failures and losses."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What backends are told about clients: all of it, in order, also when Redis was away meanwhile."""
+"""Events for backends: all arrive, in order, also when Redis was away meanwhile."""
 
 import asyncio
 import json

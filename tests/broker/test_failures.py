@@ -1,4 +1,4 @@
-"""What a real Redis answers when it is in trouble, and what it becomes here."""
+"""The errors of a real Redis in trouble, and Hornet's errors for them."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Who belongs to the cluster, on a real Redis. Heartbeats are made by hand, so no test waits for time."""
+"""The nodes of the cluster, on a real Redis. Heartbeats are made by hand, so no test waits for time."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Who receives what."""
+"""The receiver of each message, by topic, prefix and glob."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A Redis that can't be used is told in one sentence, in time, and without its password."""
+"""A Redis that can't be used is reported in one sentence, in time, and without its password."""
 
 import asyncio
 import socket

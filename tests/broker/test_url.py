@@ -1,4 +1,4 @@
-"""What a Redis URL may say, and how it is shown."""
+"""Redis URLs: the allowed forms, and their text without the password."""
 
 import pytest
 

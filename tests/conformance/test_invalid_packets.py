@@ -1,4 +1,4 @@
-"""Socket.IO packets of an invalid format: each closes its session and harms nobody else."""
+"""Socket.IO packets of an invalid format: each closes its session and affects no other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is particular to the msgpack parser; events and namespaces are tested with every parser."""
+"""Cases of the msgpack parser alone; events and namespaces are tested with every parser."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What both Python connectors do, against a real Valkey. The suite runs once for each."""
+"""The methods of both Python connectors, against a real Valkey. The suite runs once for each."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a backend hands to a page that wants into a private channel."""
+"""The signatures that a backend makes for pages in private channels."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What both Python connectors do about users, against a real Valkey. The suite runs once for each."""
+"""The methods of both Python connectors for users, against a real Valkey. The suite runs once for each."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What may be a channel's name, and what it takes to subscribe to it."""
+"""Names of channels, and the proof that each kind of channel takes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a client may publish."""
+"""Messages that clients may publish."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a plug-in declares, and what a client asks for."""
+"""Commands as plug-ins declare them, and the requests of clients for them."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,4 +1,4 @@
-"""How much one peer may ask for."""
+"""Limits of rates and of addresses."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is a publish, what is none, and what a client gets of it."""
+"""Published messages: valid and malformed ones, and the text that a client gets."""
 
 import json
 from dataclasses import replace

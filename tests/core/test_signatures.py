@@ -1,4 +1,4 @@
-"""What a signature opens, and what it does not."""
+"""Signatures: the session and the channel that each opens, and no others."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""What the README and the quickstart tell a newcomer to do works, word for word but for ports."""
+"""The steps of the README and the quickstart work, word for word but for ports."""
 
 import asyncio
 import shlex

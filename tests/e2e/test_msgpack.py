@@ -1,4 +1,4 @@
-"""Clients with the MessagePack parser beside those without, on one server that asks nobody for it."""
+"""Clients with the MessagePack parser beside those without, on one server without any setting for that."""
 
 from typing import Any
 

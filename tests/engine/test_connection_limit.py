@@ -1,4 +1,4 @@
-"""How many connections an address may have that carry no session, over real sockets."""
+"""The limit on connections of an address without a session, over real sockets."""
 
 from __future__ import annotations
 

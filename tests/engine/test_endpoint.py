@@ -1,4 +1,4 @@
-"""What the endpoint tells, counts and takes from a request, beyond what a stock server gets wrong."""
+"""The endpoint's answers, counts and limits, beside the faults of a stock server."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What one client may ask of the engine, and what it is told when that was too much."""
+"""The engine's limits for one client, and the refusal beyond each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests an address may make, whatever it asks for, over real sockets."""
+"""The limit on requests of an address, for any path, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a client sends as an event: documented codes come out, and the node serves the others on."""
+"""Hostile events: each gets a documented code, and the node goes on serving other clients."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Bytes and texts of a client, whatever they are: a value, or ``Malformed``, and in bounded time."""
+"""Any bytes and texts of a client yield a value, or ``Malformed``, in bounded time."""
 
 import json
 

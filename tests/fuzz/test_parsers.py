@@ -1,4 +1,4 @@
-"""Whatever arrives, only the documented errors come out."""
+"""Any input to a parser yields a value or one of its documented errors."""
 
 import json
 

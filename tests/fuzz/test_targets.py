@@ -1,4 +1,4 @@
-"""Whatever bytes a parser is fed with, only the errors that it documents come out; and none is forgotten."""
+"""Any bytes fed to a parser yield only the errors that it documents; and no parser is forgotten."""
 
 import importlib
 import inspect

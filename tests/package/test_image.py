@@ -1,4 +1,4 @@
-"""What the Dockerfile makes, made without Docker: its commands run in an empty environment."""
+"""The image of the Dockerfile, made without Docker: its commands run in an empty environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Where a server listens, and what keeps it from it."""
+"""The addresses on which a server listens, and the errors that prevent it."""
 
 import os
 import socket

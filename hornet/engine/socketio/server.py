@@ -341,8 +341,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     def disconnect_session(self, session: EngineSession) -> None:
         """Close a session of this node with a DISCONNECT packet, so that a stock client does not reconnect.
 
-        What was sent to it before is sent first. Section "Disconnection from a namespace": the client answers
-        nothing.
+        Earlier messages are sent first. Section "Disconnection from a namespace": the client sends no answer.
         """
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))

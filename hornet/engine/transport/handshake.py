@@ -1,7 +1,7 @@
 """The first request of a connection, ahead of the HTTP server.
 
 aiohttp makes a request handler, a task, a parser and a timer for each connection, and takes them down again
-when the WebSocket leaves it: a third of what it costs to connect. So this module looks at the first bytes of
+when the WebSocket leaves it: a third of the cost of a connection. So this module looks at the first bytes of
 a connection. If they are a whole, plainly written request that opens a session on a WebSocket, the request is
 answered at once. aiohttp gets anything else untouched: another path, an upgrade, a header that comes twice,
 a request that must be refused.

@@ -176,7 +176,7 @@ class PollingTransport:
     def _end_cut(self, session: EngineSession) -> None:
         """End a session whose GET was cut by the client; also one that was closed and lingers.
 
-        A session that moved to WebSocket meanwhile goes on: it took what was queued with it.
+        A session that moved to WebSocket meanwhile goes on: it took the queued packets with it.
         """
         if session.transport is self:
             session.end(Reason.TRANSPORT_CLOSE)

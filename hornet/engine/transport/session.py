@@ -70,7 +70,7 @@ class EngineSession:
     """An Engine.IO session and the Socket.IO ids it has; ``states`` shows its life.
 
     Four methods end it: ``close`` lets a polling client fetch its last packets, ``end`` ends it at once,
-    ``abort`` also drops what is unsent, and ``forget`` makes its id unknown.
+    ``abort`` also drops unsent data, and ``forget`` makes its id unknown.
     """
 
     __slots__ = (

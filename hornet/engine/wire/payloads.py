@@ -1,6 +1,6 @@
 """Engine.IO packets in HTTP bodies: both protocol versions, text, binary and JSONP.
 
-A ``Packet`` is what a WebSocket frame of version 4 carries: a ``str`` is the type digit and the text,
+A ``Packet`` is the content of a WebSocket frame of version 4: a ``str`` is the type digit and the text,
 ``bytes`` are a binary message. A body is a list of packets.
 
 Sources: the Engine.IO protocol (https://github.com/socketio/engine.io-protocol), version 4, "Packet encoding,

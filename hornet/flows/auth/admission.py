@@ -145,7 +145,7 @@ class Admission:
         return answer or _refusal_answer(answers.refused(codes.WRONG_PARAMETERS))
 
     async def on_logout(self, session: Session, args: Sequence[object]) -> object:
-        """Make the session what it was when it connected, with the authentication timeout before it."""
+        """Take all grants back from the session, and start its authentication timeout again."""
         if session.state is AuthState.READY:
             session.move(AuthStep.LOGGED_OUT)
             self._subscriptions.leave_all(session)

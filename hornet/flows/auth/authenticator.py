@@ -1,6 +1,6 @@
 """Authenticators, and the evidence that they check.
 
-Hornet asks no client for anything. Whatever a client shows is offered to the authenticators in turn, and the
+Hornet asks no client for anything. Evidence from a client is offered to the authenticators in turn, and the
 first that finds a claim in it checks the claim. docs/howto/authentication.md says how to write one.
 """
 
@@ -91,7 +91,7 @@ class Authenticator(Protocol):
     async def check(self, claim: Any) -> Grant:
         """Return the grant for a claim that ``offer`` returned.
 
-        The session handles no other event meanwhile, so whatever this waits for needs a timeout.
+        The session handles no other event meanwhile, so each wait in this method needs a timeout.
 
         Raises:
             RefusedCredentials: the claim is good for nothing. The client is told the code, which is stable

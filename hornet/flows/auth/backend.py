@@ -41,9 +41,9 @@ Sources: RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9) for 40
 class BackendAuthenticator(Authenticator):
     """Takes event ``user:authenticate``, or an access token in ``auth``.
 
-    Whatever the backend does, an attempt ends within ``backend_timeout_s``, the wait for a free connection
-    included. No redirect is followed, since it would carry the access token to another server. No cookie is
-    kept, since the next request is for another user.
+    An attempt always ends within ``backend_timeout_s``, the wait for a free connection included. No redirect
+    is followed, since it would carry the access token to another server. No cookie is kept, since the next
+    request is for another user.
     """
 
     events = (AUTHENTICATE,)

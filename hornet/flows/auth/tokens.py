@@ -17,7 +17,7 @@ class TokenAuthenticator(Authenticator):
     """Takes every ``message`` that no other authenticator took, and tells backends which tokens come and go.
 
     A client may try as often as it likes until the authentication timeout: that is the contract since the
-    Node server, and nobody can guess a token in that time.
+    Node server, and no client can guess a token in that time.
     """
 
     is_limited = False

@@ -40,7 +40,7 @@ class Page:
 class ClusterQueries:
     """Asks all nodes, and answers for this one.
 
-    Each query raises ``RedisUnavailable`` when nobody could be asked.
+    Each query raises ``RedisUnavailable`` when no node could be asked.
     """
 
     def __init__(

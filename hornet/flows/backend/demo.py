@@ -1,7 +1,7 @@
 """The try-it page's two requests: a token for the channel ``demo``, and a publish on that channel.
 
-Every visitor may make them, so both are limited for all visitors together. Nobody can fill Redis with tokens
-or browsers with messages through this page.
+Every visitor may make them, so both are limited for all visitors together. Otherwise this page could fill
+Redis with tokens, and browsers with messages.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class OutboundMessage:
 class BackendService:
     """Carries out the requests of backends.
 
-    Each method may raise ``RedisUnavailable``: then nobody knows whether Redis carried the request out.
+    Each method may raise ``RedisUnavailable``: Redis may then have carried the request out, or not.
     """
 
     def __init__(self, *, publisher: Publisher, tokens: TokenStore, user_sessions: UserSessionStore) -> None:

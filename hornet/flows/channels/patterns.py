@@ -1,7 +1,7 @@
 """Pattern subscriptions: which session may have one, and how a publish reaches the sessions that match.
 
 A pattern that names all its values is a topic, to which this node subscribes. Every other pattern needs
-PSUBSCRIBE. Redis compares each PUBLISH, on whatever topic, with each glob that any node subscribed to: 10,000
+PSUBSCRIBE. Redis compares each PUBLISH, on any topic, with each glob that any node subscribed to: 10,000
 globs would cost Redis more than everything else that it does. So a node subscribes to exact globs only while
 they are few. After that it subscribes to broad globs, which all patterns with the same keys share, and which
 let more through. In both cases the node itself looks up the subscriptions that match.

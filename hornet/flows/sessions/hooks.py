@@ -28,7 +28,7 @@ class SessionHooks:
     itself. An event too many is refused: by its acknowledgement, and by an error message, which is sent once
     until another event passes. A client that goes on at twice the rate is disconnected and told to stay away.
 
-    What is logged meanwhile carries the session's id.
+    Log lines of the flows meanwhile carry the session's id.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The table of client events, with the handler of each event.
 
 A handler is awaited with the session and the event's arguments. Events of one session are handled one after
-the other, in their order. What a handler returns answers the client's acknowledgement. A refusal is answered
+the other, in their order. The result of a handler answers the client's acknowledgement. A refusal is answered
 as ``{"error": {"code", "message"}}``, and counted.
 """
 

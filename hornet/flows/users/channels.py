@@ -62,7 +62,7 @@ class UserChannels:
         if channel_list is None:
             return
         if channel_list.known.epoch not in ("", known.epoch):
-            self.changed(user)  # Redis lost its data: reading the list restores in Redis what is known here
+            self.changed(user)  # Redis lost its data: reading the list restores this node's copy there
         elif channel_list.changes == began and channel_list.reading is None:
             channel_list.known = known
         await self._move(user, channel_list, (session,))

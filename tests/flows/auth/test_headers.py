@@ -1,4 +1,4 @@
-"""What a proxy says in its headers counts if it is trusted, and only then."""
+"""Headers that name a user count only from a trusted proxy."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Who receives what: addressed messages, malformed publishes, revoked tokens."""
+"""The receivers of a message: addressed messages, malformed publishes, revoked tokens."""
 
 from collections.abc import AsyncIterator
 

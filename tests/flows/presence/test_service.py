@@ -1,4 +1,4 @@
-"""Who is present: what each member hears, on several nodes, through losses and crowds."""
+"""Presence: the changes that each member gets, on several nodes, through losses and crowds."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the engine calls: how many events of a session are let through."""
+"""The hooks of the engine: the rate limit on the events of a session."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Users on whole nodes: who is behind the sessions, what all nodes know, and what backends are told."""
+"""Users on whole nodes: the users of sessions, the copies on all nodes, and the events for backends."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Who gets in. What is refused changes nothing, and is counted."""
+"""Access to the API. A refused request changes nothing, and is counted."""
 
 import asyncio
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What all nodes know, asked of one of them."""
+"""Questions to all nodes, asked of one of them."""
 
 import asyncio
 from typing import Any

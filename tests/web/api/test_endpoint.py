@@ -1,4 +1,4 @@
-"""What holds for every operation: versions, unknown paths, the document."""
+"""The rules for every operation: versions, unknown paths, the document."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who guesses keys, sends again what it saw, or asks without pause: the backends beside it go on."""
+"""Callers that guess keys, replay requests, or ask without pause do not disturb other backends."""
 
 import asyncio
 import hashlib
