@@ -1,4 +1,4 @@
-"""The order of the house, checked from the imports themselves: who may import whom, and by which door."""
+"""The order of the house, checked from its sources: who imports whom, by which door, and where codes are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from hornet.core import codes
 
 ROOT = Path(__file__).parent.parent / "hornet"
 
@@ -223,3 +225,36 @@ def test_no_two_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(name)
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+REFUSED_WITH_A_CODE = {
+    "CommandError",
+    "InvalidPublish",
+    "Malformed",
+    "OverLimit",
+    "PeerError",
+    "Problem",
+    "RefusedCredentials",
+    "RefusedEvent",
+}
+"""Errors whose first argument is a code. A ``RefusedTrigger`` has the numbers of pushy instead."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_a_code_is_written_in_its_table_only(path: Path) -> None:
+    """Faults are ordinary words in lower case, so those are looked for only where a code is expected."""
+    if path == ROOT / "core" / "codes.py":
+        return
+    registered = {name for table in codes.AUDIENCES for name in table if name.isupper()}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Constant):
+            assert node.value not in registered, f"line {node.lineno}: write codes.{node.value}"
+        elif isinstance(node, ast.Call) and node.args:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            is_literal = isinstance(node.args[0], ast.Constant)
+            assert not (called in REFUSED_WITH_A_CODE and is_literal), (
+                f"line {node.lineno}: add the code of this {called} to hornet/core/codes.py"
+            )
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
+            counted = node.value.attr in ("malformed", "refused", "refusals")
+            assert not (counted and isinstance(node.slice, ast.Constant)), f"line {node.lineno}: count a code"
