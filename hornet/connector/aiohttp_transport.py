@@ -1,4 +1,4 @@
-"""How the asynchronous connector goes through the HTTP API.
+"""The transport of the asynchronous connector through the HTTP API.
 
 This module loads aiohttp, so it is imported only where a connector has an HTTP URL.
 """

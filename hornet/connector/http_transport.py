@@ -1,4 +1,4 @@
-"""How the synchronous connector goes through the HTTP API."""
+"""The transport of the synchronous connector through the HTTP API."""
 
 from __future__ import annotations
 

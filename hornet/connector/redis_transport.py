@@ -1,4 +1,4 @@
-"""How connectors go through Redis, synchronously and with asyncio."""
+"""The transports of connectors through Redis, synchronous and for asyncio."""
 
 from __future__ import annotations
 

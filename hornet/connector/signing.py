@@ -1,4 +1,4 @@
-"""How a backend lets one client into a private channel, without any state and without Redis."""
+"""Signatures with which a backend lets one client into a private channel, without state and without Redis."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ class Engine:
         self._fanout.to_session(session, message)
 
     def emit(self, sids: Collection[str], event: str, *args: object) -> int:
-        """Queue an event for several sessions, encoded once; returns how many of them are on this node.
+        """Queue an event for several sessions, encoded once; return how many of them are on this node.
 
         Each session gets the message behind all earlier ones.
 
@@ -262,7 +262,7 @@ class Engine:
             self._fanout.to_session(session, prepared)
 
     def send_room(self, room: str, event: str, *args: object) -> int:
-        """Queue an event for the members of a room, encoded once; returns how many they are.
+        """Queue an event for the members of a room, encoded once; return how many they are.
 
         Raises:
             ValueError, TypeError: an argument can't be sent as JSON (or bytes).
@@ -274,7 +274,7 @@ class Engine:
     def fan_out(
         self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
     ) -> int:
-        """Queue a message for the members of a room, encoded once; returns how many get it.
+        """Queue a message for the members of a room, encoded once; return how many get it.
 
         ``only`` and ``skip`` are session ids: of the members, only those named, and not those named.
         """

@@ -170,7 +170,7 @@ class FanOut:
         return bool(self._pending or self._singles or self._broadcast or self._waiting)
 
     def to_room(self, room: Room, message: Prepared) -> int:
-        """Queue a message for all members of a room; returns how many they are."""
+        """Queue a message for all members of a room; return how many they are."""
         members = room.members
         size = len(members)
         if self._broadcast is not None and self._broadcast.room is room:
@@ -186,7 +186,7 @@ class FanOut:
         return size
 
     def to_sessions(self, sessions: Collection[EngineSession], message: Prepared) -> int:
-        """Queue a message for given sessions; returns how many they are."""
+        """Queue a message for given sessions; return how many they are."""
         if len(sessions) <= FEW:
             self._to_few(sessions, message)
         else:

@@ -60,8 +60,10 @@ class Admission:
         signals: Signals,
         metrics: Metrics,
     ) -> None:
-        """``tokens`` is offered what no other authenticator takes. ``attributes_of`` gives a new session its
-        attributes."""
+        """Give ``tokens`` the evidence that no other authenticator takes.
+
+        ``attributes_of`` gives a new session its attributes.
+        """
         self._authenticators = (*authenticators, tokens)
         self.events = tuple(dict.fromkeys(event for each in self._authenticators for event in each.events))
         """The events, beside ``message``, that carry evidence."""
@@ -101,8 +103,8 @@ class Admission:
     def begin(self, session: Session) -> Awaitable[object] | None:
         """Start the authentication timeout, and use the evidence of the handshake: request, then ``auth``.
 
-        Returns what to await before the session's first event; None where nothing has to be checked, which
-        spares the session a task.
+        Returns the checks to await before the session's first event; None where nothing has to be checked,
+        which spares the session a task.
         """
         self._timeouts.start(session)
         session.attributes = self._attributes_of(session.handshake)
@@ -138,7 +140,7 @@ class Admission:
         await self.on_event(MESSAGE, session, args)
 
     async def on_event(self, event: str, session: Session, args: Sequence[object]) -> object:
-        """Use the evidence in ``event``, one of :attr:`events`; returns the answer to its acknowledgement."""
+        """Use the evidence in ``event``, one of :attr:`events`; return the answer to its acknowledgement."""
         evidence = Evidence(Source.EVENT, session.handshake, args[0] if args else None, event)
         claim = self._find_claim(session, evidence)
         answer = await self._attempt(session, claim) if isinstance(claim, Claim) else claim
@@ -200,7 +202,7 @@ class Admission:
         return None
 
     async def _attempt(self, session: Session, claim: Claim) -> object:
-        """Authenticate, apply the grant, and tell the client; returns the answer to the acknowledgement."""
+        """Authenticate, apply the grant, and tell the client; return the answer to the acknowledgement."""
         if session.state is AuthState.CLOSED:
             return None
         authenticator, value = claim

@@ -73,7 +73,7 @@ class SessionHooks:
         return None if attempt is None else self._finish_connecting(sid, attempt)
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
-        """Hand the event to the router; returns the answer to the event's acknowledgement."""
+        """Hand the event to the router; return the answer to the event's acknowledgement."""
         session_id.set(sid)
         self._metrics.events.inc()
         session = self._sessions.get(sid)

@@ -63,7 +63,7 @@ class Router:
                 self._open.add(event)
 
     async def handle(self, session: Session, event: str, args: Sequence[object]) -> object:
-        """Handle one event; returns the answer to its acknowledgement."""
+        """Handle one event; return the answer to its acknowledgement."""
         try:
             handler = self._handlers.get(event)
             if handler is None:

@@ -91,7 +91,7 @@ class ApiEndpoint:
             code = error.code if error.code in codes.PROBLEMS else codes.INVALID_REQUEST
             refusal = Problem(code, error.detail)
         except Exception:
-            log.exception("A request to the API failed; the fault is Hornet's")
+            log.exception("A request to the API failed because of a bug in Hornet; please report it")
             refusal = Problem(codes.FAILED)
         self.counts.refusals[refusal.code] += 1
         return refusal.response()
