@@ -108,6 +108,28 @@ def test_prose_keeps_to_the_words_of_the_field(path: Path) -> None:
     assert [f"line {line}: {word[0]}" for line, text in prose(path) if (word := words.search(text))] == []
 
 
+PROTOCOLS = {
+    "Engine.IO protocol": "https://github.com/socketio/engine.io-protocol",
+    "Socket.IO protocol": "https://github.com/socketio/socket.io-protocol",
+}
+
+WITHOUT_LINKS = {ROOT / "hornet" / "web" / "api" / "document.py"}
+"""The document's text is served, and has no links."""
+
+
+@pytest.mark.parametrize("path", sorted({*SOURCES} - WITHOUT_LINKS), ids=ids)
+def test_a_module_links_each_protocol_text_that_it_names(path: Path) -> None:
+    source = path.read_text()
+    unlinked = [
+        f"RFC {number}"
+        for number in sorted(set(re.findall(r"\bRFC (\d+)", source)))
+        if f"https://www.rfc-editor.org/rfc/rfc{number}" not in source
+    ]
+    words = " ".join(source.split())
+    unlinked += [name for name, link in PROTOCOLS.items() if name in words and link not in source]
+    assert unlinked == []
+
+
 VAGUE = {"asked", "found", "heard", "one", "said", "shown", "told"}
 """Names that say how a value was come by, where a name should say what it is."""
 

@@ -297,7 +297,7 @@ BAD_EVENT = _drop("BAD_EVENT", "a notification's event has a name that can't be 
 UNKNOWN_CONTROL = _drop("UNKNOWN_CONTROL", "a control message without a `type` that Hornet knows")
 BAD_TOKENS = _drop("BAD_TOKENS", "`tokens` of `disconnect_tokens` is not a list of tokens")
 
-# Malformed packets -------------------------------------------------------------------------------
+# Malformed packets (https://www.rfc-editor.org/rfc/rfc6455#section-5) -----------------------------
 
 _LIMITS = "more than the [limits](limits.md#what-a-client-sends)"
 

@@ -45,7 +45,7 @@ class SessionOwner(Protocol):
         """Handle a message: the text behind the type digit, or binary.
 
         Raises:
-            Malformed: the message breaks the Socket.IO protocol.
+            Malformed: the message breaks the protocol of Socket.IO.
         """
         ...
 

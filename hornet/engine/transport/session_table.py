@@ -31,7 +31,7 @@ class SessionListener(Protocol):
         """Handle a message: the text behind the type digit, or binary.
 
         Raises:
-            Malformed: the message breaks the Socket.IO protocol. The session is then closed.
+            Malformed: the message breaks the protocol of Socket.IO. The session is then closed.
         """
         ...
 

@@ -21,7 +21,8 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 """Opcodes (RFC 6455, section 5.2)."""
 
 _COMPRESSED = 0x40
-"""The bit RSV1 of the first byte, set on the first frame of a compressed message (RFC 7692, section 6)."""
+"""The bit RSV1 of the first byte, set on the first frame of a compressed message (RFC 7692, section 6,
+https://www.rfc-editor.org/rfc/rfc7692#section-6)."""
 
 
 def frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:

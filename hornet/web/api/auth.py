@@ -29,7 +29,8 @@ FORWARDING_PREFIX = "x-forwarded-"
 """Headers that proxies add. A request with one of them was not made by a program on this machine."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")  # a bearer token, RFC 6750, section 2.1
+# A bearer token: RFC 6750, section 2.1 (https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 
 # Keys --------------------------------------------------------------------------------------------
@@ -238,7 +239,10 @@ def _host_name(url: str) -> str:
 
 
 def _is_local_name(host: str) -> bool:
-    """Check for a loopback address, or a name that never resolves elsewhere (RFC 6761, section 6.3)."""
+    """Check for a loopback address, or a name that never resolves elsewhere.
+
+    Source: RFC 6761, section 6.3 (https://www.rfc-editor.org/rfc/rfc6761#section-6.3).
+    """
     return host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
 
 

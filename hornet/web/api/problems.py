@@ -1,4 +1,7 @@
-"""Refusals of the API: problem details (RFC 9457) with a stable ``code``."""
+"""Refusals of the API: problem details with a stable ``code``.
+
+Source: RFC 9457 (https://www.rfc-editor.org/rfc/rfc9457#section-3).
+"""
 
 from __future__ import annotations
 
