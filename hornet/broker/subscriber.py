@@ -88,6 +88,8 @@ class Subscriber:
         self._globs = self._state.globs
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        """The deadline that the timer is for. The timer itself may round it: uvloop does."""
         self._announcement: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
         self._attempt = 0
@@ -249,16 +251,17 @@ class Subscriber:
 
     def _set_timer(self) -> None:
         deadline = self._state.deadline
+        if deadline == self._timer_at:
+            return
         if self._timer is not None:
-            if self._timer.when() == deadline:
-                return
             self._timer.cancel()
             self._timer = None
+        self._timer_at = deadline
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._on_timer, deadline)
 
     def _on_timer(self, deadline: float) -> None:
-        self._timer = None
+        self._timer = self._timer_at = None
         self._state.on_time(deadline)
         self._update()
 

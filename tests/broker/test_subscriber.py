@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import Context
+from typing import TypeVarTuple
 
 import pytest
 from redis.asyncio import Redis
@@ -14,7 +16,10 @@ from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer, Wire
 from tests.conftest import Valkey
+from tests.e2e.server import free_port
 from tests.e2e.waiting import DEADLINE_S, eventually
+
+Ts = TypeVarTuple("Ts")
 
 
 class Heard:
@@ -493,3 +498,30 @@ async def test_a_topic_of_others_that_is_no_text_is_passed_over(
         assert await redis.publish(prefix.encode() + b"\xff", b"what") == 1
         assert await redis.publish(f"{prefix}a", b"hi") == 1
         assert await heard.next() == (f"{prefix}* {prefix}a", b"hi")
+
+
+class MillisecondLoop(asyncio.SelectorEventLoop):
+    """Rounds the time of a timer to a millisecond, as uvloop does, and counts the timers."""
+
+    timers = 0
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self.timers += 1
+        return super().call_at(round(when, 3), callback, *args, context=context)
+
+
+def test_subscriptions_that_wait_for_redis_share_one_timer_on_a_loop_that_rounds_times() -> None:
+    async def subscribe_many() -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, MillisecondLoop)
+        async with listening(f"redis://127.0.0.1:{free_port()}") as subscriber:
+            await asyncio.sleep(0)
+            before = loop.timers
+            for number in range(100):
+                subscriber.subscribe(f"topic-{number}")
+            return loop.timers - before
+
+    with asyncio.Runner(loop_factory=MillisecondLoop) as runner:
+        assert runner.run(subscribe_many()) == 0
