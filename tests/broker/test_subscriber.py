@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -305,11 +306,12 @@ async def test_a_redis_that_is_silent_is_noticed_by_its_heartbeat(
 
 
 async def test_a_quiet_redis_that_answers_its_heartbeat_is_kept(own_redis: RedisServer, prefix: str) -> None:
-    async with listening(own_redis.url, heartbeat_s=0.02) as subscriber, Redis(port=own_redis.port) as redis:
+    # An answer has to come within one heartbeat, on a crowded machine too.
+    async with listening(own_redis.url, heartbeat_s=0.5) as subscriber, Redis(port=own_redis.port) as redis:
         await subscriber.subscribe(prefix)
 
         async def many_pings() -> bool:
-            return int((await redis.info("commandstats"))["cmdstat_ping"]["calls"]) >= 10
+            return int((await redis.info("commandstats"))["cmdstat_ping"]["calls"]) >= 5
 
         await eventually(many_pings, True)
         assert subscriber.is_connected
@@ -357,14 +359,14 @@ async def test_a_burst_of_messages_leaves_turns_to_everything_else(
 ) -> None:
     heard = Heard()
     gaps: list[float] = []
-    loop = asyncio.get_running_loop()
+    """How long this process computed between two turns of the loop; other processes don't count."""
 
     async def tick() -> None:
-        last = loop.time()
+        last = time.process_time()
         while True:
             await asyncio.sleep(0)
-            gaps.append(loop.time() - last)
-            last = loop.time()
+            gaps.append(time.process_time() - last)
+            last = time.process_time()
 
     async with listening(valkey.url, heard) as subscriber:
         await subscriber.subscribe(prefix)
