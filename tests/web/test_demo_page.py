@@ -5,7 +5,7 @@ import json
 import math
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from html import unescape
 
 import pytest
@@ -169,9 +169,7 @@ async def test_a_visitor_gets_a_token_for_the_demo_channel_alone(visitor: Visito
 
 
 async def test_tokens_asked_for_too_fast_are_refused(visitor: Visitor) -> None:
-    answers = [await visitor.post("/demo/token") for _ in range(TOKENS_PER_S + 1)]
-    assert [answer.status for answer in answers] == [200] * TOKENS_PER_S + [429]
-    assert answers[-1].headers["Retry-After"] == "1"
+    await check_limit(lambda: visitor.post("/demo/token"), 200, TOKENS_PER_S)
 
 
 @pytest.mark.parametrize("text", ["hi", "Grüße 🐝", "</script><img src=x>", "x" * MAX_TEXT_CHARS])
@@ -256,11 +254,16 @@ async def test_while_redis_is_away_the_visitor_is_asked_to_come_again(start_serv
 
 
 async def test_publishing_too_fast_is_refused_for_a_second(visitor: Visitor) -> None:
+    await check_limit(lambda: publish(visitor, {"text": "hi"}), 202, PUBLISHES_PER_S)
+
+
+async def check_limit(request: Callable[[], Awaitable[ClientResponse]], status: int, per_s: int) -> None:
+    """Send ten times as many requests as a second lets through; a crowded machine takes several seconds."""
     began = time.monotonic()
-    answers = [await publish(visitor, {"text": "hi"}) for _ in range(10 * PUBLISHES_PER_S)]
+    answers = [await request() for _ in range(10 * per_s)]
     seconds = math.ceil(time.monotonic() - began)
-    accepted = sum(answer.status == 202 for answer in answers)
-    assert PUBLISHES_PER_S <= accepted <= seconds * PUBLISHES_PER_S
+    accepted = sum(answer.status == status for answer in answers)
+    assert per_s <= accepted <= seconds * per_s
     refused = [answer for answer in answers if answer.status == 429]
     assert len(refused) == len(answers) - accepted > 0
     assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
