@@ -158,8 +158,10 @@ class Nodes:
     async def _clean_up(self, node: str) -> None:
         if not await call(self._client.set, claim_key(node), self.id, nx=True, ex=CLAIM_S):
             return
-        log.warning("Node %s gave no sign of life for %g s: cleaning up behind it", node, self._timeout_s)
         try:
+            if await call(self._client.zscore, NODES, node) is None:
+                return  # another node has cleaned up, and given its claim back, since the heartbeat
+            log.warning("Node %s gave no sign of life for %g s: cleaning up behind it", node, self._timeout_s)
             for remove_dead_node in self._on_node_dead:
                 await remove_dead_node(node)
             await call(self._client.zrem, NODES, node)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,13 @@ class Cluster:
     """Nodes on a Redis of the test's own, and which dead nodes each of them removed."""
 
     def __init__(self, redis: RedisServer) -> None:
+        self.url = redis.url
         self.client = connect(RedisUrl(redis.url), 2.0)
         self.removed: list[tuple[str, str]] = []
         self.restored: list[str] = []
 
-    def node(self) -> Nodes:
-        node = Nodes(self.client, heartbeat_s=4)
+    def node(self, client: Client | None = None) -> Nodes:
+        node = Nodes(client or self.client, heartbeat_s=4)
 
         async def remove(dead: str) -> None:
             self.removed.append((node.id, dead))
@@ -72,7 +74,27 @@ async def test_a_silent_node_is_removed_by_exactly_one_of_the_others(cluster: Cl
     assert await cluster.client.zscore(NODES, dead.id) is None
 
 
-async def test_a_burial_that_fails_is_tried_again(cluster: Cluster) -> None:
+async def test_a_silent_node_that_was_removed_meanwhile_is_not_removed_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims_late = connect(RedisUrl(cluster.url), 2.0)
+    dead, quick, late = cluster.node(), cluster.node(), cluster.node(claims_late)
+    for node in (dead, quick, late):
+        await node.join()
+    await cluster.silence(dead)
+    claim = claims_late.set
+
+    async def claim_after_the_other(*args: Any, **options: Any) -> Any:
+        await quick.beat()
+        return await claim(*args, **options)
+
+    monkeypatch.setattr(claims_late, "set", claim_after_the_other)
+    await late.beat()
+    assert cluster.removed == [(quick.id, dead.id)]
+    await claims_late.aclose()
+
+
+async def test_a_removal_that_fails_is_tried_again(cluster: Cluster) -> None:
     dead, living = cluster.node(), cluster.node()
     await dead.join()
     await living.join()
@@ -124,7 +146,7 @@ async def test_a_node_that_leaves_cleans_up_behind_itself(cluster: Cluster) -> N
     assert cluster.removed == [(node.id, node.id)]
 
 
-async def test_a_long_burial_holds_up_no_heartbeat(own_redis: RedisServer) -> None:
+async def test_a_long_removal_holds_up_no_heartbeat(own_redis: RedisServer) -> None:
     client = connect(RedisUrl(own_redis.url), 2.0)
     living, dead = Nodes(client, heartbeat_s=0.05), Nodes(client, heartbeat_s=0.05)
     begun, may_end = asyncio.Event(), asyncio.Event()

@@ -160,20 +160,26 @@ async def open_polling(watched: Watched) -> str:
 
 
 async def polls(watched: Watched) -> None:
-    """Send polls and POSTs of one session at once, and of sessions that don't exist."""
+    """Send polls and POSTs of one session at once, and of sessions that don't exist.
+
+    On a crowded machine this process may take longer than the handshake timeout to send a request on a
+    connection that it has opened. Then the server cuts the connection, with 408 or before it reads anything.
+    """
     sid = await open_polling(watched)
     url = f"{watched.server.url}/socket.io/?EIO=4&transport=polling&sid="
 
     async def ask(method: str, sid: str, body: bytes | None) -> int:
-        async with watched.http.request(method, url + sid, data=body) as response:
-            await response.read()
-            return response.status
+        with suppress(aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            async with watched.http.request(method, url + sid, data=body) as response:
+                await response.read()
+                return response.status
+        return 408
 
     asked = [ask("GET", sid, None) for _ in range(50)] + [
         ask("POST", sid, b"42[]\x1e" * 100) for _ in range(50)
     ]
     asked += [ask("GET", f"nobody{number}", None) for number in range(100)]
-    assert set(await asyncio.gather(*asked)) <= {200, 400}
+    assert {400} <= set(await asyncio.gather(*asked)) <= {200, 400, 408}
 
 
 async def floods(watched: Watched) -> None:
