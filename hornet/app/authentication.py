@@ -51,4 +51,5 @@ def build_admission(
         users=users,
         signals=services.signals,
         metrics=services.metrics,
+        session_log=services.session_log,
     )

@@ -53,11 +53,12 @@ def create_app(
         engine=services.engine,
         sessions=services.sessions,
         admission=flows.admission,
-        router=Router(event_routes(flows), services.metrics),
+        router=Router(event_routes(flows), services.metrics, services.session_log),
         subscriptions=flows.subscriptions,
         users=flows.users,
         signals=services.signals,
         metrics=services.metrics,
+        session_log=services.session_log,
         limits=services.config.limits,
     )
     node = Node(

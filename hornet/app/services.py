@@ -16,6 +16,7 @@ from hornet.broker.topic_router import TopicRouter
 from hornet.config import Config
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
+from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Sessions
 from hornet.flows.sessions.signals import Signals
 from hornet.metrics import Metrics
@@ -47,6 +48,7 @@ class Services:
     engine: Engine
     """Socket.IO: connections, rooms, and the messages to them."""
     sessions: Sessions
+    session_log: SessionLog
     signals: Signals
     metrics: Metrics
 
@@ -88,6 +90,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         events=EventPublisher(client),
         engine=Engine(config.engine, publish=publish_to_managers, alias=room_of),
         sessions=Sessions(),
+        session_log=SessionLog(),
         signals=Signals(),
         metrics=metrics,
     )

@@ -23,9 +23,11 @@ local kind = redis.call('TYPE', KEYS[1]).ok
 local grant = KEYS[2] and redis.call('GET', KEYS[2])
 if kind ~= 'set' and (kind ~= 'none' or not grant) then return {'INVALID_TOKEN'} end
 if #ARGV == 0 and not grant then return {'WRONG_PARAMETERS'} end
+local refusal = {'WRONG_TOKEN_ASSOCIATION'}
 for _, channel in ipairs(ARGV) do
-  if redis.call('SISMEMBER', KEYS[1], channel) == 0 then return {'WRONG_TOKEN_ASSOCIATION'} end
+  if redis.call('SISMEMBER', KEYS[1], channel) == 0 then refusal[#refusal + 1] = channel end
 end
+if #refusal > 1 then return refusal end
 redis.call('DEL', unpack(KEYS))
 return {'TAKEN', grant or ''}
 """
@@ -63,14 +65,16 @@ class TokenStore:
         """Consume the token if it grants every channel asked for; the answer has these channels.
 
         Raises:
-            RefusedCredentials: ``INVALID_TOKEN``, ``WRONG_TOKEN_ASSOCIATION``, or ``WRONG_PARAMETERS`` where
-                no channel is asked for and the token carries nothing else; the token is as it was. Also
-                ``INVALID_TOKEN`` for a token that carries a malformed grant; that token is consumed.
+            RefusedCredentials: ``INVALID_TOKEN``; ``WRONG_TOKEN_ASSOCIATION`` with the ``channels`` that the
+                token does not open; or ``WRONG_PARAMETERS`` where no channel is asked for and the token
+                carries nothing else. The token is as it was. Also ``INVALID_TOKEN`` for a token that carries
+                a malformed grant; that token is consumed.
             RedisUnavailable: it is not known whether the token was consumed.
         """
         verdict, *carried = await self._takes.execute(_keys(credentials.token), credentials.channels)
         if verdict != b"TAKEN":
-            raise RefusedCredentials(verdict.decode(), "refused by Redis")
+            lacking = tuple(channel.decode() for channel in carried)
+            raise RefusedCredentials(verdict.decode(), "refused by Redis", channels=lacking)
         if not carried[0]:
             return Grant(channels=credentials.channels)
         try:

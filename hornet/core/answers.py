@@ -11,17 +11,17 @@ CONNECTED = Message(CONTROL_CHANNEL, {"type": "connected", "channel": CONTROL_CH
 SHUTDOWN = Message(CONTROL_CHANNEL, {"type": "shutdown", "channel": CONTROL_CHANNEL, "msg": "SHUTDOWN"})
 
 
-def error(code: str, detail: str = "") -> Message:
+def error(code: str, detail: str = "", channels: tuple[str, ...] = ()) -> Message:
     """Return the error message for ``code``, with ``detail`` behind the sentence of the code.
 
-    For a code that is not Hornet's own, ``detail`` is the whole sentence.
+    For a code that is not Hornet's own, ``detail`` is the whole sentence. ``channels`` are those that are the
+    reason; the message of the Node server had no such field.
     """
     row = codes.MESSAGES.get(code)
     sentence = row.sentence if row else ""
     text = f"{sentence} ({detail})" if sentence and detail else sentence or detail
-    return Message(
-        CONTROL_CHANNEL, {"type": "error", "channel": CONTROL_CHANNEL, "error": code, "errorMsg": text}
-    )
+    body = {"type": "error", "channel": CONTROL_CHANNEL, "error": code, "errorMsg": text}
+    return Message(CONTROL_CHANNEL, {**body, "channels": list(channels)} if channels else body)
 
 
 def refused(code: str) -> RefusedCredentials:
@@ -33,10 +33,11 @@ def refusal(attempt: RefusedCredentials) -> Message:
     """Return the error message for a refused attempt.
 
     Only malformed credentials, and codes that are not Hornet's own, are explained in detail: a client with a
-    wrong token must not learn which tokens and channels exist.
+    wrong token must not learn which tokens and channels exist. The channels that a token does not open are
+    named, since the client itself asked for them.
     """
     is_explained = attempt.code == codes.WRONG_PARAMETERS or attempt.code not in codes.MESSAGES
-    return error(attempt.code, attempt.detail if is_explained else "")
+    return error(attempt.code, attempt.detail if is_explained else "", attempt.channels)
 
 
 def error_acknowledgement(code: str, message: str = "") -> dict[str, object]:

@@ -32,7 +32,14 @@ class InvalidPublish(PeerError):
 
 
 class RefusedCredentials(PeerError):
-    """A client's attempt to authenticate was refused; the client gets ``code`` and ``detail``."""
+    """A client's attempt to authenticate was refused; the client gets ``code`` and ``detail``.
+
+    ``channels`` are those of the channels asked for that are the reason; empty where no channel is.
+    """
+
+    def __init__(self, code: str, detail: str, *, channels: tuple[str, ...] = ()) -> None:
+        super().__init__(code, detail)
+        self.channels = channels
 
 
 class DependencyError(HornetError):

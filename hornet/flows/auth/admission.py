@@ -31,6 +31,7 @@ from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Clai
 from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions, always
+from hornet.flows.sessions.session_log import SessionLog, named_channels
 from hornet.flows.sessions.sessions import Session, Sessions, SubscribedBy
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import SessionSettings
@@ -59,6 +60,7 @@ class Admission:
         users: Users,
         signals: Signals,
         metrics: Metrics,
+        session_log: SessionLog,
     ) -> None:
         """Give ``tokens`` the evidence that no other authenticator takes.
 
@@ -84,6 +86,7 @@ class Admission:
         self._users = users
         self._signals = signals
         self._metrics = metrics
+        self._session_log = session_log
         self._connected = PreparedMessage(answers.CONNECTED)
         """Encoded once: almost every session gets it."""
         self._checking: dict[Session, object] = {}
@@ -129,7 +132,7 @@ class Admission:
         try:
             self._engine.set_delivery(session.sid, parse_delivery(auth, Delivery.MESSAGE))
         except RefusedCredentials as refused:
-            self._count(refused.code)
+            self._count_refusal(session, refused, named_channels(auth))
             self._answer(session, answers.refusal(refused))
             return None
         claim = self._find_claim(session, Evidence(Source.AUTH, handshake, auth))
@@ -195,7 +198,7 @@ class Admission:
                 value = authenticator.offer(evidence)
             except RefusedCredentials as refused:
                 session.move(AuthStep.ATTEMPTED)
-                return self._refuse(session, authenticator, refused)
+                return self._refuse(session, authenticator, refused, named_channels(evidence.fields))
             if value is not None:
                 session.move(AuthStep.ATTEMPTED)
                 return Claim(authenticator, value)
@@ -206,21 +209,24 @@ class Admission:
         if session.state is AuthState.CLOSED:
             return None
         authenticator, value = claim
+        channels = value.channels if isinstance(value, Credentials) else ()
         self._checking[session] = value
         try:
             grant = await self._authenticate(session, claim)
             if not await self._apply_unless_revoked(session, grant):
                 return _refusal_answer(answers.refused(codes.TOKEN_REVOKED))
         except RefusedCredentials as refused:
-            return self._refuse(session, authenticator, refused)
+            return self._refuse(session, authenticator, refused, channels)
         except OverLimit as limit:
-            return self._refuse(session, authenticator, RefusedCredentials(limit.code, limit.detail))
+            return self._refuse(
+                session, authenticator, RefusedCredentials(limit.code, limit.detail), channels
+            )
         except RefusedByRedis as error:
             log.debug("Session %s could not be let in: %s", session.sid, error)
-            return self._refuse(session, authenticator, answers.refused(codes.REFUSED_BY_REDIS))
+            return self._refuse(session, authenticator, answers.refused(codes.REFUSED_BY_REDIS), channels)
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
-            return self._refuse(session, authenticator, _unavailable())
+            return self._refuse(session, authenticator, _unavailable(), channels)
         finally:
             self._checking.pop(session, None)
         session.failures = 0
@@ -300,6 +306,8 @@ class Admission:
         session.publish += tuple(name for name in grant.publish if name not in session.publish)
         if grant.attributes:
             session.attributes = {**(session.attributes or {}), **grant.attributes}
+        if session.state is not AuthState.READY:
+            self._session_log.admitted(session, session.channels)
         session.move(AuthStep.GRANTED)
         self._metrics.admitted.inc()
         return True
@@ -313,11 +321,15 @@ class Admission:
         return False
 
     def _refuse(
-        self, session: Session, authenticator: Authenticator, refused: RefusedCredentials
+        self,
+        session: Session,
+        authenticator: Authenticator,
+        refused: RefusedCredentials,
+        channels: tuple[str, ...],
     ) -> Mapping[str, object]:
-        """Tell the client, and close the session after too many failed attempts."""
+        """Tell the client, which asked for ``channels``; close the session after too many failed attempts."""
         if session.move(AuthStep.REFUSED) is not AuthState.CLOSED:
-            self._count(refused.code)
+            self._count_refusal(session, refused, channels)
             self._answer(session, authenticator.refused(refused))
             if authenticator.is_limited:
                 session.failures += 1
@@ -349,12 +361,19 @@ class Admission:
 
     def _close_with(self, session: Session, code: str, answer: Answer | None) -> None:
         self._count(code)
+        session.end_code = session.end_code or code
         self._answer(session, answer)
         session.move(AuthStep.GONE)  # events that still wait to be handled must change nothing
         asyncio.get_running_loop().call_soon(self._engine.disconnect, session.sid)
 
     def _count(self, code: str) -> None:
         self._metrics.refused.labels(code).inc()
+
+    def _count_refusal(
+        self, session: Session, refused: RefusedCredentials, channels: tuple[str, ...]
+    ) -> None:
+        self._count(refused.code)
+        self._session_log.refused(session, refused.code, refused.channels or channels)
 
     def _answer(self, session: Session, answer: Answer | None) -> None:
         if isinstance(answer, Event):

@@ -33,7 +33,9 @@ class TokenAuthenticator(Authenticator):
         ):
             credentials = parse_credentials(evidence.fields or evidence.value)
             if CONTROL_CHANNEL in credentials.channels:
-                raise RefusedCredentials(codes.WRONG_TOKEN_ASSOCIATION, "the channel is reserved")
+                raise RefusedCredentials(
+                    codes.WRONG_TOKEN_ASSOCIATION, "the channel is reserved", channels=(CONTROL_CHANNEL,)
+                )
             return credentials
         return None
 

@@ -12,6 +12,7 @@ from hornet.engine import Engine, Handshake
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import Router
+from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Activity, Session, Sessions, session_id
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import LimitSettings
@@ -42,6 +43,7 @@ class SessionHooks:
         users: Users,
         signals: Signals,
         metrics: Metrics,
+        session_log: SessionLog,
         limits: LimitSettings,
     ) -> None:
         self._engine = engine
@@ -52,6 +54,7 @@ class SessionHooks:
         self._users = users
         self._signals = signals
         self._metrics = metrics
+        self._session_log = session_log
         self._limits = limits
 
     def configure(self, limits: LimitSettings) -> None:
@@ -65,7 +68,7 @@ class SessionHooks:
             session = Session(sid, handshake.address, handshake)
             self._sessions.add(session)
             self._metrics.sessions_opened.inc()
-            log.info("Session %s opened from %s", sid, handshake.address)
+            self._session_log.opened(session)
             self._signals.session_opened.send(session)
             attempt = self._admission.begin(session)
         finally:
@@ -94,7 +97,8 @@ class SessionHooks:
         session.move(AuthStep.GONE)
         self._subscriptions.leave_all(session)
         self._admission.end(session)
-        log.info("Session %s closed: %s", sid, reason)
+        reason = session.end_code or reason
+        self._session_log.closed(session, reason)
         self._signals.session_closed.send(session, reason)
         self._users.depart(session)
 
@@ -108,6 +112,7 @@ class SessionHooks:
             session.is_warned = True
             self._engine.tell(session.sid, answers.error(codes.TOO_MANY_EVENTS))
         if not session.is_flooding and not session.may(Activity.REFUSED_EVENT, per_s, now):
+            session.end_code = codes.TOO_MANY_EVENTS
             session.is_flooding = True  # events that the client sent before it is closed still arrive
             log.warning(
                 "Session %s is closed: it sends more than twice %g events a second", session.sid, per_s

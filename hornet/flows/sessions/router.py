@@ -14,6 +14,7 @@ from typing import NamedTuple
 from hornet.core import answers, codes
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import AuthState
+from hornet.flows.sessions.session_log import SessionLog, named_channels
 from hornet.flows.sessions.sessions import Session
 from hornet.metrics import Metrics
 
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Session, Sequence[object]], Awaitable[object]]
 Request = Callable[[Session, Mapping[str, object]], Awaitable[object]]
-
-MAX_LOGGED_CHARS = 64
 
 
 class RefusedEvent(PeerError):
@@ -46,13 +45,14 @@ class EventRoute(NamedTuple):
 class Router:
     """Hands the events of clients of the default namespace to their handlers."""
 
-    def __init__(self, routes: Iterable[EventRoute], metrics: Metrics) -> None:
+    def __init__(self, routes: Iterable[EventRoute], metrics: Metrics, session_log: SessionLog) -> None:
         """Build the table.
 
         Raises:
             ValueError: two routes are for the same event.
         """
         self._metrics = metrics
+        self._session_log = session_log
         self._handlers: dict[str, Handler] = {}
         self._open: set[str] = set()
         for event, handler, needs_authentication in routes:
@@ -72,17 +72,19 @@ class Router:
                 raise RefusedEvent(codes.NOT_AUTHENTICATED)
             return await handler(session, args)
         except PeerError as error:
-            return self._refuse(session, event, error)
+            return self._refuse(session, event, args, error)
         except RefusedByRedis as error:
             log.debug("Event %r of session %s failed: %s", event, session.sid, error)
-            return self._refuse(session, event, RefusedEvent(codes.REFUSED_BY_REDIS))
+            return self._refuse(session, event, args, RefusedEvent(codes.REFUSED_BY_REDIS))
         except RedisUnavailable as error:
             log.warning("Event %r of session %s failed: %s", event, session.sid, error)
-            return self._refuse(session, event, RefusedEvent(codes.UNAVAILABLE))
+            return self._refuse(session, event, args, RefusedEvent(codes.UNAVAILABLE))
 
-    def _refuse(self, session: Session, event: str, error: PeerError) -> dict[str, object]:
+    def _refuse(
+        self, session: Session, event: str, args: Sequence[object], error: PeerError
+    ) -> dict[str, object]:
         self._metrics.refused.labels(error.code).inc()
-        log.debug("Refused event %.*r of session %s: %s", MAX_LOGGED_CHARS, event, session.sid, error.code)
+        self._session_log.refused(session, error.code, named_channels(args[0] if args else None), event)
         return answers.error_acknowledgement(error.code, error.detail)
 
 

@@ -63,6 +63,8 @@ class Session:
     """Made when first needed: most sessions only listen."""
     is_warned: bool = False
     """The client was told that its events come too fast, and no event has passed since."""
+    end_code: str = ""
+    """The code with which Hornet ends the session; empty where it ends otherwise."""
     is_flooding: bool = False
     """It is being closed, since it did not slow down."""
 

@@ -8,6 +8,7 @@ from hornet.core.errors import RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import AuthStep
 from hornet.engine import Handshake
 from hornet.flows.sessions.router import EventRoute, RefusedEvent, Router, by_field
+from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Session
 from hornet.metrics import Metrics
 
@@ -48,7 +49,7 @@ def code_of(answer: object) -> object:
 def router() -> Router:
     handlers = {"answer": answer, "refuse": refuse, "lose_redis": lose_redis, "lose_right": lose_right}
     routes = [EventRoute(event, handler, True) for event, handler in handlers.items()]
-    return Router([*routes, EventRoute("open", answer, False)], Metrics())
+    return Router([*routes, EventRoute("open", answer, False)], Metrics(), SessionLog())
 
 
 async def test_a_handler_answers_the_acknowledgement(router: Router) -> None:
@@ -74,7 +75,7 @@ async def test_a_failure_is_answered_by_its_code(router: Router, event: str, cod
 
 def test_two_routes_for_one_event_are_an_error() -> None:
     with pytest.raises(ValueError, match="two handlers"):
-        Router([EventRoute("a", answer, True), EventRoute("a", refuse, True)], Metrics())
+        Router([EventRoute("a", answer, True), EventRoute("a", refuse, True)], Metrics(), SessionLog())
 
 
 async def test_by_field_calls_the_request_of_the_only_field_that_is_there() -> None:
