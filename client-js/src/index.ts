@@ -7,6 +7,7 @@ export type {
   ErrorCode,
   ErrorMessage,
   Message,
+  PayloadMessage,
   SubscribedMessage,
 } from "./messages.js";
 export type { Authorization, Authorize, HornetOptions, IoOptions, Token } from "./options.js";

@@ -49,6 +49,14 @@ export interface SubscribedMessage extends Message {
   readonly members?: readonly Member[];
 }
 
+/** JSON that was published to a pattern and is no message itself. */
+export interface PayloadMessage extends Message {
+  readonly type: "payload";
+  readonly payload: unknown;
+  /** The text of the subscription by which it came. */
+  readonly pattern: string;
+}
+
 /** The socket is gone. Raised by this client, never sent by the server. */
 export interface DisconnectMessage extends Message {
   readonly type: "disconnect";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Message } from "../src/index.js";
+import { type Message, type PayloadMessage } from "../src/index.js";
 import { codeOf, establish, onlySocket, open, settle, setUp, setUpGuest } from "./fake_client.js";
 import type { FakeSocket } from "./fake_socket.js";
 
@@ -383,6 +383,18 @@ test("what a pattern heard reaches the handlers of that pattern", async (t) => {
   hornet.un(NEWS, "headline", handler);
   socket.say({ ...headline, pattern: "channel:*|kind:news" });
   assert.deepEqual(got, ["channel:CNN|kind:news", "subset headline"]);
+});
+
+test("JSON that is no message reaches the handlers of payloads, and those of all types", async (t) => {
+  const { hornet } = setUp(t);
+  const got: unknown[] = [];
+  hornet.on<PayloadMessage>(NEWS, "payload", ({ payload }) => got.push(payload));
+  hornet.on(NEWS, "*", ({ type }) => got.push(type));
+  const payload = { type: "payload", channel: "channel:CNN|kind:news", pattern: "channel:*|kind:news" };
+  const socket = establish(hornet);
+  socket.say({ ...payload, payload: null });
+  socket.say({ ...payload, payload: ["any", "JSON"] });
+  assert.deepEqual(got, [null, "payload", ["any", "JSON"], "payload"]);
 });
 
 test("a message of a channel that has a field of that name is not taken for a pattern's", async (t) => {

@@ -3,6 +3,9 @@
 A publish is a JSON object with a string ``type``, on ``hornet:channel:<channel>``. ``only`` and ``except``
 choose its receivers: a token, or a list of tokens; the id of a session may stand for its token. Both are
 removed before delivery, since they hold other clients' tokens; ``channel`` is added.
+
+On the topic of a pattern, a publish may be any JSON. An object with a string ``type`` is a message as on a
+channel. Any other JSON reaches clients in a message of the type ``payload``, in its field ``payload``.
 """
 
 from __future__ import annotations
@@ -13,13 +16,20 @@ from typing import Any, Protocol
 
 from hornet.core import codes
 from hornet.core.errors import InvalidPublish
-from hornet.core.jsontext import dump_json, parse_json
+from hornet.core.jsontext import check_depth, dump_json, parse_json
 
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 """Event names that a Socket.IO client keeps for itself. socket.io-parser from 4.2 on treats such an event
 from the server as a malformed packet and drops the connection."""
+
+PAYLOAD = "payload"
+"""The type of a message that carries JSON which is no message itself, and the name of the field with it."""
+
+MAX_DEPTH = 500
+"""Of lists and objects within each other in a publish. Each form of the message adds some levels, and Python
+encodes JSON of fewer than 1000 levels."""
 
 
 class Delivery(Enum):
@@ -59,6 +69,8 @@ class Message:
     body: dict[str, Any]
     only: frozenset[str] | None = None
     exclude: frozenset[str] = NOBODY
+    published: bytes = b""
+    """The bytes that the backend published."""
     _text: str = field(default="", init=False)
     """The JSON of ``body``, made when it is first asked for."""
 
@@ -79,18 +91,47 @@ def parse_publish(channel: str, payload: bytes) -> Message:
     Raises:
         InvalidPublish: ``NOT_JSON``, ``NOT_AN_OBJECT``, ``NO_TYPE`` or ``BAD_ADDRESS``.
     """
-    try:
-        body = parse_json(payload)
-    except ValueError:
-        raise InvalidPublish(codes.NOT_JSON, "the payload is not JSON that a browser can read") from None
+    body = _parse(payload)
     if not isinstance(body, dict):
         raise InvalidPublish(codes.NOT_AN_OBJECT, "the payload is JSON, but not an object")
     if not isinstance(body.get("type"), str):
         raise InvalidPublish(codes.NO_TYPE, "the object has no string 'type'")
+    return _make_message(channel, body, payload)
+
+
+def parse_pattern_publish(topic: str, payload: bytes) -> Message:
+    """Parse what a backend published on the topic of a pattern: a message, or any other JSON as ``PAYLOAD``.
+
+    Raises:
+        InvalidPublish: ``NOT_JSON`` or ``BAD_ADDRESS``.
+    """
+    body = _parse(payload)
+    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+        body = {"type": PAYLOAD, PAYLOAD: body}
+    return _make_message(topic, body, payload)
+
+
+def _parse(payload: bytes) -> Any:
+    try:
+        body = parse_json(payload)
+    except ValueError:
+        raise InvalidPublish(codes.NOT_JSON, "the payload is not JSON that a browser can read") from None
+    # So many brackets are rare, and counting them costs nothing beside the look at every value.
+    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:
+        try:
+            check_depth(body, MAX_DEPTH)
+        except ValueError:
+            raise InvalidPublish(
+                codes.NOT_JSON, f"the payload is nested deeper than {MAX_DEPTH} levels"
+            ) from None
+    return body
+
+
+def _make_message(channel: str, body: dict[str, Any], payload: bytes) -> Message:
     only = _parse_tokens("only", body.pop("only", None))
     exclude = _parse_tokens("except", body.pop("except", None))
     body["channel"] = channel
-    message = Message(channel, body, only, exclude or NOBODY)
+    message = Message(channel, body, only, exclude or NOBODY, payload)
     try:
         message.message_text()
     except ValueError:

@@ -33,6 +33,11 @@ MAX_PATTERN_CHARS = 512
 RESERVED_KEY = "hornet"
 """A key that patterns may not use: topics that begin with ``hornet:`` are Hornet's own."""
 
+RESERVED_PREFIXES = ("socket.io#", "__sentinel__", "__redis__", "__keyspace@", "__keyevent@")
+"""Beginnings of keys that patterns may not use, since their topics mean something to others: to the emitters
+of Socket.IO, to the Sentinels, which believe what is published on ``__sentinel__:hello``, and to Redis itself
+(https://redis.io/docs/latest/develop/use/keyspace-notifications)."""
+
 _ESCAPES = str.maketrans({char: f"%{ord(char):02X}" for char in ":|*%"})
 _GLOB_ESCAPES = str.maketrans({char: f"\\{char}" for char in "*?[]\\"})
 _PAIR = re.compile(r"([^:|*]+):([^:|*]*)")
@@ -143,11 +148,16 @@ def parse_topic(topic: str) -> dict[str, str] | None:
         if pair is None:
             return None
         key = _unescape(pair[1])
-        if key <= last or key == RESERVED_KEY:
+        if key <= last or is_reserved(key):
             return None
         last = key
         pairs[pair[1]] = pair[2]
     return pairs
+
+
+def is_reserved(key: str) -> bool:
+    """Return True for a key whose topics are not those of publications."""
+    return key == RESERVED_KEY or key.startswith(RESERVED_PREFIXES)
 
 
 def _pairs(pattern: object) -> list[tuple[str, str]]:
@@ -162,8 +172,8 @@ def _pairs(pattern: object) -> list[tuple[str, str]]:
             raise _bad("a value in 'pattern' is neither a string nor a whole number")
         if not key or not (is_utf8_text(key) and is_utf8_text(text)):
             raise _bad("a key in 'pattern' is empty, or it holds what UTF-8 can't carry")
-        if key == RESERVED_KEY:
-            raise _bad(f"key '{RESERVED_KEY}' is reserved")
+        if is_reserved(key):
+            raise _bad(f"the key {key[:32]!r} is reserved")
         if len(key) + len(text) > MAX_PATTERN_CHARS:
             raise _too_long()
         pairs.append((key, text))

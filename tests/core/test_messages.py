@@ -1,12 +1,13 @@
 """Published messages: valid and malformed ones, and the text that a client gets."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from hornet.core.errors import InvalidPublish
-from hornet.core.messages import RESERVED_EVENTS, parse_publish
+from hornet.core.messages import MAX_DEPTH, RESERVED_EVENTS, Message, parse_pattern_publish, parse_publish
 
 
 def test_channel_is_added_and_the_rest_is_kept() -> None:
@@ -105,3 +106,55 @@ def test_a_copy_with_another_body_has_the_text_of_that() -> None:
     message = parse_publish("news", b'{"type":"x"}')
     copy = replace(message, body={**message.body, "pattern": "a:*"})
     assert json.loads(copy.message_text()) == {"type": "x", "channel": "news", "pattern": "a:*"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['"a"', '""', "7", "-0.5", "null", "true", "false", "[]", '[1,"a",{}]', "{}", '{"a":1}', '{"type":5}',
+     '{"type":null,"only":["t"]}', '{"a":{"b":[{"type":"x"}]}}', '"\\ud800"'],
+)  # fmt: skip
+def test_any_json_on_a_patterns_topic_is_carried_as_a_payload(payload: str) -> None:
+    message = parse_pattern_publish("kind:news", payload.encode())
+    assert json.loads(message.message_text()) == {
+        "type": "payload", "payload": json.loads(payload), "channel": "kind:news",
+    }  # fmt: skip
+    assert message.event() == ("payload", message.body)
+    assert (message.only, message.exclude, message.published) == (None, frozenset(), payload.encode())
+
+
+def test_a_message_on_a_patterns_topic_is_read_as_on_a_channel() -> None:
+    payload = b'{"type":"x","n":1,"only":"t","except":["u"]}'
+    message, on_channel = parse_pattern_publish("kind:news", payload), parse_publish("kind:news", payload)
+    assert message.message_text() == on_channel.message_text()
+    assert (message.only, message.exclude) == (on_channel.only, on_channel.exclude)
+    assert message.published == on_channel.published == payload
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "NOT_JSON"),
+        (b"hello", "NOT_JSON"),
+        (b"NaN", "NOT_JSON"),
+        (b"[1,-Infinity]", "NOT_JSON"),
+        (b"1e999", "NOT_JSON"),
+        (b'"\xff"', "NOT_JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "NOT_JSON"),
+        (b'{"type":"x","only":7}', "BAD_ADDRESS"),
+    ],
+)
+def test_what_is_no_json_is_refused_on_a_patterns_topic_too(payload: bytes, code: str) -> None:
+    with pytest.raises(InvalidPublish) as refused:
+        parse_pattern_publish("kind:news", payload)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("parse", [parse_publish, parse_pattern_publish])
+def test_a_publish_is_nested_so_deep_and_no_deeper(parse: Callable[[str, bytes], Message]) -> None:
+    def nested(levels: int) -> bytes:
+        return b'{"type":"x","v":' + b"[" * levels + b"]" * levels + b"}"
+
+    parse("kind:news", nested(MAX_DEPTH - 1)).message_text()
+    parse("kind:news", b'{"type":"x","v":[' + b"[]," * 1000 + b"{}]}")
+    with pytest.raises(InvalidPublish, match="NOT_JSON"):
+        parse("kind:news", nested(MAX_DEPTH))

@@ -1,11 +1,15 @@
 """The text of a pattern, and which publications match which subscriptions."""
 
+from fnmatch import fnmatchcase
+
 import pytest
 
+from hornet.broker import keys
 from hornet.core.errors import PeerError
 from hornet.core.patterns import (
     MAX_KEYS,
     MAX_PATTERN_CHARS,
+    RESERVED_PREFIXES,
     parse_pattern,
     parse_publication,
     parse_topic,
@@ -140,3 +144,32 @@ def test_a_publication_has_no_wildcard() -> None:
 def test_as_many_keys_and_characters_as_the_limits_say() -> None:
     most = {f"{number:02}": "x" * 28 for number in range(MAX_KEYS)}
     assert len(parse_publication(most)) == MAX_KEYS * 31 + MAX_KEYS - 1 <= MAX_PATTERN_CHARS
+
+
+RESERVED_KEYS = ("hornet", *(f"{prefix}{end}" for prefix in RESERVED_PREFIXES for end in ("", "/#", "x")))
+
+
+@pytest.mark.parametrize("key", RESERVED_KEYS)
+def test_a_key_whose_topics_mean_something_to_others_is_refused_wherever_a_pattern_is_parsed(
+    key: str,
+) -> None:
+    for keys_and_values in ({key: "x"}, {key: "x", "a": "b"}, {key: "x", "z": "b"}):
+        with pytest.raises(PeerError, match=r"BAD_PATTERN.*reserved"):
+            parse_publication(keys_and_values)
+        with pytest.raises(PeerError, match=r"BAD_PATTERN.*reserved"):
+            parse_pattern(keys_and_values, True)
+    assert parse_topic(f"{key}:x") is None
+    assert parse_topic(f"{key}:x|zz:b") is None
+
+
+def test_no_topic_of_a_publication_is_one_that_hornet_listens_to_for_other_purposes() -> None:
+    others = (*keys.own_topics("n"), keys.EMITTERS_GLOB, f"{keys.OWN_PREFIX}*")
+    names = [other.rstrip("*") for other in others]
+    for first in (*names, *(name.rstrip(":") for name in names), "socketio"):
+        try:
+            topic = parse_publication({first: "x"})
+        except PeerError:
+            continue
+        assert not any(fnmatchcase(topic, other) for other in others), topic
+    for near in ("hornets", "socket.io", "socketio", "__typename", "sentinel"):
+        assert parse_publication({near: "x"}) == f"{near}:x"

@@ -57,14 +57,18 @@ REALIZEHIT = """
 <script src="{hornet}/hornet/hornet.js"></script>
 <script>
   const heard = {{cnn: [], all: [], open: []}};
+  const payloads = {{cnn: [], all: [], open: []}};
   const hornet = new Hornet({{uri: "{hornet}"}});
   const token = (text) => async () => (await fetch("/token", {{method: "POST", body: text}})).text();
   const cnn = {{pattern: {{kind: "{kind}", channel: "CNN"}}}};
   const all = {{pattern: {{channel: "*", kind: "{kind}"}}}};
   const open = {{pattern: {{kind: "{kind}"}}, subset: true}};
-  hornet.on(cnn, "*", (message) => heard.cnn.push(message.text));
+  hornet.on(cnn, "*", (message) => message.type === "headline" && heard.cnn.push(message.text));
   hornet.on(all, "headline", (message) => heard.all.push(message.text));
-  hornet.on(open, "*", (message) => heard.open.push(message.text));
+  hornet.on(open, "*", (message) => message.type === "headline" && heard.open.push(message.text));
+  hornet.on(cnn, "*", (message) => message.type === "payload" && payloads.cnn.push(message.payload));
+  hornet.on(all, "payload", (message) => payloads.all.push(message.payload));
+  hornet.on(open, "payload", (message) => payloads.open.push(message.payload));
   hornet.connect();
   const subscribed = Promise.all([
     hornet.subscribe(cnn, {{token: token("channel:CNN|kind:{kind}")}}),
@@ -266,7 +270,10 @@ async def test_pages_hear_the_patterns_that_they_subscribed_to_on_both_nodes(
         ]
 
     async def publish(node: ServerProcess, pattern: dict[str, str], text: str) -> None:
-        body = {"pattern": {**pattern, "kind": kind}, "payload": {"type": "headline", "text": text}}
+        await publish_json(node, pattern, {"type": "headline", "text": text})
+
+    async def publish_json(node: ServerProcess, pattern: dict[str, str], payload: object) -> None:
+        body = {"pattern": {**pattern, "kind": kind}, "payload": payload}
         async with aiohttp.ClientSession() as http, http.post(f"{node.url}/", json=body) as answer:
             assert answer.status == 200, await answer.text()
 
@@ -282,10 +289,14 @@ async def test_pages_hear_the_patterns_that_they_subscribed_to_on_both_nodes(
         "all": ["cnn", "bbc", "the end"],
         "open": ["cnn", "bbc", "plain", "more", "the end"],
     }
+    any_json = ["text", 7, None, True, ["any", "JSON"], {"a": {"b": 1}}, {"type": 5}]
+    for payload in any_json:
+        await publish_json(nodes[0], {"channel": "CNN"}, payload)
     await publish_all(nodes[0])
     for page in pages:
         await page.wait_for("Object.values(heard).every((texts) => texts.includes('the end'))")
         assert await page.evaluate("heard") == heard
+        assert await page.evaluate("payloads") == {"cnn": any_json, "all": any_json, "open": any_json}
 
     nodes[1].kill()
     await pages[1].wait_for("!hornet.connected")

@@ -29,7 +29,7 @@ from hornet.core.credentials import parse_credentials, parse_delivery, query_fie
 from hornet.core.errors import PeerError, SetupError
 from hornet.core.grants import parse_grant, parse_user_id
 from hornet.core.jsontext import parse_json
-from hornet.core.messages import Delivery, parse_publish
+from hornet.core.messages import Delivery, parse_pattern_publish, parse_publish
 from hornet.core.patterns import parse_pattern, parse_publication, parse_topic
 from hornet.core.presence import load_member, parse_member
 from hornet.core.signatures import is_signed
@@ -259,6 +259,9 @@ TARGETS = (
     Target(_signature, (), (is_signed,)),
     # Backends, over Redis and over HTTP, and other nodes
     Target(lambda draw: parse_publish(draw.text(), draw.json()), (PeerError,), (parse_publish,)),
+    Target(
+        lambda draw: parse_pattern_publish(draw.text(), draw.json()), (PeerError,), (parse_pattern_publish,)
+    ),
     of_json(parse_control, PeerError),
     of_json(parse_user_command, PeerError),
     of_shown(parse_event_name, ValueError),

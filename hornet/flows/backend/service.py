@@ -20,7 +20,7 @@ from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import InvalidPublish
 from hornet.core.grants import Grant
 from hornet.core.jsontext import dump_json
-from hornet.core.messages import parse_publish
+from hornet.core.messages import parse_pattern_publish, parse_publish
 from hornet.core.patterns import parse_publication
 from hornet.core.tokens import create_token
 from hornet.core.user_sessions import UserSession
@@ -88,10 +88,12 @@ class BackendService:
         """Publish ``payload``, any JSON, for the clients that subscribed to such keys and values.
 
         Raises:
-            PeerError: ``BAD_PATTERN``; or ``NOT_JSON`` or ``TOO_LARGE``, an InvalidPublish.
+            PeerError: ``BAD_PATTERN``; or ``NOT_JSON``, ``BAD_ADDRESS`` or ``TOO_LARGE``, an InvalidPublish.
             KeyReused: as :meth:`publish`.
         """
-        return await self._publish([Publication(parse_publication(pattern), _dump(payload))], once)
+        topic, text = parse_publication(pattern), _dump(payload)
+        parse_pattern_publish(topic, text.encode())  # every node will read the text in this way
+        return await self._publish([Publication(topic, text)], once)
 
     async def notify(
         self, users: Sequence[str | int], event: str, payload: object, once: Once | None = None

@@ -18,7 +18,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.core import codes
 from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish, RefusedCredentials
-from hornet.core.messages import Message, parse_publish
+from hornet.core.messages import Message, parse_pattern_publish
 from hornet.core.pattern_index import PatternIndex
 from hornet.core.patterns import Pattern, parse_pattern, parse_topic
 from hornet.core.sessions import AuthState
@@ -217,7 +217,7 @@ class Patterns:
 
     def _deliver(self, texts: Sequence[str], topic: str, payload: bytes) -> None:
         try:
-            message = parse_publish(topic, payload)
+            message = parse_pattern_publish(topic, payload)
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped a publish of %d bytes on %r: %s", len(payload), topic, error.detail)

@@ -43,13 +43,17 @@ class Batch(Request, frozen=True, kw_only=True):
 
 
 class PatternMessage(Request, frozen=True, kw_only=True):
-    """A payload for the clients that subscribed to these keys and values."""
+    """JSON for the clients that subscribed to these keys and values.
+
+    An object with a text `type` is a message, as on a channel. Other JSON is the field `payload` of a message
+    of the type `payload`.
+    """
 
     pattern: Annotated[
         dict[str, str | int],
         Meta(min_length=1, description="Keys and values.", examples=[{"kind": "news", "channel": "CNN"}]),
     ]
-    payload: Annotated[Any, Meta(description="Any JSON; clients get it as it is.")]
+    payload: Annotated[Any, Meta(description="Any JSON.")]
 
 
 class Notification(Request, frozen=True, kw_only=True):

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
 
@@ -134,8 +136,8 @@ async def test_a_malformed_publish_is_dropped_and_affects_no_client(
     board: Board, client: Client, redis: Redis
 ) -> None:
     text = await board.subscribe(client, {"kind": "*"})
-    await redis.publish(text.replace("*", "a"), b"what")
-    await redis.publish(text.replace("*", "a"), b"{}")
+    for payload in (b"what", b"NaN", b'"\xff"', b"[" * 1000 + b"]" * 1000):
+        await redis.publish(text.replace("*", "a"), payload)
     await board.publish({"kind": "a"}, "end")
     assert (await client.message())["type"] == "end"
 
@@ -233,3 +235,59 @@ async def test_a_pattern_is_heard_on_every_node_whose_client_asks(
     assert await board.publish({"kind": "news"}, "both") == 2
     assert [(await client.message())["type"] for _ in range(2)] == ["one", "both"]
     assert (await other.message())["type"] == "both"
+
+
+ANY_JSON: tuple[Any, ...] = (
+    "text", "", 7, -0.5, None, True, False, [], ["any", "JSON"], {}, {"text": "It works"}, {"type": 5},
+    {"deep": [{"type": "x", "v": [[None]]}]},
+)  # fmt: skip
+
+
+async def test_any_json_reaches_every_subscription_that_matches_on_every_node_whoever_publishes_it(
+    board: Board, start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    other_node = await start_node(channels=ChannelSettings(public_patterns=True))
+    clients: list[tuple[Client, str, bool]] = []
+    wanted: tuple[tuple[Evidence, bool], ...] = (
+        ({"kind": "news"}, False), ({"kind": "*"}, False), ({}, True),
+    )  # fmt: skip
+    for running in (board.running, other_node):
+        for by_event in (False, True):
+            auth = {"channels": [f"{prefix}in"], "delivery": "event" if by_event else "message"}
+            for shown, subset in wanted:
+                token = await running.create_token(f"{prefix}in")
+                client = await running.connect(auth={**auth, "token": token})
+                await client.event()
+                clients.append((client, await board.subscribe(client, shown, subset=subset), by_event))
+    topic = board.text({"kind": "news"})
+    pattern = board.own({"kind": "news"})
+    async with aiohttp.ClientSession(other_node.url) as http:
+        for payload in ANY_JSON:
+            await redis.publish(topic, json.dumps(payload))
+            for path in ("/", "/api/publish/pattern"):
+                async with http.post(path, json={"pattern": pattern, "payload": payload}) as response:
+                    assert response.status == 200, await response.text()
+    for client, text, by_event in clients:
+        for payload in ANY_JSON:
+            for _ in range(3):
+                name, argument = await client.event()
+                assert name == ("payload" if by_event else "message")
+                assert (argument if by_event else json.loads(argument)) == {
+                    "type": "payload", "payload": payload, "channel": topic, "pattern": text,
+                }  # fmt: skip
+
+
+async def test_a_key_with_the_prefix_of_a_topic_of_emitters_reaches_nobody(
+    board: Board, client: Client, prefix: str
+) -> None:
+    """The topic of such a pattern is one on which emitters send any event to all sessions."""
+    payload = ["emitter", {"type": 2, "data": ["message", "forged"], "nsp": "/"}, {"rooms": [], "flags": {}}]
+    async with aiohttp.ClientSession(board.running.url) as http:
+        for key in ("socket.io#/#", "socket.io#/#room#", "__sentinel__"):
+            for path in ("/", "/api/publish/pattern"):
+                async with http.post(path, json={"pattern": {key: "x"}, "payload": payload}) as response:
+                    assert response.status == 400
+                    assert "reserved" in await response.text()
+    await board.subscribe(client, {"kind": "end"})
+    await board.publish({"kind": "end"}, "end")
+    assert (await client.message())["type"] == "end"
