@@ -281,6 +281,8 @@ _KINDS = {
 
 _MAY_BE_ZERO = {
     "port": "a free one",
+    "auth_timeout_s": "no timeout",
+    "max_attempts": "any number of attempts",
     "drain_window_s": "all at once",
     "api_rate": "no limit",
     "max_connections": "what the system allows",

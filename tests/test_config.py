@@ -64,6 +64,7 @@ def sample(one: Option) -> Any:
         "X-Forwarded-For or Forwarded": "Forwarded",
         "URI": "https://a.example/api",
         "format": "json",
+        "header lines": ("X-Api-Token: abc", "X-Stage: test"),
         "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")
 
@@ -194,10 +195,10 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_it_should_be(
         ("port", "65536", "port"),
         ("embedded_port", "0", "embedded_port is 0"),
         ("embedded_port", "65536", "at most 65535"),
-        ("auth_timeout", "0", "more than 0"),
-        ("auth_timeout", "-1", "more than 0"),
-        ("auth_timeout", "nan", "more than 0"),
-        ("auth_timeout", "inf", "more than 0"),
+        ("ping_interval", "0", "more than 0"),
+        ("auth_timeout", "-1", "0 or more"),
+        ("auth_timeout", "nan", "0 or more"),
+        ("auth_timeout", "inf", "0 or more"),
         ("drain_window", "-0.1", "0 or more"),
         ("ping_interval", "0", "ping_interval"),
         ("ping_timeout", "0", "ping_timeout"),
@@ -293,7 +294,8 @@ def test_every_secret_option_is_shown_as_stars() -> None:
         ({"backend_uri": "https://www.example.com/?a=b"}, "backend_uri"),
         ({"backend_uri": "https://name:word@www.example.com"}, "login"),
         ({"backend_path": "users"}, "backend_path"),
-        ({"max_attempts": "0"}, "max_attempts"),
+        ({"max_attempts": "-1"}, "max_attempts"),
+        ({"client_events": "hornet:mine"}, "hornet:mine"),
     ],
 )
 def test_what_could_never_prove_anything_is_refused(flags: dict[str, str], named: str) -> None:

@@ -16,6 +16,7 @@ from hornet.app.services import build_services
 from hornet.broker.embedded import EmbeddedValkey
 from hornet.broker.users import UserLists
 from hornet.config import Config
+from hornet.core.errors import SetupError
 from hornet.flows.auth.authenticator import Authenticator
 from hornet.flows.commands.plugins import Declared
 from hornet.flows.sessions.hooks import SessionHooks
@@ -49,11 +50,16 @@ def create_app(
     flows = build_flows(services, authenticators, commands or {})
     route_topics(services, flows)
     connect_signals(services, flows)
+    routes = event_routes(flows, services.config.sessions.client_events)
+    try:
+        router = Router(routes, services.metrics, services.session_log)
+    except ValueError as error:
+        raise SetupError(f"The events of clients can't be told apart: {error}.") from None
     hooks = SessionHooks(
         engine=services.engine,
         sessions=services.sessions,
         admission=flows.admission,
-        router=Router(event_routes(flows), services.metrics, services.session_log),
+        router=router,
         subscriptions=flows.subscriptions,
         users=flows.users,
         signals=services.signals,

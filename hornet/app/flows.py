@@ -23,6 +23,7 @@ from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.commands.commands import CommandRunner
 from hornet.flows.commands.plugins import Declared, collect_commands
 from hornet.flows.presence.service import Presence
+from hornet.flows.sessions.client_events import ClientEvents
 from hornet.flows.users.channels import UserChannels
 from hornet.flows.users.commands import UserCommandHandler
 from hornet.flows.users.reconciler import Reconciler
@@ -59,6 +60,8 @@ class Flows:
     """Subscribes sessions to channels by name."""
     client_publishing: ClientPublishing
     """Publishes for clients."""
+    client_events: ClientEvents
+    """Passes on the events that the operator named."""
     commands: CommandRunner
     """Runs the commands of plug-ins for clients."""
 
@@ -71,6 +74,7 @@ class Flows:
         self.presence.configure(config.channels)
         self.channels.configure(config.channels)
         self.client_publishing.configure(config.channels)
+        self.client_events.configure(config.channels)
         self.commands.configure(config.commands)
 
 
@@ -148,6 +152,14 @@ def build_flows(
         settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
     )
     client_publishing = ClientPublishing(settings=config.channels, client=services.client, metrics=metrics)
+    client_events = ClientEvents(
+        settings=config.channels,
+        is_published=config.sessions.publish_client_events,
+        client=services.client,
+        node=services.nodes.id,
+        signals=signals,
+        metrics=metrics,
+    )
     commands = CommandRunner(
         settings=config.commands,
         commands=collect_commands(own_commands, config.commands.commands),
@@ -167,5 +179,6 @@ def build_flows(
         emitters=emitters,
         channels=channels,
         client_publishing=client_publishing,
+        client_events=client_events,
         commands=commands,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from hornet.app.flows import Flows
@@ -11,8 +12,10 @@ from hornet.flows.sessions.router import EventRoute, by_field
 from hornet.flows.sessions.signals import SessionEvents
 
 
-def event_routes(flows: Flows) -> list[EventRoute]:
+def event_routes(flows: Flows, client_events: Iterable[str]) -> list[EventRoute]:
     """Return the table EVENTS: which flow handles which event of a client.
+
+    ``client_events`` are the operator's own.
 
     Sessions that are not READY may send some events: to show a credential, to subscribe with a signature or a
     token that authenticates them, or to call a command that takes guests. These flows check for themselves.
@@ -34,6 +37,10 @@ def event_routes(flows: Flows) -> list[EventRoute]:
         EventRoute("hornet:presence",    flows.presence.on_presence,       True),
         EventRoute("hornet:publish",     flows.client_publishing.publish,  True),
         EventRoute("hornet:command",     flows.commands.call,              False),
+        *(
+            EventRoute(event,            partial(flows.client_events.on_event, event), True)
+            for event in dict.fromkeys(client_events)
+        ),
     ]
     # fmt: on
 
@@ -65,8 +72,10 @@ def connect_signals(services: Services, flows: Flows) -> None:
 
     signals.session_closed.connect(tokens.on_session_closed)
     signals.logged_out.connect(tokens.on_logged_out)
+    session_events = SessionEvents(services.events, nodes.id)
+    if services.config.sessions.authentication_events:
+        signals.user_authenticated.connect(session_events.on_user_authenticated)
     if services.config.users.session_events:
-        session_events = SessionEvents(services.events, nodes.id)
         signals.session_opened.connect(session_events.on_session_opened)
         signals.session_closed.connect(session_events.on_session_closed)
     signals.left.connect(presence.leave)

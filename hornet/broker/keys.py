@@ -37,8 +37,11 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:answer:<id>``      pub/sub  they answer the node with that id
 ``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
-``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone
+``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone; and of attempts to
+                                     authenticate, if it shall
 ``hornet:events:session:*`` pub/sub  Hornet tells of each session, if it shall
+``hornet:events:client:<event>``
+                            pub/sub  Hornet passes on an event of a client, if it shall
 ``socketio``                pub/sub  what python-socketio processes tell each other
 =========================== ======== ==========================================================
 """
@@ -61,6 +64,7 @@ EVENTS_DISCONNECT = f"{EVENTS}disconnect"
 EVENTS_USER_ONLINE = f"{EVENTS}user:online"
 EVENTS_USER_SESSION = f"{EVENTS}user:session"
 EVENTS_USER_GONE = f"{EVENTS}user:gone"
+EVENTS_USER_AUTHENTICATED = f"{EVENTS}user:authenticated"
 EVENTS_SESSION_OPENED = f"{EVENTS}session:opened"
 EVENTS_SESSION_CLOSED = f"{EVENTS}session:closed"
 NODES = "hornet:nodes"
@@ -157,6 +161,11 @@ def user_topic(user: str) -> str:
 def user_of(topic: str) -> str:
     """Return the user of a topic: the inverse of :func:`user_topic`."""
     return topic.removeprefix(USER_PREFIX)
+
+
+def client_event_topic(event: str) -> str:
+    """Return the topic on which Hornet passes on ``event`` of clients."""
+    return f"{EVENTS}client:{event}"
 
 
 def channel_topic(channel: str) -> str:

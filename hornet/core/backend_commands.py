@@ -30,6 +30,10 @@ OWN_EVENTS = frozenset({"message", "user:authenticated", "socket:closed", "herme
 OWN_EVENT_PREFIX = "hornet:"
 
 
+EVENTS_TO_HORNET = frozenset({"user:authenticate", "user:logout"})
+"""Events that Hornet handles itself, beside :data:`OWN_EVENTS` and those with the prefix."""
+
+
 @dataclass(frozen=True, slots=True)
 class DisconnectTokens:
     """Close the sessions of these tokens on every node, without reconnection, and delete unused tokens."""
@@ -106,6 +110,16 @@ def parse_user_command(payload: bytes) -> UserCommand:
         case "disconnect":
             return DisconnectUser()
     raise InvalidPublish(codes.UNKNOWN_COMMAND, "the command has no type that Hornet knows")
+
+
+def check_client_event(event: str) -> None:
+    """Check the name of an event that clients may emit for plug-ins and backends.
+
+    Raises:
+        ValueError: not text of an allowed length, or a name that Socket.IO or Hornet reserves.
+    """
+    if parse_event_name(event) in EVENTS_TO_HORNET:
+        raise ValueError(f"the event {event!r} is Hornet's own")
 
 
 def dump_notify(event: str, payload: object) -> str:

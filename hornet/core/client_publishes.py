@@ -1,8 +1,8 @@
-"""Messages that clients publish: with fewer options than backends have, and in the name of their own user."""
+"""What clients publish: with fewer options than backends have, and in the name of their own user."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +41,20 @@ class ClientPublish:
             body["user"] = user
         if self.exclude_self:
             body["except"] = sid
-        try:
-            text = dump_json(body)
-            size = len(text.encode())
-        except (ValueError, TypeError):
-            raise _bad("the message is not JSON that can be sent on") from None
-        if size > max_bytes:
-            raise _bad(f"the message is longer than {max_bytes} bytes")
-        return text
+        return _dump("message", body, max_bytes)
+
+
+def dump_client_event(
+    args: Sequence[object], *, sid: str, user: str | None, node: str, max_bytes: int
+) -> str:
+    """Return the JSON text to publish for an event that a client emitted with ``args``.
+
+    Raises:
+        PeerError: ``BAD_MESSAGE``: the arguments are longer than ``max_bytes``, or JSON can't carry them.
+    """
+    arguments = _dump("list of the event's arguments", list(args), max_bytes)
+    sender = dump_json({"session": sid, "user": user, "node": node})
+    return f'{sender[:-1]},"args":{arguments}}}'
 
 
 def parse_client_publish(argument: object) -> ClientPublish:
@@ -76,6 +82,17 @@ def parse_client_publish(argument: object) -> ClientPublish:
     if not isinstance(exclude_self, bool):
         raise _bad("'exclude_self' is neither true nor false")
     return ClientPublish(channel, kind, message, exclude_self)
+
+
+def _dump(name: str, value: object, max_bytes: int) -> str:
+    try:
+        text = dump_json(value)
+        size = len(text.encode())
+    except (ValueError, TypeError):
+        raise _bad(f"the {name} is not JSON that can be sent on") from None
+    if size > max_bytes:
+        raise _bad(f"the {name} is longer than {max_bytes} bytes")
+    return text
 
 
 def _bad(detail: str) -> PeerError:

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hornet.core.backend_commands import check_client_event
 from hornet.core.options import option, show_section
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     auth_timeout_s: float = option(
-        10.0, doc="How long a client may stay connected without a valid credential.", unit="s"
+        10.0,
+        doc="How long a client may stay connected without a valid credential; 0 for as long as it likes.",
+        unit="s",
     )
     max_attempts: int = option(
         5,
-        doc="Failed attempts in a row, other than with tokens, after which a session is closed.",
+        doc="Failed attempts in a row, other than with tokens, after which a session is closed; 0 for never.",
         reloads=True,
+    )
+    client_events: tuple[str, ...] = option(
+        (),
+        doc="Events that authenticated sessions may emit for plug-ins, and for backends with "
+        "`publish_client_events`. The names are your own; those of Hornet and of Socket.IO are refused.",
+        unit="names",
+    )
+    publish_client_events: bool = option(
+        False,
+        doc="Publish each event that `client_events` names on hornet:events:client:*, within the limits "
+        "`max_publish` and `max_publish_rate`.",
+    )
+    authentication_events: bool = option(
+        False,
+        doc="Tell backends of each attempt to authenticate, on hornet:events:user:authenticated.",
     )
     drain_window_s: float = option(
         5.0,
@@ -23,6 +41,13 @@ class SessionSettings:
         "not all reconnect at once.",
         unit="s",
     )
+
+    def __post_init__(self) -> None:
+        for event in self.client_events:
+            try:
+                check_client_event(event)
+            except ValueError as error:
+                raise ValueError(f"client_events has {event!r}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class Admission:
         except RefusedCredentials as refused:
             self._count_refusal(session, refused, named_channels(auth))
             self._answer(session, answers.refusal(refused))
+            self._signals.user_authenticated.send(session, False)
             return None
         claim = self._find_claim(session, Evidence(Source.AUTH, handshake, auth))
         return self._attempt(session, claim) if isinstance(claim, Claim) else None
@@ -231,6 +232,7 @@ class Admission:
             self._checking.pop(session, None)
         session.failures = 0
         self._answer(session, authenticator.accepted(session, value))
+        self._signals.user_authenticated.send(session, True)
         return {"ok": True} if session.user is None else {"ok": True, "user": session.user}
 
     async def _authenticate(self, session: Session, claim: Claim) -> Grant:
@@ -331,9 +333,10 @@ class Admission:
         if session.move(AuthStep.REFUSED) is not AuthState.CLOSED:
             self._count_refusal(session, refused, channels)
             self._answer(session, authenticator.refused(refused))
+            self._signals.user_authenticated.send(session, False)
             if authenticator.is_limited:
                 session.failures += 1
-                if session.failures >= self._max_attempts:
+                if 0 < self._max_attempts <= session.failures:
                     self._close_with(session, codes.TOO_MANY_ATTEMPTS, authenticator.exhausted())
         return _refusal_answer(refused)
 

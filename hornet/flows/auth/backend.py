@@ -124,6 +124,7 @@ class BackendAuthenticator(Authenticator):
                     "Accept": "application/json",
                     "Accept-Encoding": "identity",
                     "User-Agent": "Hornet",
+                    **self._settings.header_lines(),
                 },
             )
         return self._http

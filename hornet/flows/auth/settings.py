@@ -6,9 +6,24 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from hornet.core.options import option
+from hornet.core.options import option, show_section
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
+_OWN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "host",
+        "transfer-encoding",
+    }
+)
+"""Headers of a request to the backend that say who asks, or how the request is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,13 @@ class BackendSettings:
     backend_path: str = option(
         "/users/me", doc="Path that Hornet requests there with the client's access token.", unit="path"
     )
+    backend_headers: tuple[str, ...] = option(
+        (),
+        doc="Header lines that each of these requests carries as well, for example `X-Api-Token: abc`. In a "
+        "file a value may contain commas.",
+        unit="header lines",
+        secret=True,
+    )
     backend_user_field: str = option("id", doc="Field of the answer that is the user's id.")
     backend_info: tuple[str, ...] = option(
         (),
@@ -62,6 +84,8 @@ class BackendSettings:
     )
 
     def __post_init__(self) -> None:
+        for line in self.backend_headers:
+            _check_header_line(line)
         if not self.backend_uri:
             return
         parts = urlsplit(self.backend_uri)
@@ -69,3 +93,25 @@ class BackendSettings:
             raise ValueError("backend_uri is no URI such as https://www.example.com/api")
         if "@" in parts.netloc:
             raise ValueError("backend_uri holds a login, but the access token takes its place")
+
+    def __repr__(self) -> str:
+        return show_section(self)
+
+    def header_lines(self) -> dict[str, str]:
+        """Return ``backend_headers`` by their names."""
+        lines = (line.partition(":") for line in self.backend_headers)
+        return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def _check_header_line(line: str) -> None:
+    """Check one of ``backend_headers``. The line is a secret, so only its name may be shown.
+
+    Raises:
+        ValueError: no name and value, or a name that Hornet sets itself.
+    """
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise ValueError("backend_headers has a line that is no header such as X-Api-Token: abc")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"backend_headers has {name!r}, which Hornet sets itself")

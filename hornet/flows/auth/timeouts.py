@@ -12,7 +12,10 @@ from hornet.flows.sessions.sessions import Session
 
 
 class AuthTimeouts:
-    """Calls ``on_timeout`` with each session ``timeout_s`` after its start, unless it was stopped before."""
+    """Calls ``on_timeout`` with each session ``timeout_s`` after its start, unless it was stopped before.
+
+    With a ``timeout_s`` of 0 no session ever times out.
+    """
 
     def __init__(self, timeout_s: float, on_timeout: Callable[[Session], None]) -> None:
         self._timeout_s = timeout_s
@@ -22,6 +25,8 @@ class AuthTimeouts:
 
     def start(self, session: Session) -> None:
         """Give the session the whole time, from now on."""
+        if not self._timeout_s:
+            return
         loop = asyncio.get_running_loop()
         self._due[session] = loop.time() + self._timeout_s
         if self._timer is None:

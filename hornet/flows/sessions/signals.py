@@ -7,11 +7,11 @@ it has more to do, it starts a task. A receiver that fails is logged, and the ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, ParamSpec
 
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import EVENTS_SESSION_CLOSED, EVENTS_SESSION_OPENED
+from hornet.broker.keys import EVENTS_SESSION_CLOSED, EVENTS_SESSION_OPENED, EVENTS_USER_AUTHENTICATED
 from hornet.flows.sessions.sessions import Session
 
 log = logging.getLogger(__name__)
@@ -65,12 +65,19 @@ class Signals:
         """The user of this session came online: it is the user's first session in the whole cluster."""
         self.user_session: Signal[[Session, int]] = Signal("user_session")
         """A further session of a user, on this node, with the number of its sessions in the whole cluster."""
+        self.user_authenticated: Signal[[Session, bool]] = Signal("user_authenticated")
+        """An attempt to authenticate has ended, and the client was answered; True where it succeeded.
+
+        A guest's token succeeds as well: the session then has no user.
+        """
+        self.client_event: Signal[[Session, str, Sequence[object]]] = Signal("client_event")
+        """An authenticated session emitted an event of ``client_events``, with these arguments."""
         self.user_gone: Signal[[str]] = Signal("user_gone")
         """The user's grace period is over. Sent on one node of the cluster: the first that finds out."""
 
 
 class SessionEvents:
-    """Tells backends of each session that is opened or closed, on ``hornet:events:session:*``."""
+    """Tells backends of sessions: that one is opened or closed, or that its client tried to authenticate."""
 
     def __init__(self, events: EventPublisher, node: str) -> None:
         self._events = events
@@ -85,4 +92,10 @@ class SessionEvents:
         self._events.tell(
             EVENTS_SESSION_CLOSED,
             {"session": session.sid, "node": self._node, "user": session.user, "reason": reason},
+        )
+
+    def on_user_authenticated(self, session: Session, is_success: bool) -> None:
+        user = session.user if is_success else None
+        self._events.tell(
+            EVENTS_USER_AUTHENTICATED, {"session": session.sid, "user": user, "success": is_success}
         )

@@ -12,7 +12,7 @@ from hornet.flows.settings import LimitSettings, UserSettings
 from hornet.plugins import Authenticator, Evidence, Grant
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
-from tests.flows.client import Client
+from tests.flows.client import Client, refusal
 from tests.flows.conftest import Running, StartNode
 
 AUTH_TIMEOUT_S = 0.6
@@ -151,6 +151,15 @@ async def test_a_session_without_credentials_is_told_why_and_closed(start_node: 
     client = await (await start_node(auth_timeout_s=0.1)).connect()
     assert (await client.message())["error"] == "AUTHENTICATION_TIMEOUT"
     await client.expect_closed()
+
+
+async def test_without_a_timeout_a_session_may_stay_without_credentials(
+    start_node: StartNode, backend: AsyncConnector, prefix: str
+) -> None:
+    client = await (await start_node(auth_timeout_s=0)).connect()
+    assert await refusal(client, "hornet:publish", {}) == "NOT_AUTHENTICATED"
+    await client.show(await backend.create_access_token(f"{prefix}a"), f"{prefix}a")
+    assert await client.message() == CONNECTED
 
 
 async def test_a_session_that_got_in_outlives_the_timeout(

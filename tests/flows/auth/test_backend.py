@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from hornet.connector import AsyncConnector
+from hornet.flows.auth.settings import BackendSettings
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
 from tests.e2e.waiting import DEADLINE_S
@@ -224,3 +225,40 @@ async def test_an_outage_is_logged_without_the_token_and_not_for_each_attempt(
     said = [one.getMessage() for one in caplog.records if "can't be asked" in one.getMessage()]
     assert len(said) == 1
     assert "garbage-secret" not in caplog.text
+
+
+async def test_no_number_of_failures_closes_a_socket_where_attempts_are_unlimited(
+    start_node: StartNode, api: UserApi
+) -> None:
+    running = await start_node(backend_uri=api.uri, max_attempts=0)
+    client = await running.connect()
+    for _ in range(7):
+        await client.emit("user:authenticate", "status-401")
+        assert await client.event() == NO
+    await client.emit("user:authenticate", "user-7")
+    assert await client.event() == YES
+
+
+async def test_further_headers_go_to_the_backend_beside_the_users_token(
+    start_node: StartNode, api: UserApi
+) -> None:
+    lines = ("X-Api-Token: s3cret", "x-stage:test")
+    running = await start_node(backend_uri=api.uri, backend_headers=lines)
+    assert await authenticate(await running.connect(), "user-7") == {"ok": True, "user": "7"}
+    [headers] = api.headers
+    assert (headers["x-api-token"], headers["x-stage"]) == ("s3cret", "test")
+    assert headers["authorization"] == "Bearer user-7"
+    assert "s3cret" not in repr(running.node.config)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("X-Api-Token", "X Api: s3cret", ": s3cret", "X-Api-Token:", "X-Api-Token: s3cret\r\nX-Admin: 1"),
+        *("X-Api-Token: s3cr\u00e9t", "authorization: s3cret", "Host: s3cret", "Cookie: s3cret"),
+    ],
+)
+def test_a_further_header_that_can_not_be_sent_is_refused_at_start(line: str) -> None:
+    with pytest.raises(ValueError, match="backend_headers") as refused:
+        BackendSettings(backend_headers=(line,))
+    assert "s3cr" not in str(refused.value)
