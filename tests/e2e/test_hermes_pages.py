@@ -1,5 +1,6 @@
 """Pages of node-hermes and of socket-push, unchanged, in today's Chromium and with their clients."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -57,6 +58,10 @@ def hermes(valkey: Valkey, api: UserApi) -> Iterator[ServerProcess]:
         api.uri,
         "--max-attempts",
         "3",
+        "--client-events",
+        "test-event",
+        "--publish-client-events",
+        "--authentication-events",
         "--drain-window",
         "0.1",
         "--allowed-origins",
@@ -117,6 +122,27 @@ async def test_attempts_are_answered_over_each_transport(
         await client.emit("user:authenticate", access_token)
         assert await client.event("user:authenticated") == {"success": success}
     assert await client.call("user:authenticate", "user-7") == [{"ok": True, "user": "7"}]
+
+
+@pytest.mark.parametrize("version", CLIENTS)
+async def test_a_backend_of_node_hermes_hears_attempts_and_events_of_clients(
+    clients: NodeClients, hermes: ServerProcess, redis: Redis, version: str
+) -> None:
+    client = await clients.connect(hermes.url, version=version, transports=WEBSOCKET)
+    async with redis.pubsub() as pubsub:
+        await pubsub.psubscribe("hornet:events:user:authenticated", "hornet:events:client:*")
+        [early] = await client.call("test-event", 1)
+        assert early["error"]["code"] == "NOT_AUTHENTICATED"
+        await client.emit("user:authenticate", "user-7")
+        assert await client.call("test-event", {"n": 1}, "two") == [{"ok": True}]
+        received = []
+        while len(received) < 2:
+            message = await anext(pubsub.listen())
+            if message["type"] == "pmessage":
+                received.append((message["channel"].decode(), json.loads(message["data"])))
+    topics = dict(received)
+    assert topics["hornet:events:user:authenticated"]["user"] == "7"
+    assert topics["hornet:events:client:test-event"]["args"] == [{"n": 1}, "two"]
 
 
 @pytest.mark.parametrize("version", CLIENTS)
