@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -135,7 +136,7 @@ async def test_a_backend_of_node_hermes_hears_attempts_and_events_of_clients(
         assert early["error"]["code"] == "NOT_AUTHENTICATED"
         await client.emit("user:authenticate", "user-7")
         assert await client.call("test-event", {"n": 1}, "two") == [{"ok": True}]
-        received = []
+        received: list[tuple[str, Any]] = []
         while len(received) < 2:
             message = await anext(pubsub.listen())
             if message["type"] == "pmessage":
