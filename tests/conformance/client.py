@@ -95,14 +95,16 @@ class Kind:
 POLLING_4, WEBSOCKET_4 = Kind(4, "polling"), Kind(4, "websocket")
 POLLING_3, WEBSOCKET_3 = Kind(3, "polling"), Kind(3, "websocket")
 POLLING_3_B64, WEBSOCKET_3_B64 = Kind(3, "polling", b64=True), Kind(3, "websocket", b64=True)
+WEBSOCKET_4_B64 = Kind(4, "websocket", b64=True)
 JSONP_3 = Kind(3, "polling", b64=True, jsonp=7)
 MSGPACK_POLLING, MSGPACK_WEBSOCKET = Kind(4, "polling", msgpack=True), Kind(4, "websocket", msgpack=True)
 
 POLLING = [POLLING_4, POLLING_3, POLLING_3_B64, JSONP_3]
-WEBSOCKETS = [WEBSOCKET_4, WEBSOCKET_3, WEBSOCKET_3_B64]
+WEBSOCKETS = [WEBSOCKET_4, WEBSOCKET_4_B64, WEBSOCKET_3, WEBSOCKET_3_B64]
 PLAIN = [POLLING_4, WEBSOCKET_4, POLLING_3, WEBSOCKET_3]
 EVERY = [*POLLING, *WEBSOCKETS]
-MSGPACK = [MSGPACK_POLLING, MSGPACK_WEBSOCKET]
+MSGPACK_WEBSOCKET_B64 = Kind(4, "websocket", b64=True, msgpack=True)
+MSGPACK = [MSGPACK_POLLING, MSGPACK_WEBSOCKET, MSGPACK_WEBSOCKET_B64]
 
 
 class Clients:

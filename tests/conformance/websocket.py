@@ -54,7 +54,11 @@ class WebSocket:
             if isinstance(packet, str):
                 await self._socket.send_str(packet)
             elif self._b64:
-                await self._socket.send_str(payloads.encode_v3_text([packet]).partition(":")[2])
+                await self._socket.send_str(
+                    payloads.encode_v4([packet])
+                    if self.eio == 4
+                    else payloads.encode_v3_text([packet]).partition(":")[2]
+                )
             else:
                 await self._socket.send_bytes(packet if self.eio == 4 else _MESSAGE_BYTE + packet)
 
@@ -77,7 +81,8 @@ class WebSocket:
         if message.type in _OVER:
             raise EOFError(self._socket.close_code)
         if message.type is aiohttp.WSMsgType.TEXT:
-            return payloads.decode_v3_frame(message.data) if self.eio == 3 else str(message.data)
+            text = str(message.data)
+            return payloads.decode_v3_frame(text) if self.eio == 3 else payloads.decode_v4(text)[0]
         assert message.type is aiohttp.WSMsgType.BINARY, message
         assert not self._b64, "binary frame for a client that asked for base64"
         if self.eio == 4:

@@ -59,6 +59,7 @@ def test_a_binary_packet_has_a_type_byte_in_version_3_and_is_base64_where_only_t
     assert dump_frame(b"\x01", 0) == b"\x82\x01\x01"
     assert dump_frame(b"\x01", VERSION_3) == b"\x82\x02\x04\x01"
     assert dump_frame(b"\x01", VERSION_3 | TEXT_ONLY) == b"\x81\x06b4AQ=="
+    assert dump_frame(b"\x01", TEXT_ONLY) == b"\x81\x05bAQ=="
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,13 @@ def test_a_session_that_ended_never_opens_again() -> None:
     assert not any(is_open(after) for (before, _), after in MOVES.items() if not is_open(before))
 
 
-def test_only_a_probe_leads_from_polling_to_websocket() -> None:
-    before = {before for (before, _), after in MOVES.items() if after is State.WEBSOCKET}
-    assert before == {State.OPENING, State.PROBING}
+def test_only_an_upgrade_leads_from_polling_to_websocket() -> None:
+    before = {move for move, after in MOVES.items() if after is State.WEBSOCKET}
+    assert before == {
+        (State.OPENING, Step.CARRIED),
+        (State.POLLING, Step.UPGRADED),
+        (State.PROBING, Step.UPGRADED),
+    }
 
 
 def test_every_state_can_be_reached_from_the_first() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import aiohttp
+import pytest
 from yarl import URL
 
 from hornet.engine import EngineSettings
@@ -66,6 +67,83 @@ async def test_an_upgrade_that_is_given_up_leaves_the_session_polling(applicatio
     async with asyncio.timeout(WAIT_S):
         while "still" not in await application.poll(eio_sid):
             pass
+
+
+@pytest.mark.parametrize("eio", [4, 3])
+@pytest.mark.parametrize("polls", [False, True])
+async def test_an_upgrade_without_a_probe_moves_the_session_and_its_queue(
+    application: Application, eio: int, polls: bool
+) -> None:
+    """ElephantIO for PHP and SocketIOClient for .NET send "5" alone."""
+    eio_sid, sid = await application.open_polling(eio)
+    ws = await application.websocket(f"{application.url}?EIO={eio}&transport=websocket&sid={eio_sid}")
+    if polls:
+        poll = asyncio.create_task(application.get(EIO=str(eio), transport="polling", sid=eio_sid))
+        await until(lambda: application.polls(eio_sid))
+    else:
+        application.engine.send(sid, "queued")
+        await until(lambda: application.engine.sio.eio.table.sessions[eio_sid].unsent_bytes)
+    await ws.send_str("5")
+    if polls:
+        assert await (await poll).text() == ("6" if eio == 4 else "1:6")
+    else:
+        assert await ws.receive_str() == '42["queued"]'
+    await ws.send_str('421["ack"]')
+    assert await ws.receive_str() == "431[]"
+    assert application.engine.counts.upgrades == 1
+
+
+@pytest.mark.parametrize("eio", [4, 3])
+async def test_an_upgrade_packet_where_nothing_is_left_to_upgrade_is_ignored(
+    application: Application, eio: int
+) -> None:
+    ws = await application.websocket(f"{application.url}?EIO={eio}&transport=websocket")
+    eio_sid, _ = await application.open_polling(eio)
+    upgraded = await application.websocket(f"{application.url}?EIO={eio}&transport=websocket&sid={eio_sid}")
+    await upgraded.send_str("5")
+    assert (await ws.receive_str()).startswith("0{")
+    if eio == 4:
+        await ws.send_str("40")
+    assert (await ws.receive_str()).startswith("40")
+    for websocket in (ws, upgraded):
+        await websocket.send_str("5")
+        await websocket.send_str('421["ack"]')
+        assert await websocket.receive_str() == "431[]"
+
+
+async def test_an_upgrade_packet_by_post_is_ignored(application: Application) -> None:
+    eio_sid, _ = await application.open_polling()
+    assert await application.post(eio_sid, '5\x1e421["ack"]') == 200
+    assert await application.poll(eio_sid) == "431[]"
+
+
+async def test_an_upgrade_without_a_probe_takes_no_session_from_another_websocket(
+    application: Application,
+) -> None:
+    eio_sid, _ = await application.open_polling()
+    url = f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}"
+    probed, other = await application.websocket(url), await application.websocket(url)
+    await probed.send_str("2probe")
+    assert await probed.receive_str() == "3probe"
+    await other.send_str("5")
+    assert (await other.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
+    await probed.send_str("5")
+    await probed.send_str('421["ack"]')
+    assert await probed.receive_str() == "431[]"
+
+
+async def test_a_session_closed_before_an_upgrade_without_a_probe_gets_its_last_packets(
+    application: Application,
+) -> None:
+    eio_sid, sid = await application.open_polling()
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+    application.engine.send(sid, "why")
+    application.engine.disconnect(sid)
+    assert await application.last_gone() == (sid, "server namespace disconnect")
+    await ws.send_str("5")
+    assert [await ws.receive_str() for _ in range(2)] == ['42["why"]', "41"]
+    assert (await ws.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.CLOSE
+    assert eio_sid not in application.engine.sio.eio.table.sessions
 
 
 async def test_a_second_websocket_for_an_upgraded_session_is_closed(application: Application) -> None:

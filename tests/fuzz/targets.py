@@ -47,6 +47,7 @@ from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_
 from hornet.engine.wire.payloads import (
     parse_binary3,
     parse_binary_packet3,
+    parse_binary_text4,
     parse_jsonp,
     parse_payload4,
     parse_text3,
@@ -234,6 +235,7 @@ TARGETS = (
     of_bytes(parse_binary_packet3, Malformed),
     of_bytes(parse_jsonp, Malformed),
     Target(lambda draw: parse_text_packet3(_whole(draw)), (Malformed,), (parse_text_packet3,)),
+    Target(lambda draw: parse_binary_text4(_whole(draw)), (Malformed,), (parse_binary_text4,)),
     Target(_frames, (Malformed,), (FrameParser.feed,)),
     Target(lambda draw: compression.inflate(draw.rest(), MAX_BYTES), (Malformed,), (compression.inflate,)),
     of_text(compression.negotiate),

@@ -298,7 +298,7 @@ def _parse_version(query: Query) -> tuple[int, int]:
     if protocol is None:
         raise unsupported_version()
     wire_format = VERSION_3 if protocol == 3 else 0
-    if protocol == 3 and "b64" in query:
+    if any(query.get("b64", ())):  # not empty, as in the Node server
         wire_format |= TEXT_ONLY
     if query.get("parser") == ["msgpack"]:
         wire_format |= MSGPACK

@@ -21,7 +21,13 @@ from hornet.engine.transport.heartbeat import Action, Heartbeat
 from hornet.engine.transport.inbox import Job, SessionInbox
 from hornet.engine.transport.states import MOVES, State, Step, is_open
 from hornet.engine.transport.timer_wheel import TimerWheel
-from hornet.engine.transport.transport import CLOSE_PACKET, NOOP_PACKET, PING_PACKET, Transport
+from hornet.engine.transport.transport import (
+    CLOSE_PACKET,
+    NOOP_PACKET,
+    PING_PACKET,
+    UPGRADE_PACKET,
+    Transport,
+)
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wire.packets import SioPacket
 from hornet.engine.wire.payloads import Packet
@@ -218,7 +224,7 @@ class EngineSession:
             self.write("3" + packet[1:])
         elif packet_type == CLOSE_PACKET:
             self.end(Reason.TRANSPORT_CLOSE)
-        elif packet_type != NOOP_PACKET:
+        elif packet_type not in (NOOP_PACKET, UPGRADE_PACKET):  # "upgrade" where nothing is left to upgrade
             raise Malformed(codes.BAD_TYPE, "a packet of unknown type, or one that only a server sends")
 
     # Sending -------------------------------------------------------------------------------------
@@ -293,6 +299,7 @@ class EngineSession:
 
     def upgraded_late(self, websocket: Transport) -> None:
         """Send the queued packets over the WebSocket, and end: the session was closed during its upgrade."""
+        self.probe = websocket
         websocket.send(self.transport.take())
         self.forget()
 

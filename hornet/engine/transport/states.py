@@ -13,6 +13,9 @@ and from then on stays in the queue, since the client finishes its last poll bef
 step to WEBSOCKET writes the queue to the WebSocket, so no message is lost, doubled or overtaken (Engine.IO
 protocol, "Upgrade", https://github.com/socketio/engine.io-protocol).
 
+Some clients send "upgrade" without a probe: ElephantIO, SocketIOClient for .NET. UPGRADED then leads from
+POLLING to WEBSOCKET, as in the Node server.
+
     POLLING, WEBSOCKET ──ENDED──▶ CLOSING ───────────────────FORGOTTEN──▶ CLOSED
                                      ▲                                      ▲
                                 PROBE_FAILED                                │
@@ -68,6 +71,7 @@ MOVES: dict[tuple[State, Step], State] = {
     (State.OPENING, Step.POLLS): State.POLLING,
     (State.OPENING, Step.CARRIED): State.WEBSOCKET,
     (State.POLLING, Step.PROBED): State.PROBING,
+    (State.POLLING, Step.UPGRADED): State.WEBSOCKET,
     (State.PROBING, Step.UPGRADED): State.WEBSOCKET,
     (State.PROBING, Step.PROBE_FAILED): State.POLLING,
     (State.OPENING, Step.ENDED): State.CLOSING,

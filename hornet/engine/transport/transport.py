@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hornet.engine.wire.payloads import Packet
 
-CLOSE_PACKET, PING_PACKET, NOOP_PACKET = "1", "2", "6"
+CLOSE_PACKET, PING_PACKET, UPGRADE_PACKET, NOOP_PACKET = "1", "2", "5", "6"
 """The packet types without data: Engine.IO protocol (https://github.com/socketio/engine.io-protocol),
 "Protocol"."""
 

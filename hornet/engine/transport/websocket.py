@@ -1,8 +1,8 @@
 """A WebSocket taken from the HTTP server: an asyncio protocol with no task and no stream behind it.
 
 A WebSocket carries a session from the start, or asks to take over a session from polling with "2probe", then
-"5". Sources: RFC 6455 (https://www.rfc-editor.org/rfc/rfc6455#section-5) for frames and the close, and the
-Engine.IO protocol (https://github.com/socketio/engine.io-protocol), "Upgrade".
+"5", or with "5" alone. Sources: RFC 6455 (https://www.rfc-editor.org/rfc/rfc6455#section-5) for frames and
+the close, and the Engine.IO protocol (https://github.com/socketio/engine.io-protocol), "Upgrade".
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from hornet.core.limits import BURST_S
 from hornet.engine.errors import Malformed
 from hornet.engine.transport.session import EngineSession, SessionOwner
 from hornet.engine.transport.states import PHASE_MOVES, Phase, PhaseStep, State
+from hornet.engine.transport.transport import UPGRADE_PACKET
 from hornet.engine.types import Reason
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
-from hornet.engine.wire.payloads import Packet, parse_binary_packet3, parse_text_packet3
+from hornet.engine.wire.payloads import Packet, parse_binary_packet3, parse_binary_text4, parse_text_packet3
 from hornet.engine.wire.prepared import DEFLATED, dump_frame
 
 CLOSE_TIMEOUT_S = 5.0
@@ -189,9 +190,12 @@ class WebSocketTransport(asyncio.Protocol):
         elif isinstance(payload, str):
             if not payload:
                 raise Malformed(codes.EMPTY_PACKET, "a packet is empty")
-            if session.handshake.protocol == 3 and payload.startswith("b"):
-                payload = parse_text_packet3(payload)
-            session.receive(payload, self._loop.time())
+            if payload[0] != "b":
+                session.receive(payload, self._loop.time())
+            elif session.handshake.protocol == 3:
+                session.receive(parse_text_packet3(payload), self._loop.time())
+            else:
+                session.receive(parse_binary_text4(payload), self._loop.time())
         elif opcode == BINARY:
             if session.handshake.protocol == 3:
                 payload = parse_binary_packet3(payload)
@@ -205,18 +209,23 @@ class WebSocketTransport(asyncio.Protocol):
             self._transport.write(pong)
 
     def _take_probe(self, session: EngineSession, payload: str | bytes) -> None:
-        """Handle a packet of the upgrade; any other packet ends it."""
+        """Handle a packet of the upgrade; any other packet ends it.
+
+        "5" needs no probe before it, as in the Node server (engine.io, ``lib/socket.ts``, ``maybeUpgrade``).
+        """
         if self.phase is Phase.OPENED and payload == "2probe" and session.state is State.POLLING:
             self._move(PhaseStep.PROBED)
             self._transport.write(dump_frame("3probe", 0))
             session.probed(self)
-        elif self.phase is Phase.PROBED and payload == "5" and session.state is State.PROBING:
+        elif not isinstance(payload, str) or payload[:1] != UPGRADE_PACKET:
+            self._give_up(1000)
+        elif session.state is (State.POLLING if self.phase is Phase.OPENED else State.PROBING):
             self._move(PhaseStep.CARRIES)
             self._owner.wheel.cancel(self)
             if self._parser.inflates:
                 session.set_format(session.wire_format | DEFLATED)
             session.upgraded(self, self._transport)
-        elif self.phase is Phase.PROBED and payload == "5" and session.probe is self:
+        elif session.state is (State.CLOSING if self.phase is Phase.OPENED else State.CLOSING_PROBED):
             session.upgraded_late(self)
         else:
             self._give_up(1000)

@@ -51,7 +51,14 @@ def _text(body: bytes) -> str:
 
 def dump_payload4(packets: Sequence[Packet]) -> bytes:
     """Join packets by the separator; binary packets become ``b`` and base64."""
-    return SEPARATOR.join([p if isinstance(p, str) else "b" + _base64(p) for p in packets]).encode("utf-8")
+    return SEPARATOR.join([p if isinstance(p, str) else dump_binary_packet4(p) for p in packets]).encode(
+        "utf-8"
+    )
+
+
+def dump_binary_packet4(data: bytes) -> str:
+    """Dump a binary packet as text, for polling and for clients that take no binary."""
+    return "b" + _base64(data)
 
 
 def parse_payload4(body: bytes) -> list[Packet]:
@@ -66,8 +73,17 @@ def parse_payload4(body: bytes) -> list[Packet]:
     for text in _text(body).split(SEPARATOR):
         if not text:
             raise Malformed(codes.EMPTY_PACKET, "a packet is empty")
-        packets.append(_parse_base64(text[1:]) if text[0] == "b" else text)
+        packets.append(parse_binary_text4(text) if text[0] == "b" else text)
     return packets
+
+
+def parse_binary_text4(text: str) -> bytes:
+    """Parse a binary packet that came as text: ``b`` and base64.
+
+    Raises:
+        Malformed: the base64 is wrong.
+    """
+    return _parse_base64(text[1:])
 
 
 # Version 3 --------------------------------------------------------------------------------------

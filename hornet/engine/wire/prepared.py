@@ -15,7 +15,7 @@ from hornet.core.messages import Outgoing
 from hornet.engine.wire.compression import deflate
 from hornet.engine.wire.frames import BINARY, TEXT, frame
 from hornet.engine.wire.packets import SioPacket, Type, dump_msgpack, dump_packet
-from hornet.engine.wire.payloads import Packet, dump_binary_packet3
+from hornet.engine.wire.payloads import Packet, dump_binary_packet3, dump_binary_packet4
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ VERSION_3 = 4
 DEFLATED = 8
 """The session's WebSocket takes compressed frames (RFC 7692, https://www.rfc-editor.org/rfc/rfc7692)."""
 TEXT_ONLY = 16
-"""The session's client can't take binary (``b64`` of Engine.IO 3); it gets base64 in text."""
+"""The session's client can't take binary (``b64`` in its query); it gets base64 in text."""
 WIRE_FORMATS = 32
 """How many sums of these bits there are."""
 
@@ -47,12 +47,14 @@ def dump_frame(packet: Packet, wire_format: WireFormat) -> bytes:
     """Return the WebSocket frame of one Engine.IO packet.
 
     In Engine.IO 4 a binary message has no type; in version 3 its first byte is the type (Engine.IO protocol,
-    https://github.com/socketio/engine.io-protocol, "Packet encoding" of either version).
+    https://github.com/socketio/engine.io-protocol, "Packet encoding" of either version). Base64 in
+    text has the form of a polling response.
     """
     if isinstance(packet, str):
         opcode, payload = TEXT, packet.encode("utf-8")
     elif wire_format & TEXT_ONLY:
-        opcode, payload = TEXT, dump_binary_packet3(packet).encode("ascii")
+        dump_binary = dump_binary_packet3 if wire_format & VERSION_3 else dump_binary_packet4
+        opcode, payload = TEXT, dump_binary(packet).encode("ascii")
     else:
         opcode, payload = BINARY, (b"\x04" + packet if wire_format & VERSION_3 else packet)
     if wire_format & DEFLATED and len(payload) >= DEFLATE_FROM_BYTES:
