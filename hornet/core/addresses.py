@@ -3,7 +3,8 @@
 Each proxy appends the address that it saw at the right end of ``X-Forwarded-For``, or of ``Forwarded``
 (RFC 7239, https://www.rfc-editor.org/rfc/rfc7239#section-4). Everything to the left of that entry came with
 the request, so a client may have invented it. Both headers are therefore read from the right, and everything
-to the left of a malformed entry is ignored.
+to the left of a malformed entry is ignored. An address may have a port behind it, and IPv6 brackets around
+it, as gateways of Azure write them (RFC 7239, https://www.rfc-editor.org/rfc/rfc7239#section-6).
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ def client_address(peer: str, hops: Iterable[str], trusted: Sequence[Network]) -
     remaining = iter(hops)
     while is_in(address, trusted):
         try:
-            address = str(ipaddress.ip_address(next(remaining)))
+            parsed = ipaddress.ip_address(next(remaining))
         except (StopIteration, ValueError):
             break
+        address = str(getattr(parsed, "ipv4_mapped", None) or parsed)
     return address
 
 
@@ -69,10 +71,14 @@ def is_in(address: str, networks: Sequence[Network]) -> bool:
 
 
 def forwarded_for(text: str) -> Iterator[str]:
-    """Yield the hops of ``X-Forwarded-For`` from the right; they may not be addresses."""
+    """Yield the hops of ``X-Forwarded-For`` from the right, without brackets and port.
+
+    They may not be addresses.
+    """
     for hop in reversed(text.split(",")):
         if hop := hop.strip():
-            yield hop
+            node = _NODE.fullmatch(hop)
+            yield (node[1] or node[2]) if node else hop
 
 
 def forwarded(text: str) -> Iterator[str]:

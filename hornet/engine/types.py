@@ -30,7 +30,8 @@ class Reason(StrEnum):
 class Handshake:
     """The request that opened a session, and the client's data for its authentication.
 
-    ``headers`` has lower-case names; a repeated header is joined by ``", "``. ``address`` is the client's
+    ``headers`` has lower-case names; lines of one name are joined by ``", "``, of ``cookie`` by
+    ``"; "``. ``address`` is the client's
     own, seen through trusted proxies. ``peer`` is the address that opened the TCP connection: the proxy's, if
     there is one; ``"unix"`` on a Unix socket. ``protocol`` is the Engine.IO version, 3 or 4. ``auth`` is the
     payload of the CONNECT packet (Socket.IO protocol, https://github.com/socketio/socket.io-protocol,

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from hornet.core.headers import combined
+
 
 def etag_of(body: bytes) -> str:
     """Return a tag that no other body has."""
@@ -22,7 +24,8 @@ def respond(
     """Answer with ``body``, in UTF-8 if it is text; with 304 where the browser has it already."""
     response = web.Response(headers=headers)
     response.etag = etag
-    if any(cached.value in (etag, "*") for cached in request.if_none_match or ()):
+    cached = combined(request.headers, "If-None-Match")
+    if f'"{etag}"' in cached or cached.strip() == "*":
         response.set_status(304)
         return response
     response.body = body

@@ -47,6 +47,24 @@ def test_the_hops_of_x_forwarded_for_come_from_the_right() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hop", "address"),
+    [
+        ("203.0.113.7:50001", "203.0.113.7"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ('"[2001:db8::1]:443"', "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[::ffff:203.0.113.7]:443", "203.0.113.7"),
+        ("203.0.113.7:50001:1", None),
+        ("[2001:db8::1", None),
+        ("203.0.113.7 80", None),
+    ],
+)
+def test_a_hop_of_x_forwarded_for_may_have_a_port(hop: str, address: str | None) -> None:
+    assert client_address("10.0.0.1", forwarded_for(f"1.2.3.4, {hop}"), PROXIES) == (address or "10.0.0.1")
+
+
+@pytest.mark.parametrize(
     ("header", "hops"),
     [
         ("", []),

@@ -4,9 +4,11 @@ import asyncio
 import json
 
 import pytest
+from multidict import CIMultiDict
 
 from hornet.engine import EngineSettings
 from tests.engine.application import Application, Text, running
+from tests.engine.caller import WAIT_S
 
 
 async def test_refusals_are_counted_by_their_code(application: Application) -> None:
@@ -34,6 +36,57 @@ async def test_x_forwarded_for_is_believed_of_trusted_proxies_only(
         async with application.http.get(url, headers={"X-Forwarded-For": forwarded}):
             _, handshake = await application.connected.get()
     assert (handshake.address, handshake.peer) == (address, "127.0.0.1")
+
+
+UPGRADE = [
+    ("Connection", "keep-alive"),
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ("Sec-WebSocket-Extensions", "x-webkit-deflate-frame"),
+    ("Sec-WebSocket-Extensions", "permessage-deflate"),
+]
+
+
+async def handshake(url: str, lines: list[tuple[str, str]]) -> str:
+    """Send a request with these header lines, and return the head of the answer."""
+    _, _, host, path = url.split("/", 3)
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    writer.write(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\n".encode())
+    async with asyncio.timeout(WAIT_S):
+        answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    return answer.decode()
+
+
+@pytest.mark.parametrize("through_handshake", [False, True], ids=["aiohttp", "through_handshake"])
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["first", "upgrade"])
+async def test_the_lines_of_a_websocket_request_are_read_as_lists(
+    through_handshake: bool, is_upgrade: bool
+) -> None:
+    settings = EngineSettings(compression=True)
+    async with running(settings, through_handshake=through_handshake) as application:
+        query = "?EIO=4&transport=websocket"
+        if is_upgrade:
+            eio_sid, _ = await application.open_polling()
+            query += f"&sid={eio_sid}"
+        answer = await handshake(application.url + query, UPGRADE)
+        assert answer.startswith("HTTP/1.1 101 "), answer
+        assert "Sec-WebSocket-Extensions: permessage-deflate" in answer
+        for name, value in UPGRADE[3:5]:  # RFC 6455, section 11.3: these two come once
+            answer = await handshake(application.url + query, [*UPGRADE, (name, value)])
+            assert answer.startswith("HTTP/1.1 400 "), (name, answer)
+
+
+async def test_a_response_with_two_origins_is_for_neither_page(application: Application) -> None:
+    url = application.url + "?EIO=4&transport=polling"
+    for lines in (["http://localhost", "https://evil.example"], ["http://localhost", "http://localhost"]):
+        headers = CIMultiDict(("Origin", origin) for origin in lines)
+        async with application.http.get(url, headers=headers) as response:
+            assert response.status == 403
+            assert "Access-Control-Allow-Origin" not in response.headers
 
 
 async def test_a_session_of_version_3_is_told_by_its_handshake(application: Application) -> None:

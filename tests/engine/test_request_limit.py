@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import pytest
+from multidict import CIMultiDict
 
 from hornet.core.codes import TOO_MANY_REQUESTS
 from hornet.engine import EngineSettings
@@ -58,6 +59,23 @@ async def test_websockets_and_other_clients_are_not_hindered_by_it() -> None:
         await application.websocket(application.url + "?EIO=4&transport=websocket", headers=flood)
         other = {"X-Forwarded-For": "192.0.2.2"}
         assert await statuses(application, BURST, "/nothing", **other) == {404: BURST}
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
+async def test_a_line_that_the_client_made_hides_nothing_of_the_proxys_own_line(name: str) -> None:
+    """HAProxy adds a line of its own behind the client's."""
+    settings = settings_of(trusted_proxies=("127.0.0.1",), forwarded_header=name)
+    value = "for={}" if name == "Forwarded" else "{}"
+    async with running(settings, through_handshake=True) as application:
+        found: Counter[int] = Counter()
+        root = "/".join(application.url.split("/")[:3])
+        for number in range(50):
+            lines = CIMultiDict(
+                [(name, value.format(f"192.0.2.{number}")), (name, value.format("203.0.113.9"))]
+            )
+            async with application.http.get(root + "/nothing", headers=lines) as response:
+                found[response.status] += 1
+        assert found[429]
 
 
 async def test_this_machine_is_not_counted() -> None:

@@ -44,6 +44,9 @@ BODIES: list[tuple[bytes, bytes]] = [
     (CHUNKED, b"2\r\n4042\r\n0\r\n\r\n"),
     (b"Content-Encoding: gzip\r\nContent-Length: 2\r\n", b"40"),
     (b"Content-Encoding: br\r\nContent-Length: 2\r\n", b"40"),
+    (b"Content-Encoding: gzip\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n", b"40"),
+    (b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n", b"40"),
+    (b"Content-Type: text/plain\r\nContent-Type: application/json\r\nContent-Length: 2\r\n", b"40"),
 ]
 
 

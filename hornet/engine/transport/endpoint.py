@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from hornet.core.headers import combined, join_lines
 from hornet.core.limits import OverLimit
 from hornet.core.origins import is_allowed
 from hornet.engine.errors import (
@@ -105,14 +106,14 @@ class Endpoint:
         The header names the origin, since a request with credentials takes no ``*`` (Fetch standard,
         "CORS protocol and credentials").
         """
-        origin = request.headers.get("Origin")
-        if origin is None or not self._may_connect(request.headers):
+        origins = request.headers.getall("Origin", ())
+        if len(origins) != 1 or not self._may_connect(request.headers):
             return
-        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Origin"] = origins[0]
         response.headers["Access-Control-Allow-Credentials"] = "true"
         response.headers["Vary"] = "Origin"
         if request.method == "OPTIONS":
-            names = request.headers.get("Access-Control-Request-Headers", "Content-Type")
+            names = combined(request.headers, "Access-Control-Request-Headers") or "Content-Type"
             response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
             response.headers["Access-Control-Allow-Headers"] = names
             response.headers["Access-Control-Max-Age"] = "600"
@@ -184,7 +185,7 @@ class Endpoint:
         return takeover.hand_over(self._carry(takeover.transport, acceptance, handshake, wire_format))
 
     def open_websocket(
-        self, transport: asyncio.Transport, text: str, headers: Mapping[str, str]
+        self, transport: asyncio.Transport, text: str, headers: dict[str, str]
     ) -> WebSocketTransport | None:
         """Open a session on a WebSocket, for ``handshake``; None for a request that ``handle`` has to answer.
 
@@ -236,7 +237,7 @@ class Endpoint:
 
     def _upgrade(self, session: EngineSession, request: web.Request) -> web.StreamResponse:
         """Accept a WebSocket that wants to take over a session; close it if it comes too late."""
-        acceptance = Acceptance(request.headers, compress=self._table.settings.compression)
+        acceptance = Acceptance(_parse_headers(request.headers), compress=self._table.settings.compression)
         takeover = Takeover(request)
         websocket = WebSocketTransport(self._table, session, takeover.transport, deflated=acceptance.deflated)
         takeover.transport.write(acceptance.response)
@@ -249,7 +250,7 @@ class Endpoint:
     def _handshake(
         self,
         transport: asyncio.BaseTransport | None,
-        headers: Mapping[str, str],
+        headers: dict[str, str],
         query: Query,
         protocol: int,
     ) -> Handshake:
@@ -306,13 +307,5 @@ def _parse_version(query: Query) -> tuple[int, int]:
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """Return the headers by lower-case name. Names are interned, since all sessions have the same ones.
-
-    A header that comes several times is joined by commas
-    (RFC 9110, https://www.rfc-editor.org/rfc/rfc9110#section-5.3).
-    """
-    joined: dict[str, str] = {}
-    for name, value in headers.items():
-        key = sys.intern(name.lower())
-        joined[key] = f"{joined[key]}, {value}" if key in joined else value
-    return joined
+    """Return the headers by lower-case name. Names are interned, since all sessions have the same ones."""
+    return join_lines((sys.intern(name.lower()), value) for name, value in headers.items())

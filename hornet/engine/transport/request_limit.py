@@ -1,5 +1,5 @@
-"""The checks on every request that aiohttp serves, for any path: the rate of its address, and a
-plainly written path.
+"""The checks on every request that aiohttp serves, for any path: the rate of its address, a plainly
+written path, and one encoding.
 
 WebSockets that ``handshake`` opens never reach aiohttp, and have a limit of their own (``max_connect_rate``).
 """
@@ -60,6 +60,10 @@ class RequestLimiter:
         if is_disguised(request.rel_url.raw_path):
             self._counts.refused[codes.DISGUISED_PATH] += 1
             return _refuse(codes.DISGUISED_PATH)
+        # aiohttp refuses two lines of any other header that may come once, but believes one of these.
+        if len(request.headers.getall("Content-Encoding", ())) > 1:
+            self._counts.refused[codes.REPEATED_HEADER] += 1
+            return _refuse(codes.REPEATED_HEADER)
         return None
 
 

@@ -24,7 +24,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class Acceptance:
     """The response that opens a WebSocket (RFC 6455, section 4.2.2), and the agreed compression.
 
-    ``headers`` has lower-case names, or finds names in any case.
+    ``headers`` has lower-case names, and all lines of a name joined.
 
     Raises:
         Refusal: the request opens no WebSocket.

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from multidict import CIMultiDict
 
 from hornet.connector import AsyncConnector
 from tests.conftest import Valkey
+from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 
 OPTIONS = {"user_header": "X-User", "attribute_headers": "X-Device,X-Group"}
@@ -65,6 +67,21 @@ async def test_a_header_that_came_twice_or_is_no_user_is_refused(behind_proxy: R
     client = await behind_proxy.connect(**{"X-User": said})
     assert (await client.message())["error"] == "INVALID_IDENTITY"
     assert behind_proxy.session(client).user is None
+
+
+async def test_an_attribute_that_came_in_two_lines_is_ignored(behind_proxy: Running) -> None:
+    """The proxy did not remove the client's own line, so none of them can be believed."""
+    lines = CIMultiDict(
+        [("X-User", "ana"), ("X-Device", "phone"), ("X-Group", "admin"), ("X-Group", "guest")]
+    )
+    async with Client(behind_proxy.url + "/", None, "", lines) as client:
+        await client.show("nosuchtok", "news")
+        await client.message()
+        session = behind_proxy.session(client)
+        assert (session.user, session.attributes) == ("ana", {"X-Device": "phone"})
+    lines.add("X-User", "mallory")
+    async with Client(behind_proxy.url + "/", None, "", lines) as client:
+        assert (await client.message())["error"] == "INVALID_IDENTITY"
 
 
 async def test_a_token_adds_its_channels_to_the_proxys_user(
