@@ -65,6 +65,7 @@ def sample(one: Option) -> Any:
         "URI": "https://a.example/api",
         "format": "json",
         "header lines": ("X-Api-Token: abc", "X-Stage: test"),
+        "mode": "closed",
         "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")
 

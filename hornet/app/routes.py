@@ -12,6 +12,7 @@ from hornet.broker.keys import EMITTERS_GLOB, own_topics
 from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
 from hornet.broker.user_sessions import UserSessionStore
+from hornet.core.addresses import parse_networks
 from hornet.flows.backend.cluster_queries import ClusterQueries
 from hornet.flows.backend.demo import Demo
 from hornet.flows.backend.service import BackendService
@@ -42,6 +43,7 @@ def build_api(services: Services, node: Node) -> Api:
         services=ApiServices(
             backend=backend, cluster=cluster, users=node.user_queries, reloading=node.reloading
         ),
+        trusted_proxies=parse_networks(services.config.engine.trusted_proxies),
     )
 
 

@@ -24,6 +24,8 @@ def banner(node: Node, bound: socket.socket) -> str:
         lines.append(f"  Listening  {url}  (on {host})")
     lines.append(f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"))
     lines.append(f"  Client     {url}/hornet/hornet.js")
+    if node.config.api.is_open(on_unix_socket=bound.family == socket.AF_UNIX):
+        lines.append(f"  API        {url}/api  (open to programs on this machine: no key is configured)")
     if settings.demo:
         lines.append(f"  Try it     {url}/  (turn off in production: --no-demo)")
     return "\n".join(["", *lines, ""])

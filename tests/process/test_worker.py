@@ -57,6 +57,51 @@ async def get_status(url: str, tls: ssl.SSLContext | None = None) -> int:
         return response.status
 
 
+# hornet-server: who may use the API without a key
+
+
+@pytest.mark.parametrize(
+    ("options", "is_open"), [((), False), (("--keyless-api", "local"), True)], ids=["default", "local"]
+)
+async def test_the_unix_socket_needs_a_key_unless_the_operator_opens_it(
+    valkey: Valkey, tmp_path: Path, options: tuple[str, ...], is_open: bool
+) -> None:
+    path = str(tmp_path / "hornet.sock")
+    server = ServerProcess("--unix-socket", path, "--redis", valkey.url, *options)
+    try:
+        await asyncio.to_thread(server.wait_for_output, "Client ")
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http:
+            async with http.get("http://localhost/api/nodes") as answer:
+                assert answer.status == (200 if is_open else 403)
+            async with http.get("http://localhost/health/ready") as answer:
+                assert answer.status == 200
+        assert server.stop() == 0
+        assert ("open to programs on this machine" in server.stdout) is is_open
+    finally:
+        server.sweep()
+
+
+@pytest.mark.parametrize(
+    ("options", "is_open"),
+    [
+        ((), True),
+        (("--api-keys", "shop:publish:0123456789abcdef"), False),
+        (("--keyless-api", "closed"), False),
+        (("--no-api",), False),
+    ],
+    ids=["default", "with a key", "closed", "no API"],
+)
+def test_the_start_says_whether_the_api_is_open(
+    valkey: Valkey, options: tuple[str, ...], is_open: bool
+) -> None:
+    server = ServerProcess("--port", "0", "--redis", valkey.url, *options)
+    try:
+        server.wait_for_output("Try it ")
+        assert ("open to programs on this machine: no key is configured" in server.stdout) is is_open
+    finally:
+        server.sweep()
+
+
 # hornet-server: TLS
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import urlsplit
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from hornet.core import codes
+from hornet.core.addresses import Network
 from hornet.core.limits import RateLimiter
 from hornet.web.api.problems import Problem
+from hornet.web.local_requests import (
+    is_cross_site,
+    is_forwarded,
+    is_from_loopback,
+    is_from_proxy,
+    is_from_this_machine,
+    names_this_machine,
+)
 
 MIN_SECRET_CHARS = 16
 """Of base 62: 95 bits. An attacker with a million guesses a second finds one in a million million years."""
@@ -24,9 +31,14 @@ MIN_SECRET_CHARS = 16
 LOCAL = "local"
 """The name under which programs without a key are counted and limited."""
 
-FORWARDING_HEADERS = ("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "CF-Connecting-IP", "True-Client-IP")
-FORWARDING_PREFIX = "x-forwarded-"
-"""Headers that proxies add. A request with one of them was not made by a program on this machine."""
+LOOPBACK = "loopback"
+CLOSED = "closed"
+KEYLESS = {
+    LOOPBACK: "programs that connect over TCP from this machine, but no trusted proxies",
+    LOCAL: "also those on the Unix socket and trusted proxies on this machine",
+    CLOSED: "nobody",
+}
+"""Who may use the API while no key is configured."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # A bearer token: RFC 6750, section 2.1 (https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
@@ -120,11 +132,22 @@ def _digest(secret: str) -> bytes:
 # Checking a request ------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class KeylessAccess:
+    """Who needs no key while none is configured."""
+
+    mode: str = LOOPBACK
+    """One of ``KEYLESS``."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """A peer of these speaks for others, whom its address does not prove to be on this machine."""
+
+
 class Guard:
     """Lets a request in, or raises the problem that says why not."""
 
-    def __init__(self, *, keys: Keys, max_per_s: int) -> None:
+    def __init__(self, *, keys: Keys, max_per_s: int, keyless: KeylessAccess) -> None:
         self._keys = keys
+        self._keyless = keyless
         self._max_per_s = max_per_s
         self._limiters: dict[str, RateLimiter] = {}
 
@@ -154,7 +177,7 @@ class Guard:
         if not headers:
             if self._keys:
                 raise Problem(codes.KEY_MISSING, headers={"WWW-Authenticate": "Bearer"})
-            check_local(request)
+            check_local(request, self._keyless)
             return None
         scheme, _, secret = headers[0].partition(" ")
         is_bearer = len(headers) == 1 and scheme.lower() == "bearer"
@@ -175,80 +198,21 @@ class Guard:
             raise Problem(codes.TOO_MANY_REQUESTS, headers={"Retry-After": str(limiter.wait_s(per_s))})
 
 
-def check_local(request: web.Request) -> None:
-    """Refuse a request that no program on this machine made.
-
-    The address of the peer is not enough: a proxy on this machine has a local address too, and so has a
-    browser here that shows a stranger's page. So the request must show no sign of a proxy, and none of a
-    page of another origin.
+def check_local(request: web.Request, access: KeylessAccess) -> None:
+    """Refuse a request that needs a key although none is configured.
 
     Raises:
         Problem: ``NOT_LOCAL`` or ``CROSS_SITE``.
     """
-    if not _is_local_peer(request) or _is_forwarded(request):
+    if access.mode == CLOSED:
+        raise Problem(codes.NOT_LOCAL, "no key is configured, and without a key the API is closed")
+    if not is_from_this_machine(request) or is_forwarded(request):
         raise Problem(codes.NOT_LOCAL)
-    host = _host_name(f"//{request.headers.get('Host', '')}")
-    if not _is_local_name(host):  # a stranger's name that resolves to this machine: DNS rebinding
+    if access.mode != LOCAL and (
+        not is_from_loopback(request) or is_from_proxy(request, access.trusted_proxies)
+    ):
+        raise Problem(codes.NOT_LOCAL, "the Unix socket and trusted proxies need a key: set api_keys")
+    if not names_this_machine(request):
         raise Problem(codes.NOT_LOCAL, "the Host header names no host of this machine")
-    check_same_origin(request.headers)
-
-
-def check_same_origin(headers: Mapping[str, str]) -> None:
-    """Refuse what a browser sends for a page of another origin.
-
-    Raises:
-        Problem: ``CROSS_SITE``.
-    """
-    origin = headers.get("Origin")
-    if origin is not None and origin_host(origin) != headers.get("Host", "").lower():
+    if is_cross_site(request.headers):
         raise Problem(codes.CROSS_SITE)
-    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise Problem(codes.CROSS_SITE)
-
-
-def origin_host(origin: str) -> str | None:
-    """Return host and port of an origin; None when it has none, as ``null`` has."""
-    try:
-        return urlsplit(origin).netloc.lower() or None
-    except ValueError:
-        return None
-
-
-def _is_local_peer(request: web.Request) -> bool:
-    transport = request.transport
-    peer = transport.get_extra_info("peername") if transport is not None else None
-    if isinstance(peer, str | bytes):  # a Unix socket
-        return True
-    return isinstance(peer, tuple) and _is_loopback(str(peer[0]))
-
-
-def _is_forwarded(request: web.Request) -> bool:
-    """Check for signs of a proxy. nginx speaks HTTP/1.0 to its upstreams unless configured otherwise."""
-    return (
-        request.version < HttpVersion11
-        or any(name in request.headers for name in FORWARDING_HEADERS)
-        or any(name.lower().startswith(FORWARDING_PREFIX) for name in request.headers)
-    )
-
-
-def _host_name(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_local_name(host: str) -> bool:
-    """Check for a loopback address, or a name that never resolves elsewhere.
-
-    Source: RFC 6761, section 6.3 (https://www.rfc-editor.org/rfc/rfc6761#section-6.3).
-    """
-    return host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback

@@ -16,10 +16,12 @@ import msgspec
 from aiohttp import web
 
 from hornet.core import codes
+from hornet.core.addresses import Network
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError, RedisUnavailable
+from hornet.core.headers import combined
 from hornet.flows.backend.service import Once
-from hornet.web.api.auth import Guard, Right, parse_keys
+from hornet.web.api.auth import Guard, KeylessAccess, Right, parse_keys
 from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import RETRY_AFTER_S, Problem
 from hornet.web.api.settings import ApiSettings
@@ -56,11 +58,17 @@ class ApiCounts:
 class ApiEndpoint:
     """Runs operations for the callers that the configured keys let in."""
 
-    def __init__(self, *, settings: ApiSettings, services: ApiServices) -> None:
+    def __init__(
+        self, *, settings: ApiSettings, services: ApiServices, trusted_proxies: tuple[Network, ...] = ()
+    ) -> None:
         self.counts = ApiCounts()
         self._settings = settings
         self._services = services
-        self._guard = Guard(keys=parse_keys(settings.api_keys), max_per_s=settings.api_rate)
+        self._guard = Guard(
+            keys=parse_keys(settings.api_keys),
+            max_per_s=settings.api_rate,
+            keyless=KeylessAccess(settings.keyless_api, trusted_proxies),
+        )
 
     def configure(self, settings: ApiSettings) -> None:
         """Follow ``settings`` from now on."""
@@ -158,7 +166,7 @@ def check_version(request: web.Request) -> None:
     Raises:
         Problem: ``UNSUPPORTED_VERSION``.
     """
-    versions = _REQUESTED_VERSION.findall(request.headers.get("Accept", ""))
+    versions = _REQUESTED_VERSION.findall(combined(request.headers, "Accept"))
     if versions and MAJOR not in versions:
         raise Problem(codes.UNSUPPORTED_VERSION, f"this server speaks {MEDIA_TYPE}")
 

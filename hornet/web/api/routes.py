@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from hornet.core import codes
+from hornet.core.addresses import Network
 from hornet.web.api import administration, cluster, credentials, publish, tokens, users
 from hornet.web.api.document import openapi
 from hornet.web.api.endpoint import API_VERSION, ApiCounts, ApiEndpoint
@@ -34,8 +35,10 @@ OPERATIONS: Sequence[Operation] = (
 class Api:
     """The HTTP API of one node, and beside it the routes that stand in for other servers."""
 
-    def __init__(self, *, settings: ApiSettings, services: ApiServices) -> None:
-        self._endpoint = ApiEndpoint(settings=settings, services=services)
+    def __init__(
+        self, *, settings: ApiSettings, services: ApiServices, trusted_proxies: tuple[Network, ...] = ()
+    ) -> None:
+        self._endpoint = ApiEndpoint(settings=settings, services=services, trusted_proxies=trusted_proxies)
         self._realizehit = RealizehitPublish(endpoint=self._endpoint, backend=services.backend)
         self._pushy = PushyTrigger(settings=settings, services=services, counts=self._endpoint.counts)
 

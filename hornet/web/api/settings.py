@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.core.options import option, show_section
-from hornet.web.api.auth import parse_keys
+from hornet.web.api.auth import CLOSED, KEYLESS, LOCAL, LOOPBACK, parse_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,18 @@ class ApiSettings:
         (),
         doc="Keys of backends, each as name:rights:secret; rights are publish, manage, read and admin, "
         "joined by +. "
-        "Without keys, the API answers only programs on this machine.",
+        "Without keys, the API answers only those that `keyless_api` lets in.",
         unit="keys",
         secret=True,
         reloads=True,
+    )
+    keyless_api: str = option(
+        LOOPBACK,
+        doc="Who may use the API while no key is configured. "
+        + "; ".join(f"`{mode}`: {people}" for mode, people in KEYLESS.items())
+        + ". A forwarder of ports, such as `ssh -L` or a container's, connects from this machine too: "
+        "configure a key, or choose `closed`.",
+        unit="mode",
     )
     api_rate: int = option(
         1000,
@@ -54,6 +62,14 @@ class ApiSettings:
             parse_keys(self.api_keys)
         except ValueError as error:
             raise ValueError(f"api_keys: {error}") from None
+        if self.keyless_api not in KEYLESS:
+            raise ValueError(f"keyless_api {self.keyless_api!r} is none of {', '.join(KEYLESS)}")
+
+    def is_open(self, *, on_unix_socket: bool) -> bool:
+        """Return whether programs may use the API without a key."""
+        if not self.api or self.api_keys or self.keyless_api == CLOSED:
+            return False
+        return self.keyless_api == LOCAL or not on_unix_socket
 
     def __repr__(self) -> str:
         return show_section(self)

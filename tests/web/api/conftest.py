@@ -8,12 +8,14 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict
 from redis.asyncio import Redis
 from yarl import URL
 
 from hornet.app import NODE, Node, create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
+from hornet.engine import EngineSettings
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 from tests.broker.conftest import StartRedis, own_redis, start_redis
@@ -52,7 +54,9 @@ class Api:
     session: aiohttp.ClientSession
 
     async def request(self, method: str, path: str, *, key: str | None = None, **options: Any) -> Answer:
-        headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+        headers = CIMultiDict(options.pop("headers", {}))
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         url = URL(self.url + path.removeprefix("/"), encoded=True)
         async with self.session.request(method, url, headers=headers, **options) as response:
             text = await response.text()
@@ -88,11 +92,18 @@ async def start_api(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[St
     del start_redis  # it is asked for because of the order only
     async with AsyncExitStack() as stack:
 
-        async def start(*, redis: str = valkey.url, redis_timeout_s: float = 5, **options: Any) -> Api:
+        async def start(
+            *,
+            redis: str = valkey.url,
+            redis_timeout_s: float = 5,
+            trusted_proxies: tuple[str, ...] = (),
+            **options: Any,
+        ) -> Api:
             config = Config(
                 server=ServerSettings(demo=False),
                 redis=RedisSettings(redis=redis, redis_timeout_s=redis_timeout_s),
                 api=ApiSettings(**options),
+                engine=EngineSettings(trusted_proxies=trusted_proxies),
             )
             app = create_app(config)
             server = TestServer(app)

@@ -4,6 +4,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 import pytest
+from multidict import CIMultiDict
 from redis.asyncio import Redis
 
 from tests.e2e.waiting import DEADLINE_S
@@ -67,6 +68,11 @@ async def test_a_key_is_never_logged(
         ("Forwarded", "for=127.0.0.1", "NOT_LOCAL"),
         ("X-Real-IP", "127.0.0.1", "NOT_LOCAL"),
         ("Via", "1.1 proxy", "NOT_LOCAL"),
+        ("CF-Ray", "8a1", "NOT_LOCAL"),
+        ("X-Envoy-Expected-Rq-Timeout-Ms", "15000", "NOT_LOCAL"),
+        ("X-Original-Host", "push.example.com", "NOT_LOCAL"),
+        ("X-Amzn-Trace-Id", "Root=1-2-3", "NOT_LOCAL"),
+        ("Tailscale-User-Login", "ana", "NOT_LOCAL"),
         ("Host", "push.example.com", "NOT_LOCAL"),
         ("Host", "127.0.0.1.example.com", "NOT_LOCAL"),
         ("Host", "[::1", "NOT_LOCAL"),
@@ -82,6 +88,39 @@ async def test_without_keys_only_a_program_on_this_machine_gets_in(
     api: Api, header: str, value: str, code: str
 ) -> None:
     assert (await api.get("/api/nodes", headers={header: value})).code == code
+
+
+async def test_a_header_in_two_lines_is_judged_by_both(start_api: StartApi) -> None:
+    api = await start_api()
+    own = f"http://{urlsplit(api.url).netloc}"
+    for name, good, bad in (
+        ("Origin", own, "https://www.example.com"),
+        ("Sec-Fetch-Site", "same-origin", "cross-site"),
+    ):
+        for lines in ([(name, good), (name, bad)], [(name, bad), (name, good)]):
+            assert (await api.get("/api/nodes", headers=CIMultiDict(lines))).code == "CROSS_SITE", lines
+    accept = CIMultiDict([("Accept", "*/*"), ("Accept", "application/vnd.hornet.v9+json")])
+    assert (await api.get("/api/nodes", headers=accept)).code == "UNSUPPORTED_VERSION"
+
+
+async def test_without_keys_a_trusted_proxy_on_this_machine_does_not_get_in(start_api: StartApi) -> None:
+    """A proxy that adds no header looks like a program on this machine, but speaks for others."""
+    api = await start_api(trusted_proxies=("127.0.0.0/8", "::1"))
+    refused = await api.get("/api/nodes")
+    assert (refused.status, refused.code) == (403, "NOT_LOCAL")
+    assert "api_keys" in refused.body["detail"]
+    assert api.metric('hornet_api_refusals_total{code="NOT_LOCAL"}') == 1
+    with_key = await start_api(trusted_proxies=("127.0.0.0/8", "::1"), api_keys=KEYS)
+    assert (await with_key.get("/api/nodes", key=READER)).status == 200
+
+
+async def test_without_keys_the_operator_may_open_the_api_or_close_it(start_api: StartApi) -> None:
+    opened = await start_api(trusted_proxies=("127.0.0.0/8", "::1"), keyless_api="local")
+    assert (await opened.get("/api/nodes")).status == 200
+    assert (await opened.get("/api/nodes", headers={"X-Forwarded-For": "1.2.3.4"})).code == "NOT_LOCAL"
+    assert (await opened.get("/api/nodes", headers={"Host": "push.example.com"})).code == "NOT_LOCAL"
+    closed = await start_api(keyless_api="closed")
+    assert (await closed.get("/api/nodes")).code == "NOT_LOCAL"
 
 
 @pytest.mark.parametrize("host", ["localhost", "hornet.localhost:8187", "127.0.0.1", "127.8.8.8", "[::1]:1"])
