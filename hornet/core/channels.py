@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum, auto
 from typing import TypeGuard
 
@@ -17,6 +16,12 @@ PRIVATE_PREFIX = "private-"
 
 MAX_CHANNEL_CHARS = 512
 """Far above any name in use; it keeps hostile clients from storing text in Hornet's tables."""
+
+MAX_WILDCARDS = 8
+"""Of one name that a session may publish on: each ``*`` costs a search at each publish."""
+
+MAX_PUBLISH_NAMES = 1000
+"""That a session may publish on; they are compared with the channel of each publish."""
 
 
 class Kind(Enum):
@@ -33,15 +38,48 @@ class Kind(Enum):
 
 
 class Names:
-    """A set of channel names written as patterns, where ``*`` stands for any run of characters, also none."""
+    """A set of channel names written as patterns, where ``*`` stands for any run of characters, also none.
+
+    A look-up compares the name once with each pattern that has a ``*``, without trying a place twice. Names
+    without one cost a single look-up, however many they are.
+    """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self.patterns = tuple(patterns)
-        joined = "|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in self.patterns)
-        self._match = re.compile(joined, re.DOTALL).fullmatch
+        self.patterns = tuple(dict.fromkeys(patterns))
+        self._exact = frozenset(pattern for pattern in self.patterns if "*" not in pattern)
+        self._wild = tuple(_split(pattern) for pattern in self.patterns if "*" in pattern)
 
     def __contains__(self, name: str) -> bool:
-        return bool(self.patterns) and self._match(name) is not None
+        return name in self._exact or any(_is_match(pieces, name) for pieces in self._wild)
+
+    def __len__(self) -> int:
+        return len(self.patterns)
+
+    def __or__(self, patterns: Iterable[str]) -> Names:
+        """Return the names of both."""
+        return Names((*self.patterns, *patterns))
+
+
+_Pieces = tuple[str, tuple[str, ...], str]
+"""What a pattern has before its first ``*``, between the others, and behind the last one."""
+
+
+def _split(pattern: str) -> _Pieces:
+    first, *middle, last = pattern.split("*")
+    return first, tuple(piece for piece in middle if piece), last
+
+
+def _is_match(pieces: _Pieces, name: str) -> bool:
+    first, middle, last = pieces
+    if not name.startswith(first):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for piece in middle:  # the first place that fits leaves the most for the pieces behind it
+        at = name.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return at <= end and name.endswith(last)
 
 
 NO_NAMES = Names(())
@@ -84,6 +122,21 @@ def check_channel(value: object) -> str:
             codes.BAD_CHANNEL, f"a channel's name has 1 to {MAX_CHANNEL_CHARS} characters of UTF-8"
         )
     return value
+
+
+def check_publish_names(names: Collection[str]) -> None:
+    """Check the names, with ``*`` for any characters, of the channels that a grant lets a session publish on.
+
+    Raises:
+        ValueError: there are too many, or one is no text, too long, or has too many ``*``.
+    """
+    if len(names) > MAX_PUBLISH_NAMES:
+        raise ValueError(f"'publish' has more than {MAX_PUBLISH_NAMES} names")
+    for name in names:
+        if not isinstance(name, str) or len(name) > MAX_CHANNEL_CHARS:
+            raise ValueError(f"a name in 'publish' is no text of at most {MAX_CHANNEL_CHARS} characters")
+        if name.count("*") > MAX_WILDCARDS:
+            raise ValueError(f"a name in 'publish' has more than {MAX_WILDCARDS} '*'")
 
 
 def is_utf8_text(value: str) -> bool:

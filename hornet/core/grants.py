@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from hornet.core.channels import CONTROL_CHANNEL, is_channel_name, is_utf8_text
+from hornet.core.channels import CONTROL_CHANNEL, check_publish_names, is_channel_name, is_utf8_text
 from hornet.core.jsontext import dump_json, parse_json
 
 MAX_USER_CHARS = 256
@@ -56,15 +56,15 @@ def check_grant(grant: Grant) -> None:
     """Check a grant that an authenticator made.
 
     Raises:
-        ValueError: an invalid user id, or an invalid or reserved channel; the message says which.
+        ValueError: an invalid user id, an invalid or reserved channel, or invalid names to publish on; the
+            message says which.
     """
     if grant.user is not None and not is_user_id(grant.user):
         raise ValueError("its 'user' is no user id")
     for channel in grant.channels:
         if not is_channel_name(channel) or channel == CONTROL_CHANNEL:
             raise ValueError("one of its 'channels' is no channel name, or reserved")
-    if not all(isinstance(name, str) for name in grant.publish):
-        raise ValueError("one of its 'publish' is no text")
+    check_publish_names(grant.publish)
 
 
 def parse_grant(payload: bytes) -> Grant:
@@ -80,8 +80,9 @@ def parse_grant(payload: bytes) -> Grant:
         raise ValueError("the grant is no JSON object")
     user = body.get("user")
     publish = body.get("publish", [])
-    if not isinstance(publish, list) or not all(isinstance(name, str) for name in publish):
+    if not isinstance(publish, list):
         raise ValueError("'publish' is no list of channel names")
+    check_publish_names(publish)
     return Grant(None if user is None else parse_user_id(user), body.get("info"), publish=tuple(publish))
 
 
@@ -89,8 +90,9 @@ def dump_grant(grant: Grant) -> str:
     """Return the text that :func:`parse_grant` reads; empty where the grant has nothing but channels.
 
     Raises:
-        ValueError: JSON can't carry ``info``, or it is too long.
+        ValueError: JSON can't carry ``info``, or it is too long; or invalid names to publish on.
     """
+    check_publish_names(grant.publish)
     body: dict[str, Any] = {}
     if grant.user is not None:
         body["user"] = grant.user

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
 from hornet.core import codes
+from hornet.core.channels import MAX_PUBLISH_NAMES, Names
 from hornet.core.errors import PeerError
 
 BURST_S = 2.0
@@ -130,6 +131,18 @@ def counted_as(address: str) -> str | None:
 
 def _over(code: str) -> OverLimit:
     return OverLimit(code, codes.CONNECTIONS[code].sentence)
+
+
+def check_publishable(held: Names, added: Sequence[str]) -> None:
+    """Check that a session that may publish on ``held`` may do so on ``added`` as well.
+
+    Raises:
+        OverLimit: the names would be too many.
+    """
+    if len(held) + len(added) > MAX_PUBLISH_NAMES and len(held | added) > MAX_PUBLISH_NAMES:
+        raise OverLimit(
+            codes.TOO_MANY_CHANNELS, f"a session may publish on {MAX_PUBLISH_NAMES} names of channels"
+        )
 
 
 def check_channels(held: Sized, added: Sized, max_channels: int) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hornet.core.channels import MAX_CHANNEL_CHARS, MAX_PUBLISH_NAMES, MAX_WILDCARDS
 from hornet.core.grants import MAX_GRANT_BYTES, MAX_USER_CHARS, Grant, dump_grant, parse_grant, parse_user_id
 
 
@@ -27,6 +28,9 @@ MALFORMED = (
     *("", "{", "[]", "7", "NaN", '{"user": ""}', '{"user": 1.5}', '{"user": true}', '{"user": ["ana"]}'),
     *('{"user": "\\ud800"}', '{"publish": "a"}', '{"publish": [1]}', '{"publish": null}'),
     '{"info": "' + "x" * MAX_GRANT_BYTES + '"}',
+    json.dumps({"publish": ["a"] * (MAX_PUBLISH_NAMES + 1)}),
+    json.dumps({"publish": ["a", "*a" * (MAX_WILDCARDS + 1)]}),
+    json.dumps({"publish": ["a" * (MAX_CHANNEL_CHARS + 1)]}),
     '{"user": "' + "x" * (MAX_USER_CHARS + 1) + '"}',
 )
 
@@ -50,6 +54,12 @@ def test_a_grant_of_channels_alone_needs_no_text() -> None:
 def test_info_that_cannot_be_kept_is_refused(info: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         dump_grant(Grant("ana", info))
+
+
+def test_a_grant_with_too_many_wildcards_in_a_name_is_not_written() -> None:
+    with pytest.raises(ValueError, match="publish"):
+        dump_grant(Grant("ana", publish=("*a" * (MAX_WILDCARDS + 1),)))
+    assert dump_grant(Grant(publish=("*a" * MAX_WILDCARDS,)))
 
 
 def test_a_numeric_id_is_its_digits() -> None:

@@ -138,6 +138,14 @@ def test_a_name_pattern_takes_every_character_but_the_star_as_it_stands(pattern:
     assert pattern in Names([pattern])
 
 
+@given(st.text("ab*", max_size=12), st.text("ab", max_size=12))
+def test_a_name_pattern_with_many_stars_takes_what_a_regular_expression_takes(
+    pattern: str, name: str
+) -> None:
+    wanted = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL)
+    assert (name in Names([pattern])) is (wanted is not None)
+
+
 def glob_matches(glob: str, topic: str) -> bool:
     """What Redis's PSUBSCRIBE does with a glob that has only ``*`` and escaped characters."""
     parts = re.findall(r"\\.|\*|[^*\\]", glob, re.DOTALL)

@@ -20,10 +20,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hornet.core import answers, codes
+from hornet.core.channels import NO_NAMES
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant, check_grant
-from hornet.core.limits import OverLimit
+from hornet.core.limits import OverLimit, check_publishable
 from hornet.core.messages import Delivery
 from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Handshake, PreparedMessage
@@ -157,7 +158,7 @@ class Admission:
             self._subscriptions.leave_all(session)
             self._signals.logged_out.send(session)
             self._users.depart(session)
-            session.publish = ()
+            session.publish = NO_NAMES
             session.attributes = self._attributes_of(session.handshake)
             self._timeouts.start(session)
         return {"ok": True}
@@ -263,9 +264,12 @@ class Admission:
 
         Raises:
             RefusedCredentials: the session has another user, who has not logged out.
+            OverLimit: the session could publish on too many channels.
         """
         if grant.user is not None and session.user not in (None, grant.user):
             raise RefusedCredentials(codes.OTHER_USER, "log out before you show who else you are")
+        if grant.publish:
+            check_publishable(session.publish, grant.publish)
 
     async def apply(
         self, session: Session, grant: Grant, *, is_still_wanted: Callable[[], bool] = always
@@ -279,7 +283,7 @@ class Admission:
 
         Raises:
             RefusedCredentials: the session has another user, or the user has too many sessions.
-            OverLimit: the session would hold too many channels.
+            OverLimit: the session would hold too many channels, or could publish on too many.
             RedisUnavailable: the user could not be registered, or a channel not be subscribed to.
             After each of these the session has nothing of the grant.
         """
@@ -305,7 +309,8 @@ class Admission:
                 self._users.depart(session)
         if not is_joined:
             return False
-        session.publish += tuple(name for name in grant.publish if name not in session.publish)
+        if grant.publish:
+            session.publish |= grant.publish
         if grant.attributes:
             session.attributes = {**(session.attributes or {}), **grant.attributes}
         if session.state is not AuthState.READY:

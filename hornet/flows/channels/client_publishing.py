@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from hornet.broker.client import Client, call
 from hornet.broker.keys import channel_topic
 from hornet.core import codes
-from hornet.core.channels import Names
 from hornet.core.client_publishes import parse_client_publish
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Activity, Session
@@ -39,7 +38,7 @@ class ClientPublishing:
             RedisUnavailable: not known whether it was published.
         """
         publish = parse_client_publish(args[0] if args else None)
-        if publish.channel not in Names(session.publish):
+        if publish.channel not in session.publish:
             raise RefusedEvent(
                 codes.FORBIDDEN, "Nothing that the session showed lets it publish on this channel"
             )

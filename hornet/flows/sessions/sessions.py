@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntFlag, auto
 from typing import Any
 
+from hornet.core.channels import NO_NAMES, Names
 from hornet.core.limits import RateLimiter
 from hornet.core.sessions import MOVES, AuthState, AuthStep
 from hornet.engine import Handshake
@@ -57,8 +58,8 @@ class Session:
     """The credential's data about the user, for other clients to see."""
     attributes: Mapping[str, str] | None = None
     """Facts for plug-ins, which no client sees."""
-    publish: tuple[str, ...] = ()
-    """Channels that it may publish on; ``*`` stands for any run of characters."""
+    publish: Names = NO_NAMES
+    """Channels that it may publish on."""
     limiters: dict[Activity, RateLimiter] | None = None
     """Made when first needed: most sessions only listen."""
     is_warned: bool = False

@@ -78,7 +78,7 @@ async def test_a_grant_of_an_authenticator_is_given_to_the_session(start_node: S
     assert (await client.message())["type"] == "connected"
     session = running.session(client)
     assert (session.user, session.info, list(session.channels)) == ("ana", {"name": "Ana"}, ["news"])
-    assert (session.publish, session.attributes) == (("chat",), {"role": "editor"})
+    assert (session.publish.patterns, session.attributes) == (("chat",), {"role": "editor"})
 
 
 @pytest.mark.parametrize("shown", ["malformed", "other"])

@@ -34,7 +34,7 @@ async def test_nothing_is_left_of_what_was_granted(start_node: StartNode, prefix
     assert await client.ask("user:logout") == {"ok": True}
     session = running.session(client)
     assert (session.user, session.info, session.channels) == (None, None, {})
-    assert (session.publish, session.attributes) == ((), None)
+    assert (session.publish.patterns, session.attributes) == ((), None)
     answer = await client.ask("hornet:subscribe", {"pattern": {"a": "b"}})
     assert answer["error"]["code"] == "NOT_AUTHENTICATED"
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from hornet.connector import AsyncConnector
+from hornet.core.channels import MAX_PUBLISH_NAMES
 from hornet.flows.settings import ChannelSettings
 from tests.flows.client import Client, refusal
 from tests.flows.conftest import Running, StartNode
@@ -64,3 +66,31 @@ async def test_a_message_has_a_greatest_length(start_node: StartNode, prefix: st
     client = await running.connect_with_token(f"{prefix}a", publish=["*"])
     assert await refusal(client, PUBLISH, hello(f"{prefix}a", message={"text": "é" * 50})) == "BAD_MESSAGE"
     assert await client.ask(PUBLISH, hello(f"{prefix}a")) == {"ok": True}
+
+
+async def test_a_session_may_publish_on_so_many_names_by_all_its_tokens(
+    running: Running, prefix: str
+) -> None:
+    names = [f"{prefix}{number}-*" for number in range(MAX_PUBLISH_NAMES)]
+    client = await running.connect_with_token(f"{prefix}a", publish=names)
+    async with AsyncConnector(running.node.config.redis.redis) as backend:
+        same = await backend.create_access_token(f"{prefix}b", publish=names[:10])
+        more = await backend.create_access_token(f"{prefix}c", publish=["more"])
+    assert (await client.ask("hornet:subscribe", {"channel": f"{prefix}b", "token": same}))["ok"]
+    request = {"channel": f"{prefix}c", "token": more}
+    assert await refusal(client, "hornet:subscribe", request) == "TOO_MANY_CHANNELS"
+    assert await client.ask(PUBLISH, hello(f"{prefix}999-x")) == {"ok": True}
+    assert await refusal(client, PUBLISH, hello("more")) == "FORBIDDEN"
+
+
+async def test_a_grant_of_many_wildcards_is_built_once_and_matched_without_going_back(
+    running: Running, prefix: str
+) -> None:
+    """A regular expression of these names takes longer than the universe is old."""
+    names = [f"{prefix}{number}" + "*a" * 7 + "*b" for number in range(900)]
+    client = await running.connect_with_token(f"{prefix}a", publish=names)
+    publishable = running.session(client).publish
+    for number in range(9):
+        assert await refusal(client, PUBLISH, hello(f"{prefix}{number}" + "a" * 400)) == "FORBIDDEN"
+    assert await client.ask(PUBLISH, hello(f"{prefix}1" + "a" * 400 + "b")) == {"ok": True}
+    assert running.session(client).publish is publishable
