@@ -1,5 +1,9 @@
 """Hornet as a library: one application to run, mount or extend."""
 
+from collections.abc import Callable
+from typing import cast
+
+import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -62,3 +66,9 @@ async def test_create_app_uses_a_valkey_and_metrics_that_it_is_given_and_leaves_
         assert await answers(embedded.url)
     finally:
         await embedded.stop()
+
+
+def test_create_app_tells_an_asgi_server_to_run_hornet_server_beside_it() -> None:
+    asgi = cast("Callable[[dict[str, str]], object]", hornet.create_app)
+    with pytest.raises(TypeError, match="no ASGI server can run: run hornet-server"):
+        asgi({"type": "lifespan"})

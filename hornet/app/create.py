@@ -45,7 +45,13 @@ def create_app(
 
     Raises:
         SetupError: here for a malformed setting or command, at start-up for a Redis that can't be used.
+        TypeError: ``config`` is no ``Config``, for example because an ASGI server called this function.
     """
+    if not isinstance(config, Config | None):
+        raise TypeError(
+            "create_app takes a hornet.config.Config and returns an aiohttp application, which no ASGI "
+            "server can run: run hornet-server beside your application"
+        )
     services = build_services(config or Config(), metrics=metrics or Metrics(), embedded=embedded)
     flows = build_flows(services, authenticators, commands or {})
     route_topics(services, flows)
