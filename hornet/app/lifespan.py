@@ -94,6 +94,7 @@ async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
     except RedisUnavailable as error:
         raise SetupError(f"Redis at {services.redis_url} went away while Hornet started: {error}.") from None
     await _join(services.nodes)
+    await _receive(services)
     await services.engine.start(hooks)
 
 
@@ -106,6 +107,15 @@ async def _stop(services: Services, flows: Flows) -> None:
     await services.survey.stop()
     await services.events.flush(EVENT_FLUSH_S)
     await _leave(services.nodes)
+
+
+async def _receive(services: Services) -> None:
+    """Wait until what is published reaches the node, so that it is ready as soon as it accepts sessions."""
+    try:
+        async with asyncio.timeout(services.config.redis.redis_timeout_s):
+            await services.probe.wait_receiving()
+    except TimeoutError:
+        log.warning("Nothing that is published in Redis reaches this node yet: it is not ready")
 
 
 async def _join(nodes: Nodes) -> None:

@@ -6,6 +6,7 @@ from hornet.app.services import Services
 from hornet.broker.embedded import LocalRedis
 from hornet.broker.events import EventPublisher
 from hornet.broker.subscriber import Subscriber
+from hornet.broker.subscription_probe import SubscriptionProbe
 from hornet.broker.survey import Survey
 from hornet.engine import Engine
 from hornet.flows.sessions.sessions import Sessions
@@ -18,7 +19,7 @@ def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
     metrics = services.metrics
     bind_sessions(metrics, services.sessions)
     bind_engine(metrics, services.engine)
-    bind_redis(metrics, services.subscriber, services.events)
+    bind_redis(metrics, services.subscriber, services.probe, services.events)
     bind_api(metrics, api_counts, services.survey)
     bind_embedded(metrics, services.local_redis)
 
@@ -45,17 +46,21 @@ def bind_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
-def bind_redis(metrics: Metrics, subscriber: Subscriber, events: EventPublisher) -> None:
+def bind_redis(
+    metrics: Metrics, subscriber: Subscriber, probe: SubscriptionProbe, events: EventPublisher
+) -> None:
     gauge, totals = metrics.watch, metrics.watch_totals
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: subscriber.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: subscriber.patterns)
-    gauge("hornet_redis_up", "1 while the subscription connection is up", lambda: subscriber.is_connected)
+    gauge("hornet_redis_up", "1 while what is published arrives here", lambda: subscriber.is_receiving)
     totals(
         "hornet_redis_reconnections",
         "Subscription connections lost",
         "",
         lambda: {"": subscriber.reconnections},
     )
+    totals("hornet_redis_losses", "Subscription connections lost", "reason", lambda: subscriber.losses)
+    totals("hornet_redis_outages", "Times that Redis did not answer", "", lambda: {"": probe.outages})
     totals("hornet_events_dropped", "Events for backends given up", "", lambda: {"": events.dropped})
     totals(
         "hornet_subscriptions_refused",

@@ -68,10 +68,11 @@ def _why_not_ready(services: Services) -> str:
     """Return the reason why messages can't be delivered now; empty when they can."""
     if not services.engine.is_accepting:
         return "stopping"
-    if not (services.subscriber.is_connected and services.nodes.is_answered):
-        return "redis unavailable"
+    subscriber = services.subscriber
     needed = {*own_topics(services.nodes.id), EMITTERS_GLOB}
-    return "redis refuses subscriptions" if needed.intersection(services.subscriber.refused) else ""
+    if subscriber.is_connected and needed.intersection(subscriber.refused):
+        return "redis refuses subscriptions"
+    return "" if subscriber.is_receiving and services.nodes.is_answered else "redis unavailable"
 
 
 def _shown_url(settings: RedisSettings, url: RedisUrl) -> str:

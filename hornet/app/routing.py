@@ -53,6 +53,7 @@ def route_topics(services: Services, flows: Flows) -> None:
     topics, engine, survey = services.topics, services.engine, services.survey
     for topic in survey.topics:
         topics.on(topic, survey.receive)
+    topics.on(services.probe.topic, services.probe.receive)
     topics.on(MANAGER_TOPIC, lambda _, payload: engine.receive(payload))
     topics.on_prefix(OWN_PREFIX, flows.delivery.receive)
     topics.on_prefix(USER_PREFIX, flows.user_commands.receive)

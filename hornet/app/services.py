@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
 from hornet.broker.embedded import EmbeddedValkey, LocalRedis, local_url
 from hornet.broker.events import EventPublisher
-from hornet.broker.keys import MANAGER_TOPIC
+from hornet.broker.keys import MANAGER_TOPIC, probe_topic
 from hornet.broker.nodes import Nodes
 from hornet.broker.subscriber import Subscriber
+from hornet.broker.subscription_probe import SubscriptionProbe, probe_publisher
 from hornet.broker.survey import Survey
 from hornet.broker.tokens import TokenStore
 from hornet.broker.topic_router import TopicRouter
@@ -35,6 +36,8 @@ class Services:
     """For commands to Redis."""
     subscriber: Subscriber
     """Holds the connection on which Redis sends published messages."""
+    probe: SubscriptionProbe
+    """Finds out whether the subscriber receives what is published."""
     topics: TopicRouter
     """Gets each message from the subscriber. :func:`hornet.app.routing.route_topics` fills its table."""
     nodes: Nodes
@@ -65,24 +68,29 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
     else:
         redis_url = parse_url(redis.redis) if redis.redis else local_url(redis.embedded_port)
     client = connect(redis_url, redis.redis_timeout_s)
-    topics = TopicRouter()
-    subscriber = Subscriber(
-        connect=lambda attempt: connect_subscriber(redis_url, redis.redis_timeout_s, attempt),
-        receive=topics.receive,
-        receive_match=topics.receive_match,
-        heartbeat_s=redis.redis_heartbeat_s,
-    )
     nodes = Nodes(client, heartbeat_s=redis.node_heartbeat_s)
 
     async def publish_to_managers(text: str) -> None:
         await call(client.publish, MANAGER_TOPIC, text)
 
+    topics = TopicRouter()
+    probe = SubscriptionProbe(
+        topic=probe_topic(nodes.id), publish=probe_publisher(client), interval_s=redis.redis_probe_s
+    )
+    subscriber = Subscriber(
+        connect=lambda attempt: connect_subscriber(redis_url, redis.redis_timeout_s, attempt),
+        receive=topics.receive,
+        receive_match=topics.receive_match,
+        probe=probe,
+        heartbeat_s=redis.redis_heartbeat_s,
+    )
     return Services(
         config=config,
         redis_url=redis_url,
         local_redis=LocalRedis(redis.embedded_port, embedded),
         client=client,
         subscriber=subscriber,
+        probe=probe,
         topics=topics,
         nodes=nodes,
         survey=Survey(client=client, subscriber=subscriber, nodes=nodes, timeout_s=config.api.ask_timeout_s),

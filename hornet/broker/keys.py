@@ -35,6 +35,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
 ``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
 ``hornet:answer:<id>``      pub/sub  they answer the node with that id
+``hornet:probe:<id>``       pub/sub  the node with that id finds out whether it receives what is published
 ``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
 ``hornet:events:user:*``    pub/sub  Hornet tells: a user came, came once more, or is gone; and of attempts to
@@ -70,6 +71,7 @@ EVENTS_SESSION_CLOSED = f"{EVENTS}session:closed"
 NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
+_PROBE = "hornet:probe:"
 EMITTERS_GLOB = "socket.io#/#*"
 """Rooms of the default namespace; an emitter for a single room appends its name and a ``#``."""
 MANAGER_TOPIC = "socketio"
@@ -85,7 +87,7 @@ USERS_EPOCH = f"{USERS}:epoch"
 
 def own_topics(node: str) -> tuple[str, ...]:
     """Return the topics to which the node with that id subscribes as long as it runs."""
-    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node)
+    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node), probe_topic(node)
 
 
 def token_key(token: str) -> str:
@@ -131,6 +133,11 @@ def node_presence_key(node: str) -> str:
 def answer_topic(node: str) -> str:
     """Return the topic on which the other nodes answer the questions of ``node``."""
     return _ANSWER + node
+
+
+def probe_topic(node: str) -> str:
+    """Return the topic on which ``node`` publishes to itself."""
+    return _PROBE + node
 
 
 def idempotency_key(digest: str) -> str:

@@ -27,10 +27,18 @@ class RedisSettings:
     redis_timeout_s: float = option(
         5.0, doc="How long a connection to Redis or a command may take before it counts as failed.", unit="s"
     )
+    redis_probe_s: float = option(
+        1.5,
+        doc="Time between two probes of the subscription connection: short messages that the node publishes "
+        "to itself. If two probes in a row do not arrive although Redis took them, Hornet replaces the "
+        "connection.",
+        unit="s",
+    )
     redis_heartbeat_s: float = option(
         10.0,
-        doc="Time after which Hornet probes a silent subscription connection. If no answer comes within "
-        "the same time, Hornet replaces the connection.",
+        doc="Time after which Hornet sends a PING on a silent subscription connection. If no answer comes "
+        "within the same time, Hornet replaces the connection. A Redis that answers nothing is not left "
+        "earlier, because what waits on the connection would be missed.",
         unit="s",
     )
     node_heartbeat_s: float = option(

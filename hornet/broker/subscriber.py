@@ -3,30 +3,30 @@
 One connection per node. A writer sends SUBSCRIBE and UNSUBSCRIBE in the order in which they were asked for;
 the reader gets messages, and the confirmations in that same order. A subscription counts only when Redis has
 confirmed it, so a client is told `connected` only once no publish can be missed. The decisions are in
-:mod:`hornet.broker.subscription_state`; this module has the connection, the clock and the futures.
+:mod:`hornet.broker.subscription_state`, and the work on one connection is in
+:mod:`hornet.broker.subscription_connection`; this module has the clock, the futures, and the attempts to
+connect.
 
 A publish whose topic is subscribed by name and matches two globs is received three times.
 
 When the connection is lost, everything that is wanted is subscribed anew, with growing, jittered waits
 between the attempts. Messages that were published in between are missed: pub/sub has no memory.
-
-The connection is driven directly, without redis-py's ``PubSub``: that class subscribes again by itself after
-a loss, does not report that, and confirms nothing to the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError
 
 from hornet.broker import subscription_state
 from hornet.broker.client import await_redis
 from hornet.broker.failures import FAILURES, backoff_s, explain
+from hornet.broker.subscription_connection import Receive, ReceiveMatch, SubscriptionConnection
+from hornet.broker.subscription_probe import Loss, SubscriptionProbe
 from hornet.broker.subscription_state import (
     Effect,
     RefusalNews,
@@ -44,18 +44,11 @@ log = logging.getLogger(__name__)
 FIRST_WAIT_S = 0.1
 """Before the connection is tried again for the first time."""
 
-MESSAGES_PER_TURN = 64
-"""How many messages are handled before the loop may run something else."""
-
-_CONFIRMATIONS = (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe")
-
-
-class Receive(Protocol):
-    def __call__(self, topic: str, payload: bytes) -> None: ...
-
-
-class ReceiveMatch(Protocol):
-    def __call__(self, glob: str, topic: str, payload: bytes) -> None: ...
+_REASONS = {
+    Loss.SILENT: "no answer to a heartbeat",
+    Loss.DEAF: "it is deaf: what this node published to itself did not arrive",
+    Loss.MUTE: "it takes no commands",
+}
 
 
 def _ignore(glob: str, topic: str, payload: bytes) -> None:
@@ -67,8 +60,8 @@ class Subscriber:
 
     ``connect`` gives a fresh client for attempt number n. ``receive`` is called for each message on a wanted
     topic, ``receive_match`` for each message whose topic matches a wanted glob, in Redis's order. Neither may
-    raise or block. A connection that is silent for ``heartbeat_s`` is probed by a PING, and replaced when no
-    answer comes for as long again.
+    raise or block. A connection is replaced when ``probe`` finds out that it is deaf, and when it is silent
+    for twice ``heartbeat_s`` although a PING was sent in between.
     """
 
     def __init__(
@@ -77,12 +70,16 @@ class Subscriber:
         connect: Callable[[int], Redis],
         receive: Receive,
         receive_match: ReceiveMatch = _ignore,
+        probe: SubscriptionProbe | None = None,
         heartbeat_s: float,
     ) -> None:
         self._connect = connect
         self._receive = receive
         self._receive_match = receive_match
+        self._probe = probe
         self._heartbeat_s = heartbeat_s
+        self.losses: Counter[Loss] = Counter(dict.fromkeys(Loss, 0))
+        """How many working connections were lost so far, by the reason."""
         self._state = SubscriptionState()
         self._topics = self._state.topics
         self._globs = self._state.globs
@@ -100,6 +97,11 @@ class Subscriber:
     def is_connected(self) -> bool:
         """True from when a connection has every topic that was wanted at its start, until it is lost."""
         return self._state.is_connected
+
+    @property
+    def is_receiving(self) -> bool:
+        """True while the connection is known to receive what is published."""
+        return self.is_connected and (self._probe is None or self._probe.is_receiving)
 
     @property
     def topics(self) -> int:
@@ -167,11 +169,15 @@ class Subscriber:
 
     async def run(self) -> None:
         """Receive until cancelled, through any number of lost connections."""
+        if self._probe is not None:
+            self._state.subscribe(self._topics, self._probe.topic)
         self._state.on_start(self._now())
         self._update()
         try:
             await self._run()
         finally:
+            if self._probe is not None:
+                self._state.unsubscribe(self._topics, self._probe.topic)
             self._state.on_stop()
             self._update()
 
@@ -273,8 +279,7 @@ class Subscriber:
     async def _run(self) -> None:
         while True:
             try:
-                await self._serve_connection()
-                reason = "no answer to a heartbeat"
+                reason = _REASONS[await self._serve_connection()]
             except FAILURES as error:
                 reason = explain(error)
             wait_s = backoff_s(self._attempt, FIRST_WAIT_S)
@@ -282,15 +287,15 @@ class Subscriber:
             log.warning("No subscription connection to Redis (%s); trying again in %.1f s", reason, wait_s)
             await asyncio.sleep(wait_s)
 
-    async def _serve_connection(self) -> None:
-        """Use one connection from its start to its end. Returns when it no longer answers."""
+    async def _serve_connection(self) -> Loss:
+        """Use one connection from its start to its end; return why it no longer works."""
         client = self._connect(self._attempt)
         try:
             connection = await await_redis(client.connection_pool.get_connection())
             try:
                 self._state.on_connection()
                 self._update()
-                await self._read_and_write(connection)
+                return await self._run_connection(connection)
             finally:
                 self._connected.clear()
                 self._state.on_lost(self._now())
@@ -300,79 +305,26 @@ class Subscriber:
         finally:
             await client.aclose()
 
-    async def _read_and_write(self, connection: Any) -> None:
-        tasks = {
-            asyncio.create_task(self._write(connection), name="hornet-subscriber-write"),
-            asyncio.create_task(self._read(connection), name="hornet-subscriber-read"),
-        }
+    async def _run_connection(self, connection: object) -> Loss:
+        """Run a connection to its end, and count its loss if it had got so far as to be usable."""
+        running = SubscriptionConnection(
+            connection,
+            state=self._state,
+            update=self._update,
+            has_commands=self._has_commands,
+            is_usable=self._connected,
+            receive=self._receive,
+            receive_match=self._receive_match,
+            probe=self._probe,
+            heartbeat_s=self._heartbeat_s,
+        )
         try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in ended:
-            task.result()
-
-    async def _write(self, connection: Any) -> None:
-        """Send the commands that the state machine asks for."""
-        while True:
-            await self._has_commands.wait()
-            self._has_commands.clear()
-            while self._state.has_commands:
-                command = self._state.next_command()
-                names = (name for name, _ in command.names)
-                await await_redis(connection.send_command(command.word, *names, check_health=False))
-
-    async def _read(self, connection: Any) -> None:
-        """Dispatch each message; return when a PING stays unanswered for a heartbeat."""
-        is_probed = False
-        handled = 0
-        while True:
-            # redis-py takes timeout=None for its own socket_timeout and raises after it; a number gives None.
-            try:
-                answer = await connection.read_response(
-                    timeout=self._heartbeat_s, disconnect_on_error=False, push_request=True
-                )
-            except NoPermissionError as error:
-                is_probed = False
-                self._state.on_refusal(explain(error), self._now())
-                self._update()
-                continue
-            if answer is None:
-                if is_probed:
-                    return
-                is_probed = True
-                self._state.on_ping()
-                await await_redis(connection.send_command("PING", check_health=False))
-                continue
-            is_probed = False
-            self._dispatch(answer)
-            handled += 1
-            if handled % MESSAGES_PER_TURN == 0:
-                await asyncio.sleep(0)
-
-    def _dispatch(self, answer: Any) -> None:
-        kind = answer[0]
-        if kind == b"message":
-            topic = answer[1].decode()
-            if topic in self._topics.wanted:
-                self._receive(topic, answer[2])
-        elif kind == b"pmessage":
-            self._dispatch_match(answer[1].decode(), answer[2], answer[3])
-        elif kind in _CONFIRMATIONS:
-            self._state.on_confirmation()
-            self._update()
-        elif answer == b"PONG" or kind == b"pong":
-            self._state.on_pong()
-
-    def _dispatch_match(self, glob: str, topic: bytes, payload: bytes) -> None:
-        try:
-            name = topic.decode()
-        except UnicodeDecodeError:
-            return  # a topic of another program on this Redis: Hornet's topics are text
-        if glob in self._globs.wanted:
-            self._receive_match(glob, name, payload)
+            loss = await running.run()
+        except FAILURES:
+            self.losses[Loss.CLOSED] += self.is_connected
+            raise
+        self.losses[loss] += self.is_connected
+        return loss
 
 
 def _complete(waiter: asyncio.Future[None], subscription: Subscription) -> None:

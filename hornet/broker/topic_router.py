@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hornet.broker.subscriber import Receive, ReceiveMatch
+from hornet.broker.subscription_connection import Receive, ReceiveMatch
 
 
 class TopicRouter:

@@ -14,6 +14,9 @@ NODE = (
 )
 """The rules for a node from docs/topics/security.md."""
 
+BETWEEN_NODES = "&hornet:ask &hornet:answer:* &hornet:probe:*"
+"""What a node with narrower rules than NODE needs beside its channels."""
+
 
 @asynccontextmanager
 async def limited(server: RedisServer, *rules: str) -> AsyncIterator[Redis]:

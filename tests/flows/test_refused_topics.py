@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from hornet.connector import sign_channel
 from hornet.core import codes
 from hornet.core.errors import SetupError
-from tests.broker.acl import NODE, grant, limited, url_of
+from tests.broker.acl import BETWEEN_NODES, NODE, grant, limited, url_of
 from tests.broker.servers import RedisServer
 from tests.e2e.backend import Backend
 from tests.e2e.waiting import eventually
@@ -67,9 +67,7 @@ async def test_what_is_granted_later_works_at_the_next_attempt(
 async def test_a_channel_of_a_token_that_redis_refuses_is_answered_in_the_classic_way(
     own_redis: RedisServer, start_node: StartNode
 ) -> None:
-    rules = NODE.replace(
-        "&hornet:*", "&hornet:channel:ok* &hornet:channel:hornet &hornet:ask &hornet:answer:*"
-    )
+    rules = NODE.replace("&hornet:*", f"&hornet:channel:ok* &hornet:channel:hornet {BETWEEN_NODES}")
     async with limited(own_redis, *rules.split()) as admin:
         running = await start(start_node, own_redis)
         client = await join(running, admin, "ok1")
@@ -86,7 +84,7 @@ async def test_a_channel_of_a_token_that_redis_refuses_is_answered_in_the_classi
 async def test_a_user_whose_topic_redis_refuses_is_not_let_in_as_such(
     own_redis: RedisServer, start_node: StartNode
 ) -> None:
-    rules = NODE.replace("&hornet:*", "&hornet:channel:* &hornet:ask &hornet:answer:* &hornet:events:*")
+    rules = NODE.replace("&hornet:*", f"&hornet:channel:* {BETWEEN_NODES} &hornet:events:*")
     async with limited(own_redis, *rules.split()) as admin:
         running = await start(start_node, own_redis)
         token = await Backend(admin).token("a")
@@ -100,7 +98,7 @@ async def test_a_user_whose_topic_redis_refuses_is_not_let_in_as_such(
 async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
     own_redis: RedisServer, start_node: StartNode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rules = NODE.replace("&hornet:*", "&hornet:channel:* &hornet:ask &hornet:answer:* &hornet:events:*")
+    rules = NODE.replace("&hornet:*", f"&hornet:channel:* {BETWEEN_NODES} &hornet:events:*")
     async with limited(own_redis, *rules.split()) as admin:
         running = await start(start_node, own_redis, channel_secrets="s3cret")
         client = await join(running, admin, "private-a")
@@ -118,7 +116,7 @@ async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
 async def test_a_channel_of_a_user_that_redis_refuses_is_left_out_alone(
     own_redis: RedisServer, start_node: StartNode
 ) -> None:
-    own = "&hornet:channel:hornet &hornet:ask &hornet:answer:* &hornet:user:* &hornet:events:*"
+    own = "&hornet:channel:hornet {BETWEEN_NODES} &hornet:user:* &hornet:events:*"
     rules = NODE.replace("&hornet:*", f"&hornet:channel:ok* {own}")
     async with limited(own_redis, *rules.split()) as admin:
         running = await start(start_node, own_redis)

@@ -1,4 +1,7 @@
-"""A network between Hornet and Redis that a test may make slow: late, stalled, or one byte at a time."""
+"""A network between Hornet and Redis that a test may make slow: late, stalled, or one byte at a time.
+
+It may also swallow what one side of a subscription connection sends, while all other connections work.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -8,6 +11,16 @@ CHUNK_BYTES = 65536
 
 Due = asyncio.Queue[tuple[float, bytes]]
 """Bytes with the time at which they are due. No bytes mean the end of the stream."""
+
+
+class Link:
+    """One connection through the strait. ``to_hornet`` and ``to_redis`` are False where bytes get lost."""
+
+    def __init__(self, flows: asyncio.Event) -> None:
+        self.flows = flows
+        self.is_subscription = False
+        self.to_hornet = True
+        self.to_redis = True
 
 
 class Strait:
@@ -20,6 +33,7 @@ class Strait:
     def __init__(self, port: int) -> None:
         self._port = port
         self._tasks: set[asyncio.Task[None]] = set()
+        self._links: set[Link] = set()
         self._flows = asyncio.Event()
         self._flows.set()
         self.delay_s = 0.0
@@ -56,34 +70,54 @@ class Strait:
         self._flows = asyncio.Event()
         self.flow()
 
+    def deafen(self) -> None:
+        """Let what Redis sends on the subscription connections there are get lost. New connections flow."""
+        for link in self._subscriptions():
+            link.to_hornet = False
+
+    def mute(self) -> None:
+        """Let what Hornet sends on the subscription connections there are get lost. New connections flow."""
+        for link in self._subscriptions():
+            link.to_redis = False
+
+    def _subscriptions(self) -> list[Link]:
+        links = [link for link in self._links if link.is_subscription]
+        assert links
+        return links
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._carry(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        flows = self._flows
+        link = Link(self._flows)
+        self._links.add(link)
         back, forth = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._copy(reader, forth, flows))
-                ways.create_task(self._copy(back, writer, flows))
+                ways.create_task(self._copy(reader, forth, link, "to_redis"))
+                ways.create_task(self._copy(back, writer, link, "to_hornet"))
         finally:
+            self._links.discard(link)
             for end in (forth, writer):
                 end.close()
                 with suppress(ConnectionError):
                     await end.wait_closed()
 
     async def _copy(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: Link, way: str
     ) -> None:
         """Take bytes in, also while earlier bytes wait until they are due."""
         loop = asyncio.get_running_loop()
         on_the_way: Due = asyncio.Queue()
         async with asyncio.TaskGroup() as both:
-            both.create_task(self._put_out(on_the_way, sink, flows))
+            both.create_task(self._put_out(on_the_way, sink, link.flows))
             with suppress(ConnectionError):
                 while data := await source.read(CHUNK_BYTES):
+                    link.is_subscription = link.is_subscription or b"SUBSCRIBE\r\n" in data
+                    if not getattr(link, way):
+                        continue
                     on_the_way.put_nowait((loop.time() + self.delay_s, data))
             on_the_way.put_nowait((loop.time() + self.delay_s, b""))
 

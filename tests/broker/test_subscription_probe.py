@@ -1,0 +1,118 @@
+"""The judgement of the probe, on a connection and a Redis that do what the test says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from hornet.broker.subscription_probe import Loss, SubscriptionProbe
+from hornet.core.errors import RedisUnavailable
+from tests.e2e.waiting import eventually
+
+INTERVAL_S = 0.03
+
+
+class Connection:
+    """A connection and its Redis. ``delivers`` and ``pongs`` are False where an answer is lost."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.pings = 0
+        self.published = 0
+        self.delivers = self.pongs = self.answers = True
+        self.is_busy = False
+        self.probe = SubscriptionProbe(topic="probe", publish=self.publish, interval_s=INTERVAL_S)
+
+    async def ping(self) -> None:
+        self.pings += not self.pongs
+
+    async def publish(self, topic: str, text: str) -> None:
+        await asyncio.sleep(0)
+        self.turns += self.is_busy
+        if not self.answers:
+            raise RedisUnavailable("it hangs")
+        self.published += 1
+        if self.delivers:
+            self.probe.receive(topic, text.encode())
+
+    async def after(self, probes: int) -> None:
+        """Wait until so many more probes were published."""
+        wanted = self.published + probes
+
+        async def enough() -> bool:
+            return self.published >= wanted
+
+        await eventually(enough, True)
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[tuple[Connection, "asyncio.Task[Loss]"]]:
+    connection = Connection()
+    task = asyncio.create_task(connection.probe.watch(connection))
+    await connection.probe.wait_receiving()
+    try:
+        yield connection, task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not connection.probe.is_receiving
+
+
+async def test_a_connection_that_receives_its_probes_is_kept() -> None:
+    async with watching() as (connection, task):
+        await connection.after(probes=5)
+        assert not task.done()
+        assert connection.probe.is_receiving
+
+
+async def test_two_probes_that_do_not_arrive_mean_a_deaf_connection() -> None:
+    async with watching() as (connection, task):
+        connection.delivers = False
+        assert await task is Loss.DEAF
+        assert connection.published <= 4
+
+
+async def test_pings_without_an_answer_mean_a_connection_that_takes_no_commands() -> None:
+    async with watching() as (connection, task):
+        connection.pongs = False
+        assert await task is Loss.MUTE
+        assert connection.published <= 5
+
+
+async def test_a_late_probe_of_a_busy_connection_counts_little() -> None:
+    """Otherwise a node with too much to do would lose all that waits for it."""
+    async with watching() as (connection, task):
+        connection.is_busy = True
+        connection.delivers = False
+        await connection.after(probes=10)
+        assert not task.done()
+        assert connection.probe.is_receiving
+        assert await task is Loss.DEAF
+
+
+async def test_a_redis_that_takes_no_probe_tells_nothing_about_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with watching() as (connection, task):
+        connection.answers = connection.pongs = False
+
+        async def is_receiving() -> bool:
+            return connection.probe.is_receiving
+
+        await eventually(is_receiving, False)
+        await asyncio.sleep(10 * INTERVAL_S)
+        assert not task.done()
+        connection.answers = connection.pongs = True
+        connection.pings = 0
+        await connection.probe.wait_receiving()
+        assert connection.probe.outages == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"-1", b"9" * 5000, b"99", "٣".encode(), b"\xff", b" 1"])
+async def test_what_others_publish_on_the_topic_is_ignored(payload: bytes) -> None:
+    connection = Connection()
+    connection.probe.receive("probe", payload)
+    assert not connection.probe.is_receiving
