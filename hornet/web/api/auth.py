@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -39,6 +40,8 @@ KEYLESS = {
     CLOSED: "nobody",
 }
 """Who may use the API while no key is configured."""
+
+HOW_TO_SEND = "Authorization: Bearer <secret>"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # A bearer token: RFC 6750, section 2.1 (https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
@@ -163,7 +166,28 @@ class Guard:
             Problem: ``KEY_MISSING``, ``KEY_UNKNOWN``, ``RIGHT_MISSING``, ``NOT_LOCAL``, ``CROSS_SITE`` or
                 ``TOO_MANY_REQUESTS``.
         """
-        key = self._check_key(request)
+        return self._admit(self._check_key(request), right)
+
+    def check_with_password(self, request: web.Request, right: Right) -> str:
+        """Do as :meth:`check`, and take a key also as the password of HTTP Basic, with its name as the user.
+
+        Raises:
+            Problem: as :meth:`check`.
+        """
+        credentials = _basic_credentials(request.headers.getall("Authorization", []))
+        if credentials is None:
+            return self.check(request, right)
+        name, secret = credentials
+        key = self._keys.find(secret)
+        if key is None or key.name != name:
+            raise Problem(
+                codes.KEY_UNKNOWN,
+                "HTTP Basic takes the name of a key in api_keys as the user, and its secret as the password",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return self._admit(key, right)
+
+    def _admit(self, key: Key | None, right: Right) -> str:
         if key is not None and right not in key.rights:
             raise Problem(
                 codes.RIGHT_MISSING, f"the key {key.name!r} does not have the right {right.value!r}"
@@ -176,7 +200,11 @@ class Guard:
         headers = request.headers.getall("Authorization", [])
         if not headers:
             if self._keys:
-                raise Problem(codes.KEY_MISSING, headers={"WWW-Authenticate": "Bearer"})
+                raise Problem(
+                    codes.KEY_MISSING,
+                    f"send the header '{HOW_TO_SEND}', with the secret of a key in api_keys",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
             check_local(request, self._keyless)
             return None
         scheme, _, secret = headers[0].partition(" ")
@@ -184,7 +212,11 @@ class Guard:
         key = self._keys.find(secret.strip()) if is_bearer else None
         if key is None:
             # Also where no key is configured: a caller that sends a key expects Hornet to check it.
-            raise Problem(codes.KEY_UNKNOWN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            raise Problem(
+                codes.KEY_UNKNOWN,
+                _what_is_wrong(is_bearer=is_bearer, secret=secret, has_keys=bool(self._keys)),
+                headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            )
         return key
 
     def _check_rate(self, name: str) -> None:
@@ -196,6 +228,34 @@ class Guard:
             limiter = self._limiters[name] = RateLimiter(per_s, now)
         if not limiter.offer(per_s, now):
             raise Problem(codes.TOO_MANY_REQUESTS, headers={"Retry-After": str(limiter.wait_s(per_s))})
+
+
+def _what_is_wrong(*, is_bearer: bool, secret: str, has_keys: bool) -> str:
+    """Say how to send a key. The answer holds nothing of what the caller sent."""
+    if not is_bearer:
+        return f"the header is not '{HOW_TO_SEND}'"
+    if not has_keys:
+        return "no key is configured; set api_keys, or send no key from the server's own machine"
+    if ":" in secret:
+        return f"the header is '{HOW_TO_SEND}': send the secret alone, without the key's name and rights"
+    return "no key in api_keys has this secret"
+
+
+def _basic_credentials(headers: Sequence[str]) -> tuple[str, str] | None:
+    """Return the user and the password of HTTP Basic; None where the request has no such header.
+
+    Source: RFC 7617, section 2 (https://www.rfc-editor.org/rfc/rfc7617#section-2).
+    """
+    if len(headers) != 1:
+        return None
+    scheme, _, encoded = headers[0].partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (user, password) if colon else None
 
 
 def check_local(request: web.Request, access: KeylessAccess) -> None:

@@ -110,7 +110,17 @@ class ApiEndpoint:
         Raises:
             Problem: as :meth:`Guard.check`.
         """
-        caller = self._guard.check(request, right)
+        return self._count_caller(self._guard.check(request, right))
+
+    def check_caller_with_password(self, request: web.Request, right: Right) -> str:
+        """Do as :meth:`check_caller`; the caller may show its key as the password of HTTP Basic.
+
+        Raises:
+            Problem: as :meth:`Guard.check`.
+        """
+        return self._count_caller(self._guard.check_with_password(request, right))
+
+    def _count_caller(self, caller: str) -> str:
         self.counts.keys[caller] += 1
         return caller
 
@@ -181,7 +191,10 @@ def check_media_type(request: web.Request) -> None:
         return
     if _REQUESTED_VERSION.fullmatch(request.content_type):
         raise Problem(codes.UNSUPPORTED_VERSION, f"this server speaks {MEDIA_TYPE}")
-    raise Problem(codes.NOT_JSON_TYPE)
+    raise Problem(
+        codes.NOT_JSON_TYPE,
+        "send the header 'Content-Type: application/json'; curl -d alone declares a form",
+    )
 
 
 def parse_params(kind: type[S], request: web.Request) -> S:

@@ -1,5 +1,6 @@
 """realizehit's publish, as its API client sends it."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -50,4 +51,22 @@ async def test_realizehits_publish_is_guarded_as_the_api_is(start_api: StartApi)
     assert (await api.post("/", body)).code == "KEY_MISSING"
     assert (await api.post("/", body, key="0123456789abcdeF")).code == "RIGHT_MISSING"
     assert (await api.post("/", body, key=key)).status == 200
+    for shown, code in (
+        (f"a:{key}", ""),
+        ("b:0123456789abcdeF", "RIGHT_MISSING"),
+        (f"b:{key}", "KEY_UNKNOWN"),
+        (f":{key}", "KEY_UNKNOWN"),
+        ("a:wrong", "KEY_UNKNOWN"),
+        (key, "KEY_UNKNOWN"),
+    ):
+        basic = {"Authorization": "Basic " + base64.b64encode(shown.encode()).decode()}
+        answer = await api.post("/", body, headers=basic)
+        assert (answer.status == 200) if not code else (answer.code == code), shown
+        assert (await api.post("/api/publish/pattern", body, headers=basic)).code == "KEY_UNKNOWN"
+    for header in ("Basic", "Basic ?", "Basic /w==", f"Basic {key}", key):
+        refused = await api.post("/", body, headers={"Authorization": header})
+        assert refused.code == "KEY_UNKNOWN"
+        assert "Authorization: Bearer <secret>" in refused.body["detail"]
+    form = await api.post("/", b"pattern=a", key=key, headers={"Content-Type": "text/plain"})
+    assert (form.status, form.code) == (415, "NOT_JSON_TYPE")
     assert (await api.get("/")).text.startswith("<!doctype html><html lang=en><title>Hornet v")
