@@ -25,7 +25,7 @@ from hornet.core.patterns import parse_publication
 from hornet.core.tokens import create_token
 from hornet.core.user_sessions import UserSession
 
-__all__ = ["BackendService", "Once", "OutboundMessage", "Published"]
+__all__ = ["BackendService", "Once", "OutboundMessage", "Published", "message_body"]
 
 MAX_PUBLISH_CHARS = 16_777_216
 """Of all that one request publishes. A message for several channels counts once for each."""
@@ -47,10 +47,21 @@ class OutboundMessage:
         Raises:
             InvalidPublish: ``NOT_JSON``: the message holds a value that JSON can't carry.
         """
-        recipients = {"only": self.only, "except": self.exclude}
-        given = {name: value for name, value in recipients.items() if value is not None}
-        fields = {name: value for name, value in self.message.items() if name not in recipients}
-        return _dump({**fields, **given, "type": self.type})
+        return _dump(message_body(self.type, self.message, only=self.only, exclude=self.exclude))
+
+
+def message_body(
+    type: str,
+    message: Mapping[str, Any],
+    *,
+    only: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Return a message as it is published: ``type`` and the addresses win over fields of their names."""
+    recipients = {"only": only, "except": exclude}
+    given = {name: value for name, value in recipients.items() if value is not None}
+    fields = {name: value for name, value in message.items() if name not in recipients}
+    return {**fields, **given, "type": type}
 
 
 class BackendService:

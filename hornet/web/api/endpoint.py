@@ -22,6 +22,7 @@ from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.headers import combined
 from hornet.flows.backend.service import Once
 from hornet.web.api.auth import Guard, KeylessAccess, Right, parse_keys
+from hornet.web.api.known_fields import explain
 from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import RETRY_AFTER_S, Problem
 from hornet.web.api.settings import ApiSettings
@@ -153,7 +154,7 @@ class ApiEndpoint:
         once = self._once(operation, caller, request, content) if operation.is_idempotent_by_key else None
         answer = await operation.handler(self._services, Call(params, body, once))
         return web.Response(
-            body=msgspec.json.encode(answer),
+            body=msgspec.json.encode(answer) + b"\n",
             status=operation.status,
             content_type="application/json",
             headers=HEADERS,
@@ -214,7 +215,7 @@ def parse_params(kind: type[S], request: web.Request) -> S:
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(codes.INVALID_REQUEST, f"parameters: {error}") from None
+        raise Problem(codes.INVALID_REQUEST, f"parameters: {explain(error, kind)}") from None
 
 
 def parse_body(kind: type[S], content: bytes) -> S:
@@ -240,7 +241,7 @@ def _decode(content: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
-        raise Problem(codes.INVALID_REQUEST, str(error)) from None
+        raise Problem(codes.INVALID_REQUEST, explain(error, kind)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = str(error) if isinstance(error, msgspec.DecodeError) else "the body is not UTF-8"
         raise Problem(codes.NOT_JSON, reason) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from hornet.core.channels import MAX_CHANNEL_CHARS
 from hornet.core.grants import MAX_USER_CHARS
@@ -49,6 +49,23 @@ Missing = Annotated[
 ]
 Next = Annotated[str | None, Meta(description="Ask with this as `after` for more; absent at the end.")]
 Info = Annotated[Any, Meta(description="What the backend told of the user: any JSON.")]
+
+
+def alias_of(name: str) -> Meta:
+    """Return what describes the older name of a field."""
+    return Meta(description=f"The older name of `{name}`.", extra_json_schema={"deprecated": True})
+
+
+def given(request: Request, name: str, alias: str) -> Any:
+    """Return the value of a field that has an older name too; ``UNSET`` where neither is given.
+
+    Raises:
+        ValueError: both are given.
+    """
+    value, aliased = getattr(request, name), getattr(request, alias)
+    if value is not UNSET and aliased is not UNSET:
+        raise ValueError(f"'{name}' and '{alias}' are one field: give '{name}' only")
+    return aliased if value is UNSET else value
 
 
 def listed(value: str | list[str]) -> list[str]:

@@ -40,7 +40,7 @@ class Problem(HornetError):
 
     def response(self) -> web.Response:
         return web.Response(
-            text=dump_ascii_json(self.body()),
+            text=dump_ascii_json(self.body()) + "\n",
             status=PROBLEMS[self.code].status,
             content_type=CONTENT_TYPE,
             headers={"Cache-Control": "no-store", **self.headers},

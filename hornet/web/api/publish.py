@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from hornet.core import codes
 from hornet.core.backend_commands import MAX_EVENT_CHARS
-from hornet.flows.backend.service import Once, OutboundMessage, Published
+from hornet.flows.backend.service import Once, OutboundMessage, Published, message_body
 from hornet.web.api.auth import Right
-from hornet.web.api.fields import MAX_LISTED, Answer, ChannelName, Channels, Request, Tokens, Users, listed
+from hornet.web.api.fields import (
+    MAX_LISTED,
+    Answer,
+    ChannelName,
+    Channels,
+    Request,
+    Tokens,
+    Users,
+    alias_of,
+    given,
+    listed,
+)
 from hornet.web.api.operation import ApiServices, Call, Nothing, Operation
 from hornet.web.api.problems import Problem
 
 REFUSALS = (codes.TOO_LARGE, codes.IDEMPOTENCY_KEY_REUSED, codes.INVALID_IDEMPOTENCY_KEY)
 """The problems that every publish may end in."""
+
+
+EventName = Annotated[
+    str, Meta(min_length=1, max_length=MAX_EVENT_CHARS, description="The name of the event; required.")
+]
 
 
 class MessageRequest(Request, frozen=True, kw_only=True):
@@ -43,25 +59,71 @@ class Batch(Request, frozen=True, kw_only=True):
 
 
 class PatternMessage(Request, frozen=True, kw_only=True):
-    """JSON for the clients that subscribed to these keys and values.
+    """A message, or any JSON, for the clients that subscribed to these keys and values.
 
-    An object with a text `type` is a message, as on a channel. Other JSON is the field `payload` of a message
-    of the type `payload`.
+    With `type`, it is a message as on a channel. Without, `message` may be any JSON: an object with a text
+    `type` is a message too, and other JSON reaches clients as the field `payload` of a message of the type
+    `payload`.
     """
 
     pattern: Annotated[
         dict[str, str | int],
         Meta(min_length=1, description="Keys and values.", examples=[{"kind": "news", "channel": "CNN"}]),
     ]
-    payload: Annotated[Any, Meta(description="Any JSON.")]
+    type: Annotated[str, Meta(description="What clients listen for.", examples=["headline"])] | UnsetType = (
+        UNSET
+    )
+    message: Annotated[
+        Any, Meta(description="With `type`: the message's fields. Without: any JSON, and required.")
+    ] = UNSET
+    payload: Annotated[Any, alias_of("message")] = UNSET
+    only: Annotated[Tokens | None, Meta(description="With `type`: as for a channel.")] = None
+    exclude: Annotated[Tokens | None, Meta(description="With `type`: as for a channel.")] = field(
+        default=None, name="except"
+    )
+
+    def __post_init__(self) -> None:
+        message = given(self, "message", "payload")
+        if isinstance(self.type, str):
+            if message is not UNSET and not isinstance(message, dict):
+                raise ValueError("beside 'type', 'message' is an object")
+        elif message is UNSET:
+            raise ValueError("'type' or 'message' is required")
+        elif self.only is not None or self.exclude is not None:
+            raise ValueError("'only' and 'except' need a 'type'")
+
+    def content(self) -> Any:
+        """Return the JSON to publish."""
+        message = given(self, "message", "payload")
+        if not isinstance(self.type, str):
+            return message
+        fields = {} if message is UNSET else message
+        return message_body(self.type, fields, only=self.only, exclude=self.exclude)
 
 
 class Notification(Request, frozen=True, kw_only=True):
     """An event for every session of the users, wherever they are."""
 
     users: Users
-    event: Annotated[str, Meta(min_length=1, max_length=MAX_EVENT_CHARS, description="Its name.")]
-    payload: Annotated[Any, Meta(description="Any JSON; the event's argument.")] = None
+    type: EventName | UnsetType = UNSET
+    message: Annotated[Any, Meta(description="Any JSON; the event's argument.")] = UNSET
+    event: Annotated[EventName, alias_of("type")] | UnsetType = UNSET
+    payload: Annotated[Any, alias_of("message")] = UNSET
+
+    def __post_init__(self) -> None:
+        given(self, "message", "payload")
+        if given(self, "type", "event") is UNSET:
+            raise ValueError("'type' is required: the name of the event")
+
+    @property
+    def event_name(self) -> str:
+        name: str = given(self, "type", "event")
+        return name
+
+    @property
+    def argument(self) -> Any:
+        argument = given(self, "message", "payload")
+        return None if argument is UNSET else argument
 
 
 class PublishedTo(Answer, frozen=True, kw_only=True):
@@ -95,14 +157,14 @@ async def publish_batch(services: ApiServices, call: Call[Nothing, Batch]) -> Pu
 
 async def publish_to_pattern(services: ApiServices, call: Call[Nothing, PatternMessage]) -> HeardAnswer:
     body = call.body
-    published = await services.backend.publish_to_pattern(body.pattern, body.payload, call.once)
+    published = await services.backend.publish_to_pattern(body.pattern, body.content(), call.once)
     return HeardAnswer(nodes=published.nodes[0], replayed=published.replayed)
 
 
 async def notify(services: ApiServices, call: Call[Nothing, Notification]) -> HeardAnswer:
     body = call.body
     users = body.users if isinstance(body.users, list) else [body.users]
-    published = await services.backend.notify(users, body.event, body.payload, call.once)
+    published = await services.backend.notify(users, body.event_name, body.argument, call.once)
     return HeardAnswer(nodes=sum(published.nodes), replayed=published.replayed)
 
 

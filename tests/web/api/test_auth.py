@@ -36,6 +36,13 @@ async def test_a_wrong_or_missing_key_changes_nothing_and_is_counted(
         missing = await api.post("/api/publish", message)
         assert (missing.status, missing.code) == (401, "KEY_MISSING")
         assert missing.header("WWW-Authenticate") == "Bearer"
+        assert "Authorization: Bearer <secret>" in missing.body["detail"]
+        bare = await api.post("/api/publish", message, headers={"Authorization": PUBLISHER})
+        assert (bare.status, bare.code) == (401, "KEY_UNKNOWN")
+        assert "Authorization: Bearer <secret>" in bare.body["detail"]
+        whole = await api.post("/api/publish", message, key=KEYS[0])
+        assert "the secret alone" in whole.body["detail"]
+        assert PUBLISHER not in bare.text + whole.text
         for wrong in ("wrong-0123456789", PUBLISHER + "0", PUBLISHER[:-1]):
             assert (await api.post("/api/publish", message, key=wrong)).code == "KEY_UNKNOWN"
         basic = {"Authorization": f"Basic {PUBLISHER}"}
@@ -46,7 +53,7 @@ async def test_a_wrong_or_missing_key_changes_nothing_and_is_counted(
             heard = await listening.get_message(timeout=DEADLINE_S)
         assert heard["data"] == b"the first"
     assert api.metric('hornet_api_refusals_total{code="KEY_MISSING"}') == 1
-    assert api.metric('hornet_api_refusals_total{code="KEY_UNKNOWN"}') == 4
+    assert api.metric('hornet_api_refusals_total{code="KEY_UNKNOWN"}') == 6
 
 
 async def test_a_key_is_never_logged(

@@ -65,6 +65,88 @@ async def test_a_batch_arrives_in_its_order(api: Api, backend: Backend, prefix: 
     assert [(await client.message())["n"] for _ in range(300)] == list(range(300))
 
 
+@pytest.mark.parametrize(
+    ("request_fields", "published"),
+    [
+        ({"message": [1]}, "[1]"),
+        ({"message": None}, "null"),
+        ({"payload": None}, "null"),
+        ({"message": {"type": "x", "only": "t"}}, '{"type":"x","only":"t"}'),
+        ({"type": "x"}, '{"type":"x"}'),
+        ({"type": "x", "message": {"n": 1, "type": "y", "only": "t"}}, '{"n":1,"type":"x"}'),
+        ({"type": "x", "payload": {"n": 1}, "only": "t", "except": ["u"]},
+         '{"n":1,"only":"t","except":["u"],"type":"x"}'),
+        ({}, "'type' or 'message' is required"),
+        ({"message": 1, "payload": 1}, "'message' and 'payload' are one field: give 'message' only"),
+        ({"type": "x", "message": 1}, "beside 'type', 'message' is an object"),
+        ({"message": {"n": 1}, "only": "t"}, "'only' and 'except' need a 'type'"),
+        ({"message": {"type": "x", "only": 7}}, "'only' is neither a token nor a list of tokens"),
+        ({"event": "x"}, "Object contains unknown field `event`; "
+         "it has pattern, type, message, payload, only, except"),
+    ],
+)  # fmt: skip
+async def test_a_pattern_takes_a_message_or_any_json(
+    api: Api, backend: Backend, prefix: str, request_fields: dict[str, Any], published: str
+) -> None:
+    async with backend.redis.pubsub(ignore_subscribe_messages=True) as listening:
+        await listening.subscribe(f"a:{prefix}")
+        answer = await api.post("/api/publish/pattern", {"pattern": {"a": prefix}, **request_fields})
+        if answer.status == 400:
+            assert (answer.code, answer.body["detail"]) == ("INVALID_REQUEST", published)
+            return
+        heard = None
+        while heard is None:
+            heard = await listening.get_message(timeout=DEADLINE_S)
+        assert heard["data"].decode() == published
+
+
+async def test_users_are_notified_by_type_and_message_or_by_their_older_names(
+    api: Api, backend: Backend, prefix: str
+) -> None:
+    token = await backend.token(prefix)
+    await backend.redis.set(f"{{hornet:token:{token}}}:grant", f'{{"user": "{prefix}"}}', ex=60)
+    client = await api.connect({"token": token, "channels": [prefix]})
+    assert (await client.message())["type"] == "connected"
+    for fields, event in (
+        ({"type": "mail", "message": [1]}, ("mail", [1])),
+        ({"event": "mail", "payload": None}, ("mail", None)),
+        ({"event": "mail", "message": 0}, ("mail", 0)),
+        ({"type": "mail"}, ("mail", None)),
+    ):
+        assert (await api.post("/api/publish/users", {"users": prefix, **fields})).body == {"nodes": 1}
+        assert await client.event() == event
+    for wrong in ({}, {"type": "a", "event": "a"}, {"type": "a", "message": 1, "payload": 1}, {"type": ""}):
+        refused = await api.post("/api/publish/users", {"users": prefix, **wrong})
+        assert refused.code == "INVALID_REQUEST"
+
+
+async def test_an_unknown_field_is_answered_with_those_that_there_are(api: Api) -> None:
+    for path, body, detail in (
+        ("/api/publish", {"channel": "a"}, "it has channels, type, message, only, except"),
+        ("/api/publish/batch", {"messages": [{"channel": "a"}]},
+         "`channel` - at `$.messages[0]`; it has channels, type, message, only, except"),
+        ("/api/publish/users", {"user": "a"}, "it has users, type, message, event, payload"),
+        ("/api/tokens/revoke", {"token": "a"}, "it has tokens"),
+    ):  # fmt: skip
+        refused = await api.post(path, body)
+        assert refused.code == "INVALID_REQUEST"
+        assert refused.body["detail"].endswith(detail)
+    refused = await api.get("/api/sessions?limits=3")
+    assert refused.body["detail"].startswith("parameters: Object contains unknown field `limits`; it has ")
+
+
+async def test_every_answer_ends_in_a_newline(api: Api, prefix: str) -> None:
+    message = {"channels": prefix, "type": "t"}
+    answers = [
+        await api.post("/api/publish", message),
+        await api.post("/api/publish", {}),
+        await api.post("/api/nothing", {}),
+        await api.get("/api/nodes"),
+    ]
+    assert [answer.status for answer in answers] == [200, 400, 404, 200]
+    assert all(answer.text.endswith("}\n") for answer in answers)
+
+
 async def test_a_pattern_is_published_on_its_sorted_topic(api: Api, backend: Backend, prefix: str) -> None:
     async with backend.redis.pubsub(ignore_subscribe_messages=True) as listening:
         await listening.subscribe(f"channel:{prefix}|kind:news")
