@@ -1,14 +1,17 @@
-"""The names for authors of plug-ins: everything for authenticators and commands. These names stay.
+"""The names for authors of plug-ins: everything for authenticators, commands and set-ups. These names stay.
 
 All other modules of Hornet may be moved and renamed.
 """
 
-from hornet.core.commands import Command, CommandError, Context, command
-from hornet.core.errors import RefusedCredentials
+from hornet.broker.topic_listeners import TopicListener
+from hornet.core.commands import Actions, Command, CommandError, Context, command
+from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Evidence, Source
+from hornet.flows.plugins.interface import NodeInterface
 
 __all__ = [
+    "Actions",
     "Answer",
     "Authenticator",
     "Command",
@@ -17,7 +20,10 @@ __all__ = [
     "Event",
     "Evidence",
     "Grant",
+    "NodeInterface",
+    "RedisUnavailable",
     "RefusedCredentials",
     "Source",
+    "TopicListener",
     "command",
 ]

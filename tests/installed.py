@@ -21,6 +21,7 @@ def install_example(folder: Path) -> str:
     """The same with the example package, and the entry points that its own setup.cfg declares."""
     setup = ConfigParser()
     setup.read(EXAMPLE / "setup.cfg")
-    declared = setup["options.entry_points"]["hornet.commands"]
+    declared = setup["options.entry_points"]
+    groups = "".join(f"[{group}]{declared[group]}\n" for group in declared)
     code = (EXAMPLE / "hornet_example_commands.py").read_text()
-    return install(folder, setup["metadata"]["name"], code, f"[hornet.commands]{declared}\n")
+    return install(folder, setup["metadata"]["name"], code, groups)

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "web.api.settings",
     },
     "config_doc": {"config"},
-    "plugins": {"core", "flows"},
+    "plugins": {"core", "flows", "broker.topic_listeners"},
     "app": BELOW_APP | {"_version"},
     "process": BELOW_APP | {"_version", "app"},
     "cli": BELOW_APP | {"_version", "config_doc", "process"},

@@ -14,14 +14,13 @@ from hornet.app.routes import add_routes, build_api
 from hornet.app.routing import connect_signals, event_routes, route_topics
 from hornet.app.services import build_services
 from hornet.broker.embedded import EmbeddedValkey
-from hornet.broker.users import UserLists
 from hornet.config import Config
 from hornet.core.errors import SetupError
 from hornet.flows.auth.authenticator import Authenticator
 from hornet.flows.commands.plugins import Declared
+from hornet.flows.plugins.setup import SetUp, collect_plugins
 from hornet.flows.sessions.hooks import SessionHooks
 from hornet.flows.sessions.router import Router
-from hornet.flows.users.queries import UserQueries
 from hornet.metrics import Metrics
 
 
@@ -30,6 +29,7 @@ def create_app(
     *,
     authenticators: Iterable[Authenticator] = (),
     commands: Mapping[str, Declared] | None = None,
+    plugins: Iterable[SetUp] = (),
     load: Callable[[], Config] | None = None,
     metrics: Metrics | None = None,
     embedded: EmbeddedValkey | None = None,
@@ -38,6 +38,7 @@ def create_app(
 
     ``authenticators`` are asked before Hornet's own, in their order, and closed when the application is
     cleaned up. ``commands`` are commands that clients may call, by name, beside those of installed packages.
+    ``plugins`` are called with the node's interface when it starts, before a client may connect.
     ``load`` reads the configuration again, when the API is asked to.
 
     The node counts in ``metrics`` and uses the Valkey ``embedded`` if it is given them, and does not stop
@@ -53,6 +54,7 @@ def create_app(
             "server can run: run hornet-server beside your application"
         )
     services = build_services(config or Config(), metrics=metrics or Metrics(), embedded=embedded)
+    set_ups = collect_plugins(plugins, services.config.commands.plugins)
     flows = build_flows(services, authenticators, commands or {})
     route_topics(services, flows)
     connect_signals(services, flows)
@@ -83,13 +85,14 @@ def create_app(
         signals=services.signals,
         nodes=services.nodes,
         users=flows.users,
-        user_queries=UserQueries(UserLists(services.client)),
+        user_queries=flows.user_queries,
+        interface=flows.interface,
         patterns=flows.patterns,
         presence=flows.presence,
         local_redis=services.local_redis,
         load=load,
     )
-    api = build_api(services, node)
+    api = build_api(services, flows, node.reloading)
     bind_metrics(services, api.counts)
 
     def reconfigure(config: Config) -> None:
@@ -105,5 +108,5 @@ def create_app(
     app[NODE] = node
     services.engine.attach(app)
     add_routes(app, services, api)
-    app.cleanup_ctx.append(lambda _: lifespan(services, flows, hooks))
+    app.cleanup_ctx.append(lambda _: lifespan(services, flows, hooks, set_ups))
     return app

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
+from hornet._version import __version__
 from hornet.app.authentication import build_admission
 from hornet.app.services import Services
 from hornet.broker.presence import PresenceStore
-from hornet.broker.users import UserStore
+from hornet.broker.publisher import Publisher
+from hornet.broker.user_sessions import UserSessionStore
+from hornet.broker.users import UserLists, UserStore
 from hornet.config import Config
 from hornet.flows.auth.admission import Admission
 from hornet.flows.auth.authenticator import Authenticator
 from hornet.flows.auth.tokens import TokenAuthenticator
+from hornet.flows.backend.cluster_queries import ClusterQueries
+from hornet.flows.backend.service import BackendService
 from hornet.flows.backend.token_revocation import TokenRevocation
 from hornet.flows.channels.channels import Channels
 from hornet.flows.channels.client_publishing import ClientPublishing
@@ -20,12 +26,15 @@ from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.emitters import Emitters
 from hornet.flows.channels.patterns import Patterns
 from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.commands.actions import CallerActions
 from hornet.flows.commands.commands import CommandRunner
 from hornet.flows.commands.plugins import Declared, collect_commands
+from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
 from hornet.flows.sessions.client_events import ClientEvents
 from hornet.flows.users.channels import UserChannels
 from hornet.flows.users.commands import UserCommandHandler
+from hornet.flows.users.queries import UserQueries
 from hornet.flows.users.reconciler import Reconciler
 from hornet.flows.users.service import Users
 
@@ -64,6 +73,14 @@ class Flows:
     """Passes on the events that the operator named."""
     commands: CommandRunner
     """Runs the commands of plug-ins for clients."""
+    backend: BackendService
+    """Carries out the requests of backends that come over HTTP."""
+    cluster: ClusterQueries
+    """Asks all nodes about channels, members and sessions."""
+    user_queries: UserQueries
+    """Finds users on all nodes, notifies and subscribes them."""
+    interface: NodeInterface
+    """The node as plug-ins see it."""
 
     def configure(self, config: Config) -> None:
         """Follow ``config`` from now on. Only options that are marked as reloadable may differ."""
@@ -160,9 +177,40 @@ def build_flows(
         signals=signals,
         metrics=metrics,
     )
+
+    # Requests of backends and plug-ins
+    backend = BackendService(
+        publisher=Publisher(services.client),
+        tokens=services.tokens,
+        user_sessions=UserSessionStore(services.client),
+    )
+    cluster = ClusterQueries(
+        engine=engine,
+        survey=services.survey,
+        sessions=sessions,
+        subscriber=services.subscriber,
+        version=__version__,
+    )
+    user_queries = UserQueries(UserLists(services.client))
+    interface = NodeInterface(
+        node_id=services.nodes.id,
+        signals=signals,
+        engine=engine,
+        backend=backend,
+        cluster=cluster,
+        users=user_queries,
+        listeners=services.listeners,
+    )
     commands = CommandRunner(
         settings=config.commands,
         commands=collect_commands(own_commands, config.commands.commands),
+        actions_of=partial(
+            CallerActions,
+            node=interface,
+            admission=admission,
+            subscriptions=subscriptions,
+            presence=presence,
+        ),
         metrics=metrics,
     )
     return Flows(
@@ -181,4 +229,8 @@ def build_flows(
         client_publishing=client_publishing,
         client_events=client_events,
         commands=commands,
+        backend=backend,
+        cluster=cluster,
+        user_queries=user_queries,
+        interface=interface,
     )

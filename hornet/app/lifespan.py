@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from hornet.app.flows import Flows
 from hornet.app.services import Services
@@ -13,6 +13,7 @@ from hornet.broker.client import check_reachable
 from hornet.broker.keys import CONTROL_TOPIC, MANAGER_TOPIC, own_topics
 from hornet.broker.nodes import Nodes
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, SetupError
+from hornet.flows.plugins.setup import Plugin, set_up
 from hornet.flows.process.background import measure_lag, supervise
 from hornet.flows.sessions.hooks import SessionHooks
 
@@ -25,11 +26,13 @@ LEAVE_S = 2.0
 """How long a node that stops waits for each of: commands that run, users that leave, its leave itself."""
 
 
-async def lifespan(services: Services, flows: Flows, hooks: SessionHooks) -> AsyncIterator[None]:
+async def lifespan(
+    services: Services, flows: Flows, hooks: SessionHooks, plugins: Sequence[Plugin]
+) -> AsyncIterator[None]:
     """Start all parts, yield once while the node serves, and stop them.
 
     Raises:
-        SetupError: there is no Redis that can be used.
+        SetupError: there is no Redis that can be used, or a plug-in can't be set up.
     """
     await _find_redis(services)
     config = services.config
@@ -39,8 +42,10 @@ async def lifespan(services: Services, flows: Flows, hooks: SessionHooks) -> Asy
         topics=own_topics(services.nodes.id),
         emitters=config.api.emitters,
     )
-    tasks = _start_background(services, flows)
+    tasks: list[asyncio.Task[None]] = []
     try:
+        await set_up(plugins, flows.interface)
+        tasks += _start_background(services, flows)
         await _start(services, flows, hooks)
         yield
         await _stop(services, flows)
@@ -91,6 +96,9 @@ async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
         await services.survey.start()
         if services.config.api.emitters:
             await flows.emitters.start()
+        await services.listeners.start()
+    except RefusedByRedis as refused:
+        raise SetupError(f"Redis does not let Hornet's user subscribe: {refused}.") from None
     except RedisUnavailable as error:
         raise SetupError(f"Redis at {services.redis_url} went away while Hornet started: {error}.") from None
     await _join(services.nodes)

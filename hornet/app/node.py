@@ -15,6 +15,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.config import Config, take_reloadable
 from hornet.engine import Engine
 from hornet.flows.channels.patterns import Patterns
+from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
 from hornet.flows.process.reloading import Outcome, Reloading
 from hornet.flows.sessions.sessions import Sessions
@@ -40,6 +41,7 @@ class Node:
     nodes: Nodes
     users: Users
     user_queries: UserQueries
+    interface: NodeInterface
     patterns: Patterns
     presence: Presence
     local_redis: LocalRedis

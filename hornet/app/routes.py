@@ -5,43 +5,29 @@ from __future__ import annotations
 from aiohttp import web
 
 from hornet._version import __version__
-from hornet.app.node import Node
+from hornet.app.flows import Flows
 from hornet.app.services import Services
 from hornet.broker.client import RedisUrl
 from hornet.broker.keys import EMITTERS_GLOB, own_topics
-from hornet.broker.publisher import Publisher
 from hornet.broker.settings import DEFAULT_PORT, RedisSettings
-from hornet.broker.user_sessions import UserSessionStore
+from hornet.config import Config
 from hornet.core.addresses import parse_networks
-from hornet.flows.backend.cluster_queries import ClusterQueries
 from hornet.flows.backend.demo import Demo
-from hornet.flows.backend.service import BackendService
+from hornet.flows.process.reloading import Reloading
 from hornet.web.api import Api, ApiServices
 from hornet.web.demo_page import demo_routes, title_routes
 from hornet.web.probes import probe_routes
 from hornet.web.static_files import script_routes
 
 
-def build_api(services: Services, node: Node) -> Api:
+def build_api(services: Services, flows: Flows, reloading: Reloading[Config]) -> Api:
     """Build the HTTP API with the flows behind it, and let this node answer the questions of the others."""
-    backend = BackendService(
-        publisher=Publisher(services.client),
-        tokens=services.tokens,
-        user_sessions=UserSessionStore(services.client),
-    )
-    cluster = ClusterQueries(
-        engine=services.engine,
-        survey=services.survey,
-        sessions=services.sessions,
-        subscriber=services.subscriber,
-        version=__version__,
-    )
-    for question, answerer in cluster.answerers().items():
+    for question, answerer in flows.cluster.answerers().items():
         services.survey.on(question, answerer)
     return Api(
         settings=services.config.api,
         services=ApiServices(
-            backend=backend, cluster=cluster, users=node.user_queries, reloading=node.reloading
+            backend=flows.backend, cluster=flows.cluster, users=flows.user_queries, reloading=reloading
         ),
         trusted_proxies=parse_networks(services.config.engine.trusted_proxies),
     )

@@ -86,6 +86,9 @@ def connect_signals(services: Services, flows: Flows) -> None:
     async def resume_reconciler() -> None:
         reconciler.resume()
 
+    subscriber.on_connection(
+        lambda is_connected: (signals.redis_connected if is_connected else signals.redis_lost).send()
+    )
     nodes.on_node_dead(reconciler.remove_dead_node)
     nodes.on_node_dead(presence.remove_dead_node)
     nodes.on_lost(resume_reconciler)

@@ -13,6 +13,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.broker.subscription_probe import SubscriptionProbe, probe_publisher
 from hornet.broker.survey import Survey
 from hornet.broker.tokens import TokenStore
+from hornet.broker.topic_listeners import TopicListeners
 from hornet.broker.topic_router import TopicRouter
 from hornet.config import Config
 from hornet.engine import Engine
@@ -40,6 +41,8 @@ class Services:
     """Finds out whether the subscriber receives what is published."""
     topics: TopicRouter
     """Gets each message from the subscriber. :func:`hornet.app.routing.route_topics` fills its table."""
+    listeners: TopicListeners
+    """The topics that plug-ins listen to."""
     nodes: Nodes
     """The nodes of the cluster: this one's heartbeat, and which others are dead."""
     survey: Survey
@@ -92,6 +95,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         subscriber=subscriber,
         probe=probe,
         topics=topics,
+        listeners=TopicListeners(subscriber=subscriber, topics=topics),
         nodes=nodes,
         survey=Survey(client=client, subscriber=subscriber, nodes=nodes, timeout_s=config.api.ask_timeout_s),
         tokens=TokenStore(client),

@@ -89,6 +89,9 @@ class Subscriber:
         """The deadline that the timer is for. The timer itself may round it: uvloop does."""
         self._announcement: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
+        self._on_connection: list[Callable[[bool], object]] = []
+        self._is_announced = False
+        """The callbacks for connections know of the present one."""
         self._attempt = 0
         self._has_commands = asyncio.Event()
         self._connected = asyncio.Event()
@@ -134,6 +137,18 @@ class Subscriber:
         Messages in between were missed.
         """
         self._on_restored.append(callback)
+
+    def on_connection(self, callback: Callable[[bool], object]) -> None:
+        """Call ``callback`` with True when a connection has every wanted topic, with False when it is lost.
+
+        A node that stops loses its connection without a call.
+        """
+        self._on_connection.append(callback)
+
+    def holders(self, topic: str) -> int:
+        """Return how many :meth:`subscribe` of ``topic`` were not undone yet."""
+        subscription = self._topics.wanted.get(topic)
+        return 0 if subscription is None else subscription.holders
 
     async def wait_connected(self) -> None:
         """Return once :attr:`is_connected` is True."""
@@ -242,6 +257,7 @@ class Subscriber:
     def _announce_connection(self) -> None:
         self._attempt = 0
         self._connected.set()
+        self._announce(is_connected=True)
         if self.reconnections:
             log.info(
                 "The subscription connection to Redis is back, with %d channels and %d patterns",
@@ -249,6 +265,12 @@ class Subscriber:
                 self.patterns,
             )
             self._announce_restored()
+
+    def _announce(self, *, is_connected: bool) -> None:
+        if is_connected != self._is_announced:
+            self._is_announced = is_connected
+            for callback in self._on_connection:
+                callback(is_connected)
 
     def _announce_restored(self) -> None:
         self._announcement = None
@@ -282,6 +304,7 @@ class Subscriber:
                 reason = _REASONS[await self._serve_connection()]
             except FAILURES as error:
                 reason = explain(error)
+            self._announce(is_connected=False)
             wait_s = backoff_s(self._attempt, FIRST_WAIT_S)
             self._attempt += 1
             log.warning("No subscription connection to Redis (%s); trying again in %.1f s", reason, wait_s)

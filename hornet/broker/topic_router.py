@@ -21,6 +21,10 @@ class TopicRouter:
         """Call ``receive`` for messages on ``topic``."""
         self._by_name[topic] = receive
 
+    def off(self, topic: str) -> Receive | None:
+        """Undo :meth:`on`, and return the receiver that was called; None where the topic had none."""
+        return self._by_name.pop(topic, None)
+
     def on_prefix(self, prefix: str, receive: Receive) -> None:
         """Call ``receive`` for topics that begin with ``prefix``, which may be ``""``."""
         self._by_prefix.append((prefix, receive))
@@ -33,6 +37,10 @@ class TopicRouter:
     def on_other_globs(self, receive: ReceiveMatch) -> None:
         """Call ``receive`` for messages that matched another glob than those given to :meth:`on_glob`."""
         self._other_globs = receive
+
+    def find_by_prefix(self, topic: str) -> Receive | None:
+        """Return the receiver of topics that begin as ``topic`` does; None where the table names none."""
+        return next((entry[1] for entry in self._by_prefix if topic.startswith(entry[0])), None)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Pass on a message on a topic that is subscribed by its name; the subscriber calls this."""

@@ -121,6 +121,12 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class CommandSettings:
+    plugins: tuple[str, ...] = option(
+        (),
+        doc="Installed plug-ins to set up when the node starts, by their names in the entry point group "
+        "`hornet.plugins`.",
+        unit="names",
+    )
     commands: tuple[str, ...] = option(
         ("*",),
         doc="Commands of installed plug-ins that clients may call, by their names in the entry point group "

@@ -11,8 +11,9 @@ from hornet import create_app
 from hornet.app import NODE
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
+from hornet.plugins import Command, Context
 from tests.conftest import Valkey
-from tests.e2e.node_client import VERSIONS, NodeClients
+from tests.e2e.node_client import VERSIONS, WEBSOCKET, NodeClients
 from tests.e2e.versions import MSGPACK_VERSIONS, TRANSPORTS, with_msgpack
 
 BYTES = bytes(range(256)) * 8
@@ -56,3 +57,26 @@ async def test_bytes_go_to_a_plug_in_and_come_back_unchanged(
     await client.emit("text", {"n": 1})
     assert await client.event("text") == {"n": 1}
     assert client.seen("disconnect") == []
+
+
+async def enter(context: Context, data: Any) -> dict[str, Any]:
+    """Let a client into a room, tell everybody there and the client itself."""
+    await context.subscribe("room")
+    context.emit("greeting", data)
+    await context.publish("room", "entered", {"data": data})
+    return {"members": len(await context.members("room"))}
+
+
+@pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
+async def test_a_command_acts_for_a_client_that_has_shown_nothing(
+    clients: NodeClients, valkey: Valkey, version: str
+) -> None:
+    guests = Command(enter, needs_authentication=False)
+    app = create_app(Config(redis=RedisSettings(redis=valkey.url)), commands={"enter": guests})
+    async with TestServer(app, host="127.0.0.1") as server:
+        client = await clients.connect(str(server.make_url("/")), version=version, transports=WEBSOCKET)
+        answer = await client.call("hornet:command", {"name": "enter", "data": {"n": 1}})
+        assert answer == [{"ok": True, "result": {"members": 1}}]
+        assert await client.event("greeting") == {"n": 1}
+        assert await client.event() == {"type": "entered", "data": {"n": 1}, "channel": "room"}
+        await client.disconnect()

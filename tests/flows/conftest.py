@@ -13,6 +13,7 @@ from hornet.app import NODE, Node, create_app
 from hornet.config import load_config
 from hornet.connector import AsyncConnector
 from hornet.flows.commands.plugins import Declared
+from hornet.flows.plugins.setup import SetUp
 from hornet.flows.sessions.sessions import Session
 from hornet.plugins import Authenticator
 from tests.broker.conftest import StartRedis, own_redis, start_redis
@@ -80,6 +81,7 @@ async def start_node(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[S
             *,
             redis: str = valkey.url,
             own_commands: Mapping[str, Declared] | None = None,
+            own_plugins: Iterable[SetUp] = (),
             **given: Any,
         ) -> Running:
             """``given`` are sections of the configuration, or single options by their names."""
@@ -87,7 +89,7 @@ async def start_node(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[S
             options = {name: value for name, value in given.items() if name not in sections}
             flags = {"demo": False, "redis": redis, "auth_timeout": auth_timeout_s, **options}
             config = replace(load_config(flags, {}), **sections)
-            app = create_app(config, authenticators=ways, commands=own_commands)
+            app = create_app(config, authenticators=ways, commands=own_commands, plugins=own_plugins)
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hornet.core import answers, codes
-from hornet.core.commands import Command, CommandError, Context, parse_call
-from hornet.core.errors import PeerError
+from hornet.core.commands import Actions, Command, CommandError, Context, parse_call
+from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.jsontext import dump_json, parse_json
+from hornet.core.limits import OverLimit
 from hornet.core.sessions import AuthState
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Activity, Session
@@ -36,10 +37,12 @@ class CommandRunner:
         *,
         settings: CommandSettings,
         commands: Mapping[str, Command[Any]],
+        actions_of: Callable[[Session], Actions],
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._commands = commands
+        self._actions_of = actions_of
         self._metrics = metrics
         self._counts: Counter[Session] = Counter()
         self._running: set[asyncio.Task[Answer]] = set()
@@ -69,7 +72,12 @@ class CommandRunner:
             log.exception("The validator of command %r failed", name)
             return self._fail(name)
         context = Context(
-            session.sid, session.user, session.info, session.attributes, frozenset(session.channels)
+            session.sid,
+            session.user,
+            session.info,
+            session.attributes,
+            frozenset(session.channels),
+            self._actions_of(session),
         )
         task = asyncio.create_task(self._run(name, command, context, checked), name="hornet-command")
         self._counts[session] += 1
@@ -111,9 +119,13 @@ class CommandRunner:
             async with timeout:
                 result = await command.run(context, data)
             answer = parse_json(dump_json(result))  # refuses a result that JSON can't carry
-        except CommandError as error:
+        except (CommandError, OverLimit) as error:
             self._count(name, "refused")
             return answers.error_acknowledgement(error.code, error.detail)
+        except RedisUnavailable as error:
+            log.warning("Command %r failed: %s", name, error)
+            code = codes.REFUSED_BY_REDIS if isinstance(error, RefusedByRedis) else codes.UNAVAILABLE
+            return self._fail(name, code)
         except (Exception, asyncio.CancelledError) as error:  # a plug-in may raise anything
             if isinstance(error, TimeoutError) and timeout.expired():
                 return self._time_out(name)
@@ -130,10 +142,10 @@ class CommandRunner:
         self._metrics.refused.labels(codes.COMMAND_TIMEOUT).inc()
         return answers.error_acknowledgement(codes.COMMAND_TIMEOUT)
 
-    def _fail(self, name: str) -> Answer:
+    def _fail(self, name: str, code: str = codes.COMMAND_FAILED) -> Answer:
         self._count(name, "failed")
-        self._metrics.refused.labels(codes.COMMAND_FAILED).inc()
-        return answers.error_acknowledgement(codes.COMMAND_FAILED)
+        self._metrics.refused.labels(code).inc()
+        return answers.error_acknowledgement(code)
 
     def _count(self, name: str, outcome: str) -> None:
         self._metrics.commands.labels(name, outcome).inc()

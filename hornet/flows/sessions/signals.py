@@ -70,6 +70,10 @@ class Signals:
 
         A guest's token succeeds as well: the session then has no user.
         """
+        self.redis_connected: Signal[[]] = Signal("redis_connected")
+        """Redis sends every topic again, or for the first time. Messages since the loss were missed."""
+        self.redis_lost: Signal[[]] = Signal("redis_lost")
+        """The connection on which Redis sends messages was lost. Hornet tries again and again."""
         self.client_event: Signal[[Session, str, Sequence[object]]] = Signal("client_event")
         """An authenticated session emitted an event of ``client_events``, with these arguments."""
         self.user_gone: Signal[[str]] = Signal("user_gone")
