@@ -7,7 +7,8 @@ import inspect
 import logging
 from collections.abc import Callable
 
-from hornet.broker.subscriber import Receive, Subscriber
+from hornet.broker.subscriber import Subscriber
+from hornet.broker.subscription_connection import Receive
 from hornet.broker.topic_router import TopicRouter
 from hornet.core.channels import is_utf8_text
 
