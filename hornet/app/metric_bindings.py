@@ -40,6 +40,13 @@ def bind_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
+    totals(
+        "hornet_unknown_answers",
+        "Acknowledgements nobody asked for",
+        "",
+        lambda: {"": counts.unknown_answers},
+    )
+    totals("hornet_paced_reads", "Clients that sent too many bytes", "", lambda: {"": counts.paced})
     totals("hornet_slow_readers", "Clients that read too slowly", "", lambda: {"": counts.slow_readers})
     totals("hornet_hook_errors", "Hooks and handlers that failed", "", lambda: {"": counts.hook_errors})
     totals("hornet_sent_bytes", "Bytes written to clients", "", lambda: {"": counts.bytes_out})

@@ -236,6 +236,8 @@ ADDRESS_FULL = _connection("ADDRESS_FULL", 429, "",
     closes=True)
 HANDSHAKE_TIMEOUT = _connection("HANDSHAKE_TIMEOUT", 408, "",
     "no whole request within `handshake_timeout`", "yes", closes=True)
+TOO_MUCH_UNFINISHED = _connection("TOO_MUCH_UNFINISHED", 503, "",
+    "too many connections have sent half a request, `max_unauthenticated_held`", _LATER, closes=True)
 HEAD_TOO_BIG = _connection("HEAD_TOO_BIG", 431, "", "a head of more than 32 KiB", "with fewer cookies",
     closes=True)
 
@@ -326,6 +328,9 @@ TOO_BIG = _fault("too_big", f"{_LIMITS}: bytes")
 TOO_DEEP = _fault("too_deep", f"{_LIMITS}: levels")
 TOO_MANY_ATTACHMENTS = _fault("too_many_attachments", f"{_LIMITS}: attachments")
 TOO_MANY_PACKETS = _fault("too_many_packets", f"{_LIMITS}: packets")
+TOO_MANY_CONTAINERS = _fault("too_many_containers", f"{_LIMITS}: lists and objects in a message")
+TOO_MANY_BYTES = _fault("too_many_bytes", f"{_LIMITS}: bytes a second, without a valid credential")
+TOO_MUCH_HELD = _fault("too_much_held", f"{_LIMITS}: unfinished data, without a valid credential")
 TOO_SLOW = _fault("too_slow", f"{_LIMITS}: time for the body of a POST")
 
 # fmt: on

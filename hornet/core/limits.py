@@ -45,6 +45,12 @@ class RateLimiter:
         self._left -= count
         return True
 
+    def take(self, per_s: float, now: float, count: int) -> float:
+        """Take ``count`` tokens, if need be before their time; return in how many seconds that is made up."""
+        self._fill(per_s, now)
+        self._left -= count
+        return max(0.0, -self._left / per_s)
+
     def wait_s(self, per_s: float) -> int:
         """Return in how many whole seconds there is a token again, counted from the last :meth:`offer`."""
         return max(0, math.ceil((1 - self._left) / per_s - 1e-9))

@@ -22,6 +22,10 @@ class Counts:
     """Broken input from clients, by the code of the fault."""
     upgrades: int = 0
     """Sessions that moved from polling to WebSocket."""
+    unknown_answers: int = 0
+    """Acknowledgements from clients that nobody asked for."""
+    paced: int = 0
+    """Times that Hornet stopped reading from a session for a while, because of ``max_byte_rate``."""
     slow_readers: int = 0
     """Sessions ended because the client read too slowly for ``send_buffer_bytes``."""
     bytes_out: int = 0

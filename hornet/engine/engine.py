@@ -180,6 +180,12 @@ class Engine:
         if wire_format != session.wire_format:
             session.set_format(wire_format)
 
+    def admit(self, sid: str) -> None:
+        """Let a session send as much as one with a valid credential may; until then it may send little."""
+        session = self._table.get(sid)
+        if session is not None:
+            session.admit()
+
     def close(self, sid: str) -> None:
         """Close the transport of a session after all earlier messages. The client reconnects."""
         session = self._table.get(sid)

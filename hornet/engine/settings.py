@@ -47,6 +47,49 @@ class EngineSettings:
         unit="packets/s",
         reloads=True,
     )
+    max_byte_rate: float = option(
+        1_000_000.0,
+        doc="Bytes per second that Hornet reads from one session; twice as many may come at once. From a "
+        "client that sends faster it reads more slowly, and loses nothing.",
+        unit="bytes/s",
+        reloads=True,
+    )
+    max_unauthenticated_payload_bytes: int = option(
+        65_536,
+        doc="Largest message or POST body of a session that has shown no valid credential yet.",
+        unit="bytes",
+        reloads=True,
+    )
+    max_unauthenticated_packet_rate: float = option(
+        1000.0,
+        doc="Packets per second that all sessions of one address may send that have shown no valid "
+        "credential yet; twice as many may come at once. A client sends two or three. On this machine each "
+        "session has this rate for itself.",
+        unit="packets/s",
+        reloads=True,
+    )
+    max_unauthenticated_byte_rate: float = option(
+        1_000_000.0,
+        doc="Bytes per second that all sessions of one address may send that have shown no valid credential "
+        "yet; twice as many may come at once. On this machine each session has this rate for itself.",
+        unit="bytes/s",
+        reloads=True,
+    )
+    max_unauthenticated_held_bytes: int = option(
+        8_388_608,
+        doc="What all connections and sessions without a valid credential may leave unfinished, together: "
+        "parts of requests, frames, bodies and events, and packets that wait for a credential to be checked. "
+        "One address may leave a quarter of that.",
+        unit="bytes",
+        reloads=True,
+    )
+    max_containers: int = option(
+        10_000,
+        doc="Lists and objects that one message of a client may have. An empty one takes 1 to 3 bytes of a "
+        "message, but 80 bytes of memory.",
+        unit="lists and objects",
+        reloads=True,
+    )
     max_json_depth: int = option(
         64,
         doc="How deep lists and objects may be nested in what a client sends.",

@@ -71,6 +71,7 @@ class DefaultNamespace:
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.auth[sid] = handshake.auth
+        self.engine.admit(sid)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
         del self.auth[sid]

@@ -38,6 +38,8 @@ class Application(Caller):
     engine: Engine = field(init=False)
     later: dict[str, asyncio.Future[object]] = field(default_factory=dict)
     """What answers the events ``later``, by their argument."""
+    admits: bool = True
+    """Whether each session counts as one with a valid credential."""
     departures: asyncio.Event = field(default_factory=asyncio.Event)
     """Handled while it is set, as it is at the start."""
 
@@ -54,6 +56,8 @@ class Application(Caller):
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.engine.enter(sid, "all")
+        if self.admits:
+            self.engine.admit(sid)
         self.connected.put_nowait((sid, handshake))
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
@@ -81,9 +85,10 @@ async def running(
     *,
     through_handshake: bool = False,
     host: str = "127.0.0.1",
+    admits: bool = True,
 ) -> AsyncIterator[Application]:
     """Serve an engine, with an HTTP client that has no limit of its own."""
-    application = Application()
+    application = Application(admits=admits)
     async with AsyncExitStack() as stack:
         publish = (
             None if redis_url is None else await stack.enter_async_context(sharing(application, redis_url))

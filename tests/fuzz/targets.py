@@ -241,7 +241,13 @@ TARGETS = (
     of_text(compression.negotiate),
     Target(lambda draw: parse_packet(_whole(draw)), (Malformed,), (parse_packet,)),
     Target(_attachments, (Malformed,), (parse_packet,)),
-    Target(lambda draw: parse_msgpack(draw.rest(), 3 + draw.byte() % 2), (Malformed,), (parse_msgpack,)),
+    Target(
+        lambda draw: parse_msgpack(
+            protocol=3 + draw.byte() % 2, max_containers=draw.byte(), data=draw.rest()
+        ),
+        (Malformed,),
+        (parse_msgpack,),
+    ),
     of_text(parse_msgpack_text, Malformed),
     # What clients show and ask for
     of_shown(parse_credentials, PeerError),

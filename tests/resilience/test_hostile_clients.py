@@ -124,8 +124,12 @@ async def packets(watched: Watched) -> None:
 
 async def withheld(watched: Watched) -> None:
     """Send a binary event and not all of its attachments: only this session pays for the wait."""
+    auth = json.dumps({"token": await watched.token(), "channels": [CHANNEL]})
     async with watched.http.ws_connect(watched.server.url + WEBSOCKET) as ws:
-        await ws.send_str("40")
+        await ws.send_str(f"40{auth}")
+        async with asyncio.timeout(DEADLINE_S):
+            while "CONNECTED" not in await ws.receive_str():
+                pass
         await ws.send_str('452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
         await ws.send_bytes(b"x" * 900_000)
         with suppress(ConnectionError, aiohttp.ClientError):

@@ -76,7 +76,7 @@ async def test_a_flood_of_packets_is_cut_and_delays_no_other_client(
     assert watched.server.output.count("\n") < 30
 
 
-@pytest.mark.parametrize("body", ["2\x1e" * 100_000 + "2", "6\x1e" * 3000 + "6"], ids=["very many", "many"])
+@pytest.mark.parametrize("body", ["2\x1e" * 30_000 + "2", "6\x1e" * 3000 + "6"], ids=["very many", "many"])
 async def test_a_post_of_too_many_packets_is_refused(valkey: Valkey, watch: Watch, body: str) -> None:
     watched = await watch(valkey.url)
     url = f"{watched.server.url}/socket.io/?EIO=4&transport=polling"

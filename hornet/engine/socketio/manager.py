@@ -245,6 +245,16 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cla
             return table.room(self._alias(name))
         return room
 
+    def take_callback(
+        self, session: EngineSession, namespace: str, ack: int | None
+    ) -> Callable[..., Any] | None:
+        """Return what waits for the acknowledgement ``ack`` of a client, once; None where nobody asked for it.
+
+        0 names none: python-socketio keeps its counter there.
+        """
+        callbacks = self.callbacks.get(self.sid_from_eio_sid(session.eio_sid, namespace))
+        return callbacks.pop(ack, None) if callbacks is not None and ack else None
+
     def _generate_ack_id(self, sid: str, callback: Callable[..., Any]) -> int:
         callbacks = self.callbacks.setdefault(sid, {0: itertools.count(1)})
         ack: int = next(callbacks[0])

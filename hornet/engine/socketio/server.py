@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from hornet.engine.types import Handshake, Hooks, Reason
 from hornet.engine.wire.packets import (
     SioPacket,
     Type,
+    check_containers,
     dump_msgpack,
     parse_msgpack,
     parse_msgpack_text,
@@ -43,6 +44,9 @@ from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
 
 log = logging.getLogger(__name__)
+
+NEWCOMERS_PART = 10
+"""Until its client has shown a valid credential, a message may have the tenth part of ``max_containers``."""
 
 
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock class has no types
@@ -109,25 +113,32 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             if isinstance(message, str):
                 raise Malformed(codes.BAD_PACKET, "an attachment was to come")
             size = sum(map(len, pending_binary.attachments)) + len(message)
-            if size > self.sessions.settings.max_payload_bytes:
+            if size > session.max_message_bytes:
                 raise Malformed(codes.TOO_BIG, "the attachments are too big", 1009)
             if pending_binary.attach(message):
                 session.pending_binary = None
                 self._dispatch(session, pending_binary)
             return
         settings = self.sessions.settings
+        max_containers = settings.max_containers
+        if session.newcomer is not None:
+            max_containers //= NEWCOMERS_PART
         if isinstance(message, bytes):
             if not session.is_greeted:
                 session.set_format(session.wire_format | MSGPACK)
             if not session.wire_format & MSGPACK:
                 raise Malformed(codes.BAD_PACKET, "an attachment without a packet")
-            packet = parse_msgpack(message, session.handshake.protocol)
+            packet = parse_msgpack(message, session.handshake.protocol, max_containers)
         elif session.wire_format & MSGPACK:
             if session.handshake.protocol == 4:
                 raise Malformed(codes.BAD_PACKET, "text from a client with the MessagePack parser")
+            check_containers(message, max_containers)
             packet = parse_msgpack_text(message)
         else:
+            if len(message) > max_containers:
+                check_containers(message, max_containers)
             packet = parse_packet(message)
+        packet.size = len(message)
         if len(message) > settings.max_json_depth:
             _check_depth(packet, message, settings.max_json_depth)
         if packet.waits_for > settings.max_attachments:
@@ -163,9 +174,9 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         if packet.type in (Type.ACK, Type.BINARY_ACK):
             self._handle_acknowledgement(session, packet)
         elif packet.namespace != "/":
-            session.do(self._handle_plugin_namespace, session, packet)
+            session.do(self._handle_plugin_namespace, session, packet, size=packet.size)
         elif packet.type is not Type.CONNECT:
-            session.do(self._handle_main_namespace, session, packet)
+            session.do(self._handle_main_namespace, session, packet, size=packet.size)
         elif session.sid is None and session.is_open:
             self._connect(session, packet.data)
         else:
@@ -175,9 +186,11 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         """Resolve the call that a client answers, ahead of other jobs: a handler may wait for the answer."""
         if self.manager.sid_from_eio_sid(session.eio_sid, packet.namespace) is None:
             raise Malformed(codes.NOT_CONNECTED, "an answer from a namespace that was not joined")
-        self.eio.start_background_task(
-            self._handle_ack, session.eio_sid, packet.namespace, packet.id, packet.data
-        )
+        callback = self.manager.take_callback(session, packet.namespace, packet.id)
+        if callback is None:
+            self._counts.unknown_answers += 1
+        else:
+            self.eio.start_background_task(_call_back, callback, packet.data)
 
     async def _handle_main_namespace(self, session: EngineSession, packet: SioPacket) -> None:
         """Handle a packet of the main namespace; all packets before it have been handled."""
@@ -196,6 +209,8 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._refuse(session)
         elif packet.type is Type.CONNECT:
             await self._connect_plugin_namespace(session, packet)
+            if session.namespace_sids is not None and namespace in session.namespace_sids:
+                session.admit()  # the plug-in decides who may connect
         elif packet.type in (Type.EVENT, Type.BINARY_EVENT):
             sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
             await self._handle_event_internal(self, sid, eio_sid, packet.data, namespace, packet.id)
@@ -346,6 +361,13 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         self._fanout.flush(session)
         session.write_message(PreparedPacket(SioPacket(Type.DISCONNECT)))
         session.close(Reason.SERVER_DISCONNECT)
+
+
+async def _call_back(callback: Callable[..., Any], data: Sequence[object]) -> None:
+    """Hand an acknowledgement to the one that asked for it."""
+    result = callback(*data)
+    if isinstance(result, Awaitable):
+        await result
 
 
 class _NotStarted:

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from typing import cast
 
 from hornet.core import codes
+from hornet.engine.errors import Malformed
 from hornet.engine.transport.connection_limit import ConnectionLimiter, refusal_response
 from hornet.engine.transport.endpoint import Endpoint
+from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.session_table import SessionTable
 
 MAX_HEAD_BYTES = 8190
@@ -75,6 +77,7 @@ class HandshakeProtocol(asyncio.Protocol):
         "_head",
         "_http",
         "_limiter",
+        "_newcomer",
         "_table",
         "_transport",
         "scheduled_tick",
@@ -95,6 +98,8 @@ class HandshakeProtocol(asyncio.Protocol):
         self._head = b""
         self._address = ""
         """The address that this connection counts for; "" when it does not count."""
+        self._newcomer: Newcomer | None = None
+        """Its share of what may be left unfinished; None until a part of a request has come."""
         self.scheduled_tick = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -120,6 +125,8 @@ class HandshakeProtocol(asyncio.Protocol):
             if not is_whole(data):
                 if len(data) > MAX_HELD_BYTES:
                     self._refuse(codes.HEAD_TOO_BIG, b"431 Request Header Fields Too Large")
+                else:
+                    self._hold(data)
                 return
         self._leave()
         if not self._open_websocket(data):
@@ -153,6 +160,15 @@ class HandshakeProtocol(asyncio.Protocol):
             websocket.data_received(rest)
         return True
 
+    def _hold(self, data: bytes) -> None:
+        """Count the part of a request that has come; refuse it where newcomers have left too much."""
+        if self._newcomer is None:
+            self._newcomer = self._table.newcomers.enter(self._address)
+        try:
+            self._newcomer.hold_waiting(len(data))
+        except Malformed:
+            self._refuse(codes.TOO_MUCH_UNFINISHED, b"503 Service Unavailable")
+
     def _refuse(self, code: str, status: bytes) -> None:
         self._leave()
         self._table.counts.refused[code] += 1
@@ -164,5 +180,7 @@ class HandshakeProtocol(asyncio.Protocol):
         """Stop counting this connection, and stop its timeout."""
         self._limiter.leave(self._address)
         self._address = ""
+        if self._newcomer is not None:
+            self._newcomer.leave()
         self._table.pending.discard(self)
         self._table.wheel.cancel(self)

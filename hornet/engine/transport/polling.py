@@ -54,7 +54,7 @@ class PollingTransport:
     need the session take it as an argument.
     """
 
-    __slots__ = ("_is_posting", "_owner", "_poll", "_queue", "_rate", "unsent_bytes")
+    __slots__ = ("_byte_rate", "_is_posting", "_owner", "_poll", "_queue", "_rate", "unsent_bytes")
 
     def __init__(self, owner: SessionOwner, opening: Packet) -> None:
         """``opening`` is the packet that opens the session; the client gets it first."""
@@ -67,6 +67,8 @@ class PollingTransport:
         """Whether a POST is being read."""
         self._rate: RateLimiter | None = None
         """How many more packets may come by POST; None before the first."""
+        self._byte_rate: RateLimiter | None = None
+        """How many more bytes may come by POST; None before the first."""
 
     @property
     def has_poll(self) -> bool:
@@ -109,6 +111,9 @@ class PollingTransport:
         """Drop the queued packets, and answer the GET that waits."""
         self._queue.clear()
         self._wake()
+
+    def admit(self) -> None:
+        """Do nothing: each POST asks the session for its limit."""
 
     def pause_reading(self) -> None:
         """Do nothing: a POST waits for the inbox by itself."""
@@ -215,15 +220,18 @@ class PollingTransport:
         settings = self._owner.settings
         # A client that is silent for longer is gone.
         longest_s = settings.ping_interval_s + settings.ping_timeout_s
-        body = await _read_body(request, settings.max_payload_bytes, longest_s)
+        body = await _read_body(session, request, longest_s)
         self._owner.counts.bytes_in += len(body)
         now = asyncio.get_running_loop().time()
         # aiohttp takes a body without a type for binary; the Node server takes it for text.
         content_type = request.content_type if "Content-Type" in request.headers else ""
         packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
-        if self._rate is None:
+        if self._rate is None or self._byte_rate is None:
             self._rate = RateLimiter(settings.max_packet_rate, now)
+            self._byte_rate = RateLimiter(settings.max_byte_rate, now)
         if not self._rate.offer(settings.max_packet_rate, now, len(packets)):
+            raise too_many_packets()
+        if session.newcomer is not None and not session.newcomer.take_packets(len(packets), now):
             raise too_many_packets()
         for number, packet in enumerate(packets, 1):
             if not session.is_open:
@@ -231,7 +239,12 @@ class PollingTransport:
             session.receive(packet, now)
             if number % INBOX_HIGH == 0:
                 await session.drain()
+        session.count_waiting()
         await session.drain()
+        pause_s = self._byte_rate.take(settings.max_byte_rate, now, len(body))
+        if pause_s:
+            self._owner.counts.paced += 1
+            await asyncio.sleep(pause_s)
 
 
 class _PollWatch(asyncio.Protocol):
@@ -271,23 +284,31 @@ class _PollWatch(asyncio.Protocol):
             self._handler.transport.set_protocol(self._handler)
 
 
-async def _read_body(request: web.Request, max_bytes: int, timeout_s: float) -> bytes:
+async def _read_body(session: EngineSession, request: web.Request, timeout_s: float) -> bytes:
     """Return the whole body, whether the request states its length or sends it in chunks.
 
     Raises:
         Malformed: the body is too big, or takes too long.
     """
+    max_bytes, newcomer, loop = session.max_message_bytes, session.newcomer, asyncio.get_running_loop()
     if request.content_length is not None and request.content_length > max_bytes:
         raise Malformed(codes.TOO_BIG, "the body is too big", 1009)
-    body = bytearray()
+    body, held = bytearray(), 0
     try:
         async with asyncio.timeout(timeout_s):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > max_bytes:
                     raise Malformed(codes.TOO_BIG, "the body is too big", 1009)
+                if newcomer is not None:
+                    newcomer.hold(len(chunk))
+                    held += len(chunk)
+                    newcomer.take_bytes(len(chunk), loop.time())
     except TimeoutError:
         raise Malformed(codes.TOO_SLOW, "the body came too slowly", 1008) from None
+    finally:
+        if newcomer is not None:
+            newcomer.hold(-held)
     return bytes(body)
 
 

@@ -18,7 +18,8 @@ from hornet.engine.errors import Malformed
 from hornet.engine.settings import EngineSettings
 from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, WriteLeases, plain_socket
 from hornet.engine.transport.heartbeat import Action, Heartbeat
-from hornet.engine.transport.inbox import Job, SessionInbox
+from hornet.engine.transport.inbox import JobRunner
+from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.states import MOVES, State, Step, is_open
 from hornet.engine.transport.timer_wheel import TimerWheel
 from hornet.engine.transport.transport import (
@@ -72,7 +73,7 @@ class SessionOwner(Protocol):
         ...
 
 
-class EngineSession:
+class EngineSession(JobRunner):
     """An Engine.IO session and the Socket.IO ids it has; ``states`` shows its life.
 
     Four methods end it: ``close`` lets a polling client fetch its last packets, ``end`` ends it at once,
@@ -83,9 +84,9 @@ class EngineSession:
         "_heartbeat",
         "eio_sid",
         "handshake",
-        "inbox",
         "lease",
         "namespace_sids",
+        "newcomer",
         "owner",
         "pending_binary",
         "plugin_data",
@@ -106,12 +107,15 @@ class EngineSession:
         transport: Transport,
         eio_sid: str,
         handshake: Handshake,
+        newcomer: Newcomer,
         wire_format: int,
         now: float,
     ) -> None:
         self.owner = owner
         self.eio_sid = eio_sid
         self.handshake = handshake
+        self.newcomer: Newcomer | None = newcomer
+        """Its share of what sessions may send that have shown no valid credential; None once it has."""
         self.wire_format = wire_format
         self.state = State.OPENING
         self.transport = transport
@@ -129,8 +133,7 @@ class EngineSession:
         """The ids in other namespaces."""
         self.pending_binary: SioPacket | None = None
         """A binary packet whose attachments are still to come."""
-        self.inbox: SessionInbox | None = None
-        """The work that its packets asked for and that is not done yet."""
+        self.inbox = None
         self.plugin_data: dict[str, Any] | None = None
         """What plug-ins keep with python-socketio's ``save_session``."""
         self.scheduled_tick = 0
@@ -169,6 +172,36 @@ class EngineSession:
             yield self.sid
         if self.namespace_sids is not None:
             yield from self.namespace_sids.values()
+
+    # Limits --------------------------------------------------------------------------------------
+
+    @property
+    def max_message_bytes(self) -> int:
+        """How long a message of the client may be."""
+        settings = self.owner.settings
+        most = settings.max_payload_bytes
+        return most if self.newcomer is None else min(most, settings.max_unauthenticated_payload_bytes)
+
+    def admit(self) -> None:
+        """Let the client send as much as a client with a valid credential may."""
+        if self.newcomer is not None:
+            self.newcomer.leave()
+            self.newcomer = None
+            self.transport.admit()
+            if self.probe is not None:
+                self.probe.admit()
+
+    def count_waiting(self) -> None:
+        """Count the packets of a newcomer that wait for their turn, or for their attachments.
+
+        Raises:
+            Malformed: newcomers have left too much with the node.
+        """
+        if self.newcomer is not None:
+            size = 0 if self.inbox is None else self.inbox.waiting_bytes
+            if self.pending_binary is not None:
+                size += self.pending_binary.size
+            self.newcomer.hold_waiting(size)
 
     # Time ----------------------------------------------------------------------------------------
 
@@ -371,25 +404,9 @@ class EngineSession:
 
     # Work ----------------------------------------------------------------------------------------
 
-    def do(self, job: Job, *args: Any) -> None:
-        """Run ``job`` after all jobs given before. A task exists only while there is work."""
-        if self.inbox is None:
-            self.inbox = SessionInbox(self)
-        self.inbox.add(job, args)
-
-    async def drain(self) -> None:
-        """Return when few enough jobs wait that more packets may be taken."""
-        if self.inbox is not None:
-            await self.inbox.drain()
-
-    def pause_reading(self) -> None:
-        self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self.transport.resume_reading()
-
     def on_job_failed(self) -> None:
         self.owner.counts.hook_errors += 1
 
     def on_inbox_empty(self) -> None:
         self.inbox = None
+        self.count_waiting()

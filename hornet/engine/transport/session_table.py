@@ -12,6 +12,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.settings import EngineSettings
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.ids import generate_ids
+from hornet.engine.transport.newcomers import Newcomers
 from hornet.engine.transport.polling import PollingTransport
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.timer_wheel import TimerWheel
@@ -77,6 +78,8 @@ class SessionTable:
         """Each session whose id a client may still name, by that id."""
         self.addresses = AddressLimiter()
         """How many sessions each client address has."""
+        self.newcomers = Newcomers(settings)
+        """The sessions and connections that have shown no valid credential yet."""
         self.closing: set[Transport] = set()
         """WebSockets on their way out. Most of them wait for the client's Close frame."""
         self.pending: set[PendingConnection] = set()
@@ -94,6 +97,7 @@ class SessionTable:
     def configure(self, settings: EngineSettings) -> None:
         """Follow ``settings`` from now on. Clients that are connected keep their timings."""
         self.settings = settings
+        self.newcomers.configure(settings)
         self._timings = (
             f'"pingInterval":{round(settings.ping_interval_s * 1000)},'
             f'"pingTimeout":{round(settings.ping_timeout_s * 1000)},'
@@ -125,6 +129,7 @@ class SessionTable:
             transport=PollingTransport(self, opening),
             eio_sid=eio_sid,
             handshake=handshake,
+            newcomer=self.newcomers.enter(handshake.address),
             wire_format=wire_format,
             now=asyncio.get_running_loop().time(),
         )
@@ -153,6 +158,8 @@ class SessionTable:
         if reason is Reason.SLOW_READER:
             self.counts.slow_readers += 1
         self.addresses.leave(session.handshake.address)
+        if session.newcomer is not None:
+            session.newcomer.leave()
         self._listener.on_ended(session, reason)
 
     def on_closing(self, transport: Transport) -> None:

@@ -43,6 +43,10 @@ class Transport(Protocol):
         """Cut the transport, and drop all unsent data."""
         ...
 
+    def admit(self) -> None:
+        """Take longer messages from now on: the client has shown a valid credential."""
+        ...
+
     def pause_reading(self) -> None:
         """Read nothing more from the client, where the transport can stop."""
         ...

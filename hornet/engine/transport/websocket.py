@@ -13,7 +13,8 @@ from typing import cast
 
 from hornet.core import codes
 from hornet.core.limits import BURST_S
-from hornet.engine.errors import Malformed
+from hornet.engine.errors import Malformed, too_many_packets
+from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.session import EngineSession, SessionOwner
 from hornet.engine.transport.states import PHASE_MOVES, Phase, PhaseStep, State
 from hornet.engine.transport.transport import UPGRADE_PACKET
@@ -31,7 +32,10 @@ class WebSocketTransport(asyncio.Protocol):
     """One WebSocket from its request to its end; ``states`` shows its phases."""
 
     __slots__ = (
+        "_bytes_left",
         "_filled_at",
+        "_held",
+        "_is_paced",
         "_loop",
         "_owner",
         "_parser",
@@ -47,12 +51,15 @@ class WebSocketTransport(asyncio.Protocol):
         self._owner = owner
         self._session: EngineSession | None = session
         self._transport = transport
-        self._parser = FrameParser(
-            owner.settings.max_payload_bytes, compression.inflate if deflated else None
-        )
+        self._parser = FrameParser(session.max_message_bytes, compression.inflate if deflated else None)
         self._loop = asyncio.get_running_loop()
         self._parser.left = owner.settings.max_packet_rate * BURST_S
+        self._bytes_left = owner.settings.max_byte_rate * BURST_S
         self._filled_at = self._loop.time()
+        self._held = 0
+        """How many bytes of a newcomer's unfinished frames are counted."""
+        self._is_paced = False
+        """Whether it reads nothing for a moment, because the client sent too many bytes."""
         self.phase = Phase.OPENED
         self.scheduled_tick = 0
         transport.set_write_buffer_limits(high=owner.settings.send_buffer_bytes)
@@ -125,8 +132,12 @@ class WebSocketTransport(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Read from the client again."""
-        if not self._transport.is_closing():
+        if not self._is_paced and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def admit(self) -> None:
+        """Take longer messages from now on: the client has shown a valid credential."""
+        self._parser.max_bytes = self._owner.settings.max_payload_bytes
 
     # From the asyncio transport ------------------------------------------------------------------
 
@@ -137,19 +148,61 @@ class WebSocketTransport(asyncio.Protocol):
             self._parser.left -= 1
             self._session.pong(self._loop.time())
             return
-        self._fill()
+        self._fill(len(data))
+        session = self._session
         try:
-            for opcode, payload in self._parser.feed(data):
-                self._take(opcode, payload)
+            if session is None or session.newcomer is None:
+                for opcode, payload in self._parser.feed(data):
+                    self._take(opcode, payload)
+            else:
+                self._take_from_newcomer(session, session.newcomer, data)
         except Malformed as fault:
             self._owner.counts.malformed[fault.code] += 1
             self._fail(fault)
 
-    def _fill(self) -> None:
-        """Let as many more packets come as the time since the last ones allows."""
-        per_s, now = self._owner.settings.max_packet_rate, self._loop.time()
-        self._parser.left = min(per_s * BURST_S, self._parser.left + (now - self._filled_at) * per_s)
+    def _fill(self, size: int) -> None:
+        """Let as many more packets come as the time since the last ones allows, and count ``size`` bytes."""
+        settings, now = self._owner.settings, self._loop.time()
+        passed_s = now - self._filled_at
         self._filled_at = now
+        per_s = settings.max_packet_rate
+        self._parser.left = min(per_s * BURST_S, self._parser.left + passed_s * per_s)
+        per_s = settings.max_byte_rate
+        self._bytes_left = min(per_s * BURST_S, self._bytes_left + passed_s * per_s) - size
+        if self._bytes_left < 0 and not self._is_paced:
+            self._is_paced = True
+            self._owner.counts.paced += 1
+            self._transport.pause_reading()
+            self._loop.call_later(-self._bytes_left / per_s, self._end_pace)
+
+    def _end_pace(self) -> None:
+        """Read again, unless too many packets of the client wait to be handled."""
+        self._is_paced = False
+        session = self._session
+        if session is None or session.inbox is None or not session.inbox.is_full:
+            self.resume_reading()
+
+    def _take_from_newcomer(self, session: EngineSession, newcomer: Newcomer, data: bytes) -> None:
+        """Take what the client of a session sent that has shown no valid credential yet.
+
+        Raises:
+            Malformed: the client broke the protocol, or newcomers send or hold too much.
+        """
+        parser, now = self._parser, self._loop.time()
+        newcomer.take_bytes(len(data), now)
+        before = parser.left
+        messages = parser.feed(data)
+        if not newcomer.take_packets(round(before - parser.left), now):
+            raise too_many_packets()
+        for opcode, payload in messages:
+            self._take(opcode, payload)
+        self._hold(newcomer, parser.held_bytes)
+        session.count_waiting()
+
+    def _hold(self, newcomer: Newcomer, size: int) -> None:
+        if size != self._held:
+            newcomer.hold(size - self._held)
+            self._held = size
 
     def _is_pong(self, data: bytes) -> bool:
         """Return whether this is a pong of version 4 in a frame of its own, which idle clients send.
@@ -162,6 +215,7 @@ class WebSocketTransport(asyncio.Protocol):
             and self.phase is Phase.ACTIVE
             and self._parser.is_idle
             and self._session is not None
+            and self._session.newcomer is None
             and self._session.handshake.protocol == 4
         )
 
@@ -249,6 +303,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._move(PhaseStep.CLOSES)
         if session is None:
             return
+        if session.newcomer is not None:
+            self._hold(session.newcomer, 0)
         if phase is Phase.ACTIVE:
             session.end(reason)
         elif session.probe is self:

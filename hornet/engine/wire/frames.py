@@ -92,6 +92,12 @@ class FrameParser:
         return self._inflate is not None
 
     @property
+    def held_bytes(self) -> int:
+        """How many bytes of unfinished frames and messages the parser holds."""
+        held = 0 if self._chunks is None else self._held
+        return held if self._message is None else held + len(self._message)
+
+    @property
     def is_idle(self) -> bool:
         """Whether the next byte is the first of a message."""
         return self._chunks is None and self._message is None

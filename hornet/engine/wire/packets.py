@@ -45,6 +45,8 @@ class SioPacket:
     waits_for: int = 0
     """How many binary attachments follow, each in a packet of its own."""
     attachments: list[bytes] = field(default_factory=list)
+    size: int = 0
+    """How many bytes the client sent for it."""
 
     def attach(self, data: bytes) -> bool:
         """Take the next attachment; return True when it was the last, and ``data`` is whole.
@@ -53,11 +55,15 @@ class SioPacket:
             Malformed: a placeholder in ``data`` names no attachment.
         """
         self.attachments.append(data)
+        self.size += len(data)
         if len(self.attachments) < self.waits_for:
             return False
         self.data = _put_attachments(self.data, self.attachments)
         return True
 
+
+MAX_CONTAINERS = 10_000
+"""How many lists and objects a message may have, unless the caller says otherwise."""
 
 # Parsing ----------------------------------------------------------------------------------------
 
@@ -99,6 +105,30 @@ def parse_packet(text: str) -> SioPacket:
     return packet
 
 
+def check_containers(text: str, max_containers: int) -> None:
+    """Check that a text of JSON has no more lists and objects than it may have; no matter if it is JSON.
+
+    They are counted by their brackets, since a parser makes an object of each: an empty list, which is two
+    bytes of a message, takes 80 bytes of memory.
+
+    Raises:
+        Malformed: there are more.
+    """
+    if text.count("[") + text.count("{") > max_containers:  # also those in texts
+        outside = _TEXT.sub("", text)
+        if outside.count("[") + outside.count("{") > max_containers:
+            raise _too_many_containers()
+
+
+_TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A text of JSON (RFC 8259, https://www.rfc-editor.org/rfc/rfc8259#section-7), or all behind a quote that no
+other follows: so each character is looked at once."""
+
+
+def _too_many_containers() -> Malformed:
+    return Malformed(codes.TOO_MANY_CONTAINERS, "too many lists and objects", 1009)
+
+
 def _parse_data(text: str) -> Any:
     try:
         return parse_json(text)
@@ -119,17 +149,53 @@ _MSGPACK_TYPES = {
 _MSGPACK_TEXT_TYPES = {packet_type: packet_type for packet_type in (Type.CONNECT, Type.DISCONNECT)}
 
 
-def parse_msgpack(data: bytes, protocol: int = 4) -> SioPacket:
+def parse_msgpack(data: bytes, protocol: int = 4, max_containers: int = MAX_CONTAINERS) -> SioPacket:
     """Parse a binary message of the MessagePack parser; ``protocol`` is the client's Engine.IO version.
 
     Raises:
-        Malformed: the message is not MessagePack, or no packet.
+        Malformed: the message is not MessagePack, or no packet, or has too many lists and objects.
     """
     try:
-        fields = msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
+        fields = _unpack(data, max_containers)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException):
         raise Malformed(codes.BAD_MSGPACK, "not MessagePack") from None
     return _parse_fields(fields, _MSGPACK_TYPES[protocol])
+
+
+UNCHECKED_BYTES = 1024
+"""A shorter message of MessagePack is unpacked without a look at its structure first."""
+
+
+def _unpack(data: bytes, max_containers: int) -> object:
+    """Unpack a message.
+
+    A header of 3 bytes announces up to 65,535 items, for which the unpacker makes room before it sees one. A
+    message of nothing but such headers, each inside the other, would make it reserve gigabytes. So the
+    structure of all but short messages is walked first, which makes no objects.
+    """
+    if len(data) <= min(UNCHECKED_BYTES, max_containers):
+        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
+    walker = msgpack.Unpacker(max_buffer_size=len(data))
+    walker.feed(data)
+    walker.skip()
+    if len(data) <= max_containers:
+        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_parse_extension)
+    left = max_containers
+
+    def count(container: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _too_many_containers()
+        return container
+
+    return msgpack.unpackb(
+        data,
+        strict_map_key=False,
+        list_hook=count,
+        object_hook=count,
+        ext_hook=lambda code, data: count(_parse_extension(code, data)),
+    )
 
 
 def parse_msgpack_text(text: str) -> SioPacket:

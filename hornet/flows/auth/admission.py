@@ -316,6 +316,7 @@ class Admission:
         if session.state is not AuthState.READY:
             self._session_log.admitted(session, session.channels)
         session.move(AuthStep.GRANTED)
+        self._engine.admit(session.sid)
         self._metrics.admitted.inc()
         return True
 

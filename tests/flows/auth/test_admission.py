@@ -268,3 +268,15 @@ async def test_a_node_listens_only_while_a_client_of_its_own_is_there(
     await clients[0].leave()
     await clients[1].leave()
     await eventually(listening, 0)
+
+
+async def test_a_session_may_send_long_messages_once_it_is_in_and_not_before(
+    running: Running, backend: AsyncConnector, prefix: str
+) -> None:
+    outside = await running.connect()
+    await outside.emit("hornet:publish", "x" * 70_000)
+    await outside.closed()
+    client = await running.connect()
+    await client.show(await backend.create_access_token(f"{prefix}a"), f"{prefix}a")
+    assert await client.message() == CONNECTED
+    assert await refusal(client, "hornet:publish", "x" * 70_000)
