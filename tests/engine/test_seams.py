@@ -13,7 +13,6 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
         "_handle_connect": ["eio_sid", "namespace", "data"],
         "_handle_disconnect": ["eio_sid", "namespace", "reason"],
         "_handle_event_internal": ["server", "sid", "eio_sid", "data", "namespace", "id"],
-        "_handle_ack": ["eio_sid", "namespace", "id", "data"],
         "disconnect": ["sid", "namespace", "ignore_queue"],
     },
     socketio.AsyncManager: {

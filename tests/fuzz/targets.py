@@ -36,6 +36,8 @@ from hornet.core.signatures import is_signed
 from hornet.core.triggers import check_trigger
 from hornet.core.user_sessions import parse_user_session
 from hornet.engine.errors import Malformed, Refusal
+from hornet.engine.settings import EngineSettings
+from hornet.engine.socketio.client_packets import parse_message
 from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.transport.polling import parse_body as parse_post
@@ -249,6 +251,17 @@ TARGETS = (
         (parse_msgpack,),
     ),
     of_text(parse_msgpack_text, Malformed),
+    Target(
+        lambda draw: parse_message(
+            settings=EngineSettings(max_containers=draw.byte(), max_json_depth=draw.byte()),
+            protocol=3 + draw.byte() % 2,
+            is_msgpack=bool(draw.byte() % 2),
+            is_newcomer=bool(draw.byte() % 2),
+            message=draw.rest() if draw.byte() % 2 else _whole(draw),
+        ),
+        (Malformed,),
+        (parse_message,),
+    ),
     # What clients show and ask for
     of_shown(parse_credentials, PeerError),
     of_shown(read_fields),

@@ -248,7 +248,7 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cla
     def take_callback(
         self, session: EngineSession, namespace: str, ack: int | None
     ) -> Callable[..., Any] | None:
-        """Return what waits for the acknowledgement ``ack`` of a client, once; None where nobody asked for it.
+        """Return once what waits for the acknowledgement ``ack`` of a client; None where nobody does.
 
         0 names none: python-socketio keeps its counter there.
         """

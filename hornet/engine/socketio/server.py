@@ -19,11 +19,11 @@ from typing import Any
 import socketio
 
 from hornet.core import codes
-from hornet.core.jsontext import check_depth
 from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
+from hornet.engine.socketio.client_packets import parse_message
 from hornet.engine.socketio.compat import SOCKETIO_LOG, Environs, ErrorsAsWarnings
 from hornet.engine.socketio.engineio_adapter import EngineIoAdapter
 from hornet.engine.socketio.manager import RoomManager
@@ -34,19 +34,12 @@ from hornet.engine.types import Handshake, Hooks, Reason
 from hornet.engine.wire.packets import (
     SioPacket,
     Type,
-    check_containers,
     dump_msgpack,
-    parse_msgpack,
-    parse_msgpack_text,
-    parse_packet,
 )
 from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
 
 log = logging.getLogger(__name__)
-
-NEWCOMERS_PART = 10
-"""Until its client has shown a valid credential, a message may have the tenth part of ``max_containers``."""
 
 
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock class has no types
@@ -119,30 +112,15 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
                 session.pending_binary = None
                 self._dispatch(session, pending_binary)
             return
-        settings = self.sessions.settings
-        max_containers = settings.max_containers
-        if session.newcomer is not None:
-            max_containers //= NEWCOMERS_PART
-        if isinstance(message, bytes):
-            if not session.is_greeted:
-                session.set_format(session.wire_format | MSGPACK)
-            if not session.wire_format & MSGPACK:
-                raise Malformed(codes.BAD_PACKET, "an attachment without a packet")
-            packet = parse_msgpack(message, session.handshake.protocol, max_containers)
-        elif session.wire_format & MSGPACK:
-            if session.handshake.protocol == 4:
-                raise Malformed(codes.BAD_PACKET, "text from a client with the MessagePack parser")
-            check_containers(message, max_containers)
-            packet = parse_msgpack_text(message)
-        else:
-            if len(message) > max_containers:
-                check_containers(message, max_containers)
-            packet = parse_packet(message)
-        packet.size = len(message)
-        if len(message) > settings.max_json_depth:
-            _check_depth(packet, message, settings.max_json_depth)
-        if packet.waits_for > settings.max_attachments:
-            raise Malformed(codes.TOO_MANY_ATTACHMENTS, "an event has too many attachments", 1009)
+        if isinstance(message, bytes) and not session.is_greeted:
+            session.set_format(session.wire_format | MSGPACK)
+        packet = parse_message(
+            message,
+            self.sessions.settings,
+            protocol=session.handshake.protocol,
+            is_msgpack=bool(session.wire_format & MSGPACK),
+            is_newcomer=session.newcomer is not None,
+        )
         if packet.waits_for:
             session.pending_binary = packet
         else:
@@ -381,21 +359,6 @@ class _NotStarted:
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
         raise RuntimeError("the engine is not started")
-
-
-def _check_depth(packet: SioPacket, message: Packet, max_depth: int) -> None:
-    """Check that lists and objects are not nested too deeply.
-
-    Raises:
-        Malformed: they are nested deeper than ``max_depth``.
-    """
-    # Most texts have too few brackets for that, so that their data need not be walked.
-    if isinstance(message, str) and message.count("[") + message.count("{") <= max_depth:
-        return
-    try:
-        check_depth(packet.data, max_depth)
-    except ValueError:
-        raise Malformed(codes.TOO_DEEP, "the data is nested too deeply", 1009) from None
 
 
 def _dump_connected(sid: str, session: EngineSession) -> Packet:
