@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 from hornet.core.errors import PeerError
 
@@ -31,11 +32,11 @@ def check_trigger(
     channel: str,
     event: str,
     timestamp: str,
-    bodies: tuple[str, ...],
+    bodies: Sequence[str],
     auth_key: str,
     now_s: float,
-) -> None:
-    """Check that the key fits one of ``bodies``: the text as it came, or as its data are written.
+) -> int:
+    """Return the index of the first of ``bodies``, the texts that may have been signed, that the key fits.
 
     Raises:
         RefusedTrigger: ``EXPIRED`` or ``WRONG_KEY``.
@@ -51,3 +52,4 @@ def check_trigger(
     ]
     if not any(right):
         raise RefusedTrigger(WRONG_KEY, "The auth_key is wrong")
+    return right.index(True)

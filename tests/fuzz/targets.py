@@ -33,6 +33,7 @@ from hornet.core.messages import Delivery, parse_pattern_publish, parse_publish
 from hornet.core.patterns import parse_pattern, parse_publication, parse_topic
 from hornet.core.presence import load_member, parse_member
 from hornet.core.signatures import is_signed
+from hornet.core.trigger_bodies import FORM, MULTIPART, parse_trigger_body
 from hornet.core.triggers import check_trigger
 from hornet.core.user_sessions import parse_user_session
 from hornet.engine.errors import Malformed, Refusal
@@ -201,6 +202,12 @@ def _trigger(draw: Draw) -> None:
     check_trigger("secret", draw.text(), draw.text(), draw.text(), (draw.text(),), draw.text(), 1e9)
 
 
+def _trigger_body(draw: Draw) -> None:
+    content_type = draw.pick(("application/json", FORM, f"{MULTIPART}; boundary=b", f"{MULTIPART}; boundary"))
+    for body in parse_trigger_body(draw.rest(), content_type):
+        assert isinstance(body.text, str)
+
+
 def _signature(draw: Draw) -> None:
     presence = draw.text() if draw.byte() % 2 else None
     assert not is_signed(draw.text(), ("secret",), draw.text(), draw.text(), presence)
@@ -298,6 +305,7 @@ TARGETS = (
     of_json(parse_any, Problem),
     Target(_params, (Problem,), (parse_params,)),
     Target(_trigger, (PeerError,), (check_trigger,)),
+    Target(_trigger_body, (PeerError,), (parse_trigger_body,)),
     # Connectors
     Target(lambda draw: parse_event(draw.blob(), draw.json()), (), (parse_event,)),
     Target(_answer, (ApiError, ApiUnavailable), (parse_answer,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -10,11 +11,11 @@ from aiohttp import web
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.jsontext import dump_json
+from hornet.core.trigger_bodies import parse_trigger_body
 from hornet.core.triggers import MISSING, RefusedTrigger, check_trigger
 from hornet.flows.backend.service import OutboundMessage
-from hornet.web.api.endpoint import ApiCounts, parse_any
+from hornet.web.api.endpoint import ApiCounts
 from hornet.web.api.operation import ApiServices
-from hornet.web.api.problems import Problem
 from hornet.web.api.settings import ApiSettings
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
 
@@ -22,6 +23,9 @@ NAME = "pushyTrigger"
 PATH = "/pushy/channel/{channel}/trigger"
 
 STATUS = {MISSING: 400, "403": 403, "501": 403, "413": 413, "503": 503}
+
+MESSAGES_OWN = ("type", "channel", "only", "except")
+"""Fields with a meaning in a message, which those of a trigger's data would lose or take over."""
 
 
 class PushyTrigger:
@@ -52,16 +56,13 @@ class PushyTrigger:
             return self._refuse(RefusedTrigger("503", "The server can't publish now"))
         except PeerError as error:
             return self._refuse(error)
-        if has_members:
-            answer, status = {"code": "201", "message": "Triggered"}, 201
-        else:
-            answer, status = {"code": "200", "message": "Triggered; the channel has no members"}, 200
-        return web.json_response({"status": answer}, status=status)
+        status = 201 if has_members else 200
+        return _answer({"status": {"code": status, "message": "Ok"}}, status)
 
     def _refuse(self, error: PeerError) -> web.Response:
         code = error.code if error.code in STATUS else MISSING
         self._counts.refusals[f"PUSHY_{code}"] += 1
-        return web.json_response({"error": {"code": code, "message": error.detail}}, status=STATUS[code])
+        return _answer({"error": {"code": code, "message": error.detail}}, STATUS[code])
 
     async def _trigger(self, request: web.Request) -> bool:
         """Publish the event of a signed request; return whether the channel has members.
@@ -74,35 +75,48 @@ class PushyTrigger:
         event, timestamp, auth_key = (
             _parameter(request, name) for name in ("event", "timestamp", "auth_key")
         )
-        text = await self._read(request)
-        data = _parse(text)
-        check_trigger(
-            self._settings.pushy_secret,
-            channel,
-            event,
-            timestamp,
-            (text, dump_json(data)),
-            auth_key,
-            time.time(),
-        )
-        if not is_channel_name(channel) or channel == CONTROL_CHANNEL:
+        bodies = parse_trigger_body(await self._read(request), request.headers.get("Content-Type", ""))
+        texts = [body.text for body in bodies]
+        secret = self._settings.pushy_secret
+        signed = check_trigger(secret, channel, event, timestamp, texts, auth_key, time.time())
+        # pushy's channels are the same in upper and lower case, and Hornet's are not: a page may use either.
+        channels = tuple(dict.fromkeys((channel, channel.lower())))
+        if not all(map(is_channel_name, channels)) or CONTROL_CHANNEL in channels:
             raise RefusedTrigger(MISSING, "There can't be a channel of that name")
-        message = data if isinstance(data, dict) else {"data": data}
-        sender = request.query.get("socket_id")
-        outbound = OutboundMessage(channels=(channel,), type=event, message=message, exclude=sender)
+        outbound = OutboundMessage(
+            channels=channels,
+            type=event,
+            message=_fields(bodies[signed].data),
+            exclude=request.query.get("socket_id"),
+        )
         published = await self._services.backend.publish([outbound])
         if any(published.nodes):
             return True
         # A Redis Cluster counts only some of the nodes that heard the publish: ask the nodes themselves.
-        return any((await self._services.cluster.channel(channel)).answers.values())
+        for name in channels:
+            if any((await self._services.cluster.channel(name)).answers.values()):
+                return True
+        return False
 
-    async def _read(self, request: web.Request) -> str:
+    async def _read(self, request: web.Request) -> bytes:
         try:
-            return (await read_body(request, self._settings.api_max_body_bytes)).decode()
+            return await read_body(request, self._settings.api_max_body_bytes)
         except BodyTooLarge:
             raise RefusedTrigger("413", "The body is too large") from None
-        except (BrokenBody, TimeoutError, UnicodeDecodeError):
+        except (BrokenBody, TimeoutError):
             raise RefusedTrigger(MISSING, "The body can't be read") from None
+
+
+def _answer(body: dict[str, Any], status: int) -> web.Response:
+    return web.Response(text=dump_json(body) + "\n", status=status, content_type="application/json")
+
+
+def _fields(data: Any) -> Mapping[str, Any]:
+    """Return the fields of the message. Data that are no object, or have fields that a message uses itself,
+    are its field ``data``."""
+    if isinstance(data, dict) and not any(name in data for name in MESSAGES_OWN):
+        return data
+    return {"data": data}
 
 
 def _parameter(request: web.Request, name: str) -> str:
@@ -110,11 +124,3 @@ def _parameter(request: web.Request, name: str) -> str:
     if not value:
         raise RefusedTrigger(MISSING, f"Parameter {name} is missing")
     return value
-
-
-def _parse(text: str) -> Any:
-    """Return the data of a body. An empty body is an empty object, as in the framework under pushy."""
-    try:
-        return parse_any(text.encode()) if text else {}
-    except Problem as problem:
-        raise RefusedTrigger(MISSING, f"The body is not JSON: {problem.detail}") from None

@@ -1,6 +1,9 @@
 """pushy's trigger, as its backends send it."""
 
+import asyncio
 import hashlib
+import json
+import shutil
 import time
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,6 +13,7 @@ import pytest
 from tests.e2e.backend import Backend
 from tests.web.api.conftest import Answer, Api, StartApi, admitted
 
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 SECRET = "secret-of-the-backend"
 
 
@@ -19,7 +23,14 @@ async def api(start_api: StartApi) -> Api:
 
 
 async def trigger(
-    api: Api, channel: str, event: str, body: bytes, *, signed: str | None = None, **query: Any
+    api: Api,
+    channel: str,
+    event: str,
+    body: bytes,
+    *,
+    signed: str | None = None,
+    content_type: str = JSON,
+    **query: Any,
 ) -> Answer:
     timestamp = query.pop("timestamp", int(time.time()))
     text = body.decode() if signed is None else signed
@@ -28,7 +39,7 @@ async def trigger(
     asked = {"event": event, "timestamp": timestamp, "auth_key": key, **query}
     asked = {name: value for name, value in asked.items() if value is not None}
     path = f"/pushy/channel/{quote(channel, safe='')}/trigger?{urlencode(asked)}"
-    return await api.post(path, body)
+    return await api.post(path, body, headers={"Content-Type": content_type})
 
 
 async def test_a_signed_trigger_reaches_the_channel(api: Api, backend: Backend, prefix: str) -> None:
@@ -36,7 +47,7 @@ async def test_a_signed_trigger_reaches_the_channel(api: Api, backend: Backend, 
     client = await admitted(api, backend, channel)
     answer = await trigger(api, channel, "test", b'{"text":"It works"}')
     assert answer.status == 201
-    assert answer.body["status"]["code"] == "201"
+    assert answer.body == {"status": {"code": 201, "message": "Ok"}}
     assert await client.message() == {"type": "test", "text": "It works", "channel": channel}
     assert (await trigger(api, channel, "test", b"[1,2]")).status == 201
     assert await client.message() == {"type": "test", "data": [1, 2], "channel": channel}
@@ -44,7 +55,60 @@ async def test_a_signed_trigger_reaches_the_channel(api: Api, backend: Backend, 
 
 async def test_a_channel_without_members_is_answered_200(api: Api, prefix: str) -> None:
     answer = await trigger(api, prefix, "test", b"{}")
-    assert (answer.status, answer.body["status"]["code"]) == (200, "200")
+    assert (answer.status, answer.body) == (200, {"status": {"code": 200, "message": "Ok"}})
+
+
+async def test_a_form_as_php_sends_it_reaches_the_channel_as_its_data(
+    api: Api, backend: Backend, prefix: str
+) -> None:
+    client = await admitted(api, backend, prefix)
+    form = b"text=It+works%2F%C5%BE&a%5Bb%5D=1&a%5Bl%5D%5B0%5D=2"
+    plain, escaped = '{"text":"It works/ž","a":{"b":"1","l":["2"]}}', r'"It works\/\u017e"'
+    for signed in (plain, plain.replace('"It works/ž"', escaped)):
+        assert (await trigger(api, prefix, "test", form, signed=signed, content_type=FORM)).status == 201
+        assert await client.message() == {"type": "test", **json.loads(plain), "channel": prefix}
+    for signed in ("{}", "[]"):
+        assert (await trigger(api, prefix, "empty", b"", signed=signed, content_type=FORM)).status == 201
+        assert await client.message() == {"type": "empty", "channel": prefix}
+    numbers = '{"text":"It works/ž","a":{"b":1,"l":["2"]}}'
+    refused = await trigger(api, prefix, "test", form, signed=numbers, content_type=FORM)
+    assert (refused.status, refused.body["error"]["code"]) == (403, "403")
+
+
+async def test_a_multipart_form_reaches_the_channel_as_its_data(
+    api: Api, backend: Backend, prefix: str
+) -> None:
+    client = await admitted(api, backend, prefix)
+    body = b'--x\r\nContent-Disposition: form-data; name="l[]"\r\n\r\n2\r\n--x--\r\n'
+    multipart = "multipart/form-data; boundary=x"
+    assert (await trigger(api, prefix, "t", body, signed='{"l":["2"]}', content_type=multipart)).status == 201
+    assert await client.message() == {"type": "t", "l": ["2"], "channel": prefix}
+
+
+async def test_a_channel_is_triggered_in_lower_case_too(api: Api, backend: Backend, prefix: str) -> None:
+    """pushy's channels are the same in upper and lower case."""
+    lower, mixed = (
+        await admitted(api, backend, f"{prefix}news"),
+        await admitted(api, backend, f"{prefix}News"),
+    )
+    assert (await trigger(api, f"{prefix}News", "both", b"{}")).status == 201
+    assert await lower.message() == {"type": "both", "channel": f"{prefix}news"}
+    assert await mixed.message() == {"type": "both", "channel": f"{prefix}News"}
+    assert (await trigger(api, f"{prefix}NEWS", "lower", b"{}")).status == 201
+    assert (await trigger(api, f"{prefix}News", "end", b"{}")).status == 201
+    assert [(await lower.message())["type"] for _ in range(2)] == ["lower", "end"]
+    assert (await mixed.message())["type"] == "end"
+    assert (await trigger(api, "HORNET", "disconnect_tokens", b"{}")).status == 400
+
+
+@pytest.mark.parametrize("name", ["type", "channel", "only", "except"])
+async def test_data_with_a_field_that_a_message_uses_itself_are_carried_whole(
+    api: Api, backend: Backend, prefix: str, name: str
+) -> None:
+    client = await admitted(api, backend, prefix)
+    data = {name: "x", "text": "It works"}
+    assert (await trigger(api, prefix, "test", json.dumps(data).encode())).status == 201
+    assert await client.message() == {"type": "test", "data": data, "channel": prefix}
 
 
 async def test_what_is_signed_is_the_text_or_its_data_written_anew(api: Api, prefix: str) -> None:
@@ -103,3 +167,32 @@ async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:
 
 async def test_without_a_secret_there_is_no_trigger(start_api: StartApi) -> None:
     assert (await trigger(await start_api(), "c", "e", b"{}")).status == 404
+
+
+PHP = r"""
+[, $url, $secret, $channel] = $argv;
+$data = ["text" => "It works/\u{17e}", "a" => ["b" => "1", "l" => ["2", "3"]]];
+foreach ([$data, []] as $data) {
+    $now = time();
+    $signed = strtolower($channel) . ":test:$now:" . json_encode($data) . ":$secret";
+    $key = hash("sha256", $signed);
+    $query = "event=test&timestamp=$now&auth_key=$key";
+    $form = ["method" => "POST", "content" => http_build_query($data),
+             "header" => "Content-Type: application/x-www-form-urlencoded"];
+    echo file_get_contents("{$url}pushy/channel/$channel/trigger?$query", false,
+        stream_context_create(["http" => $form]));
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("php") is None, reason="needs PHP")
+async def test_php_signs_and_sends_as_the_sdk_does(api: Api, backend: Backend, prefix: str) -> None:
+    client = await admitted(api, backend, prefix)
+    running = await asyncio.create_subprocess_exec(
+        "php", "-r", PHP, "--", api.url, SECRET, prefix, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await running.communicate()
+    assert [json.loads(line)["status"]["code"] for line in output.splitlines()] == [201, 201]
+    data = {"text": "It works/ž", "a": {"b": "1", "l": ["2", "3"]}}
+    assert await client.message() == {"type": "test", **data, "channel": prefix}
+    assert await client.message() == {"type": "test", "channel": prefix}
