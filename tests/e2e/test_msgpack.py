@@ -52,7 +52,7 @@ async def test_messages_of_a_channel_come_in_the_form_asked_for(
     assert (await client.event(name_of("connected")))["type"] == "connected"
     contents: dict[str, Any] = {
         "text": "Zürich 🐝 " * 100,
-        "numbers": [0, -1, 1.5, 2**31, 2**40, -(2**40), 1e300],
+        "numbers": [0, -1, 1.5, 2**31, 2**40, -(2**40), 1e300, 2**70, -(2**70)],
         "nested": {"": [None, True, False, {}, []]},
     }
     await backend.publish(channel, "news", **contents)

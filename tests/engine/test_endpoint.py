@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from hornet.engine import EngineSettings
 from tests.engine.application import Application, Text, running
-from tests.engine.caller import WAIT_S
+from tests.engine.caller import WAIT_S, until
 
 
 async def test_refusals_are_counted_by_their_code(application: Application) -> None:
@@ -175,3 +175,24 @@ async def test_of_two_polls_the_first_one_hears_that_the_session_is_over(applica
     assert bodies[200] == "1"
     assert json.loads(bodies[400])["code"] == 3
     assert await application.last_gone() == (sid, "transport error")
+
+
+@pytest.mark.parametrize("eio", [4, 3])
+async def test_a_session_whose_time_is_over_is_unknown_before_a_timer_notices(
+    application: Application, eio: int
+) -> None:
+    """The suites of engine.io-protocol poll at exactly ping interval and timeout after the handshake."""
+    table, loop = application.engine.sio.eio.table, asyncio.get_running_loop()
+    eio_sid, sid = await application.open_polling(eio)
+    session = table.sessions[eio_sid]
+    table.configure(EngineSettings(ping_interval_s=0.01, ping_timeout_s=0.01))
+    session.receive("3" if eio == 4 else "2", loop.time())
+    for _ in range(2 if eio == 4 else 1):
+        table.wheel.stop()
+        await until(lambda: loop.time() >= session.due)
+        response = await application.get(EIO=str(eio), transport="polling", sid=eio_sid)
+        if response.status == 200:
+            assert await response.text() == "2", "the ping that was due"
+    assert response.status == 400
+    assert (await response.json())["code"] == 1
+    assert await application.last_gone() == (sid, "ping timeout")

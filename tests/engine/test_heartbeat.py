@@ -20,6 +20,13 @@ def test_version_4_is_pinged_after_the_interval_and_ends_without_a_pong() -> Non
     assert heartbeat.on_timeout(SETTINGS, 145.0) is Action.PING_TIMEOUT
 
 
+def test_a_late_timer_shortens_the_wait_for_a_pong_by_no_more_than_it_may_be_late() -> None:
+    for fired_at, ends_at in ((125.2, 145.0), (125.25, 145.0), (130.0, 149.75)):
+        heartbeat = connected(4)
+        assert heartbeat.on_timeout(SETTINGS, fired_at, 0.25) is Action.PING
+        assert heartbeat.due == ends_at
+
+
 def test_version_4_lives_on_with_a_pong() -> None:
     heartbeat = connected(4)
     heartbeat.on_timeout(SETTINGS, 125.0)

@@ -1,5 +1,6 @@
 """Socket.IO packets: what is written is read back, and only Malformed comes out of anything else."""
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -66,6 +67,30 @@ def test_an_event_reads_back_from_msgpack(data: list[Any], ack: int | None) -> N
 def test_undefined_of_the_javascript_encoder_is_nothing() -> None:
     packed = msgpack.packb({"type": 0, "nsp": "/admin", "data": msgpack.ExtType(0, b"\x00")})
     assert parse_msgpack(packed).data is None
+
+
+@pytest.mark.parametrize("packet_type", [Type.EVENT, Type.ACK])
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [
+        (2**64 - 1, 2**64 - 1),
+        (-(2**63), -(2**63)),
+        (2**64, 2.0**64),
+        (-(2**63) - 1, -(2.0**63)),
+        (10**30, 1e30),
+        (10**400, math.inf),
+        (-(10**400), -math.inf),
+    ],
+    ids=["uint64", "int64", "2^64", "-2^63-1", "10^30", "10^400", "-10^400"],
+)
+def test_an_integer_beyond_64_bits_is_the_nearest_double_in_msgpack(
+    packet_type: Type, number: int, read: float
+) -> None:
+    data = ["x", number, {"deep": [number, "text", b"bytes"], "other": True}]
+    [_, plain, nested] = parse_msgpack(dump_msgpack(SioPacket(packet_type, data, "/", 1))).data
+    assert plain == read
+    assert type(plain) is type(read)
+    assert nested == {"deep": [read, "text", b"bytes"], "other": True}
 
 
 def test_the_msgpack_parser_of_2_x_writes_what_holds_no_event_as_json() -> None:

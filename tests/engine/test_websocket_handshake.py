@@ -1,9 +1,12 @@
 """The opening handshake of a WebSocket, by the examples of its RFC."""
 
+import asyncio
+
 import pytest
 
 from hornet.engine.errors import Refusal
 from hornet.engine.transport.websocket_handshake import Acceptance, check_websocket_request
+from tests.engine.application import Application
 
 REQUEST = {
     "host": "server.example.com",
@@ -47,3 +50,31 @@ def test_compression_is_agreed_only_if_both_sides_want_it(compress: bool) -> Non
 def test_another_request_is_refused(name: str, value: str) -> None:
     with pytest.raises(Refusal):
         check_websocket_request({**REQUEST, name: value})
+
+
+@pytest.mark.parametrize(("eio", "writes"), [(4, 1), (3, 2)])
+async def test_the_open_packet_of_version_3_is_not_written_with_the_acceptance(
+    application: Application, eio: int, writes: int
+) -> None:
+    """A Node program that listens once its WebSocket is open misses what came in the same segment."""
+
+    class Recording(asyncio.Transport):
+        def __init__(self) -> None:
+            super().__init__()
+            self.written: list[bytes] = []
+
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            self.written.append(bytes(data))
+
+        def is_closing(self) -> bool:
+            return bool(self.written)
+
+        def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+            pass
+
+    transport = Recording()
+    endpoint = application.engine.sio.eio.endpoint
+    assert endpoint.open_websocket(transport, f"EIO={eio}&transport=websocket", REQUEST) is not None
+    assert len(transport.written) == writes
+    assert transport.written[0].startswith(b"HTTP/1.1 101 ")
+    assert b'0{"sid":' in transport.written[-1]

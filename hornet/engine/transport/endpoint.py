@@ -137,7 +137,7 @@ class Endpoint:
         if not (index.isascii() and index.isdigit()):
             raise bad_request("a wrong JSONP index")
         if "sid" in query:
-            session = self._table.sessions.get(query["sid"][0])
+            session = self._table.find(query["sid"][0])
             if session is None:
                 raise unknown_session()
             if query.get("EIO") not in (None, [str(session.handshake.protocol)]):
@@ -226,12 +226,18 @@ class Endpoint:
     def _carry(
         self, transport: asyncio.Transport, acceptance: Acceptance, handshake: Handshake, wire_format: int
     ) -> WebSocketTransport:
-        """Open a session on a WebSocket; the acceptance and the open packet go out in one write."""
-        deflated = acceptance.deflated
+        """Open a session on a WebSocket; the acceptance and the open packet go out in one write.
+
+        A client of version 3 gets two. That version's programs listen for messages only once the WebSocket is
+        open, and in Node an open packet from the same segment reaches them before that.
+        """
+        deflated, acceptance_sent = acceptance.deflated, handshake.protocol == 3
+        if acceptance_sent:
+            transport.write(acceptance.response)
         session = self._table.open(handshake, wire_format | (DEFLATED if deflated else 0), "websocket")
         websocket = WebSocketTransport(self._table, session, transport, deflated=deflated)
         frames = [dump_frame(packet, session.wire_format) for packet in session.transport.take()]
-        transport.write(b"".join([acceptance.response, *frames]))
+        transport.write(b"".join(frames if acceptance_sent else [acceptance.response, *frames]))
         websocket.carry()
         return websocket
 

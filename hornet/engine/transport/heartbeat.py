@@ -69,8 +69,12 @@ class Heartbeat:
         """Schedule the end anew: a client of version 3 sent its ping."""
         self._next_at = now + settings.ping_interval_s + settings.ping_timeout_s
 
-    def on_timeout(self, settings: EngineSettings, now: float) -> Action:
-        """Return the action that is due now, and schedule the next one."""
+    def on_timeout(self, settings: EngineSettings, now: float, late_s: float = 0.0) -> Action:
+        """Return the action that is due now, and schedule the next one.
+
+        ``late_s`` is how much later than scheduled a timer fires at rest. It does not prolong the time that a
+        client has to answer a ping. A busy node, whose timers fire even later, gives its clients that time.
+        """
         if self._connect_by and now >= self._connect_by:
             return Action.CONNECT_TIMEOUT
         if now < self._next_at:
@@ -78,5 +82,5 @@ class Heartbeat:
         if self._awaits_client:
             return Action.PING_TIMEOUT
         self._awaits_client = True
-        self._next_at = now + settings.ping_timeout_s
+        self._next_at = max(self._next_at, now - late_s) + settings.ping_timeout_s
         return Action.PING

@@ -205,6 +205,11 @@ class EngineSession(JobRunner):
 
     # Time ----------------------------------------------------------------------------------------
 
+    @property
+    def due(self) -> float:
+        """The time at which a ping or the end is due, unless the client is heard from."""
+        return self._heartbeat.due
+
     def connected(self) -> None:
         """Stop the connect timeout: the client connected to a namespace."""
         self._heartbeat.on_connected()
@@ -219,7 +224,7 @@ class EngineSession(JobRunner):
         if not is_open(self.state):
             self.forget()
             return
-        action = self._heartbeat.on_timeout(self.owner.settings, now)
+        action = self._heartbeat.on_timeout(self.owner.settings, now, self.owner.wheel.tick_s)
         if action is Action.CONNECT_TIMEOUT:
             self.end(Reason.CONNECT_TIMEOUT)
         elif action is Action.PING_TIMEOUT:

@@ -138,6 +138,16 @@ class SessionTable:
         self._listener.on_opened(session)
         return session
 
+    def find(self, eio_sid: str) -> EngineSession | None:
+        """Return the session of that id; None for one whose time is over, though no timer has noticed yet."""
+        session = self.sessions.get(eio_sid)
+        if session is not None and session.is_open:
+            now = asyncio.get_running_loop().time()
+            if session.due <= now:
+                session.on_timeout(now)
+                return self.sessions.get(eio_sid)
+        return session
+
     async def stop(self, timeout_s: float) -> None:
         """Wait for clients to answer their Close frames, then cut every connection that is left."""
         if self.closing:

@@ -28,7 +28,7 @@ class TimerWheel:
     """Calls ``on_timeout`` of each scheduled object in its time, give or take ``tick_s``."""
 
     def __init__(self, tick_s: float) -> None:
-        self._tick_s = tick_s
+        self.tick_s = tick_s
         self._buckets: dict[int, dict[Scheduled, None]] = {}
         self._ticks: list[int] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -37,7 +37,7 @@ class TimerWheel:
 
     def schedule(self, timed: Scheduled, due: float) -> None:
         """Call ``timed.on_timeout`` at ``due`` (the loop's time) instead of the time scheduled before."""
-        tick = ceil(due / self._tick_s)
+        tick = ceil(due / self.tick_s)
         if tick == timed.scheduled_tick:
             return
         self.cancel(timed)
@@ -74,14 +74,14 @@ class TimerWheel:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
             self._set_for = self._ticks[0]
-            self._timer = self._loop.call_at(self._set_for * self._tick_s, self._turn)
+            self._timer = self._loop.call_at(self._set_for * self.tick_s, self._turn)
 
     def _turn(self) -> None:
         assert self._loop is not None
         now = self._loop.time()
         self._timer = None
         try:
-            while self._ticks and self._ticks[0] * self._tick_s <= now:
+            while self._ticks and self._ticks[0] * self.tick_s <= now:
                 bucket = self._buckets[self._ticks[0]]
                 while bucket:
                     timed, _ = bucket.popitem()

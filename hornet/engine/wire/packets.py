@@ -7,6 +7,7 @@ nothing but ``Malformed``. Source: the Socket.IO protocol (https://github.com/so
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -309,14 +310,35 @@ def dump_packet(packet: SioPacket, *, ascii_only: bool = False) -> list[str | by
 
 
 def dump_msgpack(packet: SioPacket) -> bytes:
-    """Dump a packet as the one binary message of the MessagePack parser."""
+    """Dump a packet as the one binary message of the MessagePack parser.
+
+    An integer beyond 64 bits, which MessagePack has no form for, becomes the nearest double: that is what
+    JavaScript reads of it in JSON.
+    """
     fields: dict[str, Any] = {"type": packet.type.value, "nsp": packet.namespace}
     if packet.data is not None:
         fields["data"] = packet.data
     if packet.id is not None:
         fields["id"] = packet.id
-    dumped: bytes = msgpack.packb(fields, unicode_errors="replace")
+    try:
+        dumped: bytes = msgpack.packb(fields, unicode_errors="replace")
+    except OverflowError:
+        dumped = msgpack.packb(_with_doubles(fields), unicode_errors="replace")
     return dumped
+
+
+def _with_doubles(value: Any) -> Any:
+    """Return a copy of ``value`` in which integers beyond 64 bits are doubles."""
+    if isinstance(value, (list, tuple)):
+        return [_with_doubles(item) for item in value]
+    if isinstance(value, dict):
+        return {_with_doubles(key): _with_doubles(item) for key, item in value.items()}
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return value
 
 
 def _has_binary(value: Any) -> bool:
