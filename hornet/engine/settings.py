@@ -26,8 +26,8 @@ class EngineSettings:
     )
     send_buffer_bytes: int = option(
         1_048_576,
-        doc="Unsent data that Hornet holds for one session. If more waits, the client reads too slowly, and "
-        "Hornet disconnects it.",
+        doc="Unsent data that Hornet holds for one session, beside one message of any length. If more waits, "
+        "the client reads too slowly, and Hornet disconnects it.",
         unit="bytes",
         reloads=True,
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from hornet.engine import EngineSettings
-from tests.engine.application import Text, running
-from tests.engine.caller import WAIT_S
+from tests.engine.application import Application, Text, running
+from tests.engine.caller import WAIT_S, until
 from tests.engine.compiled import COMPILED
 
 
@@ -45,6 +45,61 @@ async def test_a_client_that_stops_reading_is_disconnected_and_costs_no_memory(
         print(f"slowest {max(latencies) * 1000:.1f} ms, peak {peak / 1e6:.1f} MB")
         transport.resume_reading()
         await slow.close()
+
+
+@pytest.mark.parametrize(("eio", "text"), [(4, "x" * 3_000_000), (3, "Д" * 500_000)])
+@pytest.mark.parametrize("polls", [True, False])
+async def test_one_message_of_any_length_reaches_a_poller_and_only_those_behind_it_are_too_many(
+    application: Application, eio: int, text: str, polls: bool
+) -> None:
+    """Version 3 gets each letter that is not ASCII as six characters."""
+    eio_sid, sid = await application.open_polling(eio)
+
+    async def poll() -> str:
+        return await (await application.get(EIO=str(eio), transport="polling", sid=eio_sid)).text()
+
+    polling = None
+    if polls:
+        polling = asyncio.create_task(poll())
+        await until(lambda: application.polls(eio_sid))
+    application.engine.send(sid, "long", text)
+    body = await polling if polling else await poll()
+    assert body.count("x") + body.count("\\u0414") >= len(text)
+    application.engine.send(sid, "short")
+    assert "short" in await poll()
+    application.engine.send(sid, "long", text)
+    assert application.gone.empty()
+    application.engine.send(sid, "short")
+    assert await application.last_gone() == (sid, "slow reader")
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+async def test_one_message_of_any_length_reaches_a_websocket_and_only_those_behind_it_are_too_many(
+    compiled: bool,
+) -> None:
+    """What the kernel takes does not count, so the message is longer than its buffers."""
+    async with running(EngineSettings(send_buffer_bytes=1_048_576, compiled=compiled)) as application:
+        ws, sid = await application.open_websocket()
+        transport = ws._response.connection.transport  # type: ignore[union-attr]  # there is no public way
+        assert transport is not None
+        text, session = "x" * 6_000_000, application.engine.sio.eio.table.sessions
+        for send in (
+            application.engine.send,
+            lambda _, *args: application.engine.fan_out("all", Text(args[1])),
+        ):
+            transport.pause_reading()
+            send(sid, "long", text)
+            await until(lambda: sum(s.unsent_bytes for s in session.values()) > 1_048_576)
+            application.engine.send(sid, "short")
+            transport.resume_reading()
+            async with asyncio.timeout(WAIT_S):
+                assert len(await ws.receive_str()) > len(text)
+                assert await ws.receive_str() == '42["short"]'
+        transport.pause_reading()
+        application.engine.send(sid, "long", text)
+        application.engine.send(sid, "long", text)
+        assert await application.last_gone() == (sid, "slow reader")
+        transport.resume_reading()
 
 
 async def test_a_poller_that_fetches_nothing_is_disconnected() -> None:

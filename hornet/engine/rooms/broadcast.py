@@ -31,7 +31,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.rooms.rooms import Recipients, Room
 from hornet.engine.transport.direct_write import NOT_TRIED, SendEach, WriteLeases
 from hornet.engine.transport.session import EngineSession
-from hornet.engine.wire.prepared import FrameBatch, Prepared
+from hornet.engine.wire.prepared import LONG_BYTES, FrameBatch, Prepared
 
 SLICE = 256
 """Sockets written to in one turn: some 2 ms of system calls. Larger slices are no cheaper, and a message that
@@ -380,6 +380,8 @@ class FanOut:
             session.enqueue_batch(batch)
             return
         frames = batch.frames[session.wire_format] or batch.make_frames(session.wire_format)
+        if len(frames) >= LONG_BYTES:
+            session.transport.make_room(batch.longest(session.wire_format))
         session.put(frames[sent:])
         self._counts.bytes_out += len(frames)
 

@@ -80,13 +80,15 @@ class PollingTransport:
     def send(self, packets: Sequence[Packet]) -> bool:
         """Queue packets for the next GET, or for the WebSocket that an upgrade will bring.
 
-        False when the queue holds more bytes than the settings allow.
+        False when the queue held more bytes than the settings allow before the last of them: a packet alone
+        is never too long.
         """
-        self._queue.extend(packets)
+        max_bytes = self._owner.settings.send_buffer_bytes
         for packet in packets:
+            if self.unsent_bytes > max_bytes:
+                return False
+            self._queue.append(packet)
             self.unsent_bytes += len(packet)
-        if self.unsent_bytes > self._owner.settings.send_buffer_bytes:
-            return False
         self._wake()
         return True
 
@@ -114,6 +116,9 @@ class PollingTransport:
 
     def admit(self) -> None:
         """Do nothing: each POST asks the session for its limit."""
+
+    def make_room(self, longest: int) -> None:
+        """Do nothing: the queue always has room for a message."""
 
     def pause_reading(self) -> None:
         """Do nothing: a POST waits for the inbox by itself."""

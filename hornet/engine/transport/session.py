@@ -22,17 +22,11 @@ from hornet.engine.transport.inbox import JobRunner
 from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.states import MOVES, State, Step, is_open
 from hornet.engine.transport.timer_wheel import TimerWheel
-from hornet.engine.transport.transport import (
-    CLOSE_PACKET,
-    NOOP_PACKET,
-    PING_PACKET,
-    UPGRADE_PACKET,
-    Transport,
-)
+from hornet.engine.transport.transport import CLOSE_PACKET, IDLE_PACKETS, NOOP_PACKET, PING_PACKET, Transport
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wire.packets import SioPacket
 from hornet.engine.wire.payloads import Packet
-from hornet.engine.wire.prepared import FrameBatch, Prepared, dump_frame
+from hornet.engine.wire.prepared import LONG_BYTES, FrameBatch, Prepared, dump_frame
 
 PING_FRAME = dump_frame(PING_PACKET, 0)
 
@@ -262,7 +256,7 @@ class EngineSession(JobRunner):
             self.write("3" + packet[1:])
         elif packet_type == CLOSE_PACKET:
             self.end(Reason.TRANSPORT_CLOSE)
-        elif packet_type not in (NOOP_PACKET, UPGRADE_PACKET):  # "upgrade" where nothing is left to upgrade
+        elif packet_type not in IDLE_PACKETS:
             raise Malformed(codes.BAD_TYPE, "a packet of unknown type, or one that only a server sends")
 
     # Sending -------------------------------------------------------------------------------------
@@ -277,7 +271,10 @@ class EngineSession(JobRunner):
     def write_message(self, message: Prepared) -> None:
         """Send one message now."""
         if self.ws is not None:
-            self.put(message.frames(self.wire_format))
+            frames = message.frames(self.wire_format)
+            if len(frames) >= LONG_BYTES:
+                self.transport.make_room(len(frames))
+            self.put(frames)
         elif is_open(self.state):
             self._send(message.packets(self.wire_format))
 

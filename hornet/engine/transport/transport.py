@@ -11,6 +11,9 @@ CLOSE_PACKET, PING_PACKET, UPGRADE_PACKET, NOOP_PACKET = "1", "2", "5", "6"
 """The packet types without data: Engine.IO protocol (https://github.com/socketio/engine.io-protocol),
 "Protocol"."""
 
+IDLE_PACKETS = (UPGRADE_PACKET, NOOP_PACKET)
+"""The packets that ask for nothing: an "upgrade" asks for nothing where there is nothing to upgrade."""
+
 
 class Transport(Protocol):
     """The way from a session to its client: polling, or a WebSocket."""
@@ -25,6 +28,10 @@ class Transport(Protocol):
 
         False when more is unsent than the settings allow: the caller must then abort the session.
         """
+        ...
+
+    def make_room(self, longest: int) -> None:
+        """Let a message of ``longest`` bytes wait beside what the settings allow; it will be written next."""
         ...
 
     def take(self) -> list[Packet]:

@@ -22,7 +22,7 @@ from hornet.engine.types import Reason
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import BINARY, CLOSE, PING, PONG, FrameParser, close_frame, frame
 from hornet.engine.wire.payloads import Packet, parse_binary_packet3, parse_binary_text4, parse_text_packet3
-from hornet.engine.wire.prepared import DEFLATED, dump_frame
+from hornet.engine.wire.prepared import DEFLATED, LONG_BYTES, dump_frame
 
 CLOSE_TIMEOUT_S = 5.0
 """Time a client has to answer a Close frame (RFC 6455, section 7.1.1, asks for "a reasonable time")."""
@@ -98,8 +98,21 @@ class WebSocketTransport(asyncio.Protocol):
         session = self._session
         assert session is not None
         self._owner.leases.revoke(session.socket)
-        self._transport.write(b"".join([dump_frame(packet, session.wire_format) for packet in packets]))
+        frames = b"".join([dump_frame(packet, session.wire_format) for packet in packets])
+        if len(frames) >= LONG_BYTES:  # a queue, which was not too long where it waited
+            self.make_room(len(frames))
+        self._transport.write(frames)
         return True
+
+    def make_room(self, longest: int) -> None:
+        """Raise the mark at which ``pause_writing`` is called, so that no message alone is too long.
+
+        It stays there until the next long message: a session holds no more than the settings allow beside its
+        longest message.
+        """
+        max_bytes = self._owner.settings.send_buffer_bytes
+        if not self._transport.is_closing() and self._transport.get_write_buffer_size() <= max_bytes:
+            self._transport.set_write_buffer_limits(high=max_bytes + longest)
 
     def take(self) -> list[Packet]:
         """Return no packets: a WebSocket queues none."""

@@ -39,6 +39,9 @@ TEXT_ONLY = 16
 WIRE_FORMATS = 32
 """How many sums of these bits there are."""
 
+LONG_BYTES = 65_536
+"""Frames of this length or more that a socket did not take at once need room in its send buffer."""
+
 DEFLATE_FROM_BYTES = 1024
 """Shorter messages are sent as they are: compressing them hardly pays (the Node server's threshold)."""
 
@@ -197,6 +200,10 @@ class FrameBatch:
         frames = b"".join([message.frames(wire_format) for message in self._encodable(wire_format)])
         self.frames[wire_format] = frames
         return frames
+
+    def longest(self, wire_format: WireFormat) -> int:
+        """Return how long the frames of the longest message are."""
+        return max(len(message.frames(wire_format)) for message in self.messages)
 
     def packets(self, wire_format: WireFormat) -> list[Packet]:
         """Return the Engine.IO packets of all messages, for a polling session of this format."""
