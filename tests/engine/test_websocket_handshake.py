@@ -6,7 +6,7 @@ import pytest
 
 from hornet.engine.errors import Refusal
 from hornet.engine.transport.websocket_handshake import Acceptance, check_websocket_request
-from tests.engine.application import Application
+from tests.engine.application import Application, running
 
 REQUEST = {
     "host": "server.example.com",
@@ -33,6 +33,32 @@ def test_compression_is_agreed_only_if_both_sides_want_it(compress: bool) -> Non
     acceptance = Acceptance(headers, compress=compress)
     assert acceptance.deflated is compress
     assert (b"Sec-WebSocket-Extensions: permessage-deflate" in acceptance.response) is compress
+
+
+@pytest.mark.parametrize("asked", ["v1.example", "v1.example, v2.example", " v1.example ,v2"])
+def test_the_first_subprotocol_that_is_asked_for_is_agreed(asked: str) -> None:
+    acceptance = Acceptance({**REQUEST, "sec-websocket-protocol": asked}, compress=False)
+    assert b"\r\nSec-WebSocket-Protocol: v1.example\r\n" in acceptance.response
+    assert b"Protocol" not in Acceptance(REQUEST, compress=False).response.partition(b"\r\n")[2]
+
+
+@pytest.mark.parametrize("asked", ["", "a,", "a b", "a,,b", "ü", "a\x00"])
+def test_a_list_of_subprotocols_that_is_none_is_refused(asked: str) -> None:
+    with pytest.raises(Refusal):
+        Acceptance({**REQUEST, "sec-websocket-protocol": asked}, compress=False)
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+@pytest.mark.parametrize("through_handshake", [False, True])
+async def test_a_client_that_asks_for_subprotocols_gets_its_websocket(
+    upgrade: bool, through_handshake: bool
+) -> None:
+    async with running(through_handshake=through_handshake) as application:
+        url = f"{application.url}?EIO=4&transport=websocket"
+        if upgrade:
+            url += f"&sid={(await application.open_polling())[0]}"
+        ws = await application.websocket(url, protocols=("v1.example", "v2.example"))
+        assert ws.protocol == "v1.example"
 
 
 @pytest.mark.parametrize(

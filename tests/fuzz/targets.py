@@ -43,7 +43,7 @@ from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.transport.polling import parse_body as parse_post
 from hornet.engine.transport.request_limit import is_disguised
-from hornet.engine.transport.websocket_handshake import check_websocket_request
+from hornet.engine.transport.websocket_handshake import check_websocket_request, choose_subprotocol
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
 from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_packet
@@ -248,6 +248,7 @@ TARGETS = (
     Target(_frames, (Malformed,), (FrameParser.feed,)),
     Target(lambda draw: compression.inflate(draw.rest(), MAX_BYTES), (Malformed,), (compression.inflate,)),
     of_text(compression.negotiate),
+    of_text(choose_subprotocol, Refusal),
     Target(lambda draw: parse_packet(_whole(draw)), (Malformed,), (parse_packet,)),
     Target(_attachments, (Malformed,), (parse_packet,)),
     Target(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -44,7 +45,29 @@ class Acceptance:
         """Whether messages may be compressed (RFC 7692, https://www.rfc-editor.org/rfc/rfc7692)."""
         if extension is not None:
             lines += [b"\r\nSec-WebSocket-Extensions: ", extension.encode("ascii")]
+        subprotocols = headers.get("sec-websocket-protocol")
+        if subprotocols is not None:
+            lines += [b"\r\nSec-WebSocket-Protocol: ", choose_subprotocol(subprotocols).encode("ascii")]
         self.response = b"".join([*lines, b"\r\n\r\n"])
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, section 5.6.2 (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)."""
+
+
+def choose_subprotocol(text: str) -> str:
+    """Return the first of the subprotocols that a client asks for, as the Node server does.
+
+    Their names mean nothing to Socket.IO, but a client that gets none of those it asked for closes the
+    connection (RFC 6455, section 4.1).
+
+    Raises:
+        Refusal: the header is no list of tokens.
+    """
+    names = [name.strip(" \t") for name in text.split(",")]
+    if not all(map(_TOKEN.fullmatch, names)):
+        raise bad_request("a wrong Sec-WebSocket-Protocol")
+    return names[0]
 
 
 def check_websocket_request(headers: Mapping[str, str]) -> bytes:
