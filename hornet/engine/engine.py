@@ -84,18 +84,21 @@ class Engine:
         self._server.eio.attach(app, self.settings.path)
         app.on_shutdown.append(self._on_shutdown)
 
-    def protocol_factory(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+    def protocol_factory(
+        self, server: web.Server, http: Callable[[], asyncio.Protocol] | None = None
+    ) -> Callable[[], asyncio.Protocol]:
         """Return the protocol factory for the server's socket.
 
-        WebSockets open at once, and other requests go to ``http``. The factory also limits how many
+        WebSockets open at once, and other requests go to ``http``, which makes connections of ``server``; by
+        default the server makes them itself. The factory also limits how many
         connections there are, in all and of each address. The engine works without it, at a higher price for
         each connection. An application whose middleware decides who may connect must not use it: a WebSocket
         that opens here passes no middleware.
         """
         table, endpoint, limiter = self._server.sessions, self._server.eio.endpoint, self.connection_limiter
-        if isinstance(http, web.Server):
-            limiter.count_connections_of(http)
-        return lambda: HandshakeProtocol(table=table, endpoint=endpoint, limiter=limiter, http=http)
+        limiter.count_connections_of(server)
+        connect = http or server
+        return lambda: HandshakeProtocol(table=table, endpoint=endpoint, limiter=limiter, http=connect)
 
     async def start(self, hooks: Hooks) -> None:
         """Accept sessions and call ``hooks`` for them, from now on.

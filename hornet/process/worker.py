@@ -18,6 +18,7 @@ from hornet.core.errors import SetupError
 from hornet.flows.process.background import supervise
 from hornet.flows.sessions.shutdown import drain
 from hornet.process.banner import banner, print_banner
+from hornet.process.http_connection import http_factory
 from hornet.process.listen import BACKLOG
 from hornet.process.logs import http_faults_counted
 from hornet.process.systemd import READY, STOPPING, Notifier
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
 """How long HTTP requests under way may take when the server stops."""
-
-KEEPALIVE_S = 75.0
-"""How long an HTTP connection may be idle: longer than the 60 s of a proxy, so that the proxy closes it."""
 
 NO_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 NO_FILE_EVERY_S = 10.0
@@ -65,13 +63,7 @@ class Worker:
         self._notifier = notifier
         self._stop = stop
         self._hang_up = hang_up
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=CLOSE_S,
-            keepalive_timeout=KEEPALIVE_S,
-        )
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
 
     async def run(self) -> None:
         """Serve until ``stop`` is set, then let the clients go. If ``stop`` is set again, close them at once.
@@ -101,7 +93,9 @@ class Worker:
         """Accept connections from now on. WebSockets go straight to the engine, other requests to aiohttp."""
         assert self._runner.server is not None
         engine = self._node.engine
-        factory = engine.protocol_factory(self._runner.server)
+        server = self._runner.server
+        keepalive_s = self._node.config.server.keepalive_timeout_s
+        factory = engine.protocol_factory(server, http_factory(server, keepalive_timeout_s=keepalive_s))
         servers = []
         for bound in self._sockets:
             ssl_options: dict[str, Any] = {}

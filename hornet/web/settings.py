@@ -27,6 +27,15 @@ class ServerSettings:
         "The default is longer than ping interval and ping timeout together. Has an effect on Linux only.",
         unit="s",
     )
+    keepalive_timeout_s: float = option(
+        620.0,
+        doc="Time that an HTTP connection may be idle between two requests. It must be longer than a proxy "
+        "keeps its idle connections, so that the proxy is the one that closes them: otherwise the proxy may "
+        "send a request into a connection that Hornet just closed, and answer 502. The default is above the "
+        "600 s of Google Cloud's balancers, and so above nginx (60 s), AWS (60 s), Traefik (90 s), Caddy "
+        "(120 s) and Azure (240 s). Envoy keeps them for an hour unless configured otherwise.",
+        unit="s",
+    )
     demo: bool = option(
         True,
         doc="Serve the try-it page at /. It lets every visitor into the channel 'demo': not for production.",

@@ -43,6 +43,10 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     web_protocol.RequestHandler: {
         "set_parser": ["parser", "data_received_cb"],
         "connection_lost": ["exc"],
+        "data_received": ["data"],
+        "eof_received": [],
+        "finish_response": ["request", "resp", "start_time"],
+        "handle_error": ["request", "status", "exc", "message"],
     },
 }
 
@@ -53,6 +57,12 @@ OVERRIDDEN: dict[type, dict[str, list[str]]] = {
 )
 def test_an_overridden_library_member_is_unchanged(owner: type, name: str, parameters: list[str]) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == ["self", *parameters]
+
+
+def test_the_state_of_a_connection_of_aiohttp_is_where_it_was() -> None:
+    """``hornet.process.http_connection`` reads it."""
+    names = {"_waiter", "_messages", "_current_request"}
+    assert names <= set(web_protocol.RequestHandler.__slots__)
 
 
 def test_the_redis_manager_reaches_ours_through_super() -> None:

@@ -1,13 +1,16 @@
 """Headers, bodies and paths by which a request pretends to be another, to Hornet or to a proxy before it."""
 
+import asyncio
 import json
+from contextlib import suppress
+from itertools import product
 
 import pytest
 
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
 from tests.resilience.conftest import END, Watch, Watched, heard_until_end
-from tests.resilience.raw import UPGRADE, ask, raw, status
+from tests.resilience.raw import UPGRADE, WAIT_S, ask, raw, status
 
 POLLING = b"/socket.io/?EIO=4&transport=polling"
 WEBSOCKET = b"/socket.io/?EIO=4&transport=websocket"
@@ -71,11 +74,11 @@ HEADS = [
     b"GET /health/live HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
     b"GET /health/live HTTP/1.1\nHost: a\n\n",
     b"GET\x00 /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /health/live HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 33_000 + b"\r\n\r\n",
     b"GET /health/live HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
     b"GET /health/live HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
     b"GET /health/live?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET " + WEBSOCKET + b" HTTP/1.1\r\n" + HOST + UPGRADE + b"X: " + b"a" * 9000 + b"\r\n\r\n",
+    b"GET " + WEBSOCKET + b" HTTP/1.1\r\n" + HOST + UPGRADE + b"X: " + b"a" * 33_000 + b"\r\n\r\n",
     b"GET " + WEBSOCKET + b" HTTP/1.1\r\n" + HOST + UPGRADE + b"Content-Length: 5\r\n\r\nabcde",
     b"GET " + WEBSOCKET + b" HTTP/1.1\r\n" + HOST + UPGRADE + CHUNKED + b"\r\n5\r\nabcde\r\n0\r\n\r\n",
     b"GET " + WEBSOCKET + b" HTTP/1.1\r\n" + HOST + UPGRADE.replace(b"13", b"12") + b"\r\n",
@@ -92,6 +95,83 @@ async def test_a_head_that_is_not_plain_is_refused(valkey: Valkey, watch: Watch)
     await watched.publish(END)
     assert await heard_until_end(honest) == []
     assert watched.server.output.count("\n") < 20, "nobody fills the log by this"
+
+
+LIVE = b"GET /health/live HTTP/1.1\r\n" + HOST
+CONNECT = b"GET " + WEBSOCKET + b" HTTP/1.1\r\n" + HOST + UPGRADE
+
+
+async def test_a_head_up_to_the_bound_is_taken(valkey: Valkey, watch: Watch) -> None:
+    """Cookies of a site may be long: RFC 6265, section 6.1, has a client send 50 of 4 KiB."""
+    watched = await watch(valkey.url)
+    cookie = b"Cookie: session=" + b"a" * 31_000 + b"\r\n\r\n"
+    for before, (head, code) in product((b"", LIVE + b"\r\n"), ((LIVE, b"200"), (CONNECT, b"101"))):
+        async with raw(watched) as (reader, writer):
+            if before:
+                writer.write(before)
+                await reader.readuntil(b'{"status": "live"}')
+            writer.write(head + cookie)
+            assert (await reader.readline()).split()[1] == code
+
+
+async def test_a_refusal_repeats_nothing_of_the_request(valkey: Valkey, watch: Watch) -> None:
+    watched = await watch(valkey.url)
+    lines = [b"Cookie: session=secret" + b"a" * 40_000, b"Cookie: session=secret\x00", b"secret"]
+    lines.append(b"\r\n".join(b"Cookie%d: secret" % number + b"a" * 7000 for number in range(6)))
+    for before, line in product((b"", LIVE + b"\r\n"), lines):
+        async with raw(watched) as (reader, writer):
+            if before:
+                writer.write(before)
+                await reader.readuntil(b'{"status": "live"}')
+            writer.write(LIVE + line + b"\r\n\r\n")
+            with suppress(OSError):
+                answer = await asyncio.wait_for(reader.read(), WAIT_S)
+                assert not answer or answer.split()[1] in (b"400", b"431"), answer
+                assert b"secret" not in answer
+    assert "secret" not in watched.server.output
+
+
+async def test_no_answer_names_a_version_of_the_server(valkey: Valkey, watch: Watch) -> None:
+    watched = await watch(valkey.url)
+    for request in (LIVE + b"\r\n", b"GET /nothing HTTP/1.1\r\n" + HOST + b"\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+        assert b"\r\nServer: Hornet\r\n" in await ask(watched, request), request
+
+
+PUBLISH = b'{"channels": "news", "type": "hello"}'
+KINDS = {
+    "length": b"Content-Length: %d\r\n\r\n" % len(PUBLISH) + PUBLISH,
+    "chunks": CHUNKED + b"\r\n%x\r\n" % len(PUBLISH) + PUBLISH + b"\r\n0\r\n\r\n",
+}
+
+
+async def test_a_client_that_sends_no_more_is_answered(
+    valkey: Valkey, watch: Watch, program: tuple[str, ...]
+) -> None:
+    """A publish is carried out, so a backend that heard nothing would publish again."""
+    watched = await watch(valkey.url, program=program)
+    head = b"POST /api/publish HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+    for kind, rest in KINDS.items():
+        for times in (1, 3):
+            async with raw(watched) as (reader, writer):
+                writer.write((head + rest) * times)
+                writer.write_eof()
+                answer = await asyncio.wait_for(reader.read(), WAIT_S)
+            assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b'"nodes":') == times, kind
+
+
+async def test_a_client_that_sends_no_whole_request_is_let_go_at_once(
+    valkey: Valkey, watch: Watch, program: tuple[str, ...]
+) -> None:
+    watched = await watch(valkey.url, program=program)
+    for rest in (b"", b"POST /api/pub", b"POST /api/publish HTTP/1.1\r\n" + HOST):
+        for before in (b"", LIVE + b"\r\n"):
+            async with raw(watched) as (reader, writer):
+                if before:
+                    writer.write(before)
+                    await reader.readuntil(b'{"status": "live"}')
+                writer.write(rest)
+                writer.write_eof()
+                assert await asyncio.wait_for(reader.read(), WAIT_S) == b""
 
 
 async def test_what_follows_a_websocket_request_is_no_second_request(valkey: Valkey, watch: Watch) -> None:

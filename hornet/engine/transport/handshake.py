@@ -22,9 +22,6 @@ from hornet.engine.transport.endpoint import Endpoint
 from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.session_table import SessionTable
 
-MAX_HEAD_BYTES = 8190
-"""A longer request goes to aiohttp, which has limits of its own for each line."""
-
 MAX_HELD_BYTES = 32_768
 """A longer head is refused: as much as nginx takes with its own limits."""
 
@@ -41,7 +38,7 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
     None for a request that is not plainly written, which aiohttp then parses. The form is that of HTTP/1.1
     (RFC 9112, https://www.rfc-editor.org/rfc/rfc9112#section-2), without all that is rare.
     """
-    request = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
+    request = _REQUEST.match(data, 0, MAX_HELD_BYTES)
     if request is None:
         return None
     headers: dict[str, str] = {}
@@ -128,6 +125,10 @@ class HandshakeProtocol(asyncio.Protocol):
                 else:
                     self._hold(data)
                 return
+        if len(data) > MAX_HELD_BYTES and not is_whole(data[:MAX_HELD_BYTES]):
+            self._head = data
+            self._refuse(codes.HEAD_TOO_BIG, b"431 Request Header Fields Too Large")
+            return
         self._leave()
         if not self._open_websocket(data):
             handler = self._http()

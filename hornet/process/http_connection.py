@@ -1,0 +1,111 @@
+"""A connection that aiohttp serves, with what Hornet changes about it.
+
+- A client that closes its sending side behind a whole request is answered (RFC 9112,
+  https://www.rfc-editor.org/rfc/rfc9112#section-9.6). aiohttp drops the answer.
+- A refusal repeats nothing of the request, which may hold a secret. A head that is too big is refused.
+- ``Server`` names no versions, which would tell an attacker which faults to try.
+
+``tests/engine/test_seams.py`` pins the members of aiohttp that this relies on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+SERVER = "Hornet"
+
+MAX_HEAD_BYTES = 32_768
+"""A longer line is refused, and a longer head of any request but the first, for which the engine has the same
+bound (``engine.transport.handshake``)."""
+
+NO_HEAD = b"\0"
+"""Stands in for the rest of a head that is too big. aiohttp refuses and counts it, anywhere in a head."""
+
+
+class HttpConnection(RequestHandler):
+    """One HTTP connection, over which requests come one after the other."""
+
+    __slots__ = ("_head_bytes", "_is_half_closed")
+
+    def __init__(self, server: web.Server, *, keepalive_timeout_s: float) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp logs no requests then
+            keepalive_timeout=keepalive_timeout_s,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+        )
+        self._head_bytes = 0
+        """How much of a head has come while nothing was under way."""
+        self._is_half_closed = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, and none waits."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.is_idle:
+            super().data_received(data)
+            return
+        if self._head_bytes + len(data) > MAX_HEAD_BYTES:
+            end = data.find(b"\r\n\r\n")
+            if self._head_bytes + (len(data) if end < 0 else end) > MAX_HEAD_BYTES:
+                data = NO_HEAD
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if self.is_idle else 0
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio keeps the connection open if True
+        """Keep the connection for the answers to whole requests; let it close in any other case.
+
+        A client that closed the connection altogether looks the same, until something is written to it. Under
+        TLS no side can be closed alone.
+        """
+        request = self._current_request
+        if (
+            self.is_idle
+            or self.ssl_context is not None
+            or (request is not None and not request.content.is_eof())
+            or not all(payload.is_eof() for _, payload in self._messages)
+        ):
+            return False
+        self._is_half_closed = True
+        return True
+
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """Send the response. The last one for a client that sends no more ends the connection."""
+        if isinstance(resp, web.StreamResponse):
+            resp.headers["Server"] = SERVER
+            if self._is_half_closed and not self._messages:
+                resp.force_close()
+        return super().finish_response(request, resp, start_time)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that is no HTTP, or whose handler failed.
+
+        ``message`` quotes the request, so it is left out.
+        """
+        super().handle_error(request, status, exc)  # logs
+        response = web.Response(status=status, text=f"{status}: {HTTPStatus(status).phrase}\n")
+        response.force_close()
+        return response
+
+
+def http_factory(server: web.Server, *, keepalive_timeout_s: float) -> Callable[[], HttpConnection]:
+    """Return the protocol factory of a server of aiohttp."""
+    return lambda: HttpConnection(server, keepalive_timeout_s=keepalive_timeout_s)
