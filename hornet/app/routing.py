@@ -32,7 +32,7 @@ def event_routes(flows: Flows, client_events: Iterable[str]) -> list[EventRoute]
             for event in admission.events
         ),
         EventRoute("user:logout",        admission.on_logout,              False),
-        EventRoute("hornet:subscribe",   subscribe,                        False),
+        EventRoute("hornet:subscribe",   subscribe,                        False, takes_several=True),
         EventRoute("hornet:unsubscribe", unsubscribe,                      False),
         EventRoute("hornet:presence",    flows.presence.on_presence,       True),
         EventRoute("hornet:publish",     flows.client_publishing.publish,  True),

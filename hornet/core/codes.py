@@ -128,7 +128,7 @@ TOO_MANY_CHANNELS = _message("TOO_MANY_CHANNELS", "A session may not have so man
     "the session would hold more than `--max-channels-per-session`; the token is not used up",
     "with fewer channels")
 TOO_MANY_EVENTS = _message("TOO_MANY_EVENTS", "Events come too fast, please slow down",
-    "the session sends more than `--max-event-rate`; at twice the rate it is closed", "more slowly")
+    "the session sends more than `--max-event-rate`; at six times the rate it is closed", "more slowly")
 AUTHENTICATION_TIMEOUT = _message("AUTHENTICATION_TIMEOUT", "No valid token was shown in time",
     "no valid token within the timeout", "connect again, with a token", closes=True)
 TOKEN_REVOKED = _message("TOKEN_REVOKED", "The backend disconnected this token",

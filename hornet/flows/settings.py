@@ -113,7 +113,7 @@ class LimitSettings:
     max_event_rate: float = option(
         50.0,
         doc="Events per second that a session may send; twice as many may come at once. A session that keeps "
-        "sending at twice the rate is disconnected. The default is enough to follow a mouse pointer.",
+        "sending at six times the rate is disconnected. The default is enough to follow a mouse pointer.",
         unit="events/s",
         reloads=True,
     )

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Sequence
 
 from hornet.core import answers, codes
+from hornet.core.limits import BURST_S
 from hornet.core.sessions import AuthStep
 from hornet.engine import Engine, Handshake
 from hornet.flows.auth.admission import Admission
@@ -21,13 +22,18 @@ from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 5
+"""How many times the rate of events may be refused before a session is closed. A stock client that subscribes
+to several hundred channels as it loads is told, and goes on."""
+
 
 class SessionHooks:
     """Calls the flows in the right order when a session begins, sends an event, or ends.
 
     At most ``max_event_rate`` events a second of each session reach a flow, so a client in a loop harms only
     itself. An event too many is refused: by its acknowledgement, and by an error message, which is sent once
-    until another event passes. A client that goes on at twice the rate is disconnected and told to stay away.
+    until another event passes. A client that goes on at :data:`PATIENCE` times the rate beyond that is
+    disconnected and told to stay away.
 
     Log lines of the flows meanwhile carry the session's id.
     """
@@ -111,11 +117,14 @@ class SessionHooks:
         if not session.is_warned:
             session.is_warned = True
             self._engine.tell(session.sid, answers.error(codes.TOO_MANY_EVENTS))
-        if not session.is_flooding and not session.may(Activity.REFUSED_EVENT, per_s, now):
+        if not session.is_flooding and not session.may(Activity.REFUSED_EVENT, PATIENCE * per_s, now):
             session.end_code = codes.TOO_MANY_EVENTS
             session.is_flooding = True  # events that the client sent before it is closed still arrive
             log.warning(
-                "Session %s is closed: it sends more than twice %g events a second", session.sid, per_s
+                "Session %s is closed: it sends more than %g events a second, and %g may come at once",
+                session.sid,
+                (1 + PATIENCE) * per_s,
+                (1 + PATIENCE) * BURST_S * per_s,
             )
             self._engine.disconnect(session.sid)
         return answers.error_acknowledgement(codes.TOO_MANY_EVENTS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from hornet.core import answers, codes
@@ -34,12 +35,23 @@ class RefusedEvent(PeerError):
         super().__init__(code, detail or codes.ACKNOWLEDGEMENTS[code].sentence)
 
 
+SEVERAL = "subscriptions"
+"""The field with the arguments, where one event stands for several."""
+
+MAX_SEVERAL = 50
+"""So that one event does not occupy a session, and Redis for it, for longer than a moment."""
+
+
 class EventRoute(NamedTuple):
-    """One row of the table. Where ``needs_authentication``, sessions that are not READY are refused."""
+    """One row of the table. Where ``needs_authentication``, sessions that are not READY are refused.
+
+    An event that ``takes_several`` may carry the arguments of several such events in :data:`SEVERAL`.
+    """
 
     event: str
     handler: Handler
     needs_authentication: bool
+    takes_several: bool = False
 
 
 class Router:
@@ -55,10 +67,12 @@ class Router:
         self._session_log = session_log
         self._handlers: dict[str, Handler] = {}
         self._open: set[str] = set()
-        for event, handler, needs_authentication in routes:
+        for event, handler, needs_authentication, takes_several in routes:
             if event in self._handlers:
                 raise ValueError(f"event {event!r} has two handlers")
-            self._handlers[event] = handler
+            self._handlers[event] = (
+                partial(self._handle_several, event, handler) if takes_several else handler
+            )
             if not needs_authentication:
                 self._open.add(event)
 
@@ -79,6 +93,37 @@ class Router:
         except RedisUnavailable as error:
             log.warning("Event %r of session %s failed: %s", event, session.sid, error)
             return self._refuse(session, event, args, RefusedEvent(codes.UNAVAILABLE))
+
+    async def _handle_several(
+        self, event: str, handler: Handler, session: Session, args: Sequence[object]
+    ) -> object:
+        """Handle an event that may stand for several: one after the other, and each gets its own answer.
+
+        A token is checked in Redis, and may authenticate the session, so an argument with a token comes
+        alone. When Redis does not answer, the rest is not tried: the session would wait for each.
+        """
+        argument = args[0] if args else None
+        if not (isinstance(argument, Mapping) and SEVERAL in argument):
+            return await handler(session, args)
+        items = argument[SEVERAL]
+        if not isinstance(items, list | tuple) or not 0 < len(items) <= MAX_SEVERAL:
+            raise RefusedEvent(
+                codes.WRONG_PARAMETERS, f"'{SEVERAL}' is no list of 1 to {MAX_SEVERAL} objects"
+            )
+        if session.state is not AuthState.READY:
+            raise RefusedEvent(codes.NOT_AUTHENTICATED)
+        results: list[object] = []
+        for item in items:
+            if not isinstance(item, Mapping) or SEVERAL in item or "token" in item:
+                error = RefusedEvent(codes.WRONG_PARAMETERS, "a subscription with a token comes alone")
+                result: object = self._refuse(session, event, (item,), error)
+            else:
+                result = await self.handle(session, event, (item,))
+            results.append(result)
+            if isinstance(result, dict) and result.get("error", {}).get("code") == codes.UNAVAILABLE:
+                results += [result] * (len(items) - len(results))
+                break
+        return {"ok": True, SEVERAL: results}
 
     def _refuse(
         self, session: Session, event: str, args: Sequence[object], error: PeerError
