@@ -41,7 +41,8 @@ def client_sources() -> list[str]:
 
     ``build.mjs`` has the same list.
     """
-    fixed = ["build.mjs", "package-lock.json", "package.json", "tsconfig.build.json", "tsconfig.json"]
+    fixed = ["build.mjs", "package-lock.json", "package.json", "prepare.mjs"]
+    fixed += ["tsconfig.build.json", "tsconfig.json"]
     return sorted(fixed + [f"src/{path.name}" for path in (CLIENT / "src").iterdir()])
 
 
@@ -93,7 +94,7 @@ def build() -> None:
             **os.environ,
             "PATH": node_bin + os.pathsep + os.environ.get("PATH", os.defpath),
         }
-        for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+        for arguments in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
             run_npm(arguments, copy, env)
 
         STATIC.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ const SOURCES = [
   "build.mjs",
   "package-lock.json",
   "package.json",
+  "prepare.mjs",
   "tsconfig.build.json",
   "tsconfig.json",
   ...readdirSync(join(root, "src")).map((name) => `src/${name}`),

@@ -8,6 +8,7 @@ import {
   type Message,
 } from "./messages.js";
 import type { Settings, Token } from "./options.js";
+import { checkToken } from "./tokens.js";
 import { warn } from "./warn.js";
 
 /** Codes after which the same token would be refused again. The socket stays open. */
@@ -19,8 +20,8 @@ const UNAVAILABLE = "UNAVAILABLE";
 /** The server sends this code before it closes a session whose token must not be used again. */
 const REVOKED = "TOKEN_REVOKED";
 
-/** Receives the events of a connection. */
-export interface Listener {
+/** What a connection tells its client. */
+export interface ConnectionEvents {
   /** Called when the session takes requests. `granted` is false if the client has sent no credentials yet. */
   opened(granted: boolean): void;
   /** Called when the socket is gone. Requests that were sent on it get no answer. */
@@ -31,6 +32,8 @@ export interface Listener {
   onControl(message: Message | ErrorMessage | DisconnectMessage): void;
   /** Called for a message on any other channel. */
   onMessage(message: Message): void;
+  /** Called for an event that is no message: a notification of a user, for example. */
+  onEvent(event: string, argument: unknown): void;
 }
 
 /**
@@ -71,10 +74,14 @@ export class Connection {
   /** Counts attempts, so that a late result of a token function is recognised and ignored. */
   private attempts = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** The code of the last error on this socket: the reason if the server closes the socket. */
+  private lastError: string | undefined;
+  /** The next attempt follows at once. */
+  private isUrgent = false;
 
   constructor(
     private readonly settings: Settings,
-    private readonly listener: Listener,
+    private readonly events: ConnectionEvents,
   ) {
     this.channels = settings.channels;
     this.currentToken = settings.token;
@@ -98,6 +105,7 @@ export class Connection {
   /** Connects and stays connected. Changes nothing if a connection or an attempt exists. */
   connect(): void {
     if (this.phase === "stopped") {
+      if (typeof window !== "undefined") window.addEventListener?.("pageshow", this.onPageShow);
       this.tokenSpent = false;
       this.backoff.reset();
       this.attempt();
@@ -131,10 +139,7 @@ export class Connection {
     this.phase = "asking";
     this.fetchedToken = undefined;
     new Promise<string>((resolve) => resolve(fetchToken()))
-      .then((token: unknown) => {
-        if (typeof token === "string" && token !== "") return token;
-        throw new TypeError("the token function returned no token");
-      })
+      .then(checkToken)
       .then(
         (token) => {
           if (attempt !== this.attempts) return;
@@ -145,7 +150,7 @@ export class Connection {
           if (attempt !== this.attempts) return;
           const errorMsg = cause instanceof Error ? cause.message : String(cause);
           this.retry();
-          this.listener.onControl({ type: "error", channel: CONTROL_CHANNEL, error: "TOKEN_UNAVAILABLE", errorMsg, cause });
+          this.events.onControl({ type: "error", channel: CONTROL_CHANNEL, error: "TOKEN_UNAVAILABLE", errorMsg, cause });
         },
       );
   }
@@ -161,13 +166,19 @@ export class Connection {
     const { uri } = this.settings;
     const options = { ...this.settings.io, autoConnect: false, forceNew: true, reconnection: false };
     const socket = uri === undefined ? io(options) : io(uri, options);
-    socket.on("connect", () => this.presentToken(socket));
+    socket.on("connect", () => {
+      this.lastError = undefined;
+      this.presentToken(socket);
+    });
     socket.on("connect_error", (error) => {
       if (this.phase !== "active") return; // the client was stopped, or this attempt has failed already
-      warn(`cannot connect: ${error.message}`);
+      warn(`cannot connect: ${error.message}. If the server refuses this page, its log says why.`);
       this.retry();
     });
     socket.on("message", (raw: unknown) => this.receive(raw));
+    socket.onAny((event: string, argument: unknown) => {
+      if (event !== "message") this.events.onEvent(event, argument);
+    });
     socket.on("disconnect", (reason) => this.lost(reason));
     return socket;
   }
@@ -184,51 +195,69 @@ export class Connection {
     }
     this.phase = "active";
     this.presentedToken = this.currentToken;
-    socket.emit("message", JSON.stringify({ token, channels: this.channels }));
+    socket.emit("message", JSON.stringify({ token: token?.trim(), channels: this.channels }));
   }
 
   private enterAsGuest(): void {
     this.phase = "active";
     this.connected = true;
-    this.listener.opened(false);
-    this.listener.onControl({ type: "connected", channel: CONTROL_CHANNEL, msg: "CONNECTED" });
+    this.events.opened(false);
+    this.events.onControl({ type: "connected", channel: CONTROL_CHANNEL, msg: "CONNECTED" });
   }
 
   private receive(raw: unknown): void {
     const message = parseMessage(raw);
     if (message === null) return warn("ignored a message without type and channel", raw);
-    if (message.channel !== CONTROL_CHANNEL) return this.listener.onMessage(message);
+    if (message.channel !== CONTROL_CHANNEL) return this.events.onMessage(message);
     if (message.type === "connected") {
       const isKnown = this.connected && this.isGuest;
       this.connected = true;
       this.backoff.reset();
-      this.listener.opened(true);
+      this.events.opened(true);
       if (isKnown) return;
     }
     if (message.type === "error") return this.receiveError(message);
-    this.listener.onControl(message);
+    this.events.onControl(message);
   }
 
   private receiveError(message: Message): void {
+    this.lastError = String(message["error"]);
     const refused = !this.connected && REFUSALS.has(message["error"]);
     if (refused || message["error"] === REVOKED) {
       // Set this before the handlers run: a token that they set is new. A token set after the last one was sent is new too.
       this.tokenSpent = !this.isGuest && this.currentToken === this.presentedToken;
     }
     const attempt = this.attempts;
-    this.listener.onControl(message);
+    this.events.onControl(message);
     if (refused || (!this.connected && message["error"] === UNAVAILABLE)) this.goOn(attempt);
   }
 
   /** Reports to the page that the socket is gone, then reconnects unless the page or the server prevents that. */
   private lost(reason: string): void {
     this.connected = false;
-    this.listener.lost();
+    this.events.lost();
     if (reason === "io client disconnect") this.stop();
     const attempt = this.attempts;
-    this.listener.onControl({ type: "disconnect", channel: CONTROL_CHANNEL, reason });
+    const closedWith = reason === "io server disconnect" && this.lastError ? { error: this.lastError } : {};
+    this.events.onControl({ type: "disconnect", channel: CONTROL_CHANNEL, reason, ...closedWith });
     this.goOn(attempt);
   }
+
+  /**
+   * Reconnects when the browser shows the page again that it had kept in memory ("back" and "forward").
+   *
+   * The browser has cut the page's requests without an event, so a socket that polls looks open and receives nothing.
+   */
+  private readonly onPageShow = (event: PageTransitionEvent): void => {
+    if (!event.persisted || this.phase !== "active" || !this.socket) return;
+    this.isUrgent = true;
+    if (this.socket.connected) {
+      this.socket.io.engine.close(); // raises `disconnect`, which leads to the next attempt
+    } else {
+      this.socket.disconnect();
+      this.retry();
+    }
+  };
 
   /**
    * Retries, or waits for the page to set a token if its only token was refused or revoked.
@@ -244,14 +273,17 @@ export class Connection {
 
   private retry(): void {
     this.phase = "waiting";
-    this.timer = setTimeout(() => this.attempt(), this.backoff.next());
+    const wait = this.isUrgent ? 0 : this.backoff.next();
+    this.isUrgent = false;
+    this.timer = setTimeout(() => this.attempt(), wait);
   }
 
   private stop(): void {
     this.phase = "stopped";
+    if (typeof window !== "undefined") window.removeEventListener?.("pageshow", this.onPageShow);
     this.attempts += 1;
     this.fetchedToken = undefined;
     clearTimeout(this.timer);
-    this.listener.stopped();
+    this.events.stopped();
   }
 }

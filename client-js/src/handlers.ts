@@ -5,7 +5,10 @@ export type Handler<M extends { type: string; channel: string } = Message> = (me
 /** Stands for all types. */
 const EVERY_TYPE = "*";
 
-type AnyHandler = Handler<any>; // a page may narrow the message type of each handler as it likes
+/** Gets the payload of a notification, and its event. */
+export type NotificationHandler<P = unknown> = (payload: P, event: string) => unknown;
+
+type AnyHandler = (argument: any, type: string) => unknown; // a page may narrow the argument of each handler as it likes
 
 /**
  * The handlers of messages, by channel and type.
@@ -37,15 +40,26 @@ export class Handlers {
     if (byType.size === 0) this.byChannel.delete(channel);
   }
 
+  /** Returns true if a message of this type on this channel has a handler. */
+  has(channel: string, type: string): boolean {
+    const byType = this.byChannel.get(channel);
+    return byType !== undefined && (byType.has(type) || byType.has(EVERY_TYPE));
+  }
+
   /** Calls the handlers of this message: those of its channel, or of `channel`. Never throws. */
   raise(message: Message, channel = message.channel): void {
+    this.call(channel, message.type, message);
+  }
+
+  /** Calls the handlers of this channel and type with `argument` and the type. Never throws. */
+  call(channel: string, type: string, argument: unknown): void {
     const byType = this.byChannel.get(channel);
-    const ofType = byType?.get(message.type) ?? [];
-    const ofEvery = message.type === EVERY_TYPE ? [] : byType?.get(EVERY_TYPE) ?? [];
+    const ofType = byType?.get(type) ?? [];
+    const ofEvery = type === EVERY_TYPE ? [] : byType?.get(EVERY_TYPE) ?? [];
     // add() and remove() make new lists, so these lists don't change during the loop.
     for (const handler of [...ofType, ...ofEvery]) {
       try {
-        handler(message);
+        handler(argument, type);
       } catch (error) {
         this.report(error);
       }

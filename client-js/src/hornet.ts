@@ -1,6 +1,6 @@
 import type { Socket } from "socket.io-client";
-import { Connection, type Listener } from "./connection.js";
-import { Handlers, type Handler } from "./handlers.js";
+import { Connection, type ConnectionEvents } from "./connection.js";
+import { Handlers, type Handler, type NotificationHandler } from "./handlers.js";
 import {
   CONTROL_CHANNEL,
   type ConnectedMessage,
@@ -9,7 +9,8 @@ import {
   type Message,
   type SubscribedMessage,
 } from "./messages.js";
-import { asList, readOptions, type HornetOptions, type Settings, type Token } from "./options.js";
+import { asList, checkNames, readOptions, type HornetOptions, type Settings, type Token } from "./options.js";
+import { Pace } from "./pace.js";
 import { matchesTopic, type PatternSubscription } from "./patterns.js";
 import { HornetError, Requests, type Fields } from "./requests.js";
 import {
@@ -33,7 +34,9 @@ export class Hornet {
   private readonly settings: Settings;
   private readonly handlers = new Handlers(reportError);
   private readonly patternHandlers = new Handlers(reportError);
+  private readonly notificationHandlers = new Handlers(reportError);
   private readonly requests = new Requests();
+  private readonly pace = new Pace();
   private readonly connection: Connection;
   private readonly subscriptions: Subscriptions;
 
@@ -50,9 +53,9 @@ export class Hornet {
     }
     this.settings = readOptions(options);
     this.uri = this.settings.uri;
-    this.connection = new Connection(this.settings, this.listener());
+    this.connection = new Connection(this.settings, this.connectionEvents());
     const { firstDelayMs, maxDelayMs } = this.settings;
-    this.subscriptions = new Subscriptions(this.host(), firstDelayMs, maxDelayMs);
+    this.subscriptions = new Subscriptions(this.host(), firstDelayMs, maxDelayMs, this.pace);
     if (this.channels.length === 0 && this.token !== undefined) warn("no channel given: the server will refuse the token");
   }
 
@@ -124,13 +127,26 @@ export class Hornet {
     return this;
   }
 
+  /** Calls `handler` for each notification with this event that the backend sends to the user of the token; `"*"`: for all. */
+  onNotification<P = unknown>(event: string, handler: NotificationHandler<P>): this {
+    this.notificationHandlers.add(NOTIFICATIONS, event, handler);
+    return this;
+  }
+
+  /** Undoes one `onNotification` with the same arguments. */
+  unNotification(event: string, handler: NotificationHandler<any>): this {
+    this.notificationHandlers.remove(NOTIFICATIONS, event, handler);
+    return this;
+  }
+
   /**
    * Subscribes to a channel or a pattern, as soon as there is a connection and again after each reconnection.
    *
    * Rejects with a `HornetError` when the first subscription is refused. The result after a reconnection is a message on
    * channel `"hornet"`: `subscribed`, or `error` with a `subscription`.
    */
-  subscribe(target: string | PatternSubscription, options: SubscribeOptions = {}): Promise<Subscribed> {
+  async subscribe(target: string | PatternSubscription, options: SubscribeOptions = {}): Promise<Subscribed> {
+    checkNames("subscribe", options, SUBSCRIBE_OPTIONS);
     return this.subscriptions.add(target, options);
   }
 
@@ -139,6 +155,8 @@ export class Hornet {
     const removed = this.subscriptions.remove(target);
     if (removed === "unsent") return { subscribed: false };
     try {
+      const wait = this.pace.next();
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       const answer = await this.request("hornet:unsubscribe", describe(target));
       return { subscribed: answer["subscribed"] === true };
     } catch (error) {
@@ -157,6 +175,7 @@ export class Hornet {
     message: object = {},
     options: { readonly excludeSelf?: boolean | undefined } = {},
   ): Promise<void> {
+    checkNames("publish", options, PUBLISH_OPTIONS);
     const excluded = options.excludeSelf ? { exclude_self: true } : {};
     await this.request("hornet:publish", { channel, type, message, ...excluded });
   }
@@ -191,12 +210,18 @@ export class Hornet {
       },
       failed: (subscription, { code, message, cause }, retrying) => {
         const error = { type: "error", channel: CONTROL_CHANNEL, error: code, errorMsg: message } as const;
-        this.handlers.raise({ ...error, subscription, retrying, ...(cause === undefined ? {} : { cause }) });
+        this.raiseControl({ ...error, subscription, retrying, ...(cause === undefined ? {} : { cause }) });
       },
     };
   }
 
-  private listener(): Listener {
+  /** Raises a message about the connection. Without a handler, an error goes to the console: it must not pass unseen. */
+  private raiseControl(message: Message): void {
+    if (message.type === "error" && !this.handlers.has(CONTROL_CHANNEL, "error")) reportUnhandled(message, this.channels);
+    this.handlers.raise(message);
+  }
+
+  private connectionEvents(): ConnectionEvents {
     return {
       opened: (granted) => this.subscriptions.opened(granted),
       lost: () => {
@@ -204,8 +229,9 @@ export class Hornet {
         this.requests.lost();
       },
       stopped: () => this.subscriptions.stopped(),
-      onControl: (message) => this.handlers.raise(message),
+      onControl: (message) => this.raiseControl(message),
       onMessage: (message) => this.deliver(message),
+      onEvent: (event, argument) => this.deliverNotification(event, argument),
     };
   }
 
@@ -221,10 +247,29 @@ export class Hornet {
       this.patternHandlers.raise(message, pattern);
     }
   }
+
+  private deliverNotification(event: string, payload: unknown): void {
+    if (!OWN_EVENTS.has(event)) this.notificationHandlers.call(NOTIFICATIONS, event, payload);
+  }
 }
+
+/** The events that are Hornet's own, not a backend's. */
+const OWN_EVENTS: ReadonlySet<string> = new Set(["hermes:shutdown", "socket:closed", "user:authenticated"]);
+
+/** Where the handlers of notifications are, which have no channel. */
+const NOTIFICATIONS = "";
+
+const SUBSCRIBE_OPTIONS: Readonly<Record<keyof SubscribeOptions, true>> = { token: true, authorize: true };
+const PUBLISH_OPTIONS = { excludeSelf: true } as const;
 
 function isPattern(target: string | readonly string[] | PatternSubscription): target is PatternSubscription {
   return typeof target === "object" && "pattern" in target;
+}
+
+function reportUnhandled({ error, errorMsg, subscription, channels }: Message, wanted: readonly string[]): void {
+  const names = subscription === undefined ? (channels as readonly string[] | undefined) ?? wanted : [subscription];
+  const about = names.length > 0 ? ` (channels: ${names.join(", ")})` : "";
+  console.error(`Hornet: ${error}: ${errorMsg}${about}. Handle errors with hornet.on("hornet", "error", f).`);
 }
 
 /** Reports a handler's exception to `window.onerror` if that exists, else to the console. */

@@ -1,6 +1,6 @@
 export { Hornet } from "./hornet.js";
 export { HornetError } from "./requests.js";
-export type { Handler } from "./handlers.js";
+export type { Handler, NotificationHandler } from "./handlers.js";
 export type {
   ConnectedMessage,
   DisconnectMessage,

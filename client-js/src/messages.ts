@@ -21,6 +21,7 @@ export type ErrorCode =
   | "UNAVAILABLE"
   | "AUTHENTICATION_TIMEOUT"
   | "TOKEN_REVOKED"
+  | "TOO_MANY_EVENTS"
   | "TOKEN_UNAVAILABLE"
   | "AUTHORIZATION_UNAVAILABLE"
   | (string & {});
@@ -37,6 +38,8 @@ export interface ErrorMessage extends Message {
   readonly subscription?: string;
   /** With `subscription`: true if this client tries again. */
   readonly retrying?: boolean;
+  /** With `WRONG_TOKEN_ASSOCIATION`: those of the channels that the token does not open. */
+  readonly channels?: readonly string[];
 }
 
 /** A subscription was made, the first time or again after a reconnection. Raised by this client. */
@@ -63,6 +66,8 @@ export interface DisconnectMessage extends Message {
   readonly channel: "hornet";
   /** Socket.IO's reason, e.g. `"transport close"`, `"ping timeout"`, `"io server disconnect"`. */
   readonly reason: string;
+  /** The code with which the server closed the socket, if it said one. */
+  readonly error?: ErrorCode;
 }
 
 /** The reserved channel on which the server and this client speak about the connection itself. */

@@ -53,8 +53,37 @@ export interface Settings {
   readonly io: IoOptions;
 }
 
-/** Returns complete settings. Throws `RangeError` for a delay that is not a number of milliseconds above 0. */
+const OPTIONS: Readonly<Record<keyof HornetOptions, true>> = {
+  uri: true,
+  channels: true,
+  channel: true,
+  token: true,
+  authorize: true,
+  reconnectionDelay: true,
+  reconnectionDelayMax: true,
+  io: true,
+};
+
+/** Names that pages of other clients use for an option. */
+const MEANT: Readonly<Record<string, keyof HornetOptions>> = {
+  url: "uri",
+  host: "uri",
+  server: "uri",
+  tokens: "token",
+  getToken: "token",
+  auth: "token",
+  path: "io",
+  transports: "io",
+};
+
+/**
+ * Returns complete settings.
+ *
+ * Throws `TypeError` for an option that does not exist, and `RangeError` for a delay that is not a number of milliseconds
+ * above 0.
+ */
 export function readOptions(options: HornetOptions): Settings {
+  checkNames("new Hornet", options, OPTIONS, MEANT);
   const firstDelayMs = checkDelay("reconnectionDelay", options.reconnectionDelay ?? 1000);
   const maxDelayMs = checkDelay("reconnectionDelayMax", options.reconnectionDelayMax ?? 30_000);
   return {
@@ -76,4 +105,18 @@ export function asList(channels: string | readonly string[]): string[] {
 function checkDelay(name: string, ms: number): number {
   if (Number.isFinite(ms) && ms > 0) return ms;
   throw new RangeError(`Hornet: ${name} must be a number of milliseconds above 0, not ${String(ms)}`);
+}
+
+/** Throws `TypeError` if `options` has a name that `known` lacks: a misspelt option would change nothing, silently. */
+export function checkNames(
+  call: string,
+  options: object,
+  known: Readonly<Record<string, true>>,
+  meant: Readonly<Record<string, string>> = {},
+): void {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwnProperty.call(known, name)) continue;
+    const hint = Object.hasOwnProperty.call(meant, name) ? `; did you mean "${meant[name]}"?` : "";
+    throw new TypeError(`Hornet: ${call} has no option "${name}"${hint} (it has ${Object.keys(known).join(", ")})`);
+  }
 }

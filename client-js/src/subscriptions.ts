@@ -1,7 +1,10 @@
 import { Backoff } from "./backoff.js";
+import { Batches } from "./batches.js";
 import type { Authorize, Token } from "./options.js";
+import type { Pace } from "./pace.js";
 import { patternText, type PatternSubscription } from "./patterns.js";
 import { HornetError, type Fields } from "./requests.js";
+import { checkToken } from "./tokens.js";
 
 /** A member of a channel with presence. */
 export interface Member {
@@ -38,8 +41,11 @@ export interface Host {
   failed(name: string, error: HornetError, retrying: boolean): void;
 }
 
-/** How many requests wait for their answers at a time, so that a page with hundreds of channels keeps to the rate limit. */
-const AT_ONCE = 8;
+/** How many subscriptions wait for their answers at a time. */
+const AT_ONCE = 100;
+
+/** How many of them wait for a function of the page, which often asks its backend. */
+const PROVING_AT_ONCE = 8;
 
 /** The wait after the server said that events come too fast. */
 const PAUSE_MS = 1000;
@@ -74,6 +80,8 @@ interface Entry {
   readonly target: string | PatternSubscription;
   options: SubscribeOptions;
   state: "queued" | "asking" | "held";
+  /** It waits for a function of the page. */
+  isProving?: boolean;
   /** The request was sent on this connection, so the server may have made the subscription. */
   sent: boolean;
   /** The server holds the subscription on this connection. A later request that is refused does not change that. */
@@ -95,6 +103,7 @@ interface Entry {
 export class Subscriptions {
   private readonly entries = new Map<string, Entry>();
   private asking = 0;
+  private readonly batches: Batches;
   private pause: ReturnType<typeof setTimeout> | undefined;
   /** Counts connections, so that answers for an earlier one are recognised. */
   private round = 0;
@@ -105,7 +114,10 @@ export class Subscriptions {
     private readonly host: Host,
     private readonly firstDelayMs: number,
     private readonly maxDelayMs: number,
-  ) {}
+    pace: Pace,
+  ) {
+    this.batches = new Batches((event, fields) => host.request(event, fields), pace);
+  }
 
   /** Requests the subscription as soon as there is a connection, and after each reconnection. */
   add(target: string | PatternSubscription, options: SubscribeOptions): Promise<Subscribed> {
@@ -148,6 +160,7 @@ export class Subscriptions {
     this.drop(entry);
     this.settle(entry, new HornetError("UNSUBSCRIBED", "unsubscribed before the subscription was made"));
     if (entry.held) return "held";
+    if (this.batches.withdraw(entry)) return "unsent";
     return entry.sent ? "sent" : "unsent";
   }
 
@@ -160,6 +173,7 @@ export class Subscriptions {
   /** Queues all subscriptions again: the connection is gone, and they are requested on the next one. */
   lost(): void {
     this.round += 1;
+    this.batches.lost();
     this.asking = 0;
     this.isAuthenticated = false;
     clearTimeout(this.pause);
@@ -168,7 +182,7 @@ export class Subscriptions {
       clearTimeout(entry.timer);
       entry.timer = undefined;
       entry.state = "queued";
-      entry.sent = entry.held = false;
+      entry.sent = entry.held = entry.isProving = false;
     }
   }
 
@@ -191,13 +205,17 @@ export class Subscriptions {
   private next(): Entry | undefined {
     const entries = [...this.entries.values()].filter((entry) => entry.timer === undefined);
     const queued = entries.filter((entry) => entry.state === "queued");
-    const proving = queued.find((entry) => this.isProving(entry));
-    if (proving || this.isAuthenticated) return proving ?? queued[0];
-    const isBeingLetIn = entries.some((entry) => entry.state === "asking" && this.isProving(entry));
-    return isBeingLetIn ? undefined : queued[0];
+    const mayProve = entries.filter((entry) => entry.isProving).length < PROVING_AT_ONCE;
+    const proving = mayProve ? queued.find((entry) => this.hasProof(entry)) : undefined;
+    if (proving) return proving;
+    const plain = queued.find((entry) => !this.hasProof(entry));
+    if (this.isAuthenticated) return plain;
+    const isBeingLetIn = entries.some((entry) => entry.state !== "held" && this.hasProof(entry));
+    return isBeingLetIn ? undefined : plain;
   }
 
-  private isProving({ target, options, tokenSpent }: Entry): boolean {
+  /** Returns true if the subscription has a token or a signature, which authenticates a new session. */
+  private hasProof({ target, options, tokenSpent }: Entry): boolean {
     return (options.token !== undefined && !tokenSpent) || this.authorizeFor(target, options) !== undefined;
   }
 
@@ -212,10 +230,16 @@ export class Subscriptions {
     entry.state = "asking";
     this.asking += 1;
     try {
+      entry.isProving = this.hasProof(entry);
       const proof = await this.prove(entry);
       if (isStale()) return;
+      if (entry.isProving) {
+        entry.isProving = false;
+        this.pump();
+      }
       entry.sent = true;
-      const answer = await this.host.request("hornet:subscribe", { ...describe(entry.target), ...proof });
+      const isJoinable = this.isAuthenticated && !("token" in proof);
+      const answer = await this.batches.request(entry, { ...describe(entry.target), ...proof }, isJoinable);
       if (!isStale()) this.taken(entry, answer as Subscribed);
     } catch (error) {
       if (!isStale()) this.refused(entry, error as HornetError);
@@ -232,10 +256,9 @@ export class Subscriptions {
     const { target, options } = entry;
     if (options.token !== undefined && !entry.tokenSpent) {
       const token = await call("TOKEN_UNAVAILABLE", async () =>
-        typeof options.token === "function" ? options.token() : options.token,
+        checkToken(typeof options.token === "function" ? await options.token() : options.token),
       );
-      if (typeof token === "string" && token !== "") return { token };
-      throw new HornetError("TOKEN_UNAVAILABLE", "the token function returned no token");
+      return { token };
     }
     const authorize = this.authorizeFor(target, options);
     const { id } = this.host;
@@ -260,6 +283,7 @@ export class Subscriptions {
 
   private refused(entry: Entry, error: HornetError): void {
     entry.sent = entry.held;
+    entry.isProving = false;
     entry.state = "queued";
     if (error.code === TOO_FAST) {
       this.pause ??= setTimeout(() => this.resume(), PAUSE_MS);

@@ -21,12 +21,17 @@ export class FakeSocket {
   /** Everything sent, as sent. */
   readonly sent: string[] = [];
   private opened = 0;
+  private readonly anyListeners: ((event: string, argument: any) => void)[] = [];
   private readonly listeners = new Map<string, Listener[]>();
 
   constructor(
     readonly uri: unknown,
     readonly options: unknown,
   ) {}
+
+  onAny(listener: (event: string, argument: any) => void): void {
+    this.anyListeners.push(listener);
+  }
 
   on(event: string, listener: Listener): void {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
@@ -79,7 +84,13 @@ export class FakeSocket {
   }
 
   hear(raw: unknown): void {
-    this.fire("message", raw);
+    this.receive("message", raw);
+  }
+
+  /** The server sends an event. */
+  receive(event: string, argument: unknown): void {
+    for (const listener of this.anyListeners) listener(event, argument);
+    this.fire(event, argument);
   }
 
   close(reason: string): void {

@@ -123,7 +123,7 @@ test("a token function carries the client over a restart of the server", async (
   let current = server;
   let fetched = 0;
   const hornet = client({
-    token: async () => current.issue(`token ${(fetched += 1)}`, "news"),
+    token: async () => current.issue(`token-${(fetched += 1)}`, "news"),
     reconnectionDelayMax: 40,
   });
   const connected = next(hornet, "hornet", "connected");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Message, type PayloadMessage } from "../src/index.js";
 import { codeOf, establish, onlySocket, open, settle, setUp, setUpGuest } from "./fake_client.js";
-import type { FakeSocket } from "./fake_socket.js";
+import type { FakeRequest, FakeSocket } from "./fake_socket.js";
 
 const NEWS = { pattern: { kind: "news", channel: "*" } };
 
@@ -12,11 +12,17 @@ async function acceptAll(socket: FakeSocket): Promise<unknown[]> {
   await settle();
   while (socket.requests.length > 0) {
     const request = socket.take("hornet:subscribe");
-    asked.push(request.fields["channel"] ?? request.fields["pattern"]);
-    request.answer({});
+    const subscriptions = subscriptionsOf(request);
+    asked.push(...subscriptions.map((fields) => fields["channel"] ?? fields["pattern"]));
+    request.answer(request.fields["subscriptions"] ? { subscriptions: subscriptions.map(() => ({ ok: true })) } : {});
     await settle();
   }
   return asked;
+}
+
+/** Returns the subscriptions that a request carries: one, or several. */
+function subscriptionsOf(request: FakeRequest): Record<string, unknown>[] {
+  return (request.fields["subscriptions"] as Record<string, unknown>[] | undefined) ?? [request.fields];
 }
 
 /** Lets the connection break and come back. */
@@ -43,11 +49,10 @@ test("subscribe asks for a pattern, by its keys", async (t) => {
   const socket = establish(hornet);
   const both = [hornet.subscribe(NEWS), hornet.subscribe({ ...NEWS, subset: true })];
   await settle();
-  const [plain, subset] = [socket.take("hornet:subscribe"), socket.take("hornet:subscribe")];
-  assert.deepEqual(plain.fields, NEWS);
-  assert.deepEqual(subset.fields, { ...NEWS, subset: true });
-  subset.answer({ pattern: "channel:*|kind:news|*" });
-  plain.answer({ pattern: "channel:*|kind:news" });
+  const request = socket.take("hornet:subscribe");
+  assert.deepEqual(request.fields, { subscriptions: [NEWS, { ...NEWS, subset: true }] });
+  const [plain, subset] = [{ pattern: "channel:*|kind:news" }, { pattern: "channel:*|kind:news|*" }];
+  request.answer({ subscriptions: [{ ok: true, ...plain }, { ok: true, ...subset }] });
   assert.deepEqual(await Promise.all(both), [{ pattern: "channel:*|kind:news" }, { pattern: "channel:*|kind:news|*" }]);
 });
 
@@ -211,15 +216,17 @@ test("a token of a subscription is shown once, and one from a function anew each
   let number = 0;
   const socket = establish(hornet);
   void hornet.subscribe("a", { token: "once" });
-  void hornet.subscribe(NEWS, { token: () => `fresh ${(number += 1)}` });
+  void hornet.subscribe(NEWS, { token: () => `fresh-${(number += 1)}` });
   const tokens = async () => {
     await settle();
-    return socket.requests.splice(0).map((request) => (request.answer({}), request.fields["token"]));
+    const tokens = socket.requests.splice(0).map((request) => (request.answer({}), request.fields["token"]));
+    await settle();
+    return tokens.sort();
   };
-  assert.deepEqual(await tokens(), ["once", "fresh 1"]);
+  assert.deepEqual(await tokens(), ["fresh-1", "once"]);
   await reconnect(socket, tick);
   socket.accept();
-  assert.deepEqual((await tokens()).sort(), ["fresh 2", undefined]);
+  assert.deepEqual(await tokens(), ["fresh-2", undefined]);
 });
 
 test("a subscription that can't be made again is told on channel hornet and given up", async (t) => {
@@ -262,18 +269,65 @@ test("one that fails for now is tried again after 1, 2, 4 seconds", async (t) =>
   assert.deepEqual(errors, [["UNAVAILABLE", true], ["UNAVAILABLE", true], ["UNAVAILABLE", true]]);
 });
 
-test("hundreds of subscriptions are asked for a few at a time, and wait when they come too fast", async (t) => {
+test("hundreds of subscriptions go in a few requests, and wait when they come too fast", async (t) => {
   const { hornet, tick } = setUp(t);
   const socket = establish(hornet);
   const all = Array.from({ length: 300 }, (_, number) => hornet.subscribe(`public-${number}`));
   await settle();
-  assert.equal(socket.requests.length, 8);
+  assert.deepEqual(socket.requests.map((request) => subscriptionsOf(request).length), [50, 50]);
   for (const request of socket.requests.splice(0)) request.refuse("TOO_MANY_EVENTS");
   await settle();
   assert.deepEqual(socket.requests, []);
   tick(1000);
   assert.equal((await acceptAll(socket)).length, 300);
   await Promise.all(all);
+});
+
+test("one refused subscription of a request does not touch the others", async (t) => {
+  const { hornet } = setUp(t);
+  const socket = establish(hornet);
+  const [first, second] = [hornet.subscribe("public-a"), hornet.subscribe("secret")];
+  const code = codeOf(second);
+  await settle();
+  const error = { code: "FORBIDDEN", message: "no" };
+  socket.take("hornet:subscribe").answer({ subscriptions: [{ ok: true, channel: "public-a" }, { error }] });
+  assert.deepEqual(await first, { channel: "public-a" });
+  assert.equal(await code, "FORBIDDEN");
+});
+
+test("private channels share requests, and a subscription with a token travels alone", async (t) => {
+  const { hornet } = setUp(t, { authorize: (channel) => ({ signature: `signed ${channel}` }) });
+  const socket = establish(hornet);
+  void hornet.subscribe("a", { token: "one" });
+  for (const name of ["x", "y", "z"]) void hornet.subscribe(`private-${name}`);
+  await settle();
+  assert.deepEqual(socket.requests.map((request) => subscriptionsOf(request).length).sort(), [1, 3]);
+  assert.equal((await acceptAll(socket)).length, 4);
+});
+
+test("requests keep to a pace", async (t) => {
+  const { hornet, tick } = setUp(t);
+  const socket = establish(hornet);
+  for (let number = 0; number < 120; number += 1) void hornet.subscribe(`a-${number}`, { token: `t-${number}` });
+  await settle();
+  while (socket.requests.length < 50) await settle();
+  await settle();
+  assert.equal(socket.requests.length, 50);
+  tick(40);
+  await settle();
+  assert.equal(socket.requests.length, 51);
+});
+
+test("a subscription that waits for its turn is taken back without a request", async (t) => {
+  const { hornet } = setUp(t);
+  const socket = establish(hornet);
+  const code = codeOf(hornet.subscribe("public-a"));
+  const done = hornet.unsubscribe("public-a");
+  assert.deepEqual(await done, { subscribed: false });
+  assert.equal(await code, "UNSUBSCRIBED");
+  assert.deepEqual(await acceptAll(socket), []);
+  void hornet.subscribe("public-b");
+  assert.deepEqual(await acceptAll(socket), ["public-b"]);
 });
 
 test("asking twice at a time is asking once", async (t) => {

@@ -61,7 +61,7 @@ test("a token that arrives while the used one is being refused is not lost", (t)
 test("refused tokens are retried with growing waits, however quickly the page sets new ones", (t) => {
   const { hornet, tick } = setUp(t);
   let made = 1;
-  hornet.on("hornet", "error", () => (hornet.token = `token ${(made += 1)}`));
+  hornet.on("hornet", "error", () => (hornet.token = `token-${(made += 1)}`));
   hornet.connect();
   const socket = onlySocket();
   socket.open();
@@ -148,7 +148,7 @@ for (const type of ["error", "disconnect"] as const) {
 
 test("a token function is asked again after a revocation", async (t) => {
   let asked = 0;
-  const { hornet, tick } = setUp(t, { token: () => `token ${(asked += 1)}` });
+  const { hornet, tick } = setUp(t, { token: () => `token-${(asked += 1)}` });
   hornet.connect();
   await settle();
   const socket = onlySocket();
@@ -159,12 +159,12 @@ test("a token function is asked again after a revocation", async (t) => {
   tick(1000);
   await settle();
   socket.open();
-  assert.deepEqual(socket.tokens, ["token 1", "token 2"]);
+  assert.deepEqual(socket.tokens, ["token-1", "token-2"]);
 });
 
 test("a token function is asked before each attempt, also one that fails", async (t) => {
   let asked = 0;
-  const { hornet, tick } = setUp(t, { token: async () => `token ${(asked += 1)}` });
+  const { hornet, tick } = setUp(t, { token: async () => `token-${(asked += 1)}` });
   hornet.connect();
   await settle();
   const socket = onlySocket();
@@ -175,7 +175,7 @@ test("a token function is asked before each attempt, also one that fails", async
   socket.refuse("INVALID_TOKEN");
   tick(2000);
   await settle();
-  assert.deepEqual([asked, socket.connects, socket.tokens], [3, 2, ["token 2", "token 3"]]);
+  assert.deepEqual([asked, socket.connects, socket.tokens], [3, 2, ["token-2", "token-3"]]);
 });
 
 test("a token function that fails raises TOKEN_UNAVAILABLE and is asked again with growing waits", async (t) => {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hornet._version import __version__
-from tests.e2e.javascript import NPM, node_environment
+from tests.e2e.javascript import NODE, NPM, node_environment
 
 CLIENT = Path(__file__).parents[2] / "client-js"
 NPM_DEADLINE_S = 300
@@ -51,6 +51,21 @@ def test_the_package_ships_what_the_sources_build(built: Path, name: str) -> Non
     advice = "refresh it with: pip install --no-deps -e ."
     assert shipped.is_file(), f"{name} is missing from the package, {advice}"
     assert shipped.read_bytes() == (built / "dist" / name).read_bytes(), f"{name} is stale, {advice}"
+
+
+def test_the_package_can_be_installed_from_a_clone(tmp_path: Path) -> None:
+    made_here = shutil.ignore_patterns("node_modules", "dist", ".test-build-*")
+    shutil.copytree(CLIENT, tmp_path / "hornet" / "client-js", ignore=made_here)
+    application = tmp_path / "application"
+    application.mkdir()
+    (application / "package.json").write_text('{"name": "application", "private": true}')
+    run_npm("install", "--no-audit", "--no-fund", "../hornet/client-js", cwd=application)
+    required = "typeof require('hornet-client').Hornet"
+    script = f"import('hornet-client').then(({{ Hornet }}) => console.log({required}, Hornet.name))"
+    done = subprocess.run(
+        [NODE, "-e", script], cwd=application, capture_output=True, text=True, timeout=NPM_DEADLINE_S
+    )
+    assert done.stdout == "function Hornet\n", done.stderr
 
 
 def test_the_published_files_are_those_that_the_exports_name(built: Path) -> None:

@@ -67,10 +67,10 @@ class Page:
 
 
 class Browser(Driven):
-    """A Chromium process that runs for the length of ``async with``."""
+    """A Chromium process that runs for the length of ``async with``: the one of npm, or ``installed``."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__("browser.mjs", str(folder))
+    def __init__(self, folder: Path, installed: str | None = None) -> None:
+        super().__init__("browser.mjs", str(folder), *([installed] if installed else []))
         self._pages: dict[int, Page] = {}
 
     def _report(self, report: dict[str, Any]) -> None:

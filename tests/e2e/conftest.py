@@ -1,6 +1,6 @@
 """What the end-to-end tests share: a server with default settings, a backend, pages, versions."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from tests.e2e.backend import Backend
 from tests.e2e.node_client import ALIAS, VERSIONS
 from tests.e2e.server import ServerProcess
 from tests.e2e.versions import TRANSPORTS
+
+Serve = Callable[[str], Awaitable[str]]
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +69,38 @@ async def pages(js_modules: Path) -> AsyncIterator[tuple[str, list[str]]]:
     app.add_routes([web.get("/", page), web.get("/socket.io-{version}.js", script)])
     async with TestServer(app) as server:
         yield str(server.make_url("/")), texts
+
+
+@pytest.fixture
+async def serve_page(backend: Backend, prefix: str) -> AsyncIterator[Serve]:
+    """Serves a page from an origin of its own, as a web application does; returns its address.
+
+    ``POST /token`` there makes a token for the channel ``<prefix>page``, and ``POST /broken`` answers 500.
+    ``/elsewhere`` is a page without Hornet.
+    """
+    pages: list[str] = []
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=f"<!doctype html><title>page</title>{pages[-1]}", content_type="text/html")
+
+    async def token(_: web.Request) -> web.Response:
+        return web.Response(text=await backend.token(f"{prefix}page"))
+
+    async def broken(_: web.Request) -> web.Response:
+        raise web.HTTPInternalServerError
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html><title>elsewhere</title>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    app.router.add_get("/elsewhere", elsewhere)
+    app.router.add_post("/token", token)
+    app.router.add_post("/broken", broken)
+    async with TestServer(app) as origin:
+
+        async def serve(text: str) -> str:
+            pages.append(text)
+            return str(origin.make_url("/"))
+
+        yield serve

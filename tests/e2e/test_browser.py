@@ -1,17 +1,15 @@
 """Pages of a web application on another origin, in a real Chromium, and the try-it page."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from hornet._version import __version__
 from tests.conftest import StartServer, Valkey
 from tests.e2e.backend import Backend, publish_raw
 from tests.e2e.browser import Browser
+from tests.e2e.conftest import Serve
 from tests.e2e.server import ServerProcess, free_port
 
 # What pages written for the Node server do, in its classic words.
@@ -63,33 +61,6 @@ NEW_TOKEN_ON_DISCONNECT = """
   hornet.connect();
 </script>
 """
-Serve = Callable[[str], Awaitable[str]]
-
-
-@pytest.fixture
-async def serve_page(backend: Backend, prefix: str) -> AsyncIterator[Serve]:
-    """Serves a page from an origin of its own, as a web application does; returns its address.
-
-    ``POST /token`` there makes a token for the channel ``<prefix>page``.
-    """
-    pages: list[str] = []
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text=f"<!doctype html><title>page</title>{pages[-1]}", content_type="text/html")
-
-    async def token(_: web.Request) -> web.Response:
-        return web.Response(text=await backend.token(f"{prefix}page"))
-
-    app = web.Application()
-    app.router.add_get("/", page)
-    app.router.add_post("/token", token)
-    async with TestServer(app) as origin:
-
-        async def serve(text: str) -> str:
-            pages.append(text)
-            return str(origin.make_url("/"))
-
-        yield serve
 
 
 async def fill(template: str, server: ServerProcess, backend: Backend, channel: str) -> str:

@@ -27,9 +27,12 @@ const hornet = new Hornet({
 hornet
   .on<NewsItem>(["news", "sport"], "item", (item) => item.title.toUpperCase())
   .on("hornet", "error", (error: ErrorMessage) => `${error.error}: ${error.errorMsg}`)
-  .on("hornet", "disconnect", ({ reason }) => {
-    hornet.token = `token after ${reason}`;
+  .on("hornet", "disconnect", ({ reason, error }) => {
+    hornet.token = `token after ${reason} ${error}`;
   })
+  .onNotification<{ order: number }>("order paid", ({ order }, event) => `${event}: ${order + 1}`)
+  .onNotification("*", (payload: unknown) => payload)
+  .unNotification("order paid", console.log)
   .on("hornet", "connected", async () => undefined)
   .connect();
 
