@@ -13,7 +13,7 @@ from hornet.flows.auth.backend import BackendAuthenticator
 from hornet.flows.auth.headers import HeaderAuthenticator
 from hornet.flows.auth.plugins import load_authenticators
 from hornet.flows.auth.tokens import TokenAuthenticator
-from hornet.flows.auth.user_sessions import UserSessionAuthenticator
+from hornet.flows.auth.user_sessions import UserSessionAuthenticator, UserSessionTextAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.users.service import Users
 
@@ -39,7 +39,12 @@ def build_admission(
     authenticators = [*own_authenticators, *load_authenticators(config.authentication.authenticators)]
     if config.backend.backend_uri:
         authenticators.append(BackendAuthenticator(config.backend))
-    authenticators += [UserSessionAuthenticator(UserSessionStore(services.client)), headers]
+    user_sessions = UserSessionStore(services.client)
+    authenticators += [
+        UserSessionAuthenticator(user_sessions),
+        UserSessionTextAuthenticator(user_sessions),
+        headers,
+    ]
     return Admission(
         settings=config.sessions,
         engine=services.engine,

@@ -115,6 +115,7 @@ def build_flows(
         node=services.nodes.id,
         grace_s=config.users.user_grace_s,
         max_sessions=config.users.user_sessions,
+        forgets_channels=config.users.forget_user_channels,
     )
     user_channels = UserChannels(store=user_store, sessions=sessions, subscriptions=subscriptions)
     users = Users(

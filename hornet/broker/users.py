@@ -102,13 +102,21 @@ for i = first, #ARGV, 2 do register(user, node, ARGV[i], ARGV[i + 1]) end
 return {{epoch, redis.call('SMEMBERS', KEYS[5])}}
 """
 
-# KEYS: users, leaving users, sessions of this node
+# KEYS: users, leaving users, sessions of this node. ARGV[3] and ARGV[4]: how the keys of a user's channels, and
+# of a channel's users, begin; a Cluster has them in the same slot. Empty where users who are gone keep channels.
 _SWEEP = f"""
 {_NOW}
+local function forget_channels(user)
+  for _, channel in ipairs(redis.call('SMEMBERS', ARGV[3] .. user)) do
+    redis.call('SREM', ARGV[4] .. channel, user)
+  end
+  redis.call('DEL', ARGV[3] .. user)
+end
 local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, user in ipairs(gone) do
   redis.call('ZREM', KEYS[2], user)
   redis.call('ZREM', KEYS[1], user)
+  if ARGV[3] ~= '' then forget_channels(user) end
   redis.call('PUBLISH', ARGV[2], cjson.encode({{user = user}}))
 end
 return {{redis.call('HLEN', KEYS[3]), redis.call('ZCARD', KEYS[2]), gone}}
@@ -160,7 +168,17 @@ class UserStore:
     Every call may raise ``RedisUnavailable``; it is then not known whether it was carried out.
     """
 
-    def __init__(self, *, client: Client, node: str, grace_s: float, max_sessions: int) -> None:
+    def __init__(
+        self,
+        *,
+        client: Client,
+        node: str,
+        grace_s: float,
+        max_sessions: int,
+        forgets_channels: bool = False,
+    ) -> None:
+        """If ``forgets_channels``, take the channels that backends gave a user away once the user is gone."""
+        self._forgets_channels = forgets_channels
         self.node = node
         self.grace_s = grace_s
         self._client = client
@@ -216,7 +234,8 @@ class UserStore:
     async def sweep(self) -> Sweep:
         """Remove the users whose grace period is over, ``PAGE`` at most, and publish that they are gone."""
         keys = (USERS, USERS_LEAVING, node_sessions_key(self.node))
-        node_sessions, leaving, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE)
+        prefixes = (user_channels_key(""), channel_users_key("")) if self._forgets_channels else ("", "")
+        node_sessions, leaving, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE, *prefixes)
         return Sweep(tuple(user.decode() for user in gone), leaving, node_sessions)
 
     async def sessions_of_node(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:

@@ -11,6 +11,7 @@ from hornet.core import codes
 from hornet.core.channels import is_utf8_text
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import parse_user_id
+from hornet.core.jsontext import dump_json
 
 MAX_SESSION_ID_CHARS = 512
 """Frameworks make ids of 26 to 128 characters."""
@@ -33,9 +34,31 @@ def is_session_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= MAX_SESSION_ID_CHARS and is_utf8_text(value)
 
 
+class UserSessionAnswer:
+    """The answer to a client that showed a user session by JSON text: an object, in event ``message``.
+
+    The argument is JSON text, as socket-push answered, or the object itself where the client asked for its
+    messages in that form.
+    """
+
+    def __init__(self, body: Mapping[str, str]) -> None:
+        self._body = body
+
+    def message_text(self) -> str:
+        return dump_json(self._body)
+
+    def event(self) -> tuple[str, object]:
+        return "message", self._body
+
+
 def shows_user_session(fields: Mapping[str, object]) -> bool:
     """Return True for an object with ``userId`` and ``hash`` and without ``token``, another credential."""
     return "userId" in fields and "hash" in fields and "token" not in fields
+
+
+def resembles_user_session(fields: Mapping[str, object]) -> bool:
+    """Return True for an object with ``userId`` or ``hash`` and without ``token``, also a malformed one."""
+    return ("userId" in fields or "hash" in fields) and "token" not in fields
 
 
 def parse_user_session(fields: Mapping[str, object]) -> UserSession:

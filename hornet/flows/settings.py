@@ -165,6 +165,11 @@ class UserSettings:
         unit="sessions",
         reloads=True,
     )
+    forget_user_channels: bool = option(
+        False,
+        doc="When a user is gone, undo all subscriptions that the backend made for the user. Otherwise they "
+        "stay until the backend undoes them.",
+    )
     session_events: bool = option(
         False,
         doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. That costs "

@@ -43,10 +43,16 @@ class Cluster:
         self._heard = heard
         self._nodes = 0
 
-    def node(self, *, grace_s: float = GRACE_S, max_sessions: int = 10) -> UserStore:
+    def node(
+        self, *, grace_s: float = GRACE_S, max_sessions: int = 10, forgets_channels: bool = False
+    ) -> UserStore:
         self._nodes += 1
         return UserStore(
-            client=self.client, node=f"node-{self._nodes}", grace_s=grace_s, max_sessions=max_sessions
+            client=self.client,
+            node=f"node-{self._nodes}",
+            grace_s=grace_s,
+            max_sessions=max_sessions,
+            forgets_channels=forgets_channels,
         )
 
     async def event(self) -> tuple[str, dict[str, Any]]:
@@ -117,6 +123,24 @@ async def test_a_user_comes_once_comes_again_and_is_gone_once(any_cluster: Clust
     await any_cluster.expect_no_more_events()
     for key in (USERS, USERS_LEAVING):
         assert await call(any_cluster.client.exists, key) == 0
+
+
+@pytest.mark.parametrize("forgets_channels", [False, True])
+async def test_a_user_who_is_gone_keeps_the_channels_of_backends_unless_they_are_to_be_forgotten(
+    any_cluster: Cluster, forgets_channels: bool
+) -> None:
+    node = any_cluster.node(forgets_channels=forgets_channels)
+    for user in ("ž{7}", "8"):
+        await arrive(node, user, f"session of {user}")
+        await call(any_cluster.client.execute_command, *subscribe_command(user, ["a", "b"]))
+    await node.depart("ž{7}", "session of ž{7}")
+    await any_cluster.let_grace_pass("ž{7}")
+    assert (await node.sweep()).gone == ("ž{7}",)
+    lists = UserLists(any_cluster.client)
+    kept = set() if forgets_channels else {"ž{7}".encode()}
+    assert await lists.ask(channel_users_command("a")) == {b"8"} | kept
+    assert await lists.ask(channels_command("ž{7}")) == (set() if forgets_channels else {b"a", b"b"})
+    assert await lists.ask(channels_command("8")) == {b"a", b"b"}
 
 
 async def test_a_user_who_comes_back_in_time_was_never_gone(cluster: Cluster) -> None:

@@ -163,3 +163,16 @@ async def test_a_page_of_socket_push_is_the_user_whose_session_it_has(
     await logged(page, {"error": "You're not authorized", "code": "INVALID_SESSION"})
     await page.evaluate(f"show('{prefix}', '507909951498732')")
     await logged(page, {"auth": f"Authorized as {prefix}"})
+
+
+@pytest.mark.parametrize("version", CLIENTS)
+async def test_a_stock_client_that_shows_a_session_as_an_object_is_answered_by_an_object(
+    clients: NodeClients, hermes: ServerProcess, redis: Redis, prefix: str, version: str
+) -> None:
+    await redis.set(f"hornet:user-session:{prefix}", "507909951498732")
+    client = await clients.connect(hermes.url, version=version, transports=WEBSOCKET)
+    await client.emit("message", {"userId": prefix})
+    refused = {"error": "You're not authorized", "code": "WRONG_PARAMETERS"}
+    assert list((await client.next("event", "message")).args) == [refused]
+    await client.emit("message", {"userId": prefix, "hash": "507909951498732"})
+    assert list((await client.next("event", "message")).args) == [{"auth": f"Authorized as {prefix}"}]

@@ -16,7 +16,7 @@ from hornet.core import answers, codes
 from hornet.core.credentials import read_fields
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.core.messages import Message
+from hornet.core.messages import Outgoing
 from hornet.engine import Handshake
 from hornet.flows.sessions.sessions import Session
 
@@ -60,7 +60,7 @@ class Event:
     argument: object
 
 
-Answer = Message | Event
+Answer = Outgoing | Event
 
 
 class Authenticator(Protocol):

@@ -1,7 +1,7 @@
 """Sessions of the backend: it registers a user's session id in Redis, and the client shows that id.
 
-Event names and fields are those of socket-push, whose pages work unchanged: ``{"userId", "hash"}`` as event
-``message``.
+Event names and fields are those of socket-push: ``{"userId", "hash"}`` as event ``message``, which Hornet
+answers by event ``message``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ from hornet.broker.user_sessions import UserSessionStore
 from hornet.core import answers, codes
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.core.jsontext import dump_json
-from hornet.core.user_sessions import UserSession, parse_user_session, shows_user_session
+from hornet.core.user_sessions import (
+    UserSession,
+    UserSessionAnswer,
+    parse_user_session,
+    resembles_user_session,
+    shows_user_session,
+)
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.sessions.sessions import Session
 
@@ -19,18 +24,21 @@ NOT_AUTHORIZED = "You're not authorized"
 
 
 class UserSessionAuthenticator(Authenticator):
-    """Takes a user's id with a session id, and looks the session id up in Redis.
+    """Takes a user's id with a session id, as an object, and looks the session id up in Redis.
 
-    A session id stays valid until the backend removes it or it expires: a reloaded page shows it again.
+    A session id stays valid until the backend removes it or it expires: a reloaded page shows it again. The
+    answer is an object, too.
     """
 
     def __init__(self, store: UserSessionStore) -> None:
         self._store = store
 
     def offer(self, evidence: Evidence) -> UserSession | None:
-        is_source = evidence.event == MESSAGE or evidence.where is Source.AUTH
-        if is_source and shows_user_session(evidence.fields):
-            return parse_user_session(evidence.fields)
+        fields = evidence.fields
+        if self._is_taken(evidence) and (
+            resembles_user_session(fields) if evidence.event == MESSAGE else shows_user_session(fields)
+        ):
+            return parse_user_session(fields)
         return None
 
     async def check(self, claim: UserSession) -> Grant:
@@ -40,15 +48,27 @@ class UserSessionAuthenticator(Authenticator):
         return Grant(claim.user)
 
     def accepted(self, session: Session, claim: UserSession) -> Answer:
-        return _message({"auth": f"Authorized as {claim.user}"})
+        return self._answer({"auth": f"Authorized as {claim.user}"})
 
     def refused(self, refused: RefusedCredentials) -> Answer:
-        return _message({"error": NOT_AUTHORIZED, "code": refused.code})
+        return self._answer({"error": NOT_AUTHORIZED, "code": refused.code})
 
     def exhausted(self) -> Answer:
-        return _message({"error": NOT_AUTHORIZED, "code": codes.TOO_MANY_ATTEMPTS})
+        return self._answer({"error": NOT_AUTHORIZED, "code": codes.TOO_MANY_ATTEMPTS})
+
+    def _is_taken(self, evidence: Evidence) -> bool:
+        is_source = evidence.event == MESSAGE or evidence.where is Source.AUTH
+        return is_source and not isinstance(evidence.value, str)
+
+    def _answer(self, body: dict[str, str]) -> Answer:
+        return Event(MESSAGE, body)
 
 
-def _message(body: dict[str, str]) -> Event:
-    """Return JSON text as event ``message``, whichever delivery the client wants for its messages."""
-    return Event(MESSAGE, dump_json(body))
+class UserSessionTextAuthenticator(UserSessionAuthenticator):
+    """Takes the same as JSON text, and answers by JSON text unless the client chose another delivery."""
+
+    def _is_taken(self, evidence: Evidence) -> bool:
+        return evidence.event == MESSAGE and isinstance(evidence.value, str)
+
+    def _answer(self, body: dict[str, str]) -> Answer:
+        return UserSessionAnswer(body)
