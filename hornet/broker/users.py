@@ -102,8 +102,9 @@ for i = first, #ARGV, 2 do register(user, node, ARGV[i], ARGV[i + 1]) end
 return {{epoch, redis.call('SMEMBERS', KEYS[5])}}
 """
 
-# KEYS: users, leaving users, sessions of this node. ARGV[3] and ARGV[4]: how the keys of a user's channels, and
-# of a channel's users, begin; a Cluster has them in the same slot. Empty where users who are gone keep channels.
+# KEYS: users, leaving users, sessions of this node.
+# ARGV[3] and ARGV[4]: how the keys of a user's channels, and of a channel's users, begin, which a Cluster has
+# in the same slot. Both are empty where users who are gone keep their channels.
 _SWEEP = f"""
 {_NOW}
 local function forget_channels(user)

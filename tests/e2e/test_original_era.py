@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Valkey
 from tests.e2e.backend import Backend, publish_raw
 from tests.e2e.browser import Browser
-from tests.e2e.node_client import VERSIONS
+from tests.e2e.node_client import OLDER_VERSIONS, VERSIONS, NodeClients
 from tests.e2e.server import ServerProcess
 from tests.e2e.versions import sends_auth
 
@@ -84,3 +84,28 @@ async def test_an_old_page_receives_what_a_raw_redis_publish_says(
     jsonp = await page.evaluate("document.querySelectorAll('script[src*=\"j=\"]').length")
     assert (jsonp > 0) == (options == "jsonp")
     assert page.errors == []
+
+
+@pytest.mark.parametrize("version", OLDER_VERSIONS)
+async def test_a_client_that_is_older_still_gets_in_hears_and_comes_back(
+    clients: NodeClients,
+    server: ServerProcess,
+    backend: Backend,
+    prefix: str,
+    transports: tuple[str, ...],
+    version: str,
+) -> None:
+    channel = f"{prefix}news"
+    client = await clients.connect(server.url, version=version, transports=transports, reconnectionDelay=10)
+    for number in range(2):
+        await client.show(await backend.token(channel), channel)
+        assert (await client.event())["type"] == "connected"
+        assert await client.call("user:logout") == [{"ok": True}]
+        await client.show(await backend.token(channel), channel)
+        assert (await client.event())["type"] == "connected"
+        assert await backend.publish(channel, "news", number=number) == 1
+        assert await client.event() == {"type": "news", "channel": channel, "number": number}
+        if number == 0:
+            await client.cut()
+            await client.next("disconnect")
+            await client.next("connect")
