@@ -1,0 +1,52 @@
+"""The programs of the page for users of older servers, run beside a node."""
+
+import asyncio
+import json
+from typing import Any
+
+from redis.asyncio import Redis
+
+from hornet.connector import Connector
+from tests.broker.conftest import start_redis
+from tests.docs.markdown import ROOT, blocks
+from tests.flows.conftest import StartNode, start_node
+
+__all__ = ["start_node", "start_redis"]
+
+PAGE = ROOT / "docs" / "howto" / "come-from-others.md"
+
+
+def program(text: str) -> dict[str, Any]:
+    """Run the Python block of the page that holds a text; return its names."""
+    [block] = [block for block in blocks(PAGE, "python") if text in block.text]
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(PAGE), "exec"), names)
+    return names
+
+
+async def test_the_plug_in_passes_an_order_from_redis_on_to_its_user(
+    start_node: StartNode, redis: Redis
+) -> None:
+    node = await start_node(own_plugins=[program("on_order")["set_up"]])
+    client = await node.connect_with_token(user="42")
+    assert await redis.publish("orders", json.dumps({"user": "42", "order": 7})) == 1
+    assert await client.event() == ("order paid", {"user": "42", "order": 7})
+
+
+async def test_a_page_of_socket_push_gets_what_its_backend_publishes_to_its_user(
+    start_node: StartNode,
+) -> None:
+    node = await start_node()
+    functions = program("publish_to_user")
+    text, by_event = await node.connect(), await node.connect(auth={"delivery": "event"})
+    with Connector(node.node.config.redis.redis) as hornet:
+        await asyncio.to_thread(functions["log_in"], hornet, 42, "f3a9c1d27b")
+        for client in (text, by_event):
+            await client.emit("message", json.dumps({"userId": 42, "hash": "f3a9c1d27b"}))
+        assert await text.event() == ("message", '{"auth":"Authorized as 42"}')
+        assert await by_event.event() == ("message", {"auth": "Authorized as 42"})
+        assert await asyncio.to_thread(functions["publish_to_user"], hornet, 42, {"n": 1}) == 1
+    published = {"type": "message", "n": 1, "channel": "user-42"}
+    event, argument = await text.event()
+    assert (event, json.loads(argument)) == ("message", published)
+    assert await by_event.event() == ("message", published)
