@@ -56,7 +56,10 @@ def _serve(argv: Sequence[str] | None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = _hornet_parser().parse_args(argv)
+    parser = _hornet_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.error("no COMMAND given, and the server itself is hornet-server")
     try:
         if arguments.answer is not None:
             print(arguments.answer(arguments))
@@ -164,7 +167,7 @@ def _hornet_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
     parser.set_defaults(answer=None)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
 
     token = commands.add_parser(
         "token", help="make a one-time token", description="Make a one-time token and print it."

@@ -110,7 +110,7 @@ def test_redis_may_be_named_in_the_environment(
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ((), "COMMAND"),
+        ((), "no COMMAND given, and the server itself is hornet-server"),
         (("fly",), "fly"),
         (("token",), "CHANNEL"),
         (("token", "a", "--ttl", "soon"), "soon"),
