@@ -18,7 +18,8 @@ def sign_channel(
     """Return the argument of the page's ``hornet:subscribe``: ``channel``, ``signature``, maybe ``presence``.
 
     ``connection_id`` is the client's ``socket.id``; the signature is valid for no other connection.
-    ``presence`` is ``{"id", "info"}``; it makes the client a member whom the other members see.
+    ``presence`` makes the client a member whom the other members see: ``{"id", "info"}``, both optional, or
+    any other mapping, which is the info then. Without an id the member is the session's user, or the session.
 
     Raises:
         ValueError: the channel is not private, or an argument can't be signed; the message says which.
@@ -29,7 +30,7 @@ def sign_channel(
         signed = {"channel": channel}
         if presence is not None:
             signed["presence"] = dump_json(dict(presence))
-            parse_member(signed["presence"], user="of the session")
+            parse_member(signed["presence"], "the session's")
     except PeerError as refused:
         raise ValueError(refused.detail) from None
     signed["signature"] = sign_hmac(secret, connection_id, channel, signed.get("presence"))

@@ -163,7 +163,8 @@ BAD_CHANNEL = _acknowledgement("BAD_CHANNEL", "",
     "the name is not a channel's (1 to 512 characters), or it is the reserved `hornet`", "no")
 BAD_PATTERN = _acknowledgement("BAD_PATTERN", "",
     "the argument is not a [pattern](../howto/patterns.md)", "no")
-BAD_PRESENCE = _acknowledgement("BAD_PRESENCE", "", 'the presence data is not `{"id", "info"}`', "no")
+BAD_PRESENCE = _acknowledgement("BAD_PRESENCE", "",
+    "the presence data is no JSON object, is too long, or has an `id` that is no text", "no")
 BAD_MESSAGE = _acknowledgement("BAD_MESSAGE", "",
     "`type` or `message` is malformed, too long, or Hornet's own", "no")
 SIGNATURE_REQUIRED = _acknowledgement("SIGNATURE_REQUIRED", "",
@@ -171,6 +172,10 @@ SIGNATURE_REQUIRED = _acknowledgement("SIGNATURE_REQUIRED", "",
 BAD_SIGNATURE = _acknowledgement("BAD_SIGNATURE", "",
     "the signature is for another session or channel, or was made with a secret that Hornet does not have",
     "with a new signature")
+NO_CHANNEL_SECRET = _acknowledgement("NO_CHANNEL_SECRET",
+    "This server has no secret to check signatures with: its operator has to set channel_secrets",
+    "no secret is configured (`channel_secrets`), so Hornet can check no signature",
+    "once the operator has set it")
 FORBIDDEN = _acknowledgement("FORBIDDEN", "",
     "the channel or pattern is not public, or nothing lets the session publish there",
     "with a token that names it")

@@ -24,7 +24,7 @@ from typing import Any
 
 from hornet.core import codes
 from hornet.core.errors import PeerError
-from hornet.core.grants import is_user_id
+from hornet.core.grants import MAX_USER_CHARS, is_user_id
 from hornet.core.jsontext import check_depth, dump_json, parse_json
 from hornet.core.positions import Position, StreamFollower
 
@@ -51,8 +51,11 @@ def as_json(members: Sequence[Member]) -> list[dict[str, Any]]:
     return [member.as_json() for member in members]
 
 
-def parse_member(text: str | bytes, user: str | None = None) -> Member:
-    """Parse presence data, ``{"id", "info"}``; both are optional where ``user`` is known.
+def parse_member(text: str | bytes, default_id: str | None = None) -> Member:
+    """Parse presence data: ``{"id", "info"}``, both optional, or any other object.
+
+    Without ``id``, the member is ``default_id``. Without ``info``, the other fields of the object are the
+    info, as backends of pushy write them. An empty list stands for ``{}``, as PHP writes that.
 
     Raises:
         PeerError: ``BAD_PRESENCE``; the detail says what is wrong.
@@ -64,18 +67,20 @@ def parse_member(text: str | bytes, user: str | None = None) -> Member:
         dump_json(data).encode()
     except ValueError:
         raise _bad("the presence data is not JSON that can be sent on") from None
+    if data == []:
+        data = {}
     if not isinstance(data, dict):
         raise _bad("the presence data is no JSON object")
     try:
         check_depth(data, MAX_PRESENCE_DEPTH)
     except ValueError:
         raise _bad(f"the presence data is nested deeper than {MAX_PRESENCE_DEPTH} levels") from None
-    member_id = data.get("id", user)
+    member_id = data.pop("id", default_id)
     if type(member_id) is int:
         member_id = str(member_id)
     if not is_user_id(member_id):
-        raise _bad("the presence data has no 'id', and the session has no user")
-    return Member(member_id, data.get("info"))
+        raise _bad(f"'id' in the presence data is no text of 1 to {MAX_USER_CHARS} characters")
+    return Member(member_id, data.get("info", data or None))
 
 
 def load_member(text: str | bytes) -> Member:

@@ -5,7 +5,8 @@ client becomes a member of the channel. A signature therefore admits one session
 name. There are two schemes, and the beginning of a signature shows its scheme:
 
 ``<64 hex digits>``
-    SHA-256 over the signed text, ``:`` and the secret. The form of older backends.
+    SHA-256 over the signed text, ``:`` and the secret. The form of older backends, some of which sign the
+    presence JSON encoded once more: as the JSON of a text that holds it. Either is accepted.
 ``hmac-sha256:<64 hex digits>``
     HMAC-SHA256 (RFC 2104, https://www.rfc-editor.org/rfc/rfc2104#section-2) over the signed text, with the
     secret as its key. The choice for new code.
@@ -18,11 +19,15 @@ import hmac
 from collections.abc import Iterable
 
 from hornet.core.channels import is_utf8_text
+from hornet.core.jsontext import dump_json
 
 HMAC_PREFIX = "hmac-sha256:"
 
-AMBIGUOUS = ":{"
-"""A text that the name of a signed channel may not contain. Without presence data, channel
+PRESENCE_BEGINS = ("{", "[")
+"""Presence JSON begins with one of these: an object, or PHP's empty array."""
+
+AMBIGUOUS = (":{", ":[", ':"')
+"""Texts that the name of a signed channel may not contain. Without presence data, channel
 ``private-a:{"id":"7"}`` would sign the same text as ``private-a`` with the presence data ``{"id":"7"}``."""
 
 
@@ -48,13 +53,18 @@ def is_signed(
     Several secrets are valid at once while a backend changes from one to the next. The time of the check does
     not depend on how much of the signature is right.
     """
+    given = signature.lower().encode("utf-8", "replace")
+    is_hmac = given.startswith(HMAC_PREFIX.encode())
     try:
-        signed = _signed(connection_id, channel, presence)
+        texts = [_signed(connection_id, channel, presence)]
     except ValueError:
         return False
-    given = signature.lower().encode("utf-8", "replace")
-    make = _hmac if given.startswith(HMAC_PREFIX.encode()) else _sha256
-    matches = [hmac.compare_digest(make(_key(secret), signed).encode(), given) for secret in secrets]
+    if presence is not None and not is_hmac:
+        texts.append(_joined(connection_id, channel, dump_json(presence)))
+    make = _hmac if is_hmac else _sha256
+    matches = [
+        hmac.compare_digest(make(_key(secret), text).encode(), given) for secret in secrets for text in texts
+    ]
     return any(matches)
 
 
@@ -68,10 +78,14 @@ def _signed(connection_id: str, channel: str, presence: str | None) -> bytes:
     for text in (connection_id, channel, presence):
         if text is not None and not is_utf8_text(text):
             raise ValueError("text that UTF-8 can't carry can't be signed")
-    if AMBIGUOUS in channel:
-        raise ValueError(f"a signed channel has no {AMBIGUOUS!r} in its name")
-    if presence == "":
-        raise ValueError("the presence data is empty")
+    if any(text in channel for text in AMBIGUOUS):
+        raise ValueError(f"a signed channel has none of {', '.join(AMBIGUOUS)} in its name")
+    if presence is not None and not presence.startswith(PRESENCE_BEGINS):
+        raise ValueError("the presence data is no JSON object, or there is a space before it")
+    return _joined(connection_id, channel, presence)
+
+
+def _joined(connection_id: str, channel: str, presence: str | None) -> bytes:
     parts = [connection_id, channel.lower(), *([] if presence is None else [presence])]
     return ":".join(parts).encode()
 

@@ -38,7 +38,7 @@ def test_the_id_may_be_left_to_the_sessions_user() -> None:
         ("secret", "", None, "1 to 512 characters"),
         ("secret", "hornet", None, "reserved"),
         ("secret", "private-a:{}", None, "in its name"),
-        ("secret", "private-a", {"id": ""}, "no 'id'"),
+        ("secret", "private-a", {"id": ""}, "'id' in the presence data"),
         ("secret", "private-a", {"id": "7", "info": float("nan")}, "JSON"),
         ("secret", "private-a", {"id": "7", "info": "x" * 5000}, "longer than"),
     ],

@@ -27,6 +27,14 @@ ANN, BEN, CLEO = Member("ann", {"name": "Ann"}), Member("ben"), Member("cleo")
         ('{"id":7}', None, Member("7")),
         ('{"id":"deep","info":[[]]}', None, Member("deep", [[]])),
         ('{"id":"é","info":[null,1.5]}', None, Member("é", [None, 1.5])),
+        (
+            '{"username":"Ann","avatar":"/a.png"}',
+            "sid",
+            Member("sid", {"username": "Ann", "avatar": "/a.png"}),
+        ),
+        ('{"id":"ann","username":"Ann"}', "sid", Member("ann", {"username": "Ann"})),
+        ('{"id":"ann","info":null,"more":1}', "sid", Member("ann")),
+        ("[]", "sid", Member("sid")),
     ],
 )
 def test_presence_data_names_a_member(text: str, user: str | None, member: Member) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from typing import Protocol
 
 import pytest
@@ -57,6 +58,51 @@ def test_a_signature_is_for_one_connection_one_channel_and_one_member(
     assert not is_signed(signature, SECRETS, connection_id, channel, presence)
 
 
+# Made by authorize() of pushy's SDK for PHP: the data, and the signature over their text encoded once more.
+PHP_SDK = (
+    (None, "0a93d1d76d07a5374865e75aaef4ee57e1854ca3f860f145ba5410fa8b6541aa"),
+    (
+        r'{"username":"Zo\u00eb","avatar":"http:\/\/x.org\/a.png"}',
+        "214129f99a12e48a224b890770e5797637caa187300a9e691a1ab76ac0fbfc36",
+    ),
+    (r'{"id":"7","q":"a\"b\\c"}', "4e76f63d4ed132d484f350a121f6b0fb96351c88991be8a1422fc10e181f9e47"),
+    ("[]", "d7c894d35abce79a678d63ea0076b08bb5b6c835d7f24795e5d560508147c572"),
+)
+
+
+@pytest.mark.parametrize(("presence", "signature"), PHP_SDK)
+def test_the_older_scheme_takes_presence_json_that_was_encoded_once_more(
+    presence: str | None, signature: str
+) -> None:
+    session = "lv_VI97HAXpY6yYWAAAB"
+    assert is_signed(signature, ("other", "top/secret"), session, "private-Orders", presence)
+    assert not is_signed(signature, ("top/secret",), session, "private-orders", '{"id":"8"}')
+    assert not is_signed(f"{HMAC_PREFIX}{signature}", ("top/secret",), session, "private-orders", presence)
+
+
+def test_hmac_is_over_the_presence_json_as_it_is() -> None:
+    once_more = json.dumps(PRESENCE, ensure_ascii=False)
+    twice = hmac.new(b"secret", f"abc:private-a:{once_more}".encode(), "sha256").hexdigest()
+    assert not is_signed(f"{HMAC_PREFIX}{twice}", SECRETS, "abc", "private-a", PRESENCE)
+
+
+@both
+@pytest.mark.parametrize("presence", [' {"id":"7"}', '"{}"', "7", ""])
+def test_presence_data_begin_as_an_object_does(sign: Sign, presence: str) -> None:
+    """A channel ``private-a: {"id":"7"}`` would sign the same text, and so would ``private-a:"{}"``."""
+    with pytest.raises(ValueError, match="presence"):
+        sign("secret", "abc", "private-a", presence)
+    signature = hashlib.sha256(f"abc:private-a:{presence}:secret".encode()).hexdigest()
+    assert not is_signed(signature, SECRETS, "abc", "private-a", presence)
+
+
+@both
+@pytest.mark.parametrize("presence", ['{"id":"7"}', "[]", r'"{\"id\":\"7\"}"'])
+def test_a_name_that_ends_like_presence_data_is_not_signed(sign: Sign, presence: str) -> None:
+    with pytest.raises(ValueError, match="in its name"):
+        sign("secret", "abc", f"private-a:{presence}")
+
+
 @both
 def test_a_name_can_not_be_read_as_a_shorter_one_with_presence_data(sign: Sign) -> None:
     with pytest.raises(ValueError, match="in its name"):
@@ -100,6 +146,6 @@ def test_an_empty_secret_is_refused(sign: Sign) -> None:
 def test_what_can_not_be_signed_is_refused_and_opens_nothing(
     sign: Sign, channel: str, presence: str | None
 ) -> None:
-    with pytest.raises(ValueError, match=r"UTF-8|empty"):
+    with pytest.raises(ValueError, match=r"UTF-8|presence"):
         sign("secret", "abc", channel, presence)
     assert not is_signed(sign("secret", "abc", "private-a"), SECRETS, "abc", channel, presence)

@@ -6,6 +6,8 @@ channel to every session that is READY. Tokens and signatures are credentials: t
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 
 from hornet.core import codes
@@ -24,6 +26,10 @@ from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session, SubscribedBy
 from hornet.flows.settings import ChannelSettings
 
+log = logging.getLogger(__name__)
+
+WARN_EVERY_S = 60.0
+
 
 class Channels:
     """Subscribes sessions to channels by name."""
@@ -38,6 +44,7 @@ class Channels:
     ) -> None:
         self._public: Names
         self._secrets: tuple[str, ...]
+        self._warn_at = 0.0
         self.configure(settings)
         self._admission = admission
         self._subscriptions = subscriptions
@@ -56,8 +63,8 @@ class Channels:
 
         Raises:
             PeerError: ``BAD_CHANNEL``, ``TOO_MANY_CHANNELS``, ``SIGNATURE_REQUIRED``, ``BAD_SIGNATURE``,
-                ``BAD_PRESENCE``, ``NOT_AUTHENTICATED``, ``FORBIDDEN``, ``SESSION_ENDED``, or what is wrong
-                with the token; nothing has changed.
+                ``NO_CHANNEL_SECRET``, ``BAD_PRESENCE``, ``NOT_AUTHENTICATED``, ``FORBIDDEN``,
+                ``SESSION_ENDED``, or what is wrong with the token; nothing has changed.
             RedisUnavailable: the token could not be checked.
         """
         channel = check_channel(request.get("channel"))
@@ -124,7 +131,7 @@ class Channels:
         """Return the member that the signed presence data describe, or None without such data.
 
         Raises:
-            PeerError: ``BAD_SIGNATURE``, or ``BAD_PRESENCE``.
+            PeerError: ``NO_CHANNEL_SECRET``, ``BAD_SIGNATURE``, or ``BAD_PRESENCE``.
         """
         if kind_of(channel, self._public) is not Kind.PRIVATE:
             raise RefusedEvent(
@@ -132,9 +139,22 @@ class Channels:
             )
         if not isinstance(signature, str) or not (presence is None or isinstance(presence, str)):
             raise RefusedEvent(codes.BAD_SIGNATURE, "'signature' and 'presence' are texts")
+        if not self._secrets:
+            self._warn_of_no_secret()
+            raise RefusedEvent(codes.NO_CHANNEL_SECRET)
         if not is_signed(signature, self._secrets, session.sid, channel, presence):
             raise RefusedEvent(codes.BAD_SIGNATURE, "The signature is not for this session and this channel")
-        return None if presence is None else parse_member(presence, session.user)
+        return None if presence is None else parse_member(presence, session.user or session.sid)
+
+    def _warn_of_no_secret(self) -> None:
+        """Warn the operator, at most once in ``WARN_EVERY_S``: each client tries again."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._warn_at:
+            self._warn_at = now + WARN_EVERY_S
+            log.warning(
+                "A client shows a signature for a private channel, but no secret is configured to check it: "
+                "set channel_secrets to the secret of your backend"
+            )
 
     async def _admit(self, session: Session, channel: str) -> None:
         """Let the session in by a valid signature, which is a credential like a token."""

@@ -1,5 +1,8 @@
 """Channels that clients subscribe to by name, on whole nodes: what it takes for each kind."""
 
+import hashlib
+import json
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -115,11 +118,36 @@ async def test_a_signature_is_good_for_its_session_and_its_channel_alone(
     assert await publish(open_node, channel) == 0
 
 
-async def test_without_a_secret_no_signature_is_good(running: Running, prefix: str) -> None:
+async def test_without_a_secret_the_client_and_the_log_are_told_which_option_to_set(
+    running: Running, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
     client = await running.connect()
     channel = f"private-{prefix}a"
-    signature = sign_sha256(SECRET, client.sid, channel)
-    assert await refusal(client, SUBSCRIBE, {"channel": channel, "signature": signature}) == "BAD_SIGNATURE"
+    request = {"channel": channel, "signature": sign_sha256(SECRET, client.sid, channel)}
+    for _ in range(3):
+        answer = await client.ask(SUBSCRIBE, request)
+        assert answer["error"]["code"] == "NO_CHANNEL_SECRET"
+        assert "channel_secrets" in answer["error"]["message"]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([line for line in warnings if "channel_secrets" in line]) == 1
+
+
+async def test_presence_data_of_pushys_backends_make_a_member_of_each_session(
+    open_node: Running, prefix: str
+) -> None:
+    """The SDK for PHP signs the JSON text encoded once more, and gives its data no id."""
+    channel = f"private-{prefix}a"
+    presence = r'{"username":"Zo\u00eb","avatar":"http:\/\/x.org\/a.png"}'
+    info = {"username": "Zoë", "avatar": "http://x.org/a.png"}
+    members = []
+    for user in (None, "ana"):
+        client = await open_node.connect_with_token(f"{prefix}in", user=user)
+        text = f"{client.sid}:{channel}:{json.dumps(presence)}:{SECRET}"
+        signature = hashlib.sha256(text.encode()).hexdigest()
+        shown = {"channel": channel, "signature": signature, "presence": presence}
+        answer = await client.ask(SUBSCRIBE, shown)
+        members.append({"id": user or client.sid, "info": info})
+        assert answer == {"ok": True, "channel": channel, "members": members}
 
 
 async def test_presence_data_without_a_signature_is_refused(open_node: Running, prefix: str) -> None:
