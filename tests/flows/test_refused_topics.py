@@ -116,7 +116,7 @@ async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
 async def test_a_channel_of_a_user_that_redis_refuses_is_left_out_alone(
     own_redis: RedisServer, start_node: StartNode
 ) -> None:
-    own = "&hornet:channel:hornet {BETWEEN_NODES} &hornet:user:* &hornet:events:*"
+    own = f"&hornet:channel:hornet {BETWEEN_NODES} &hornet:user:* &hornet:events:*"
     rules = NODE.replace("&hornet:*", f"&hornet:channel:ok* {own}")
     async with limited(own_redis, *rules.split()) as admin:
         running = await start(start_node, own_redis)
