@@ -99,6 +99,7 @@ def create_app(
         """Hand everything that can be reloaded its new settings."""
         services.engine.configure(config.engine)
         hooks.configure(config.limits)
+        services.message_limit.configure(config.channels.max_message_bytes)
         flows.configure(config)
         api.configure(config.api)
 

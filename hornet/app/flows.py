@@ -143,10 +143,16 @@ def build_flows(
         engine=engine,
         sessions=sessions,
         revocation=TokenRevocation(admission=admission, tokens=services.tokens),
+        limit=services.message_limit,
         metrics=metrics,
     )
     user_commands = UserCommandHandler(
-        engine=engine, sessions=sessions, channels=user_channels, admission=admission, metrics=metrics
+        engine=engine,
+        sessions=sessions,
+        channels=user_channels,
+        admission=admission,
+        limit=services.message_limit,
+        metrics=metrics,
     )
     patterns = Patterns(
         settings=config.channels,
@@ -154,6 +160,7 @@ def build_flows(
         subscriber=services.subscriber,
         admission=admission,
         delivery=delivery,
+        limit=services.message_limit,
         metrics=metrics,
     )
     presence = Presence(
@@ -163,7 +170,13 @@ def build_flows(
         subscriber=services.subscriber,
         metrics=metrics,
     )
-    emitters = Emitters(engine=engine, sessions=sessions, subscriber=services.subscriber, metrics=metrics)
+    emitters = Emitters(
+        engine=engine,
+        sessions=sessions,
+        subscriber=services.subscriber,
+        limit=services.message_limit,
+        metrics=metrics,
+    )
 
     # Requests of clients
     channels = Channels(
@@ -184,6 +197,7 @@ def build_flows(
         publisher=Publisher(services.client),
         tokens=services.tokens,
         user_sessions=UserSessionStore(services.client),
+        limit=services.message_limit,
     )
     cluster = ClusterQueries(
         engine=engine,

@@ -75,6 +75,7 @@ def _start_background(services: Services, flows: Flows) -> list[asyncio.Task[Non
     metrics = services.metrics
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "listener": services.subscriber.run,
+        "output-limit": services.output_limit.run,
         "events": services.events.run,
         "nodes": services.nodes.run,
         "lag": lambda: measure_lag(metrics),

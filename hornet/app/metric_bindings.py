@@ -5,6 +5,7 @@ from __future__ import annotations
 from hornet.app.services import Services
 from hornet.broker.embedded import LocalRedis
 from hornet.broker.events import EventPublisher
+from hornet.broker.output_limit import OutputLimitWatch
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.subscription_probe import SubscriptionProbe
 from hornet.broker.survey import Survey
@@ -19,7 +20,8 @@ def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
     metrics = services.metrics
     bind_sessions(metrics, services.sessions)
     bind_engine(metrics, services.engine)
-    bind_redis(metrics, services.subscriber, services.probe, services.events)
+    bind_redis(metrics, services.subscriber, services.events)
+    bind_redis_health(metrics, services.subscriber, services.probe, services.output_limit)
     bind_api(metrics, api_counts, services.survey)
     bind_embedded(metrics, services.local_redis)
 
@@ -53,21 +55,33 @@ def bind_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_received_bytes", "Bytes received from clients", "", lambda: {"": counts.bytes_in})
 
 
-def bind_redis(
-    metrics: Metrics, subscriber: Subscriber, probe: SubscriptionProbe, events: EventPublisher
+def bind_redis_health(
+    metrics: Metrics, subscriber: Subscriber, probe: SubscriptionProbe, output_limit: OutputLimitWatch
 ) -> None:
+    totals = metrics.watch_totals
+    metrics.watch(
+        "hornet_redis_up", "1 while what is published arrives here", lambda: subscriber.is_receiving
+    )
+    totals("hornet_redis_losses", "Subscription connections lost", "reason", lambda: subscriber.losses)
+    totals("hornet_redis_outages", "Times that Redis did not answer", "", lambda: {"": probe.outages})
+    totals(
+        "hornet_redis_output_cuts",
+        "Subscription connections that Redis closed because too much waited on them",
+        "",
+        lambda: {"": output_limit.cuts},
+    )
+
+
+def bind_redis(metrics: Metrics, subscriber: Subscriber, events: EventPublisher) -> None:
     gauge, totals = metrics.watch, metrics.watch_totals
     gauge("hornet_subscriptions", "Redis channels this node listens on now", lambda: subscriber.topics)
     gauge("hornet_pattern_subscriptions", "Redis globs this node listens on now", lambda: subscriber.patterns)
-    gauge("hornet_redis_up", "1 while what is published arrives here", lambda: subscriber.is_receiving)
     totals(
         "hornet_redis_reconnections",
         "Subscription connections lost",
         "",
         lambda: {"": subscriber.reconnections},
     )
-    totals("hornet_redis_losses", "Subscription connections lost", "reason", lambda: subscriber.losses)
-    totals("hornet_redis_outages", "Times that Redis did not answer", "", lambda: {"": probe.outages})
     totals("hornet_events_dropped", "Events for backends given up", "", lambda: {"": events.dropped})
     totals(
         "hornet_subscriptions_refused",

@@ -9,6 +9,7 @@ from hornet.broker.embedded import EmbeddedValkey, LocalRedis, local_url
 from hornet.broker.events import EventPublisher
 from hornet.broker.keys import MANAGER_TOPIC, probe_topic
 from hornet.broker.nodes import Nodes
+from hornet.broker.output_limit import OutputLimitWatch
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.subscription_probe import SubscriptionProbe, probe_publisher
 from hornet.broker.survey import Survey
@@ -16,6 +17,7 @@ from hornet.broker.tokens import TokenStore
 from hornet.broker.topic_listeners import TopicListeners
 from hornet.broker.topic_router import TopicRouter
 from hornet.config import Config
+from hornet.core.message_limit import MessageLimit
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.session_log import SessionLog
@@ -39,6 +41,8 @@ class Services:
     """Holds the connection on which Redis sends published messages."""
     probe: SubscriptionProbe
     """Finds out whether the subscriber receives what is published."""
+    output_limit: OutputLimitWatch
+    """Tells when Redis has closed the subscriber's connection because too much waited on it."""
     topics: TopicRouter
     """Gets each message from the subscriber. :func:`hornet.app.routing.route_topics` fills its table."""
     listeners: TopicListeners
@@ -56,6 +60,8 @@ class Services:
     sessions: Sessions
     session_log: SessionLog
     signals: Signals
+    message_limit: MessageLimit
+    """The longest message of backends, for all flows that publish or receive one."""
     metrics: Metrics
 
 
@@ -94,6 +100,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         client=client,
         subscriber=subscriber,
         probe=probe,
+        output_limit=OutputLimitWatch(client, subscriber),
         topics=topics,
         listeners=TopicListeners(subscriber=subscriber, topics=topics),
         nodes=nodes,
@@ -104,5 +111,6 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         sessions=Sessions(),
         session_log=SessionLog(),
         signals=Signals(),
+        message_limit=MessageLimit(config.channels.max_message_bytes),
         metrics=metrics,
     )

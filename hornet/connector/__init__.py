@@ -2,7 +2,7 @@
 
 from hornet.connector.aio import AsyncConnector
 from hornet.connector.api import ApiError, ApiUnavailable, RedisRequired
-from hornet.connector.commands import DEFAULT_URL
+from hornet.connector.commands import DEFAULT_URL, MessageTooLarge
 from hornet.connector.signing import sign_channel
 from hornet.connector.sync import Connector
 
@@ -12,6 +12,7 @@ __all__ = [
     "ApiUnavailable",
     "AsyncConnector",
     "Connector",
+    "MessageTooLarge",
     "RedisRequired",
     "sign_channel",
 ]

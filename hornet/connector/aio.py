@@ -14,6 +14,7 @@ from hornet.connector.calls import ConnectorCall
 from hornet.connector.commands import DEFAULT_URL
 from hornet.connector.events import CLASSIC_EVENTS, Event
 from hornet.connector.redis_transport import AsyncRedisTransport
+from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES, MessageLimit
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S
 
 T = TypeVar("T")
@@ -64,10 +65,12 @@ class AsyncConnector:
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
         key: str | None = None,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self._transport = open_async_transport(redis, key=key, token_length=token_length)
         self.ttl = ttl
         self.token_length = token_length
+        self._limit = MessageLimit(max_message_bytes)
 
     @property
     def redis(self) -> Redis | RedisCluster:
@@ -102,7 +105,11 @@ class AsyncConnector:
         options: Mapping[str, Any] | None = None,
     ) -> int:
         """See :meth:`hornet.connector.Connector.publish`."""
-        return await self._transport.run(calls.publish(channels, type, message, options or {}))
+        return await self._transport.run(calls.publish(channels, type, message, options or {}, self._limit))
+
+    async def publish_to_pattern(self, pattern: Mapping[str, Any], payload: Any) -> int:
+        """See :meth:`hornet.connector.Connector.publish_to_pattern`."""
+        return await self._transport.run(calls.publish_to_pattern(pattern, payload, self._limit))
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""
@@ -118,7 +125,7 @@ class AsyncConnector:
 
     async def notify(self, users: User | Iterable[User], event: str, payload: Any = None) -> int:
         """See :meth:`hornet.connector.Connector.notify`."""
-        return await self._transport.run(calls.notify(users, event, payload))
+        return await self._transport.run(calls.notify(users, event, payload, self._limit))
 
     async def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
         """See :meth:`hornet.connector.Connector.subscribe_user`."""

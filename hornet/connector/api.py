@@ -123,6 +123,11 @@ def publish_request(
     return _post_once("/api/publish", body)
 
 
+def publish_to_pattern_request(pattern: Mapping[str, Any], payload: Any) -> ApiRequest:
+    """Publish any JSON to a pattern, once, however often the request is sent."""
+    return _post_once("/api/publish/pattern", {"pattern": pattern, "message": payload})
+
+
 def revoke_request(tokens: Sequence[str]) -> ApiRequest:
     """Revoke tokens."""
     return _post("/api/tokens/revoke", {"tokens": tokens})

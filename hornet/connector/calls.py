@@ -15,6 +15,7 @@ from hornet.broker import user_commands
 from hornet.broker.user_commands import RedisCommand, User
 from hornet.connector import api, commands
 from hornet.connector.api import ApiRequest
+from hornet.core.message_limit import MessageLimit
 from hornet.core.tokens import create_token
 
 T = TypeVar("T")
@@ -62,15 +63,29 @@ def create_access_token(
 
 
 def publish(
-    channels: str | Iterable[str], type: str, message: Mapping[str, Any] | None, options: Mapping[str, Any]
+    channels: str | Iterable[str],
+    type: str,
+    message: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    limit: MessageLimit,
 ) -> ConnectorCall[int]:
     """Publish a message on channels; see :func:`commands.publish_commands` for its exceptions."""
     names = _listed(channels)
     return ConnectorCall(
-        commands=commands.publish_commands(names, type, message, options),
+        commands=commands.publish_commands(names, type, message, options, limit),
         read_answers=_sum,
         request=lambda: api.publish_request(names, type, message, options),
         read_response=lambda body: sum(entry["nodes"] for entry in body["published"]),
+    )
+
+
+def publish_to_pattern(pattern: Mapping[str, Any], payload: Any, limit: MessageLimit) -> ConnectorCall[int]:
+    """Publish any JSON to a pattern; see :func:`commands.pattern_command` for its exceptions."""
+    return ConnectorCall(
+        commands=[commands.pattern_command(pattern, payload, limit)],
+        read_answers=_sum,
+        request=lambda: api.publish_to_pattern_request(pattern, payload),
+        read_response=_nodes,
     )
 
 
@@ -105,11 +120,17 @@ def remove_user_session(user: User) -> ConnectorCall[bool]:
     )
 
 
-def notify(users: User | Iterable[User], event: str, payload: Any) -> ConnectorCall[int]:
-    """Emit an event to users; see :func:`user_commands.notify_commands` for its exceptions."""
+def notify(users: User | Iterable[User], event: str, payload: Any, limit: MessageLimit) -> ConnectorCall[int]:
+    """Emit an event to users; see :func:`user_commands.notify_commands` for its exceptions.
+
+    Raises:
+        MessageTooLarge: the command is longer than ``limit``.
+    """
     listed = _listed_users(users)
+    redis_commands = user_commands.notify_commands(listed, event, payload)
+    commands.check_length(redis_commands[0][-1], limit)  # the same text for each user
     return ConnectorCall(
-        commands=user_commands.notify_commands(listed, event, payload),
+        commands=redis_commands,
         read_answers=_sum,
         request=lambda: api.notify_request(listed, event, payload),
         read_response=_nodes,

@@ -15,6 +15,7 @@ from hornet.connector.commands import DEFAULT_URL
 from hornet.connector.events import CLASSIC_EVENTS, Event
 from hornet.connector.http_transport import HttpTransport
 from hornet.connector.redis_transport import RedisTransport
+from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES, MessageLimit
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S
 
 T = TypeVar("T")
@@ -58,7 +59,11 @@ class Connector:
     of tokens.
 
     ``redis`` is a URL or a ready client (for Sentinel, TLS options, or a pool of your own). ``ttl`` is how
-    many seconds an unused token lives.
+    many seconds an unused token lives. A message longer than ``max_message_bytes``, as JSON text, is refused
+    with ``MessageTooLarge``, a ``ValueError``; keep it as the server's ``--max-message``.
+
+    Messages, payloads and infos hold what JSON has, and dates and times (sent as ISO 8601 text), UUIDs (text)
+    and Decimals (numbers). Any other type is a ``ValueError``.
 
     Failures of Redis come as redis-py's own exceptions, failures over HTTP as ``ApiError`` (the request was
     refused) and ``ApiUnavailable``.
@@ -71,10 +76,12 @@ class Connector:
         ttl: int = DEFAULT_TOKEN_TTL_S,
         token_length: int = DEFAULT_TOKEN_LENGTH,
         key: str | None = None,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self._transport = open_transport(redis, key=key, token_length=token_length)
         self.ttl = ttl
         self.token_length = token_length
+        self._limit = MessageLimit(max_message_bytes)
 
     @property
     def redis(self) -> Redis:
@@ -98,11 +105,12 @@ class Connector:
 
         ``user`` is the id of the client's user, ``info`` any JSON that other clients may see about it, and
         ``publish`` the channels on which the client may publish (``*`` in a name stands for any run of
-        characters). A token with a user may have no channel.
+        characters). In ``channels`` each name is one channel, or the text of a pattern. A token with a user
+        may have no channel.
 
         Raises:
-            ValueError: neither channel nor user, an invalid name, the reserved channel ``hornet``, or a
-                ``ttl`` below 1.
+            ValueError: neither channel nor user, an invalid name, the reserved channel ``hornet``, a channel
+                with ``*``, or a ``ttl`` below 1.
         """
         call = calls.create_access_token(
             channels,
@@ -126,10 +134,22 @@ class Connector:
         Returns how many nodes received it, summed over the channels: 0 means that no client is there.
 
         Raises:
-            ValueError: a malformed channel, message or option; nothing was published.
+            ValueError: a malformed channel, message or option, or the reserved channel ``hornet``; nothing
+                was published.
             InvalidPublish: ``only`` or ``except`` is neither a token nor a list of tokens.
         """
-        return self._transport.run(calls.publish(channels, type, message, options or {}))
+        return self._transport.run(calls.publish(channels, type, message, options or {}, self._limit))
+
+    def publish_to_pattern(self, pattern: Mapping[str, Any], payload: Any) -> int:
+        """Publish ``payload``, any JSON, for the clients that subscribed to such keys and values.
+
+        ``pattern`` is a mapping such as ``{"kind": "news", "channel": "CNN"}``; its order does not matter.
+        Returns how many nodes received it; the patterns of one node may count several times.
+
+        Raises:
+            ValueError: a malformed pattern, or a payload that JSON can't carry; nothing was published.
+        """
+        return self._transport.run(calls.publish_to_pattern(pattern, payload, self._limit))
 
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         """End the sessions of ``tokens`` and delete unused ones. Returns how many nodes received it.
@@ -161,7 +181,7 @@ class Connector:
         Raises:
             ValueError: no user, a reserved event, or a payload that JSON can't carry; no user was notified.
         """
-        return self._transport.run(calls.notify(users, event, payload))
+        return self._transport.run(calls.notify(users, event, payload, self._limit))
 
     def subscribe_user(self, user: User, channels: str | Iterable[str]) -> int:
         """Subscribe all sessions of ``user``, present and future; return how many channels are new.

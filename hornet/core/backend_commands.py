@@ -127,7 +127,6 @@ def dump_notify(event: str, payload: object) -> str:
 
     Raises:
         ValueError: a name that no client may be sent, or a payload that JSON can't carry.
-        TypeError: a payload of a type that JSON does not know.
     """
     return dump_json({"type": "notify", "event": parse_event_name(event), "payload": payload})
 

@@ -33,7 +33,7 @@ class ClientPublish:
         """Return the JSON text to publish. Hornet sets ``user`` in it, never the client.
 
         Raises:
-            PeerError: ``BAD_MESSAGE``: it is longer than ``max_bytes``, or JSON can't carry it.
+            PeerError: ``TOO_LARGE``: it is longer than ``max_bytes``. ``BAD_MESSAGE``: JSON can't carry it.
         """
         body: dict[str, Any] = {**self.message, "type": self.type}
         body.pop("user", None)
@@ -50,7 +50,8 @@ def dump_client_event(
     """Return the JSON text to publish for an event that a client emitted with ``args``.
 
     Raises:
-        PeerError: ``BAD_MESSAGE``: the arguments are longer than ``max_bytes``, or JSON can't carry them.
+        PeerError: ``TOO_LARGE``: the arguments are longer than ``max_bytes``; or ``BAD_MESSAGE``: JSON can't
+            carry them.
     """
     arguments = _dump("list of the event's arguments", list(args), max_bytes)
     sender = dump_json({"session": sid, "user": user, "node": node})
@@ -91,7 +92,7 @@ def _dump(name: str, value: object, max_bytes: int) -> str:
     except (ValueError, TypeError):
         raise _bad(f"the {name} is not JSON that can be sent on") from None
     if size > max_bytes:
-        raise _bad(f"the {name} is longer than {max_bytes} bytes")
+        raise PeerError(codes.TOO_LARGE, f"the {name} has {size} bytes, more than {max_bytes}")
     return text
 
 

@@ -166,7 +166,9 @@ BAD_PATTERN = _acknowledgement("BAD_PATTERN", "",
 BAD_PRESENCE = _acknowledgement("BAD_PRESENCE", "",
     "the presence data is no JSON object, is too long, or has an `id` that is no text", "no")
 BAD_MESSAGE = _acknowledgement("BAD_MESSAGE", "",
-    "`type` or `message` is malformed, too long, or Hornet's own", "no")
+    "`type` or `message` is malformed, or Hornet's own", "no")
+TOO_LARGE = _acknowledgement("TOO_LARGE", "",
+    "the message, or what the event carries, is longer than `--max-publish`", "in parts")
 SIGNATURE_REQUIRED = _acknowledgement("SIGNATURE_REQUIRED", "",
     "the channel is private, and the signature is missing", "with a signature")
 BAD_SIGNATURE = _acknowledgement("BAD_SIGNATURE", "",
@@ -269,7 +271,7 @@ METHOD_NOT_ALLOWED = _problem("METHOD_NOT_ALLOWED", 405, "The path has no operat
 UNSUPPORTED_VERSION = _problem("UNSUPPORTED_VERSION", 406,
     "This server does not speak that version of the API", "with a version that it speaks")
 BODY_TIMEOUT = _problem("BODY_TIMEOUT", 408, "The body did not arrive in time", "yes")
-TOO_LARGE = _problem("TOO_LARGE", 413, "The request is larger than the server takes", "in several requests")
+_problem(TOO_LARGE, 413, "The request is larger than the server takes", "in several requests, or in parts")
 NOT_JSON_TYPE = _problem("NOT_JSON_TYPE", 415, "The body is not declared as application/json", _CORRECT_IT)
 IDEMPOTENCY_KEY_REUSED = _problem("IDEMPOTENCY_KEY_REUSED", 422,
     "The Idempotency-Key was used for another request", "with another key")
@@ -298,6 +300,7 @@ _drop(NOT_JSON, "not JSON, not UTF-8, nested too deeply, or holding a number tha
     "(`NaN`, `Infinity`, `1e999`)")
 NOT_AN_OBJECT = _drop("NOT_AN_OBJECT", "JSON, but not an object")
 NO_TYPE = _drop("NO_TYPE", "no `type`, or one that is not a string")
+_drop(TOO_LARGE, "longer than `--max-message`")
 BAD_NOTICE = _drop("BAD_NOTICE", "on `hornet:presence:*`: a message that no node wrote")
 BAD_ADDRESS = _drop("BAD_ADDRESS", "`only` or `except` is neither a token nor a list of tokens")
 NOT_AN_EMIT = _drop("NOT_AN_EMIT", "on `socket.io#/#*`: not in the form of Socket.IO's emitters")

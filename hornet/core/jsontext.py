@@ -7,11 +7,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
+
+MAX_EXACT = 10**30
+"""Whole Decimals below it are written with all their digits; a longer number means nothing to a browser."""
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def encode_further(value: object) -> object:
+    """Return what JSON carries in place of a value that it has no form for.
+
+    Dates and times become their ISO 8601 text, UUIDs their text, and Decimals numbers: whole ones exactly,
+    others as the nearest double, which is what a browser would read.
+
+    Raises:
+        ValueError: a value of any other type.
+    """
+    kind = type(value).__name__
+    isoformat = getattr(value, "isoformat", None)
+    if isoformat is not None and not isinstance(value, type):
+        return str(isoformat())
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{value} is not JSON")
+        return int(value) if value == value.to_integral_value() and abs(value) < MAX_EXACT else float(value)
+    raise ValueError(f"JSON has no form for a value of type {kind!r}: convert it first")
 
 
 def _make_dump(ensure_ascii: bool) -> Callable[[object], str]:
@@ -20,7 +47,11 @@ def _make_dump(ensure_ascii: bool) -> Callable[[object], str]:
     Where the interpreter has no such encoder, or one that takes other arguments, return the method itself.
     """
     encoder = json.JSONEncoder(
-        ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"), check_circular=False
+        ensure_ascii=ensure_ascii,
+        allow_nan=False,
+        separators=(",", ":"),
+        check_circular=False,
+        default=encode_further,
     )
     dump_text = json.encoder.encode_basestring_ascii if ensure_ascii else json.encoder.encode_basestring
     try:
@@ -68,9 +99,11 @@ def parse_json(text: str | bytes) -> Any:
 def dump_json(value: object) -> str:
     """Return the compact JSON text of a value, as ``JSON.stringify`` writes the same data, byte for byte.
 
+    Dates, times, UUIDs and Decimals are written as :func:`encode_further` says.
+
     Raises:
-        ValueError: the value holds a number that JSON has no text for (``1e999`` is read as infinity), or
-            holds itself.
+        ValueError: the value holds a number that JSON has no text for (``1e999`` is read as infinity), a
+            value of another type, or itself.
     """
     return _dump(_dump_any, value)
 
@@ -85,6 +118,8 @@ def _dump(dump: Callable[[object], str], value: object) -> str:
         return dump(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except TypeError as error:  # a key that is no text, number, true, false or null
+        raise ValueError(str(error)) from None
 
 
 def check_depth(value: object, max_depth: int) -> None:

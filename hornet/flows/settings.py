@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.core.backend_commands import check_client_event
+from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES
 from hornet.core.options import option, show_section
 
 
@@ -80,6 +81,14 @@ class ChannelSettings:
     )
     max_patterns: int = option(
         100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns", reloads=True
+    )
+    max_message_bytes: int = option(
+        DEFAULT_MAX_MESSAGE_BYTES,
+        doc="Length of a message from backends, as JSON text in Redis. A longer one is refused where it is "
+        "published through Hornet, and dropped where it comes from Redis. The default is an eighth of what "
+        "Redis lets wait for a node before it closes the node's connection.",
+        unit="bytes",
+        reloads=True,
     )
     max_publish_rate: float = option(
         10.0,

@@ -28,6 +28,8 @@ class Shape(Protocol):
         options: Mapping[str, Any] | None = None,
     ) -> int: ...
 
+    async def publish_to_pattern(self, pattern: Mapping[str, Any], payload: Any) -> int: ...
+
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int: ...
 
     async def set_user_session(self, user: str | int, session_id: str, ttl: int | None = None) -> None: ...
@@ -91,6 +93,9 @@ class Threaded:
         options: Mapping[str, Any] | None = None,
     ) -> int:
         return await in_thread(self._connector.publish, channels, type, message, options)
+
+    async def publish_to_pattern(self, pattern: Mapping[str, Any], payload: Any) -> int:
+        return await in_thread(self._connector.publish_to_pattern, pattern, payload)
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         return await in_thread(self._connector.disconnect_tokens, tokens)

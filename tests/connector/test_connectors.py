@@ -127,11 +127,6 @@ async def test_a_wrong_publish_is_refused_and_nothing_published(
         await connector.publish(channels, kind, message, options)
 
 
-async def test_what_json_can_not_carry_is_refused(connector: Shape) -> None:
-    with pytest.raises(TypeError):
-        await connector.publish("c", "t", {"x": object()})
-
-
 async def test_an_address_that_is_none_is_refused(connector: Shape) -> None:
     with pytest.raises(InvalidPublish, match="only"):
         await connector.publish("c", "t", {}, {"only": [1]})

@@ -169,7 +169,7 @@ async def test_limits_of_sessions_that_are_there_follow(
         new = {"max_publish": 20, "max_patterns": 1, "public_patterns": True, "max_command_rate": 0.5}
         changed = "changed: public_patterns, max_patterns, max_publish, max_command_rate"
         await asyncio.to_thread(lambda: reloaded.hang_up(changed, **new))
-        assert await refusal(client, "hornet:publish", text) == "BAD_MESSAGE"
+        assert await refusal(client, "hornet:publish", text) == "TOO_LARGE"
         assert (await client.ask("hornet:subscribe", {"pattern": {"a": "1"}}))["ok"] is True
         assert await refusal(client, "hornet:subscribe", {"pattern": {"a": "2"}}) == "TOO_MANY_PATTERNS"
 

@@ -20,6 +20,7 @@ from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.errors import InvalidPublish
 from hornet.core.grants import Grant
 from hornet.core.jsontext import dump_json
+from hornet.core.message_limit import MessageLimit
 from hornet.core.messages import parse_pattern_publish, parse_publish
 from hornet.core.patterns import parse_publication
 from hornet.core.tokens import create_token
@@ -70,10 +71,18 @@ class BackendService:
     Each method may raise ``RedisUnavailable``: Redis may then have carried the request out, or not.
     """
 
-    def __init__(self, *, publisher: Publisher, tokens: TokenStore, user_sessions: UserSessionStore) -> None:
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        tokens: TokenStore,
+        user_sessions: UserSessionStore,
+        limit: MessageLimit,
+    ) -> None:
         self._publisher = publisher
         self._tokens = tokens
         self._user_sessions = user_sessions
+        self._limit = limit
 
     # Publishing ----------------------------------------------------------------------------------
 
@@ -89,6 +98,7 @@ class BackendService:
             if CONTROL_CHANNEL in message.channels:
                 raise InvalidPublish(codes.RESERVED_CHANNEL, f"channel {CONTROL_CHANNEL!r} is Hornet's own")
             text = message.text()
+            self._limit.check_text(text)
             parse_publish(message.channels[0], text.encode())  # every node will read the text in this way
             publications.extend(Publication(channel_topic(channel), text) for channel in message.channels)
         return await self._publish(publications, once)
@@ -103,6 +113,7 @@ class BackendService:
             KeyReused: as :meth:`publish`.
         """
         topic, text = parse_publication(pattern), _dump(payload)
+        self._limit.check_text(text)
         parse_pattern_publish(topic, text.encode())  # every node will read the text in this way
         return await self._publish([Publication(topic, text)], once)
 
@@ -120,6 +131,7 @@ class BackendService:
             commands = notify_commands(users, event, payload)
         except ValueError as error:
             raise InvalidPublish(codes.INVALID_REQUEST, str(error)) from None
+        self._limit.check_text(commands[0][2])  # the same text for each user
         return await self._publish([Publication(topic, text) for _, topic, text in commands], once)
 
     # Tokens --------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class ClientPublishing:
         """Publish one message for a client; answer when Redis has it.
 
         Raises:
-            PeerError: ``BAD_CHANNEL``, ``BAD_MESSAGE``, ``FORBIDDEN`` or ``RATE_LIMITED``.
+            PeerError: ``BAD_CHANNEL``, ``BAD_MESSAGE``, ``TOO_LARGE``, ``FORBIDDEN`` or ``RATE_LIMITED``.
             RedisUnavailable: not known whether it was published.
         """
         publish = parse_client_publish(args[0] if args else None)
@@ -42,7 +42,8 @@ class ClientPublishing:
             raise RefusedEvent(
                 codes.FORBIDDEN, "Nothing that the session showed lets it publish on this channel"
             )
-        text = publish.text(session.sid, session.user, self._settings.max_publish_bytes)
+        max_bytes = min(self._settings.max_publish_bytes, self._settings.max_message_bytes)
+        text = publish.text(session.sid, session.user, max_bytes)
         per_s = self._settings.max_publish_rate
         if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
             raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")

@@ -8,6 +8,7 @@ from time import perf_counter
 from hornet.broker.keys import CONTROL_TOPIC, channel_of
 from hornet.core.backend_commands import parse_control
 from hornet.core.errors import InvalidPublish
+from hornet.core.message_limit import MessageLimit
 from hornet.core.messages import Message, parse_publish
 from hornet.engine import Engine
 from hornet.flows.backend.token_revocation import TokenRevocation
@@ -22,11 +23,18 @@ class ChannelDelivery:
     """Receives the topics of channels. A malformed publish is dropped, counted and logged."""
 
     def __init__(
-        self, *, engine: Engine, sessions: Sessions, revocation: TokenRevocation, metrics: Metrics
+        self,
+        *,
+        engine: Engine,
+        sessions: Sessions,
+        revocation: TokenRevocation,
+        limit: MessageLimit,
+        metrics: Metrics,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._revocation = revocation
+        self._limit = limit
         self._metrics = metrics
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -34,6 +42,7 @@ class ChannelDelivery:
         channel = channel_of(topic)
         began = perf_counter()
         try:
+            self._limit.check(payload)
             if topic == CONTROL_TOPIC:
                 self._revocation.handle(parse_control(payload))
             else:

@@ -10,6 +10,7 @@ from hornet.broker.keys import EMITTERS_GLOB
 from hornet.broker.subscriber import Subscriber
 from hornet.core import codes
 from hornet.core.errors import InvalidPublish
+from hornet.core.message_limit import MessageLimit
 from hornet.core.sessions import AuthState
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
@@ -25,11 +26,18 @@ class Emitters:
     """Delivers emits to sessions of this node. A malformed emit is dropped, counted and logged."""
 
     def __init__(
-        self, *, engine: Engine, sessions: Sessions, subscriber: Subscriber, metrics: Metrics
+        self,
+        *,
+        engine: Engine,
+        sessions: Sessions,
+        subscriber: Subscriber,
+        limit: MessageLimit,
+        metrics: Metrics,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._subscriber = subscriber
+        self._limit = limit
         self._metrics = metrics
 
     async def start(self) -> None:
@@ -39,6 +47,7 @@ class Emitters:
     def receive(self, glob: str, topic: str, payload: bytes) -> None:
         """Deliver one emit, or drop it. Its rooms are in the payload; the topic may name only one of them."""
         try:
+            self._limit.check(payload)
             emit = parse_emit(payload)
             if emit.namespace == NAMESPACE:
                 self._deliver(emit)

@@ -18,6 +18,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.core import codes
 from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish, RefusedCredentials
+from hornet.core.message_limit import MessageLimit
 from hornet.core.messages import Message, parse_pattern_publish
 from hornet.core.pattern_index import PatternIndex
 from hornet.core.patterns import Pattern, parse_pattern, parse_topic
@@ -61,6 +62,7 @@ class Patterns:
         subscriber: Subscriber,
         admission: Admission,
         delivery: ChannelDelivery,
+        limit: MessageLimit,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
@@ -68,6 +70,7 @@ class Patterns:
         self._subscriber = subscriber
         self._admission = admission
         self._delivery = delivery
+        self._limit = limit
         self._metrics = metrics
         self._active: dict[str, _ActivePattern] = {}
         self._by_glob: dict[str, PatternIndex] = {}
@@ -217,6 +220,7 @@ class Patterns:
 
     def _deliver(self, texts: Sequence[str], topic: str, payload: bytes) -> None:
         try:
+            self._limit.check(payload)
             message = parse_pattern_publish(topic, payload)
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()

@@ -44,7 +44,8 @@ class ClientEvents:
         """Pass one event on. Where it is published, answer when Redis has it.
 
         Raises:
-            PeerError: ``BAD_MESSAGE`` or ``RATE_LIMITED``; no plug-in and no backend gets the event.
+            PeerError: ``BAD_MESSAGE``, ``TOO_LARGE`` or ``RATE_LIMITED``; no plug-in and no backend gets
+                the event.
             RedisUnavailable: it is not known whether backends got the event; plug-ins did not.
         """
         if self._is_published:

@@ -14,6 +14,7 @@ from hornet.core.backend_commands import (
     parse_user_command,
 )
 from hornet.core.errors import InvalidPublish
+from hornet.core.message_limit import MessageLimit
 from hornet.engine import Engine
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.rooms import room_of_user
@@ -34,17 +35,20 @@ class UserCommandHandler:
         sessions: Sessions,
         channels: UserChannels,
         admission: Admission,
+        limit: MessageLimit,
         metrics: Metrics,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._channels = channels
         self._admission = admission
+        self._limit = limit
         self._metrics = metrics
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Carry out one command about the user of ``topic``; never raises."""
         try:
+            self._limit.check(payload)
             self._carry_out(user_of(topic), parse_user_command(payload))
         except InvalidPublish as error:
             self._metrics.dropped.labels(error.code).inc()

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from hornet.core import codes
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.jsontext import dump_json
@@ -60,7 +61,8 @@ class PushyTrigger:
         return _answer({"status": {"code": status, "message": "Ok"}}, status)
 
     def _refuse(self, error: PeerError) -> web.Response:
-        code = error.code if error.code in STATUS else MISSING
+        code = "413" if error.code == codes.TOO_LARGE else error.code
+        code = code if code in STATUS else MISSING
         self._counts.refusals[f"PUSHY_{code}"] += 1
         return _answer({"error": {"code": code, "message": error.detail}}, STATUS[code])
 

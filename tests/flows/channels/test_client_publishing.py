@@ -64,7 +64,7 @@ async def test_publishing_faster_than_the_rate_is_refused(start_node: StartNode,
 async def test_a_message_has_a_greatest_length(start_node: StartNode, prefix: str) -> None:
     running = await start_node(channels=ChannelSettings(max_publish_bytes=100))
     client = await running.connect_with_token(f"{prefix}a", publish=["*"])
-    assert await refusal(client, PUBLISH, hello(f"{prefix}a", message={"text": "é" * 50})) == "BAD_MESSAGE"
+    assert await refusal(client, PUBLISH, hello(f"{prefix}a", message={"text": "é" * 50})) == "TOO_LARGE"
     assert await client.ask(PUBLISH, hello(f"{prefix}a")) == {"ok": True}
 
 

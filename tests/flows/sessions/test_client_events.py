@@ -80,7 +80,7 @@ async def test_published_events_keep_to_the_limits_of_publishing(start_node: Sta
     received: list[object] = []
     running.node.signals.client_event.connect(lambda *event: received.append(event))
     client = await running.connect_with_token("a")
-    assert await refusal(client, EVENT, "x" * 20) == "BAD_MESSAGE"
+    assert await refusal(client, EVENT, "x" * 20) == "TOO_LARGE"
     assert await refusal(client, EVENT, "\ud800") == "BAD_MESSAGE"
     answers = [await client.begin(EVENT, "x" * 16) for _ in range(3)]
     first, *_, last = [await client.answer(answer) for answer in answers]

@@ -15,7 +15,9 @@ from yarl import URL
 from hornet.app import NODE, Node, create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
+from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES
 from hornet.engine import EngineSettings
+from hornet.flows.settings import ChannelSettings
 from hornet.web.api.settings import ApiSettings
 from hornet.web.settings import ServerSettings
 from tests.broker.conftest import StartRedis, own_redis, start_redis
@@ -97,12 +99,14 @@ async def start_api(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[St
             redis: str = valkey.url,
             redis_timeout_s: float = 5,
             trusted_proxies: tuple[str, ...] = (),
+            max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
             **options: Any,
         ) -> Api:
             config = Config(
                 server=ServerSettings(demo=False),
                 redis=RedisSettings(redis=redis, redis_timeout_s=redis_timeout_s),
                 api=ApiSettings(**options),
+                channels=ChannelSettings(max_message_bytes=max_message_bytes),
                 engine=EngineSettings(trusted_proxies=trusted_proxies),
             )
             app = create_app(config)

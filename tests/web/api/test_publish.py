@@ -298,3 +298,22 @@ async def test_without_redis_publishing_is_unavailable(start_api: StartApi, own_
         assert answer.header("Retry-After") == "1"
     assert (await api.get("/api/channels")).code == "UNAVAILABLE"
     assert (await api.post("/api/tokens", {"channels": "a"})).code == "UNAVAILABLE"
+
+
+async def test_a_message_that_is_too_long_for_redis_is_refused(
+    start_api: StartApi, backend: Backend, prefix: str
+) -> None:
+    api = await start_api(max_message_bytes=200)
+    client = await admitted(api, backend, prefix)
+    message = {"channels": prefix, "type": "long", "message": {"text": "é" * 100}}
+    for path, body in (
+        ("/api/publish", message),
+        ("/api/publish/batch", {"messages": [{"channels": prefix, "type": "short"}, message]}),
+        ("/api/publish/pattern", {"pattern": {"key": prefix}, "message": "é" * 100}),
+        ("/api/publish/users", {"users": ["ann"], "event": "long", "payload": "é" * 100}),
+    ):
+        answer = await api.post(path, body)
+        assert (answer.status, answer.body["code"]) == (413, "TOO_LARGE"), path
+        assert "more than 200" in answer.body["detail"]
+    await api.post("/api/publish", {"channels": prefix, "type": "last"})
+    assert (await client.message())["type"] == "last"

@@ -196,3 +196,11 @@ async def test_php_signs_and_sends_as_the_sdk_does(api: Api, backend: Backend, p
     data = {"text": "It works/ž", "a": {"b": "1", "l": ["2", "3"]}}
     assert await client.message() == {"type": "test", **data, "channel": prefix}
     assert await client.message() == {"type": "test", "channel": prefix}
+
+
+async def test_a_message_that_is_too_long_is_answered_413(start_api: StartApi, prefix: str) -> None:
+    api = await start_api(
+        pushy_secret=SECRET, api_keys=("a:publish:0123456789abcdef",), max_message_bytes=100
+    )
+    answer = await trigger(api, prefix, "test", b'{"text":"%s"}' % (b"x" * 100))
+    assert (answer.status, answer.body["error"]["code"]) == (413, "413")
