@@ -150,6 +150,11 @@ class Engine:
             self._fanout.flush(session)
             session.close(Reason.SHUTDOWN, 1001)
 
+    @property
+    def unfetched(self) -> int:
+        """How many closed sessions have last packets that their clients have not fetched by polling yet."""
+        return sum(not session.is_open for session in self._server.sessions.sessions.values())
+
     # Counting ------------------------------------------------------------------------------------
 
     @property

@@ -9,7 +9,7 @@ import resource
 import socket
 import ssl
 import stat
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,6 +73,11 @@ def limit_sending(bound: socket.socket, timeout_s: float) -> None:
         bound.setsockopt(socket.IPPROTO_TCP, option, max(1, round(timeout_s * 1000)))
 
 
+def is_activated(environment: Mapping[str, str]) -> bool:
+    """Return whether systemd opened sockets for this process, and keeps them open for the next one."""
+    return environment.get("LISTEN_PID") == str(os.getpid()) and environment.get("LISTEN_FDS", "").isdecimal()
+
+
 def take_inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
     """Return the listening sockets that systemd opened for this process. Child processes don't inherit them.
 
@@ -81,10 +86,11 @@ def take_inherited(environment: MutableMapping[str, str]) -> list[socket.socket]
     Raises:
         SetupError: systemd handed over something that is no socket.
     """
+    activated = is_activated(environment)
     count = environment.pop("LISTEN_FDS", "")
-    process = environment.pop("LISTEN_PID", "")
+    environment.pop("LISTEN_PID", "")
     environment.pop("LISTEN_FDNAMES", None)
-    if process != str(os.getpid()) or not count.isdecimal():
+    if not activated:
         return []
     inherited = []
     for number in range(FIRST_FD, FIRST_FD + int(count)):

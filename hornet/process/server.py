@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from hornet.app import NODE, create_app
 from hornet.config import Config
-from hornet.process.listen import listening, raise_file_limit, tls_context
+from hornet.process.listen import is_activated, listening, raise_file_limit, tls_context
 from hornet.process.logs import set_level, set_up
 from hornet.process.systemd import Notifier
 from hornet.process.worker import Worker
@@ -46,8 +46,17 @@ async def _serve(config: Config, load: Callable[[], Config]) -> None:
     tls = tls_context(config.server)
     app = create_app(config, load=load)
     app[NODE].reloaded.connect(lambda config: set_level(config.log))
+    has_successor = is_activated(os.environ)
     with listening(config.server, os.environ) as sockets:
-        worker = Worker(app, sockets=sockets, tls=tls, notifier=notifier, stop=stop, hang_up=hang_up)
+        worker = Worker(
+            app,
+            sockets=sockets,
+            tls=tls,
+            notifier=notifier,
+            stop=stop,
+            hang_up=hang_up,
+            has_successor=has_successor,
+        )
         await worker.run()
     # The loop gives its signals back as it closes: one that comes then must not make this a failure.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)

@@ -56,13 +56,16 @@ class Worker:
         notifier: Notifier,
         stop: asyncio.Event,
         hang_up: asyncio.Event,
+        has_successor: bool = False,
     ) -> None:
+        """``has_successor`` says that somebody keeps the sockets open for the next process."""
         self._node = app[NODE]
         self._sockets = sockets
         self._tls = tls
         self._notifier = notifier
         self._stop = stop
         self._hang_up = hang_up
+        self._has_successor = has_successor
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S)
 
     async def run(self) -> None:
@@ -122,15 +125,25 @@ class Worker:
             self._notifier.tell(READY)
 
     async def _let_go(self, servers: Sequence[asyncio.Server]) -> None:
-        """Accept no more connections, and close the sessions one after the other over the drain window."""
+        """Refuse new sessions, and close those that are there one after the other over the drain window.
+
+        The port stays open meanwhile. Where systemd has the socket, it is left to the next process at once:
+        new connections wait for that process instead of being refused.
+        """
         log.info("Stopping")
         self._notifier.tell(STOPPING)
-        for server in servers:
-            server.close()
         self._stop.clear()
         node = self._node
+        if self._has_successor:
+            _close(servers)
         window_s = node.config.sessions.drain_window_s
         await _unless_stopped(drain(node.engine, node.sessions, window_s), self._stop)
+        _close(servers)
+
+
+def _close(servers: Sequence[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

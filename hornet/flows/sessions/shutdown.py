@@ -1,4 +1,8 @@
-"""A graceful stop: all clients are told, then disconnected one after the other over the drain window."""
+"""A graceful stop: all clients are told, then disconnected one after the other over the drain window.
+
+Until it is over, the node's port stays open. Clients that poll need it to hear the announcement and the close
+packet, since a balancer may open a connection for each request; and probes learn that the node is stopping.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ log = logging.getLogger(__name__)
 SHUTDOWN_EVENT = "hermes:shutdown"
 STEPS_PER_S = 20
 """How finely the closing is spread: reconnecting clients arrive in groups of at most a twentieth a second."""
+
+FETCH_S = 1.0
+"""How long the last clients that poll have to fetch their last packets. Such a client polls again at once."""
 
 
 async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
@@ -32,3 +39,7 @@ async def drain(engine: Engine, sessions: Sessions, window_s: float) -> None:
             engine.close(session.sid)
         if any(sessions.get(session.sid) for session in leaving):
             await asyncio.sleep(window_s / steps)
+    for _ in range(int(FETCH_S * STEPS_PER_S)):
+        if not engine.unfetched:
+            break
+        await asyncio.sleep(1 / STEPS_PER_S)
