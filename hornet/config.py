@@ -22,6 +22,7 @@ from hornet.broker.settings import RedisSettings
 from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
 from hornet.core.options import option as declare_option
+from hornet.core.origins import parse_origin
 from hornet.engine.settings import EngineSettings
 from hornet.flows.auth.settings import AuthenticationSettings, BackendSettings
 from hornet.flows.settings import (
@@ -291,7 +292,6 @@ _MAY_BE_ZERO = {
 """The numbers for which 0 has a meaning. For any other, 0 would mean that nothing works."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
-_ORIGIN = re.compile(r"\*|null|same-host|[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]+")
 
 
 def _check(option: Option, value: Any) -> None:
@@ -325,8 +325,10 @@ def _check_origins(option: Option, values: tuple[str, ...]) -> None:
     if not values:
         raise ValueError(f"{option.name} is empty, so no page could connect; * lets all")
     for value in values:
-        if not _ORIGIN.fullmatch(value):
+        try:
+            parse_origin(value)
+        except ValueError as error:
             raise ValueError(
-                f"{option.name} has {value!r}, but an origin is scheme://host or scheme://host:port, "
-                "in lower case and with nothing behind it, or one of same-host, null and *"
-            )
+                f"{option.name} has {value!r} ({error}), but an origin is scheme://host or "
+                "scheme://host:port with nothing behind it, or one of same-host, null and *"
+            ) from None

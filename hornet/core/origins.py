@@ -16,6 +16,8 @@ from collections.abc import Collection
 from functools import lru_cache
 
 ANY = "*"
+NULL = "null"
+"""Stands for the origin of files and of sandboxed frames. Any site can make such a page."""
 SAME_HOST = "same-host"
 """Pages from the host that the request names, on any port and over http or https.
 
@@ -24,18 +26,66 @@ of every developer, and the usual one without a proxy. Cookies, which a foreign 
 port as well (RFC 6265, https://www.rfc-editor.org/rfc/rfc6265#section-8.5).
 """
 
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+"""The ports that an origin does not name (RFC 6454, https://www.rfc-editor.org/rfc/rfc6454#section-6.2)."""
+
+_WRITTEN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]*)/?", re.IGNORECASE)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#@]+)", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9._~-]+|\[[0-9a-f:.]+\]")
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 def is_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
     """Return True if a page of ``origin`` may connect to ``host`` (the request's ``Host``).
 
-    A request without ``Origin`` does not come from a page of another host, and passes.
+    ``allowed`` has origins as browsers send them (see ``parse_origin``). A request without ``Origin`` does
+    not come from a page of another host, and passes.
     """
     if origin is None or ANY in allowed or origin in allowed:
         return True
-    return SAME_HOST in allowed and host is not None and is_same_host(origin, host)
+    if SAME_HOST in allowed and host is not None and is_same_host(origin, host):
+        return True
+    return normalised(origin) in allowed
+
+
+def parse_origin(text: str) -> str:
+    """Return an origin as browsers send it, from a text as people write it.
+
+    ``HTTPS://Müller.example:443/`` becomes ``https://xn--mller-kva.example``. Pages of apps have other
+    schemes: ``file://``, ``capacitor://localhost``, ``chrome-extension://...``.
+
+    Raises:
+        ValueError: the text is no origin, and none of ``*``, ``null`` and ``same-host``.
+    """
+    if text in (ANY, SAME_HOST, NULL):
+        return text
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        raise ValueError("it is not scheme://host or scheme://host:port")
+    scheme, authority = written[1].lower(), written[2]
+    if scheme in ("ws", "wss"):
+        raise ValueError("the origin of a page that opens a WebSocket begins with http or https")
+    if scheme not in DEFAULT_PORTS:
+        return f"{scheme}://{authority.lower()}"
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None:
+        raise ValueError("it names no host")
+    port = authority[parts.end(1) + 1 :].lstrip("0")
+    host = parts[1].lower()
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")  # a UnicodeError is a ValueError
+    elif not _HOST.fullmatch(host):
+        raise ValueError("a host has letters, digits, dots and hyphens")
+    return f"{scheme}://{host}" + (f":{port}" if port and port != DEFAULT_PORTS[scheme] else "")
+
+
+@lru_cache(maxsize=256)
+def normalised(origin: str) -> str:
+    """Return an origin as browsers send it; one that is malformed stays as it is."""
+    try:
+        return parse_origin(origin)
+    except ValueError:
+        return origin
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hornet.core.addresses import HOPS
 from hornet.core.options import option
-from hornet.core.origins import SAME_HOST
+from hornet.core.origins import SAME_HOST, normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,8 @@ class EngineSettings:
     allowed_origins: tuple[str, ...] = option(
         (SAME_HOST,),
         doc="Origins whose pages may connect. `same-host` allows pages of the host name by which the client "
-        "reaches Hornet, on any port; `https://www.example.com` allows that origin; `*` allows all.",
+        "reaches Hornet, on any port; `https://www.example.com` allows that origin, and `file://`, `null`, "
+        "`capacitor://localhost` or `chrome-extension://...` pages of apps; `*` allows all.",
         unit="origins",
         reloads=True,
     )
@@ -164,3 +165,5 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if self.forwarded_header not in HOPS:
             raise ValueError(f"forwarded_header {self.forwarded_header!r} is not {' or '.join(HOPS)}")
+        # As browsers write them, so that a connection needs one look-up.
+        object.__setattr__(self, "allowed_origins", tuple(map(normalised, self.allowed_origins)))

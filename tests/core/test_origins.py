@@ -2,7 +2,7 @@
 
 import pytest
 
-from hornet.core.origins import ANY, SAME_HOST, is_allowed, is_same_host
+from hornet.core.origins import ANY, SAME_HOST, is_allowed, is_same_host, parse_origin
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,52 @@ def test_a_list_means_what_it_names_and_nothing_else() -> None:
 def test_all_can_be_let_in() -> None:
     assert is_allowed("null", None, [ANY])
     assert not is_allowed("http://app.example", None, [SAME_HOST])
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://host.example:443", "https://host.example"),
+        ("http://host.example:80", "http://host.example"),
+        ("http://host.example:443", "http://host.example:443"),
+        ("https://host.example:08443/", "https://host.example:8443"),
+        ("HTTPS://Host.Example/", "https://host.example"),
+        ("https://müller.example", "https://xn--mller-kva.example"),
+        ("https://MÜLLER.example:443", "https://xn--mller-kva.example"),
+        ("http://[2001:DB8::1]:80", "http://[2001:db8::1]"),
+        ("file://", "file://"),
+        ("file:///", "file://"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("ionic://localhost", "ionic://localhost"),
+        ("tauri://localhost", "tauri://localhost"),
+        ("app://.", "app://."),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+        ("null", "null"),
+        ("*", "*"),
+        ("same-host", "same-host"),
+    ],
+)
+def test_an_origin_is_read_as_people_write_it(written: str, sent: str) -> None:
+    assert parse_origin(written) == sent
+    assert parse_origin(sent) == sent
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "", "host.example", "https://", "https:///", "https://host.example/page", "https://host.example?a",
+        "https://user@host.example", "https://host.example:port", "https://*.example", "wss://host.example",
+        "https://host.example, https://other.example", "https://" + "ü" * 64 + ".example", "://a", "file://\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_origin_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"it |origin|host|label"):
+        parse_origin(written)
+
+
+@pytest.mark.parametrize("origin", ["file://", "capacitor://localhost", "https://host.example:443", "null"])
+def test_an_origin_is_let_in_by_its_name(origin: str) -> None:
+    """An ESP32 and a Cordova app send ``file://``; some libraries name the default port."""
+    allowed = [parse_origin(origin)]
+    assert is_allowed(origin, "push.example", allowed)
+    assert not is_allowed(origin, "push.example", [SAME_HOST])

@@ -106,6 +106,33 @@ async def test_a_long_message_arrives_compressed_or_not(compression: bool) -> No
         assert await ws.receive_str() == '42["message","' + "long " * 1000 + '"]'
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (("gzip, deflate",), "gzip"),
+        (("gzip;q=0",), None),
+        (("gzip;q=0, deflate;q=0.5",), "deflate"),
+        (("br", "gzip"), "gzip"),
+        (("gzip", "gzip;q=0"), None),
+        ((), None),
+    ],
+)
+async def test_a_poll_is_answered_in_a_coding_that_the_client_takes(
+    accepted: tuple[str, ...], coding: str | None
+) -> None:
+    async with running(EngineSettings(compression=True)) as application:
+        eio_sid, _ = await application.open_polling()
+        application.engine.fan_out("all", Text("long " * 1000))
+        headers = CIMultiDict(("Accept-Encoding", line) for line in accepted)
+        async with application.http.get(
+            f"{application.url}?EIO=4&transport=polling&sid={eio_sid}",
+            headers=headers,
+            skip_auto_headers=("Accept-Encoding",),
+        ) as response:
+            assert response.headers.get("Content-Encoding") == coding
+            assert "long long" in await response.text()
+
+
 async def test_a_ping_interval_below_a_second_is_told_as_it_is() -> None:
     async with running(EngineSettings(ping_interval_s=0.25, ping_timeout_s=0.1)) as application:
         text = await (await application.get(EIO="4", transport="polling")).text()

@@ -26,6 +26,7 @@ from hornet.core.backend_commands import parse_control, parse_event_name, parse_
 from hornet.core.client_publishes import parse_client_publish
 from hornet.core.commands import parse_call
 from hornet.core.credentials import parse_credentials, parse_delivery, query_fields, read_fields
+from hornet.core.encodings import preferred_coding
 from hornet.core.errors import PeerError, SetupError
 from hornet.core.grants import parse_grant, parse_user_id
 from hornet.core.jsontext import parse_json
@@ -234,6 +235,8 @@ TARGETS = (
     Target(_multi_headers, (), (endpoint._parse_headers,)),
     Target(_hops, (), (client_address, *HOPS.values())),
     Target(_origin, (), (origins.is_allowed,)),
+    Target(lambda draw: origins.parse_origin(_text(draw)), (ValueError,), (origins.parse_origin,)),
+    Target(lambda draw: preferred_coding(_text(draw), ("gzip", "deflate")), (), (preferred_coding,)),
     Target(lambda draw: is_disguised(_text(draw)), (), (is_disguised,)),
     Target(_query, (PeerError, ValueError), (query_fields,)),
     # Packets

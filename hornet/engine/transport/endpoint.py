@@ -175,7 +175,7 @@ class Endpoint:
             session = self._table.open(handshake, wire_format, transport)
             if session.is_open:
                 session.start_polling()
-            response = _polling_of(session).respond(session, query)
+            response = _polling_of(session).respond(session, request, query)
             response.headers["Cache-Control"] = "no-store"
             return response
         acceptance = Acceptance(headers, compress=self._table.settings.compression)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from hornet.core import codes
+from hornet.core.encodings import preferred_coding
+from hornet.core.headers import combined
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.inbox import INBOX_HIGH
@@ -45,6 +47,9 @@ Query = Mapping[str, Sequence[str]]
 
 COMPRESS_FROM_BYTES = 1024
 """Shorter responses are not worth compressing (the Node server's threshold)."""
+
+CODINGS = ("gzip", "deflate")
+"""Those that the Node server offers. aiohttp's own choice ignores the quality values of the request."""
 
 
 class PollingTransport:
@@ -159,9 +164,9 @@ class PollingTransport:
         if request.transport is None or request.transport.is_closing():
             self._end_cut(session)
             return web.Response()
-        return self.respond(session, query)
+        return self.respond(session, request, query)
 
-    def respond(self, session: EngineSession, query: Query) -> web.Response:
+    def respond(self, session: EngineSession, request: web.Request, query: Query) -> web.Response:
         """Return a response with the queued packets. Forget a closed session after its last packets.
 
         The close packet comes alone, in a response after the last messages: stock clients handle a close
@@ -180,7 +185,9 @@ class PollingTransport:
         charset = None if content_type == BINARY_TYPE else "utf-8"
         response = web.Response(body=body, content_type=content_type, charset=charset)
         if self._owner.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
-            response.enable_compression()
+            coding = preferred_coding(combined(request.headers, "Accept-Encoding"), CODINGS)
+            if coding is not None:
+                response.enable_compression(web.ContentCoding(coding))
         return response
 
     def _end_cut(self, session: EngineSession) -> None:
