@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
@@ -9,18 +10,20 @@ from redis.asyncio import Redis
 from hornet.connector import Connector
 from tests.broker.conftest import start_redis
 from tests.docs.markdown import ROOT, blocks
+from tests.flows.client import refusal
 from tests.flows.conftest import StartNode, start_node
 
 __all__ = ["start_node", "start_redis"]
 
 PAGE = ROOT / "docs" / "howto" / "come-from-others.md"
+AUTHENTICATION = PAGE.with_name("authentication.md")
 
 
-def program(text: str) -> dict[str, Any]:
-    """Run the Python block of the page that holds a text; return its names."""
-    [block] = [block for block in blocks(PAGE, "python") if text in block.text]
+def program(text: str, page: Path = PAGE) -> dict[str, Any]:
+    """Run the Python block of a page that holds a text; return its names."""
+    [block] = [block for block in blocks(page, "python") if text in block.text]
     names: dict[str, Any] = {}
-    exec(compile(block.text, str(PAGE), "exec"), names)
+    exec(compile(block.text, str(page), "exec"), names)
     return names
 
 
@@ -50,3 +53,23 @@ async def test_a_page_of_socket_push_gets_what_its_backend_publishes_to_its_user
     event, argument = await text.event()
     assert (event, json.loads(argument)) == ("message", published)
     assert await by_event.event() == ("message", published)
+
+
+async def test_a_page_without_a_credential_gets_what_is_public_and_nothing_else(
+    start_node: StartNode, redis: Redis
+) -> None:
+    anyone = program("class Anyone", AUTHENTICATION)["Anyone"]
+    node = await start_node(ways=[anyone()], public_channels="news", public_patterns=True)
+    client = await node.connect()
+    assert (await client.ask("hornet:subscribe", {"channel": "news"}))["ok"]
+    assert (await client.ask("hornet:subscribe", {"pattern": {"kind": "news"}}))["ok"]
+    assert await refusal(client, "hornet:subscribe", {"channel": "orders"}) == "FORBIDDEN"
+    await redis.publish("kind:news", "7")
+    assert (await client.message())["payload"] == 7
+    await client.show(await node.create_token("orders"), "orders")
+    assert (await client.message())["type"] == "connected"
+    with_token = await node.connect(auth={"token": await node.create_token("orders"), "channels": ["orders"]})
+    assert (await with_token.message())["type"] == "connected"
+    wrong = await node.connect(auth={"token": "unknown", "channels": ["orders"]})
+    assert (await wrong.message())["error"] == "INVALID_TOKEN"
+    assert await refusal(wrong, "hornet:subscribe", {"channel": "news"}) == "NOT_AUTHENTICATED"
