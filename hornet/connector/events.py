@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hornet.broker.keys import EVENTS
+from hornet.core.backend_commands import check_client_event
 from hornet.core.jsontext import parse_json
 
 log = logging.getLogger(__name__)
@@ -22,10 +23,16 @@ EVENT_FIELDS = {
     "user:online": ("user", "session", "node"),
     "user:session": ("user", "session", "node"),
     "user:gone": ("user",),
+    "user:authenticated": ("session",),
     "session:opened": ("session", "node", "address"),
     "session:closed": ("session", "node", "reason"),
 }
 """Each event with the text fields that it has at least."""
+
+CLIENT_EVENT = "client:"
+"""Begins the name of an event that clients emit; the rest is the client's name for it."""
+
+CLIENT_EVENT_FIELDS = ("session", "node")
 
 POLL_S = 5.0
 """How long one wait for an event lasts. redis-py's ``listen()`` would end a silent subscription with an error
@@ -42,8 +49,8 @@ def event_topics(events: str | Iterable[str]) -> list[str]:
         ValueError: there is no event, or one that Hornet does not publish.
     """
     names = [events] if isinstance(events, str) else list(events)
-    if not names or not EVENT_FIELDS.keys() >= set(names):
-        raise ValueError(f"events are some of {', '.join(EVENT_FIELDS)}")
+    if not names or not all(map(_is_published, names)):
+        raise ValueError(f"events are some of {', '.join(EVENT_FIELDS)}, or {CLIENT_EVENT} and a name")
     return [EVENTS + name for name in names]
 
 
@@ -55,7 +62,7 @@ def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
     """
     try:
         name = (topic.decode() if isinstance(topic, bytes) else topic).removeprefix(EVENTS)
-        fields = EVENT_FIELDS[name]
+        fields = CLIENT_EVENT_FIELDS if name.startswith(CLIENT_EVENT) else EVENT_FIELDS[name]
         event = parse_json(payload)
     except (ValueError, KeyError):
         event = None
@@ -63,6 +70,16 @@ def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
         log.warning("Skipped a message on %r that is not an event of Hornet", topic)
         return None
     return name, event
+
+
+def _is_published(name: str) -> bool:
+    if name.startswith(CLIENT_EVENT):
+        try:
+            check_client_event(name.removeprefix(CLIENT_EVENT))
+        except ValueError:
+            return False
+        return True
+    return name in EVENT_FIELDS
 
 
 def log_undecodable() -> None:

@@ -219,7 +219,7 @@ class Connector:
         """Yield ("connect" or "disconnect", ``{"token", "channel"}``) as clients come and go.
 
         ``events`` may name others: ``user:online``, ``user:session``, ``user:gone``, ``session:opened`` and
-        ``session:closed``.
+        ``session:closed``; and, where the node publishes them, ``user:authenticated`` and ``client:<event>``.
 
         The subscription starts with the first step of the iteration, which raises when Redis is not there.
         A connection that is lost later is replaced, however long that takes; events in between are missed.

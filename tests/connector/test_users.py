@@ -82,7 +82,8 @@ async def test_a_connector_tells_whether_a_user_is_online(
 async def test_a_backend_hears_the_events_that_it_names(make: Make, own_redis: RedisServer) -> None:
     connector = make(own_redis.url)
     async with Redis(port=own_redis.port) as redis:
-        events = connector.subscribe(["user:online", "user:gone", "connect"])
+        names = ["user:online", "user:authenticated", "client:typing", "user:gone", "connect"]
+        events = connector.subscribe(names)
         first = asyncio.ensure_future(anext(events))
 
         async def subscribed() -> int:
@@ -93,21 +94,29 @@ async def test_a_backend_hears_the_events_that_it_names(make: Make, own_redis: R
             ("user:session", {"user": "7", "session": "s", "node": "n"}),
             ("user:online", {"user": "7"}),
             ("user:online", {"user": "7", "session": "s", "node": "n", "sessions": 1}),
+            ("user:authenticated", {"session": "s", "user": None, "success": False}),
+            ("client:typing", {"session": "s", "user": "7", "args": []}),
+            ("client:typing", {"session": "s", "user": "7", "node": "n", "args": [1]}),
+            ("client:other", {"session": "s", "user": "7", "node": "n", "args": [1]}),
             ("user:gone", {"user": "7"}),
             ("connect", {"token": "t", "channel": "c"}),
         ):
             await redis.publish(f"hornet:events:{name}", json.dumps(body))
         async with asyncio.timeout(DEADLINE_S):
-            told = [await first, await anext(events), await anext(events)]
+            told = [await first, *[await anext(events) for _ in range(4)]]
         assert told == [
             ("user:online", {"user": "7", "session": "s", "node": "n", "sessions": 1}),
+            ("user:authenticated", {"session": "s", "user": None, "success": False}),
+            ("client:typing", {"session": "s", "user": "7", "node": "n", "args": [1]}),
             ("user:gone", {"user": "7"}),
             ("connect", {"token": "t", "channel": "c"}),
         ]
     await connector.close()
 
 
-@pytest.mark.parametrize("events", [(), "", "user:left", ["connect", "nothing"]])
+@pytest.mark.parametrize(
+    "events", [(), "", "user:left", "client:", "client:hornet:x", ["connect", "nothing"]]
+)
 async def test_an_event_that_hornet_never_tells_is_refused(make: Make, valkey: Valkey, events: Any) -> None:
     connector = make(valkey.url)
     with pytest.raises(ValueError, match="user:online"):
