@@ -34,12 +34,9 @@ class UserSessionAuthenticator(Authenticator):
         self._store = store
 
     def offer(self, evidence: Evidence) -> UserSession | None:
-        fields = evidence.fields
-        if self._is_taken(evidence) and (
-            resembles_user_session(fields) if evidence.event == MESSAGE else shows_user_session(fields)
-        ):
-            return parse_user_session(fields)
-        return None
+        if evidence.where is Source.REQUEST or isinstance(evidence.value, str):
+            return None
+        return self._find(evidence)
 
     async def check(self, claim: UserSession) -> Grant:
         registered = await self._store.get(claim.user)
@@ -56,9 +53,13 @@ class UserSessionAuthenticator(Authenticator):
     def exhausted(self) -> Answer:
         return self._answer({"error": NOT_AUTHORIZED, "code": codes.TOO_MANY_ATTEMPTS})
 
-    def _is_taken(self, evidence: Evidence) -> bool:
-        is_source = evidence.event == MESSAGE or evidence.where is Source.AUTH
-        return is_source and not isinstance(evidence.value, str)
+    def _find(self, evidence: Evidence) -> UserSession | None:
+        fields = evidence.fields
+        if evidence.event == MESSAGE:
+            is_shown = resembles_user_session(fields)
+        else:
+            is_shown = evidence.where is Source.AUTH and shows_user_session(fields)
+        return parse_user_session(fields) if is_shown else None
 
     def _answer(self, body: dict[str, str]) -> Answer:
         return Event(MESSAGE, body)
@@ -67,8 +68,10 @@ class UserSessionAuthenticator(Authenticator):
 class UserSessionTextAuthenticator(UserSessionAuthenticator):
     """Takes the same as JSON text, and answers by JSON text unless the client chose another delivery."""
 
-    def _is_taken(self, evidence: Evidence) -> bool:
-        return evidence.event == MESSAGE and isinstance(evidence.value, str)
+    def offer(self, evidence: Evidence) -> UserSession | None:
+        if evidence.event != MESSAGE or not isinstance(evidence.value, str):
+            return None
+        return self._find(evidence)
 
     def _answer(self, body: dict[str, str]) -> Answer:
         return UserSessionAnswer(body)
