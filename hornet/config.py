@@ -37,6 +37,9 @@ from hornet.web.settings import ServerSettings
 
 ENVIRONMENT_PREFIX = "HORNET_"
 CONFIG_VARIABLE = "HORNET_CONFIG"
+COMMAND_VARIABLES = ("HORNET_URL", "HORNET_KEY")
+"""Variables of the command ``hornet``, which a server passes over."""
+
 UNIT_SUFFIXES = ("_s", "_bytes")
 
 
@@ -148,10 +151,34 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
     Raises:
         SetupError: an unknown name, or a value of the wrong kind; the sentence names both it and its source.
     """
+    known = {option.name: option for option in options()}
+    given = _merge(known, flags, environment, file)
+    values = {name: _convert(known[name], value, source) for name, (value, source) in given.items()}
+    return _build(known, values)
+
+
+def find_sources(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None
+) -> dict[str, str]:
+    """Return for each option that is set, by name, the place of the value that counts.
+
+    Raises:
+        SetupError: an unknown name, or a file that can't be read.
+    """
+    known = {option.name: option for option in options()}
+    return {name: source for name, (_, source) in _merge(known, flags, environment, file).items()}
+
+
+def _merge(
+    known: Mapping[str, Option],
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: Path | None,
+) -> dict[str, tuple[Any, str]]:
+    """Return the value of each option that is set, as it was written, and its source."""
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
-    known = {option.name: option for option in options()}
-    values: dict[str, Any] = {}
+    values: dict[str, tuple[Any, str]] = {}
     for source, given in (
         (f"the file {file}", _read_file(file) if file else {}),
         ("the environment", _read_environment(environment, known)),
@@ -159,9 +186,14 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
     ):
         for name, value in given.items():
             if name not in known:
+                if isinstance(value, dict):
+                    raise SetupError(
+                        f"There is a table [{name}] in {source}, but options stand at the top level: "
+                        "leave out the table's name."
+                    )
                 raise SetupError(f"Unknown option {name!r} in {source}{_similar(name, known)}.")
-            values[name] = _convert(known[name], value, source)
-    return _build(known, values)
+            values[name] = (value, source)
+    return values
 
 
 def take_reloadable(running: Config, wanted: Config) -> tuple[Config, list[str], list[str]]:
@@ -215,7 +247,7 @@ def _read_environment(environment: Mapping[str, str], known: Mapping[str, Option
     variables = {option.variable: option.name for option in known.values()}
     values = {}
     for variable, value in environment.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in (CONFIG_VARIABLE, *COMMAND_VARIABLES):
             continue
         if variable not in variables:
             name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
@@ -291,6 +323,11 @@ _MAY_BE_ZERO = {
 }
 """The numbers for which 0 has a meaning. For any other, 0 would mean that nothing works."""
 
+_LEAST = {"send_buffer_bytes": 16_384, "max_payload_bytes": 1000}
+"""The least of these numbers with which a client can still connect and receive a message."""
+
+_LEAST_SECRET_CHARS = 16
+
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 
 
@@ -311,12 +348,18 @@ def _check(option: Option, value: Any) -> None:
             raise ValueError(f"{option.name}: {error}") from None
     elif option.unit == "origins":
         _check_origins(option, value)
+    elif option.unit in ("secret", "secrets"):
+        _check_secrets(option, value)
 
 
 def _check_number(option: Option, value: float) -> None:
     if not math.isfinite(value) or value < 0 or (value == 0 and option.field not in _MAY_BE_ZERO):
         least = "0 or more" if option.field in _MAY_BE_ZERO else "more than 0"
         raise ValueError(f"{option.name} is {value:g}, but must be {least}")
+    if value < _LEAST.get(option.field, 0):
+        raise ValueError(
+            f"{option.name} is {value:g}, but must be {_LEAST[option.field]} {option.unit} or more"
+        )
     if option.unit == "port" and value > 65535:
         raise ValueError(f"{option.name} is {value}, but a port is at most 65535")
 
@@ -332,3 +375,13 @@ def _check_origins(option: Option, values: tuple[str, ...]) -> None:
                 f"{option.name} has {value!r} ({error}), but an origin is scheme://host or "
                 "scheme://host:port with nothing behind it, or one of same-host, null and *"
             ) from None
+
+
+def _check_secrets(option: Option, value: str | tuple[str, ...]) -> None:
+    """Refuse short secrets: a client with one signature could find such a secret by trying."""
+    for secret in (value,) if isinstance(value, str) and value else value:
+        if len(secret) < _LEAST_SECRET_CHARS:
+            raise ValueError(
+                f"{option.name} has a secret of {len(secret)} characters, but needs "
+                f"{_LEAST_SECRET_CHARS} or more, for example from: openssl rand -hex 24"
+            )

@@ -47,7 +47,7 @@ allowed_origins = ["https://www.example.com"]
 ```
 
 Hornet refuses to start if it does not know a name in the file, a flag, or a variable that starts with
-`HORNET_`.
+`HORNET_`. The variables `HORNET_URL` and `HORNET_KEY` are for [the command `hornet`](cli.md#hornet).
 
 A list is an array in a file, and text with commas in the environment and on the command line. A switch is
 `true` or `false` in a file, one of two flags on the command line, and in the environment one of `1`, `true`,

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from hornet.cli import main, serve, server_parser
+from hornet.cli import main, serve
+from hornet.cli.server import server_parser
 from hornet.config import options
 from tests.broker.servers import RedisServer, silent_server
 from tests.conftest import Valkey
-from tests.e2e.server import free_port, server_environment
+from tests.e2e.server import ServerProcess, free_port, server_environment
 from tests.e2e.waiting import DEADLINE_S
 
 HORNET = (sys.executable, "-c", "import sys; from hornet.cli import main; sys.exit(main())")
@@ -97,7 +98,58 @@ def test_publish_publishes_and_prints_how_many_heard(
             "except": ["c"],
             "type": "news",
         }
-    assert hornet("publish", prefix, "news", "--redis", valkey.url) == (0, "0\n", "")
+    assert hornet("publish", prefix, "news", "--redis", valkey.url) == (
+        0,
+        "0\n",
+        f"hornet: no node has a client in channel {prefix!r}.\n",
+    )
+
+
+def test_token_carries_user_info_and_channels_to_publish_on(
+    hornet: Say, valkey: Valkey, client: Redis, prefix: str
+) -> None:
+    words = ("--user", "42", "--info", '{"name": "Ana"}', "--publish", "chat-*", "--publish", "b")
+    code, out, err = hornet("token", "--redis", valkey.url, *words)
+    assert (code, err) == (0, "")
+    grant = client.get(f"{{hornet:token:{out.strip()}}}:grant")
+    assert json.loads(str(grant)) == {"user": "42", "info": {"name": "Ana"}, "publish": ["chat-*", "b"]}
+
+
+def test_commands_take_the_redis_of_the_servers_file_and_of_the_environment_before_it(
+    hornet: Say, valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "hornet.toml"
+    file.write_text(f'redis = "{valkey.url}"\nport = 1')
+    assert hornet("publish", "c", "news", "--config", str(file))[:2] == (0, "0\n")
+    monkeypatch.setenv("HORNET_CONFIG", str(file))
+    assert hornet("publish", "c", "news")[:2] == (0, "0\n")
+    monkeypatch.setenv("HORNET_REDIS", f"redis://127.0.0.1:{free_port()}")
+    assert hornet("publish", "c", "news")[0] == 1
+    assert hornet("publish", "c", "news", "--redis", valkey.url)[0] == 0
+
+
+def test_commands_go_over_http_with_a_key(
+    hornet: Say, valkey: Valkey, client: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "a-secret-of-32-characters-or-more"
+    server = ServerProcess("--port", "0", "--redis", valkey.url, "--api-keys", f"shop:publish+manage:{key}")
+    try:
+        monkeypatch.setenv("HORNET_URL", server.url)
+        monkeypatch.setenv("HORNET_KEY", key)
+        code, out, err = hornet("token", prefix, "--user", "42")
+        assert (code, err) == (0, "")
+        assert client.smembers(f"hornet:token:{out.strip()}") == {prefix}
+        assert hornet("publish", prefix, "news")[:2] == (0, "0\n")
+        code, out, err = hornet("publish", prefix, "news", "--key", key[::-1])
+        assert (code, out) == (1, "")
+        assert is_one_sentence(err)
+        monkeypatch.setenv("HORNET_URL", f"http://127.0.0.1:{free_port()}")
+        code, out, err = hornet("token", prefix)
+        assert (code, out) == (1, "")
+        assert is_one_sentence(err)
+        assert hornet("token", prefix, "--redis", valkey.url)[0] == 0
+    finally:
+        server.sweep()
 
 
 def test_redis_may_be_named_in_the_environment(
@@ -114,6 +166,8 @@ def test_redis_may_be_named_in_the_environment(
         (("fly",), "fly"),
         (("token",), "CHANNEL"),
         (("token", "a", "--ttl", "soon"), "soon"),
+        (("token", "a", "--info", "{"), "--info is not JSON"),
+        (("token", "a", "--tll", "5"), "did you mean --ttl"),
         (("token", "a", "--ttl", "0"), "second"),
         (("token", "hornet"), "reserved"),
         (("token", ""), "channel name"),
@@ -192,7 +246,7 @@ def test_a_reader_that_went_away_is_no_traceback(words: tuple[str, ...], valkey:
         check=False,
     )
     os.close(write)
-    assert done.stderr == b""
+    assert done.stderr.replace(b"hornet: no node has a client in channel 'a'.\n", b"") == b""
 
 
 def test_the_command_does_not_load_the_server() -> None:
@@ -240,7 +294,8 @@ def _log_as_before() -> Iterator[None]:
         (("--trusted-proxies", "elsewhere"), "elsewhere"),
         (("--allowed-origins", "example.org"), "example.org"),
         (("--path", "no slash"), "no slash"),
-        (("--por", "80"), "--por"),
+        (("--por", "80"), "did you mean --port"),
+        (("--no-dmo",), "did you mean --no-demo"),
         (("--redis", "redis://:secret@host:port"), "port"),
     ],
 )
@@ -248,7 +303,7 @@ def test_a_malformed_option_is_one_sentence(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], named: str
 ) -> None:
     nowhere = f"redis://127.0.0.1:{free_port()}"  # were the mistake overlooked, no server would start
-    assert serve(("--port", "0", "--redis", nowhere, *words)) in (1, 2)
+    assert serve(("--port", "0", "--redis", nowhere, *words)) == 2
     err = capsys.readouterr().err
     assert is_one_sentence(err, "hornet-server")
     assert named in err
@@ -266,10 +321,10 @@ def test_check_config_says_what_is_changed_and_starts_nothing(hornet: Say, tmp_p
     code, out, err = hornet("check-config", "--config", str(file), "--no-demo")
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "port = 1",
-        "demo = False",
-        "redis = ***",
-        "allowed_origins = https://a.example,null",
+        f"port = 1  (the file {file})",
+        "demo = false  (the command line)",
+        f"redis = redis://:***@nowhere  (the file {file})",
+        f"allowed_origins = https://a.example,null  (the file {file})",
     ]
     assert hornet("check-config")[1] == "All options have their default.\n"
 
@@ -279,6 +334,12 @@ def test_check_config_says_what_is_changed_and_starts_nothing(hornet: Say, tmp_p
     [
         (("--port", "99999"), "port"),
         (("--redis", "redis:/nowhere"), "redis"),
+        (("--transports", "websockets"), "polling and websocket"),
+        (("--send-buffer", "1"), "send_buffer"),
+        (("--commands", "fly"), "No command 'fly' is installed"),
+        (("--authenticators", "fly"), "No authenticator 'fly' is installed"),
+        (("--channel-secrets", "short"), "5 characters"),
+        (("--public-channels", "hornet,*"), "reserved"),
         (("--tls-cert", "/no/cert.pem", "--tls-key", "/no/key.pem"), "/no/cert.pem"),
         (("--allowed-origins", "example.org"), "example.org"),
     ],

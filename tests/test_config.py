@@ -55,7 +55,9 @@ def sample(one: Option) -> Any:
     if one.kind is bool:
         return not one.default
     if one.kind in (int, float):
-        return one.kind(17)
+        return one.kind({"max_payload": 1017, "send_buffer": 100_017}.get(one.name, 17))
+    if one.name in ("redis", "transports"):
+        return {"redis": "redis://10.0.0.1:6379/1", "transports": ("websocket",)}[one.name]
     return {
         "networks": ("10.0.0.0/8", "::1"),
         "origins": ("https://a.example", "http://b.example:8080"),
@@ -66,6 +68,8 @@ def sample(one: Option) -> Any:
         "format": "json",
         "header lines": ("X-Api-Token: abc", "X-Stage: test"),
         "mode": "closed",
+        "secret": "a secret of 24 characters",
+        "secrets": ("a secret of 24 characters", "and another one after it"),
         "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")
 
@@ -156,7 +160,9 @@ def test_unknown_names_are_named_with_their_source_and_the_likely_one(tmp_path: 
     assert "did you mean 'port'" in said
     assert "did you mean HORNET_PORT" in refusal(environment={"HORNET_PROT": "1"})
     assert "did you mean" not in refusal(environment={"HORNET_XYZZY": "1"})
-    assert "'server'" in refusal(file=write(tmp_path, "[server]\nport = 1"))
+    said = refusal(file=write(tmp_path, "[server]\nport = 1"))
+    assert "a table [server]" in said
+    assert "options stand at the top level" in said
     assert "'auth_timeout_s'" in refusal({"auth_timeout_s": "1"})
 
 
@@ -204,6 +210,19 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_it_should_be(
         ("ping_interval", "0", "ping_interval"),
         ("ping_timeout", "0", "ping_timeout"),
         ("max_payload", "0", "max_payload"),
+        ("max_payload", "999", "must be 1000 bytes or more"),
+        ("send_buffer", "1", "must be 16384 bytes or more"),
+        ("transports", "websockets", "transports has 'websockets', but takes polling and websocket"),
+        ("transports", "", "transports is empty"),
+        ("redis", "http://localhost", "redis://"),
+        (
+            "channel_secrets",
+            "a secret of 24 characters,short",
+            "a secret of 5 characters",
+        ),
+        ("pushy_secret", "short", "pushy_secret has a secret of 5 characters"),
+        ("public_channels", "hornet,*", "'hornet', which is reserved"),
+        ("public_channels", "*a" * 9, "8 '*'"),
         ("redis_timeout", "0", "redis_timeout"),
         ("redis_heartbeat", "-3", "redis_heartbeat"),
         ("trusted_proxies", "10.0.0.0/8,elsewhere", "'elsewhere'"),
@@ -281,6 +300,8 @@ def test_every_secret_option_is_shown_as_stars() -> None:
         if one.secret:
             section = get_type_hints(Config)[one.section]
             value = (f"shop:publish:{SECRET * 2}",) if one.is_list else SECRET
+            if one.name == "redis":
+                value = f"redis://:{SECRET}@127.0.0.1"
             assert SECRET not in repr(dataclasses.replace(section(), **{one.field: value}))
 
 

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"core", "flows", "broker.topic_listeners"},
     "app": BELOW_APP | {"_version"},
     "process": BELOW_APP | {"_version", "app"},
-    "cli": BELOW_APP | {"_version", "config_doc", "process"},
+    "cli": BELOW_APP | {"_version", "app", "config_doc", "process"},
 }
 """Package or module of Hornet -> the packages and modules of Hornet that it may import, beside itself."""
 

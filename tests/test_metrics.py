@@ -41,7 +41,7 @@ PROMISED = {
 @pytest.fixture
 async def running(start_node: StartNode, prefix: str) -> Running:
     """A node to which all happened that is counted by a label."""
-    running = await start_node(channel_secrets="secret")
+    running = await start_node(channel_secrets="a secret of the backend")
     client = await running.connect_with_token(f"{prefix}a")
     async with AsyncConnector(running.node.config.redis.redis) as backend:
         await backend.redis.publish(f"hornet:channel:{prefix}a", "no message")

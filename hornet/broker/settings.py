@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hornet.broker.url import parse_url
+from hornet.core.errors import SetupError
 from hornet.core.options import option, show_section
 
 DEFAULT_PORT = 6379
@@ -47,6 +49,13 @@ class RedisSettings:
         "A node that misses three heartbeats is dead, and the others remove its users and members.",
         unit="s",
     )
+
+    def __post_init__(self) -> None:
+        try:
+            if self.redis:
+                parse_url(self.redis)
+        except SetupError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
 
     def __repr__(self) -> str:
         return show_section(self)

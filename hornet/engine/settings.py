@@ -8,6 +8,8 @@ from hornet.core.addresses import HOPS
 from hornet.core.options import option
 from hornet.core.origins import SAME_HOST, normalised
 
+TRANSPORTS = ("polling", "websocket")
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
@@ -32,7 +34,7 @@ class EngineSettings:
         reloads=True,
     )
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
-    transports: tuple[str, ...] = option(("polling", "websocket"), doc="Transports that clients may use.")
+    transports: tuple[str, ...] = option(TRANSPORTS, doc="Transports that clients may use.")
     max_attachments: int = option(
         10,
         doc="Binary attachments that one event of a client may have (the Node server's limit).",
@@ -163,6 +165,10 @@ class EngineSettings:
     )
 
     def __post_init__(self) -> None:
+        unknown = [name for name in self.transports if name not in TRANSPORTS]
+        if unknown or not self.transports:
+            named = f"has {unknown[0]!r}" if unknown else "is empty"
+            raise ValueError(f"transports {named}, but takes {' and '.join(TRANSPORTS)}")
         if self.forwarded_header not in HOPS:
             raise ValueError(f"forwarded_header {self.forwarded_header!r} is not {' or '.join(HOPS)}")
         # As browsers write them, so that a connection needs one look-up.

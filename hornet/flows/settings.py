@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hornet.core.backend_commands import check_client_event
+from hornet.core.channels import CONTROL_CHANNEL, MAX_CHANNEL_CHARS, MAX_WILDCARDS
 from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES
 from hornet.core.options import option, show_section
 
@@ -104,6 +105,14 @@ class ChannelSettings:
     def __post_init__(self) -> None:
         if not all(self.channel_secrets):
             raise ValueError("channel_secrets has an empty one: anyone could sign")
+        for name in self.public_channels:
+            if name == CONTROL_CHANNEL:
+                raise ValueError(f"public_channels has {name!r}, which is reserved: every session has it")
+            if len(name) > MAX_CHANNEL_CHARS or name.count("*") > MAX_WILDCARDS:
+                raise ValueError(
+                    f"public_channels has {name!r}, but a name has at most {MAX_CHANNEL_CHARS} characters "
+                    f"and {MAX_WILDCARDS} '*'"
+                )
 
     def __repr__(self) -> str:
         return show_section(self)

@@ -19,7 +19,7 @@ def test_the_configuration_is_one(
 ) -> None:
     monkeypatch.delenv("HORNET_REDIS", raising=False)
     assert main(("check-config", "--config", str(DEPLOY / "hornet.toml"))) == 0
-    assert "demo = False" in capsys.readouterr().out
+    assert "demo = false  (the file" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

@@ -48,7 +48,9 @@ async def echo(context: Context, data: Any) -> Any:
 @pytest.fixture
 async def node(start_node: StartNode, prefix: str) -> Running:
     channels = ChannelSettings(
-        public_channels=(f"{prefix}public*",), channel_secrets=("secret",), public_patterns=True
+        public_channels=(f"{prefix}public*",),
+        channel_secrets=("a secret of the backend",),
+        public_patterns=True,
     )
     return await start_node(
         channels=channels,

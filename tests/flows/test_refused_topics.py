@@ -100,10 +100,10 @@ async def test_presence_that_redis_refuses_costs_that_and_not_the_channel(
 ) -> None:
     rules = NODE.replace("&hornet:*", f"&hornet:channel:* {BETWEEN_NODES} &hornet:events:*")
     async with limited(own_redis, *rules.split()) as admin:
-        running = await start(start_node, own_redis, channel_secrets="s3cret")
+        running = await start(start_node, own_redis, channel_secrets="a secret of the backend")
         client = await join(running, admin, "private-a")
         for _ in range(3):
-            asked = sign_channel("s3cret", client.sid, "private-a", {"id": "ann"})
+            asked = sign_channel("a secret of the backend", client.sid, "private-a", {"id": "ann"})
             assert await refusal(client, "hornet:subscribe", asked) == codes.REFUSED_BY_REDIS
         await Backend(admin).publish("private-a", "still")
         assert (await client.message())["type"] == "still"

@@ -318,7 +318,7 @@ async def test_the_log_names_sessions_and_no_secret() -> None:
                 assert (await client.message())["type"] == "connected"
                 await backend.publish("news", "headline", {"text": payload})
                 assert (await client.message())["text"] == payload
-                await client.show(other, "elsewhere", payload)
+                await client.show(other, "elsewhere")
                 assert (await client.message())["error"] == "WRONG_TOKEN_ASSOCIATION"
                 await client.emit("no-such-event", {"token": other})
                 await backend.redis.publish("hornet:channel:news", payload)

@@ -260,7 +260,7 @@ async def test_other_methods_open_nothing_and_repeat_nothing(
 
 @pytest.mark.parametrize("kind", ["a POST of a session", "a request to the API", "a trigger", "a visitor"])
 async def test_a_body_that_is_cut_is_no_fault_of_the_server(valkey: Valkey, watch: Watch, kind: str) -> None:
-    watched = await watch(valkey.url, "--pushy-secret", "secret")
+    watched = await watch(valkey.url, "--pushy-secret", "a secret of the backend")
     honest = await watched.connect(await watched.token())
     trigger = b"/pushy/channel/a/trigger?event=e&timestamp=1&auth_key=k"
     path, gone = {

@@ -15,7 +15,7 @@ from tests.flows.client import Client, refusal
 from tests.flows.conftest import Running, StartNode
 
 SECRET = "a secret of the backend"
-OLD_SECRET = "the one before"
+OLD_SECRET = "the secret before it"
 
 SUBSCRIBE = "hornet:subscribe"
 UNSUBSCRIBE = "hornet:unsubscribe"

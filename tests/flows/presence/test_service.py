@@ -20,6 +20,8 @@ from tests.e2e.waiting import eventually
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 
+SECRET = "a secret of the backend"
+
 
 @dataclass
 class Present:
@@ -150,7 +152,7 @@ async def test_presence_data_makes_a_member_with_the_user_as_its_id(
     client = await running.connect_with_token(prefix, user="ann")
 
     async def subscribe_with(presence: str) -> Any:
-        signature = sign_hmac("secret", client.sid, channel, presence)
+        signature = sign_hmac(SECRET, client.sid, channel, presence)
         return await client.ask(
             "hornet:subscribe", {"channel": channel, "signature": signature, "presence": presence}
         )
@@ -279,11 +281,11 @@ async def test_a_join_that_redis_does_not_take_fails_and_leaves_the_others_alone
     await ann.hear_until("ann", "ben")
 
 
-SECRETS = ChannelSettings(channel_secrets=("secret",), max_members=2)
+SECRETS = ChannelSettings(channel_secrets=(SECRET,), max_members=2)
 
 
 async def subscribe(client: Client, channel: str, presence: dict[str, Any] | None) -> Any:
-    return await client.ask("hornet:subscribe", sign_channel("secret", client.sid, channel, presence))
+    return await client.ask("hornet:subscribe", sign_channel(SECRET, client.sid, channel, presence))
 
 
 async def test_a_signature_with_presence_data_makes_a_member(start_node: StartNode, prefix: str) -> None:
