@@ -76,7 +76,7 @@ def test_the_flags_that_pages_name_exist() -> None:
         "--no-demo",
         "--no-compression",
     }
-    known |= {"--ttl", "--only", "--except"}
+    known |= {"--ttl", "--user", "--info", "--publish", "--only", "--except", "--url", "--key"}
     for page in ("socketio.md", "cli.md", "redis.md"):
         for span in code_spans(REFERENCE / page):
             if span.startswith("--"):
