@@ -19,6 +19,7 @@ import {
   Subscriptions,
   type Host,
   type Member,
+  type MemberPage,
   type Subscribed,
   type SubscribeOptions,
 } from "./subscriptions.js";
@@ -180,9 +181,14 @@ export class Hornet {
     await this.request("hornet:publish", { channel, type, message, ...excluded });
   }
 
-  /** Returns the members of a channel. This session must be a member too. */
+  /** Returns the listed members of a channel: all, unless it is a crowd. This session must be a member too. */
   async presence(channel: string): Promise<readonly Member[]> {
     return (await this.request("hornet:presence", { channel }))["members"] as readonly Member[];
+  }
+
+  /** Returns one page of all members of a channel, in the order of their ids: those behind `after`. */
+  async presencePage(channel: string, after = ""): Promise<MemberPage> {
+    return (await this.request("hornet:presence", { channel, after })) as unknown as MemberPage;
   }
 
   /** Calls a command of the server's plug-ins, and returns its result. */
@@ -203,10 +209,11 @@ export class Hornet {
         return hornet.connected ? hornet.id : undefined;
       },
       request: (event, fields) => this.request(event, fields),
-      subscribed: (subscription, { members }) => {
+      subscribed: (subscription, { members, count }) => {
         this.connection.confirmed();
         const message = { type: "subscribed", channel: CONTROL_CHANNEL, subscription } as const;
-        this.handlers.raise(members === undefined ? message : { ...message, members });
+        const present = { ...(members === undefined ? {} : { members }), ...(count === undefined ? {} : { count }) };
+        this.handlers.raise({ ...message, ...present });
       },
       failed: (subscription, { code, message, cause }, retrying) => {
         const error = { type: "error", channel: CONTROL_CHANNEL, error: code, errorMsg: message } as const;

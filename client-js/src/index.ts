@@ -13,4 +13,4 @@ export type {
 export type { Authorization, Authorize, HornetOptions, IoOptions, Token } from "./options.js";
 export type { PatternSubscription } from "./patterns.js";
 export type { RequestErrorCode } from "./requests.js";
-export type { Member, Subscribed, SubscribeOptions } from "./subscriptions.js";
+export type { Member, MemberPage, Subscribed, SubscribeOptions } from "./subscriptions.js";

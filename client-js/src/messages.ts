@@ -48,8 +48,10 @@ export interface SubscribedMessage extends Message {
   readonly channel: "hornet";
   /** The channel, or the text of the pattern. */
   readonly subscription: string;
-  /** The members of the channel, where presence data was signed. */
+  /** The listed members of the channel, where presence data was signed. */
   readonly members?: readonly Member[];
+  /** How many members there are, listed or not. */
+  readonly count?: number;
 }
 
 /** JSON that was published to a pattern and is no message itself. */

@@ -13,13 +13,22 @@ export interface Member {
   readonly info?: unknown;
 }
 
+/** Some of the members of a channel, and how many there are. Another page begins behind `next`, if that is there. */
+export interface MemberPage {
+  readonly members: readonly Member[];
+  readonly count: number;
+  readonly next?: string;
+}
+
 /** The server's answer to a subscription. */
 export interface Subscribed {
   readonly channel?: string;
   /** The canonical text of the pattern. */
   readonly pattern?: string;
-  /** The members of the channel, if presence data was signed. */
+  /** The listed members of the channel, if presence data was signed. */
   readonly members?: readonly Member[];
+  /** How many members there are, listed or not. */
+  readonly count?: number;
 }
 
 export interface SubscribeOptions {

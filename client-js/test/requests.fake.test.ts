@@ -43,6 +43,20 @@ test("presence resolves with the members", async (t) => {
   assert.deepEqual(await members, [{ id: "ana", info: 7 }, { id: "ben" }]);
 });
 
+test("presencePage resolves with the members behind a name", async (t) => {
+  const { hornet } = setUp(t);
+  const socket = establish(hornet);
+  const pages = [hornet.presencePage("private-room"), hornet.presencePage("private-room", "ana")];
+  const [first, second] = [socket.take("hornet:presence"), socket.take("hornet:presence")];
+  assert.deepEqual(first.fields, { channel: "private-room", after: "" });
+  assert.deepEqual(second.fields, { channel: "private-room", after: "ana" });
+  first.answer({ members: [{ id: "ana" }], count: 2, next: "ana" });
+  second.answer({ members: [{ id: "ben" }], count: 2 });
+  const [one, two] = await Promise.all(pages);
+  assert.deepEqual([one?.members, one?.count, one?.next], [[{ id: "ana" }], 2, "ana"]);
+  assert.deepEqual([two?.members, two?.next], [[{ id: "ben" }], undefined]);
+});
+
 test("requests are refused while there is no connection that takes them", async (t) => {
   const { hornet } = setUp(t);
   const all = () => [hornet.command("add"), hornet.publish("a", "b"), hornet.presence("a"), hornet.unsubscribe("a")];

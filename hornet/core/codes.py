@@ -205,8 +205,8 @@ COMMAND_FAILED = _acknowledgement("COMMAND_FAILED",
     "The command failed; what went wrong is in the server's log",
     "the plug-in failed; the reason is in the server's log", "once the operator has mended it")
 RATE_LIMITED = _acknowledgement("RATE_LIMITED", "",
-    "the session publishes faster than `--max-publish-rate`, "
-    "or calls commands faster than `--max-command-rate`", "more slowly")
+    "the session publishes faster than `--max-publish-rate`, calls commands faster than "
+    "`--max-command-rate`, or asks for members faster than `--max-presence-rate`", "more slowly")
 _acknowledgement(TOO_MANY_EVENTS, MESSAGES[TOO_MANY_EVENTS].sentence,
     "the session sends faster than `--max-event-rate`", "more slowly")
 SESSION_ENDED = _acknowledgement("SESSION_ENDED", "The session ended meanwhile",

@@ -7,6 +7,11 @@ member is added with the first of them and gone with the last, wherever they are
 Sessions come and go in it one by one; from time to time the node announces the changes in one batch. A
 client that gets the list of members, and every batch after it, knows exactly the same members as the others.
 
+A list of everybody, sent to everybody, costs the square of the crowd. So only some members are *listed*: all
+of them up to ``max_listed``, and of a larger crowd those who came first. Clients are told of changes to the
+listed members, and how many members there are in all. When a listed member leaves a crowd, another one takes
+its place; ``FILLED_PER_BATCH`` bounds what that costs when thousands leave together.
+
 :class:`PresenceView` keeps the roster up to date with Redis, which has the truth for all nodes and numbers
 its changes (see :mod:`hornet.core.positions`). Each change reaches all nodes as a :class:`PresenceNotice`;
 after a gap the node reads a :class:`PresenceSnapshot`.
@@ -18,8 +23,10 @@ in the first snapshot of such an epoch is not gone; only one that is still missi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from hornet.core import codes
@@ -30,6 +37,9 @@ from hornet.core.positions import Position, StreamFollower
 
 MAX_PRESENCE_BYTES = 1024
 """Of one member's data, which is sent to every other member: a name and a picture's address, no picture."""
+
+FILLED_PER_BATCH = 25
+"""Places that members of a crowd take in the list with one batch: 250 a second, as many as a list has."""
 
 MAX_PRESENCE_DEPTH = 32
 """Of lists and objects within each other: one browser's parser may take more than another member's."""
@@ -46,9 +56,27 @@ class Member:
         return {"id": self.id} if self.info is None else {"id": self.id, "info": self.info}
 
 
-def as_json(members: Sequence[Member]) -> list[dict[str, Any]]:
+def as_json(members: Iterable[Member]) -> list[dict[str, Any]]:
     """Return the members in the form that clients get."""
     return [member.as_json() for member in members]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberList:
+    """Some of the members of a channel, and the ``count`` of all of them.
+
+    ``next`` is the id after which the following page begins; None for the last page, and for the listed
+    members, which are no page.
+    """
+
+    members: tuple[Member, ...]
+    count: int
+    next: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields in the form that clients get."""
+        following = {} if self.next is None else {"next": self.next}
+        return {"members": as_json(self.members), "count": self.count, **following}
 
 
 def parse_member(text: str | bytes, default_id: str | None = None) -> Member:
@@ -113,11 +141,17 @@ class Roster:
     it was added with until the member is gone; the ``info`` of later sessions is ignored.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_listed: Callable[[], int]) -> None:
+        self._max_listed = max_listed
         self._sessions: dict[str, Member] = {}
         self._sessions_of: dict[str, dict[str, None]] = {}
-        self._announced: dict[str, Member] = {}
         self._changed: dict[str, None] = {}
+        self._listed: dict[str, Member] = {}
+        """The members that were announced, in their order."""
+        self._unlisted: dict[str, Member] = {}
+        """The members of earlier batches that have no place in the list, in their order."""
+        self._ids: list[str] | None = None
+        """The ids of both in alphabetical order, once a page was asked for."""
 
     def __len__(self) -> int:
         """Return how many sessions are present now."""
@@ -137,12 +171,32 @@ class Roster:
     @property
     def has_changes(self) -> bool:
         """True when the next batch may not be empty."""
-        return bool(self._changed)
+        return bool(self._changed or (self._unlisted and len(self._listed) < self._max_listed()))
 
     @property
-    def announced(self) -> list[Member]:
-        """The members by all batches so far: the list for a client that joins before the next batch."""
-        return list(self._announced.values())
+    def is_crowd(self) -> bool:
+        """True while there are members that are not listed."""
+        return bool(self._unlisted)
+
+    @property
+    def count(self) -> int:
+        """How many members there are by all batches so far, listed or not."""
+        return len(self._listed) + len(self._unlisted)
+
+    @property
+    def listed(self) -> MemberList:
+        """The listed members by all batches so far: what a client gets that joins before the next batch."""
+        return MemberList(tuple(self._listed.values()), self.count)
+
+    def page(self, after: str, limit: int) -> MemberList:
+        """Return the first ``limit`` of all members whose ids sort after ``after``, in that order."""
+        if self._ids is None:
+            self._ids = sorted([*self._listed, *self._unlisted])
+        start = bisect_right(self._ids, after)
+        ids = self._ids[start : start + limit]
+        has_more = start + limit < len(self._ids)
+        members = (self._listed.get(member_id) or self._unlisted[member_id] for member_id in ids)
+        return MemberList(tuple(members), self.count, ids[-1] if has_more else None)
 
     def put(self, session: str, member: Member) -> None:
         """Make ``session`` present as ``member``. Repeating it has no effect."""
@@ -182,15 +236,22 @@ class Roster:
 
     def take_changes(self) -> MemberChanges:
         """Return the next batch: each change since the last call once, without those that were undone."""
-        added, gone = [], []
+        listed, unlisted = self._listed, self._unlisted
+        gone = []
         for member_id in self._changed:
             sessions = self._sessions_of.get(member_id)
-            if sessions and member_id not in self._announced:
-                member = self._announced[member_id] = self._sessions[next(iter(sessions))]
-                added.append(member)
-            elif not sessions and member_id in self._announced:
-                gone.append(self._announced.pop(member_id))
+            if not sessions:
+                if unlisted.pop(member_id, None) is None and member_id in listed:
+                    gone.append(listed.pop(member_id))
+            elif member_id not in listed and member_id not in unlisted:
+                unlisted[member_id] = self._sessions[next(iter(sessions))]
         self._changed.clear()
+        self._ids = None
+        places = max(0, self._max_listed() - len(listed))
+        if len(unlisted) > places:
+            places = min(places, FILLED_PER_BATCH)
+        added = [unlisted.pop(member_id) for member_id in list(islice(unlisted, places))]
+        listed.update((member.id, member) for member in added)
         return MemberChanges(tuple(added), tuple(gone))
 
 
@@ -220,8 +281,8 @@ class PresenceSnapshot:
 class PresenceView:
     """The members of a channel, as far as this node knows them."""
 
-    def __init__(self) -> None:
-        self.roster = Roster()
+    def __init__(self, *, max_listed: Callable[[], int]) -> None:
+        self.roster = Roster(max_listed=max_listed)
         self.is_settling = False
         """True while members are kept that a snapshot lacked; a later snapshot decides about them."""
         self._follower: StreamFollower[PresenceNotice] = StreamFollower()

@@ -10,7 +10,7 @@ from hornet.engine.engine import Engine
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.manager import Publish
 from hornet.engine.types import Handshake, Hooks, Reason
-from hornet.engine.wire.prepared import PreparedMessage
+from hornet.engine.wire.prepared import PreparedMessage, SharedAnswer
 
 __all__ = [
     "Counts",
@@ -23,4 +23,5 @@ __all__ = [
     "PreparedMessage",
     "Publish",
     "Reason",
+    "SharedAnswer",
 ]

@@ -76,8 +76,22 @@ class ChannelSettings:
     )
     max_members: int = option(
         1000,
-        doc="Members that one channel may have at a time; each member is told of all others.",
+        doc="Members that one channel may have at a time.",
         unit="members",
+        reloads=True,
+    )
+    max_listed_members: int = option(
+        250,
+        doc="Members of one channel that are listed: each member is told of these, and of changes to them. "
+        "Of a larger crowd, members know its number, and may ask for the others page by page.",
+        unit="members",
+        reloads=True,
+    )
+    max_presence_rate: float = option(
+        5.0,
+        doc="Requests per second for the members of a channel (`hornet:presence`) that a session may make; "
+        "twice as many may come at once.",
+        unit="requests/s",
         reloads=True,
     )
     max_patterns: int = option(

@@ -98,7 +98,7 @@ async def test_an_empty_channel_is_not_left_for_the_clean_up(
 async def test_a_follower_of_the_notices_knows_what_redis_knows(client: Client, prefix: str) -> None:
     """Five nodes change the same channel at once; one that applies each notice once, in any repetition."""
     stores = [PresenceStore(client, f"n{number}") for number in range(5)]
-    view = PresenceView()
+    view = PresenceView(max_listed=lambda: 250)
     view.reset(await stores[0].read(prefix))
     notices: list[PresenceNotice] = []
 

@@ -4,15 +4,28 @@ import pytest
 
 from hornet.core.errors import PeerError
 from hornet.core.presence import (
+    FILLED_PER_BATCH,
     MAX_PRESENCE_BYTES,
     Member,
     MemberChanges,
+    MemberList,
     PresenceNotice,
     PresenceSnapshot,
     PresenceView,
     Roster,
     parse_member,
 )
+
+MAX_LISTED = 250
+
+
+def roster_of(max_listed: int = MAX_LISTED) -> Roster:
+    return Roster(max_listed=lambda: max_listed)
+
+
+def view_of() -> PresenceView:
+    return PresenceView(max_listed=lambda: MAX_LISTED)
+
 
 ANN, BEN, CLEO = Member("ann", {"name": "Ann"}), Member("ben"), Member("cleo")
 
@@ -78,7 +91,7 @@ def test_a_member_is_json_without_what_it_lacks() -> None:
 
 
 def test_a_member_is_added_with_its_first_session_and_gone_with_its_last() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.put("n1/a", ANN)
     assert roster.take_changes() == MemberChanges(added=(ANN,))
     roster.put("n2/b", ANN)
@@ -86,11 +99,11 @@ def test_a_member_is_added_with_its_first_session_and_gone_with_its_last() -> No
     assert roster.take_changes() == MemberChanges()
     roster.remove("n2/b")
     assert roster.take_changes() == MemberChanges(gone=(ANN,))
-    assert (len(roster), roster.announced) == (0, [])
+    assert (len(roster), roster.listed) == (0, MemberList((), 0))
 
 
 def test_one_batch_has_all_that_happened_and_nothing_that_was_undone() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.merge({"a": ANN, "b": BEN})
     roster.remove("a")
     assert roster.take_changes() == MemberChanges(added=(BEN,))
@@ -103,16 +116,16 @@ def test_one_batch_has_all_that_happened_and_nothing_that_was_undone() -> None:
 
 
 def test_a_newcomer_is_told_what_was_told_to_the_others() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.put("a", ANN)
-    assert roster.announced == []
+    assert not roster.listed.members
     roster.take_changes()
     roster.put("b", BEN)
-    assert roster.announced == [ANN]
+    assert roster.listed.members == (ANN,)
 
 
 def test_saying_the_same_again_changes_nothing() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.put("a", ANN)
     roster.take_changes()
     roster.put("a", ANN)
@@ -124,13 +137,13 @@ def test_saying_the_same_again_changes_nothing() -> None:
 
 
 def test_a_member_keeps_the_info_it_was_added_with_until_it_is_gone() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.put("a", ANN)
     roster.take_changes()
     roster.put("b", Member("ann", "other"))
     roster.remove("a")
     roster.take_changes()
-    assert roster.announced == [ANN]
+    assert roster.listed.members == (ANN,)
     roster.remove("b")
     assert roster.take_changes() == MemberChanges(gone=(ANN,))
     roster.put("c", Member("ann", "other"))
@@ -138,7 +151,7 @@ def test_a_member_keeps_the_info_it_was_added_with_until_it_is_gone() -> None:
 
 
 def test_a_session_may_become_another_member() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.put("a", ANN)
     roster.take_changes()
     roster.put("a", BEN)
@@ -146,26 +159,99 @@ def test_a_session_may_become_another_member() -> None:
 
 
 def test_the_whole_truth_replaces_what_was_known() -> None:
-    roster = Roster()
+    roster = roster_of()
     roster.merge({"a": ANN, "b": BEN})
     roster.take_changes()
     roster.replace({"c": BEN, "d": Member("cleo")})
     assert roster.take_changes() == MemberChanges(added=(Member("cleo"),), gone=(ANN,))
 
 
+def crowd(*numbers: int) -> dict[str, Member]:
+    return {f"session {number}": Member(f"{number:04}") for number in numbers}
+
+
+def test_a_crowd_lists_those_who_came_first_and_counts_all() -> None:
+    roster = roster_of(max_listed=100)
+    roster.merge(crowd(*range(90)))
+    assert len(roster.take_changes().added) == 90
+    assert not roster.is_crowd
+    roster.merge(crowd(*range(90, 300)))
+    assert roster.take_changes().added == tuple(crowd(*range(90, 100)).values())
+    assert roster.listed == MemberList(tuple(crowd(*range(100)).values()), 300)
+    assert roster.is_crowd
+    assert not roster.has_changes
+
+
+def test_a_crowd_is_told_only_of_changes_to_listed_members() -> None:
+    roster = roster_of(max_listed=2)
+    roster.merge(crowd(1, 2, 3, 4))
+    roster.take_changes()
+    roster.remove("session 4")
+    assert not roster.take_changes()
+    assert roster.count == 3
+    roster.remove("session 1")
+    assert roster.take_changes() == MemberChanges(added=(Member("0003"),), gone=(Member("0001"),))
+    assert not roster.is_crowd, "all are listed again"
+
+
+def test_a_crowd_fills_free_places_a_few_at_a_time_until_all_members_fit() -> None:
+    size = 4 * FILLED_PER_BATCH
+    roster = roster_of(max_listed=size)
+    roster.merge(crowd(*range(3 * size)))
+    while roster.has_changes:
+        roster.take_changes()
+    assert len(roster.listed.members) == size
+    roster.remove_all(crowd(*range(size)))
+    changes = roster.take_changes()
+    assert (len(changes.gone), len(changes.added)) == (size, FILLED_PER_BATCH)
+    assert roster.has_changes, "the next batch goes on"
+    roster.remove_all(crowd(*range(size, 2 * size + 10)))
+    changes = roster.take_changes()
+    assert (len(changes.gone), len(changes.added)) == (FILLED_PER_BATCH, size - 10)
+    assert roster.listed == MemberList(changes.added, size - 10)
+
+
+def test_a_member_that_came_and_left_unlisted_is_never_told() -> None:
+    roster = roster_of(max_listed=1)
+    roster.merge(crowd(1, 2))
+    roster.take_changes()
+    roster.put("other session", Member("0002"))
+    roster.remove("session 2")
+    assert not roster.take_changes()
+    assert roster.count == 2
+    roster.remove("other session")
+    assert not roster.take_changes()
+    assert roster.count == 1
+
+
+def test_pages_have_every_member_once_in_the_order_of_their_ids() -> None:
+    roster = roster_of(max_listed=3)
+    roster.merge(crowd(*range(9, -1, -1)))
+    assert roster.page("", 4) == MemberList((), 0), "not announced yet"
+    roster.take_changes()
+    first = roster.page("", 4)
+    assert first == MemberList(tuple(crowd(0, 1, 2, 3).values()), 10, "0003")
+    assert first.as_json()["next"] == "0003"
+    assert first.next is not None
+    roster.remove("session 3")
+    roster.take_changes()
+    assert roster.page(first.next, 4) == MemberList(tuple(crowd(4, 5, 6, 7).values()), 9, "0007")
+    assert roster.page("0007", 4) == MemberList(tuple(crowd(8, 9).values()), 9)
+
+
 def ids(view: PresenceView) -> list[str]:
     view.roster.take_changes()
-    return sorted(member.id for member in view.roster.announced)
+    return sorted(member.id for member in view.roster.listed.members)
 
 
 def following(epoch: str = "e", version: int = 5, **sessions: Member) -> PresenceView:
-    view = PresenceView()
+    view = view_of()
     view.reset(PresenceSnapshot(epoch, version, sessions))
     return view
 
 
 def test_nothing_is_known_before_the_first_snapshot() -> None:
-    view = PresenceView()
+    view = view_of()
     view.apply(PresenceNotice("e", 1, {"a": ANN}))
     assert view.is_stale
     assert ids(view) == []

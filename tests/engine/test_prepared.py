@@ -17,6 +17,8 @@ from hornet.engine.wire.prepared import (
     FrameBatch,
     PreparedMessage,
     PreparedPacket,
+    SharedAcknowledgement,
+    SharedAnswer,
     dump_frame,
 )
 from tests.engine.application import Text
@@ -90,3 +92,22 @@ def test_a_batch_joins_its_messages_and_leaves_out_what_cannot_be_encoded(
     assert batch.packets(0) == ['42["x",1]', '42["x",2]']
     assert wrong.frames(0) == b""
     assert "can't be encoded" in caplog.text
+
+
+def test_a_shared_answer_is_encoded_once_behind_the_number_of_each_client() -> None:
+    value = {"name": "ä"}
+    answer = SharedAnswer(value)
+    first, second = SharedAcknowledgement(answer, 7), SharedAcknowledgement(answer, 0)
+    assert first.packets(0) == ['437[{"name":"ä"}]']
+    assert first.packets(VERSION_3) == ['437[{"name":"\\u00e4"}]']
+    assert first.frames(VERSION_3) == dump_frame('437[{"name":"ä"}]', 0)
+    value["name"] = "changed"
+    assert second.packets(BY_EVENT) == ['430[{"name":"ä"}]'], "the text of the first"
+    [packed] = second.packets(MSGPACK)
+    assert isinstance(packed, bytes)
+    packet = parse_msgpack(packed)
+    assert (packet.type, packet.id, packet.data) == (Type.ACK, 0, [{"name": "changed"}])
+
+
+def test_a_shared_answer_escapes_half_of_a_surrogate_pair() -> None:
+    assert SharedAcknowledgement(SharedAnswer(["\ud800"]), 1).packets(0) == ['431[["\\ud800"]]']

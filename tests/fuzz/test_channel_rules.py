@@ -100,10 +100,17 @@ def test_presence_data_is_a_member_or_refused(shown: str | bytes, user: str | No
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "2", ""]), st.booleans()), max_size=30)
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(["1", "2", "3", "4", ""]), st.booleans()),
+        max_size=30,
+    ),
+    st.integers(min_value=0, max_value=4),
 )
-def test_a_follower_from_the_start_knows_who_is_present(steps: list[tuple[str, str, bool]]) -> None:
-    roster, sessions, known = Roster(), dict[str, str](), set[str]()
+def test_a_follower_from_the_start_knows_who_is_listed(
+    steps: list[tuple[str, str, bool]], max_listed: int
+) -> None:
+    roster = Roster(max_listed=lambda: max_listed)
+    sessions, known = dict[str, str](), set[str]()
     for session, member_id, told in steps:
         if member_id:
             roster.put(session, Member(member_id))
@@ -117,7 +124,12 @@ def test_a_follower_from_the_start_knows_who_is_present(steps: list[tuple[str, s
             assert not added & known, "nobody is added twice"
             assert gone <= known, "nobody goes who was not there"
             known = (known | added) - gone
-            assert known == set(sessions.values()) == {one.id for one in roster.announced}
+            present = set(sessions.values())
+            assert known == {one.id for one in roster.listed.members}
+            assert known <= present
+            assert len(known) == min(max_listed, len(present))
+            assert roster.count == len(present)
+            assert [one.id for one in roster.page("", 9).members] == sorted(present)
 
 
 @given(ANYTHING)

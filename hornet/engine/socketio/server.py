@@ -37,7 +37,7 @@ from hornet.engine.wire.packets import (
     dump_msgpack,
 )
 from hornet.engine.wire.payloads import Packet
-from hornet.engine.wire.prepared import MSGPACK, PreparedPacket
+from hornet.engine.wire.prepared import MSGPACK, PreparedPacket, SharedAcknowledgement, SharedAnswer
 
 log = logging.getLogger(__name__)
 
@@ -251,7 +251,11 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
 
     def _acknowledge(self, session: EngineSession, number: int | None, result: object) -> None:
         """Send an ACK, if the client asked for one by an id (section "Acknowledgement")."""
-        if number is not None:
+        if number is None:
+            return
+        if isinstance(result, SharedAnswer):
+            self._fanout.to_session(session, SharedAcknowledgement(result, number))
+        else:
             answer = list(result) if isinstance(result, tuple) else [] if result is None else [result]
             self._fanout.to_session(session, PreparedPacket(SioPacket(Type.ACK, answer, id=number)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hornet.core.jsontext import dump_ascii_json, dump_json
 from hornet.core.messages import Outgoing
@@ -153,6 +153,47 @@ class PreparedPacket(Prepared):
 
     def packet(self, wire_format: WireFormat) -> SioPacket:
         return self._packet
+
+
+class SharedAnswer:
+    """The answer to an event of many clients: JSON data that is encoded once for all of them.
+
+    Each client numbers its events itself, so only the number in front differs.
+    """
+
+    __slots__ = ("_texts", "latest", "value")
+
+    def __init__(self, value: object, *, latest: Callable[[], SharedAnswer] | None = None) -> None:
+        self.value = value
+        self.latest: Callable[[], SharedAnswer] = latest or (lambda: self)
+        """Returns the answer to send instead, if this one was not sent in the moment in which it was given."""
+        self._texts: list[str | None] = [None, None]
+
+    def text(self, *, ascii_only: bool) -> str:
+        """Return the JSON text of the answer's arguments."""
+        text = self._texts[ascii_only]
+        if text is None:
+            text = self._texts[ascii_only] = (dump_ascii_json if ascii_only else dump_json)([self.value])
+        return text
+
+
+class SharedAcknowledgement(PreparedPacket):
+    """The acknowledgement that brings a shared answer to one client."""
+
+    __slots__ = ("_answer", "_number")
+
+    def __init__(self, answer: SharedAnswer, number: int) -> None:
+        super().__init__(SioPacket(Type.ACK, [answer.value], id=number))
+        self._answer = answer
+        self._number = number
+
+    def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
+        if wire_format & MSGPACK:
+            return super()._dump(wire_format, ascii_only=ascii_only)
+        text = self._answer.text(ascii_only=ascii_only)
+        if not ascii_only and not _is_unicode(text):
+            text = self._answer.text(ascii_only=True)
+        return [f"43{self._number}{text}"]
 
 
 class PreparedMessage(Prepared):

@@ -15,20 +15,25 @@ from hornet.core.channels import Kind, Names, check_channel, kind_of
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
-from hornet.core.presence import Member, as_json, parse_member
+from hornet.core.presence import Member, parse_member
 from hornet.core.sessions import AuthState
 from hornet.core.signatures import is_signed
 from hornet.core.tokens import is_token
+from hornet.engine import SharedAnswer
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.presence.service import Presence
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session, SubscribedBy
+from hornet.flows.sessions.turns import TurnLimiter
 from hornet.flows.settings import ChannelSettings
 
 log = logging.getLogger(__name__)
 
 WARN_EVERY_S = 60.0
+
+SUBSCRIPTIONS_PER_TURN = 64
+"""Requests that are handled in one turn of the event loop: some 10 ms."""
 
 
 class Channels:
@@ -49,13 +54,16 @@ class Channels:
         self._admission = admission
         self._subscriptions = subscriptions
         self._presence = presence
+        self._turns = TurnLimiter(SUBSCRIPTIONS_PER_TURN)
 
     def configure(self, settings: ChannelSettings) -> None:
         """Follow ``settings`` from now on. Sessions stay in the channels that they are in."""
         self._public = Names(settings.public_channels)
         self._secrets = settings.channel_secrets
 
-    async def subscribe(self, session: Session, request: Mapping[str, object]) -> Mapping[str, object]:
+    async def subscribe(
+        self, session: Session, request: Mapping[str, object]
+    ) -> Mapping[str, object] | SharedAnswer:
         """Answer ``hornet:subscribe`` with ``{"channel", "signature"?, "presence"?, "token"?}``.
 
         Messages on the channel reach the session from now on. A channel that the session has already needs no
@@ -67,6 +75,7 @@ class Channels:
                 ``SESSION_ENDED``, or what is wrong with the token; nothing has changed.
             RedisUnavailable: the token could not be checked.
         """
+        await self._turns.wait()
         channel = check_channel(request.get("channel"))
         self._subscriptions.check_room(session, (channel,))
         was_subscribed = self._is_subscribed(session, channel)
@@ -82,15 +91,14 @@ class Channels:
         elif not was_subscribed:
             self._check_public(session, channel)
             await self._join(session, channel)
-        answer: dict[str, object] = {"ok": True, "channel": channel}
-        if member is not None:
-            try:
-                answer["members"] = as_json(await self._presence.join(session, channel, member))
-            except BaseException:
-                if not was_subscribed:
-                    self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
-                raise
-        return answer
+        if member is None:
+            return {"ok": True, "channel": channel}
+        try:
+            return await self._presence.join(session, channel, member)
+        except BaseException:
+            if not was_subscribed:
+                self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
+            raise
 
     async def unsubscribe(self, session: Session, request: Mapping[str, object]) -> Mapping[str, object]:
         """Answer ``hornet:unsubscribe`` with ``{"channel"}``, for a subscription by any proof.

@@ -7,6 +7,10 @@ sessions that join together cost each member a few messages, not a thousand.
 A session enters the channel's presence room in the same step in which it takes the list of members, between
 two batches. So it misses no change, and gets none twice: the list and the changes after it add up to what
 every other member knows, on every node.
+
+All newcomers of a batch get the same list, encoded once, ``NEWCOMERS_PER_TURN`` in one turn of the event
+loop. Of a crowd only some members are listed (see :mod:`hornet.core.presence`), so the price of a newcomer
+does not grow with the crowd.
 """
 
 from __future__ import annotations
@@ -15,25 +19,36 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hornet.broker.presence import SESSIONS_PER_SCRIPT, PresenceStore
 from hornet.core import codes
 from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
-from hornet.core.presence import Member, PresenceNotice, PresenceView, as_json
+from hornet.core.presence import Member, MemberList, PresenceNotice, PresenceView, as_json
 from hornet.core.sessions import AuthState
-from hornet.engine import Engine
+from hornet.engine import Engine, SharedAnswer
 from hornet.flows.channels.rooms import presence_room
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
+from hornet.flows.settings import ChannelSettings
 
 log = logging.getLogger(__name__)
 
 BATCH_S = 0.1
 """Pause between two batches. People don't notice that a list is a tenth of a second old."""
 
+COUNT_S = 1.0
+"""Pause between two messages that tell the members of a crowd how many they are."""
+
 MEMBERS_PER_MESSAGE = 250
 """Of a kilobyte each at most: a quarter of what may wait for a slow reader."""
+
+NEWCOMERS_PER_TURN = 64
+"""Newcomers that are answered in one turn of the event loop: some 5 ms."""
+
+MAX_PAGES = 64
+"""Pages of members that are kept as they were encoded, until the next batch."""
 
 RETRY_S = 1.0
 """Pause before a change is written again that Redis did not take."""
@@ -46,7 +61,7 @@ has connected again and has missed its own heartbeat."""
 @dataclass(slots=True)
 class _Newcomer:
     session: Session
-    members: asyncio.Future[list[Member]]
+    answer: asyncio.Future[SharedAnswer]
 
 
 class PresenceChannel:
@@ -63,7 +78,7 @@ class PresenceChannel:
         subscribed: asyncio.Future[None],
         engine: Engine,
         store: PresenceStore,
-        max_members: Callable[[], int],
+        settings: Callable[[], ChannelSettings],
         on_end: Callable[[PresenceChannel], None],
     ) -> None:
         self.name = name
@@ -72,37 +87,46 @@ class PresenceChannel:
         self._subscribed = subscribed
         self._engine = engine
         self._store = store
-        self._max_members = max_members
+        self._settings = settings
         self._on_end = on_end
-        self._view = PresenceView()
+        self._view = PresenceView(max_listed=lambda: settings().max_listed_members)
         self._own: dict[str, Member] = {}
         """The sessions of this node that are to be present."""
         self._unwritten: dict[str, None] = {}
         """The sessions whose presence or absence Redis does not know yet."""
         self._newcomers: dict[str, _Newcomer] = {}
+        self._announced_count: int | None = None
+        """How many members a crowd was told that it has; None when all members were listed."""
+        self._count_due = 0.0
+        """When the event loop's clock allows the next such message."""
+        self._pages: dict[tuple[str, int] | None, SharedAnswer] = {}
+        """Encoded answers since the last batch: for the listed members (None), and for pages."""
         self._is_registered = False
         self._settling: asyncio.TimerHandle | None = None
         self._has_ended = False
 
-    @property
-    def announced(self) -> list[Member]:
-        """The members that were announced to the sessions in the presence room."""
-        return self._view.roster.announced
+    def listed(self) -> SharedAnswer:
+        """Return the answer with the members that were announced to the sessions in the presence room."""
+        return self._answer(None, lambda: self._view.roster.listed)
 
-    def join(self, session: Session, member: Member) -> asyncio.Future[list[Member]]:
+    def page(self, after: str, limit: int) -> SharedAnswer:
+        """Return the answer with one page of all members, listed or not, in the order of their ids."""
+        return self._answer((after, limit), lambda: self._view.roster.page(after, limit))
+
+    def join(self, session: Session, member: Member) -> asyncio.Future[SharedAnswer]:
         """Make a session present with the next batch.
 
-        The future is then done with all members, or with the error.
+        The future is then done with the answer that lists the members, or with the error.
         """
         key = self._store.session_key(session.sid)
         self._dismiss(key, _left())  # an earlier attempt of the same session that still waits
-        members: asyncio.Future[list[Member]] = asyncio.get_running_loop().create_future()
-        self._newcomers[key] = _Newcomer(session, members)
+        answer: asyncio.Future[SharedAnswer] = asyncio.get_running_loop().create_future()
+        self._newcomers[key] = _Newcomer(session, answer)
         if self._own.get(key) != member:
             self._own[key] = member
             self._unwritten[key] = None
         self._start()
-        return members
+        return answer
 
     def leave(self, session: Session) -> None:
         """Make the session absent; does nothing if it is no member."""
@@ -139,8 +163,28 @@ class PresenceChannel:
     @property
     def _has_work(self) -> bool:
         return bool(
-            self._unwritten or self._view.is_stale or self._view.roster.has_changes or self._newcomers
+            self._unwritten
+            or self._view.is_stale
+            or self._view.roster.has_changes
+            or self._newcomers
+            or self._announced_count != self._crowd_count
         )
+
+    @property
+    def _crowd_count(self) -> int | None:
+        """How many members there are, where not all of them are listed."""
+        roster = self._view.roster
+        return roster.count if roster.is_crowd else None
+
+    def _answer(self, key: tuple[str, int] | None, members: Callable[[], MemberList]) -> SharedAnswer:
+        answer = self._pages.get(key)
+        if answer is None:
+            if len(self._pages) >= MAX_PAGES:
+                self._pages.clear()
+            value = {"ok": True, "channel": self.name, **members().as_json()}
+            latest = self.listed if key is None else None
+            answer = self._pages[key] = SharedAnswer(value, latest=latest)
+        return answer
 
     def _start(self) -> None:
         if self.worker is None and (self._has_work or not self._own):
@@ -164,7 +208,7 @@ class PresenceChannel:
                 self._dismiss_all(error)
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._announce()
+            await self._announce()
             await asyncio.sleep(BATCH_S)
 
     def _give_up(self, why: RedisUnavailable) -> None:
@@ -226,7 +270,7 @@ class PresenceChannel:
             self._is_registered = False
 
     def _refuse_too_many(self) -> None:
-        most, added = self._max_members(), set[str]()
+        most, added = self._settings().max_members, set[str]()
         roster = self._view.roster
         for key in [key for key in self._newcomers if key in self._unwritten]:
             member_id = self._own[key].id
@@ -238,27 +282,47 @@ class PresenceChannel:
             del self._own[key], self._unwritten[key]
             self._dismiss(key, RefusedEvent(codes.TOO_MANY_MEMBERS, f"A channel has {most} members at most"))
 
-    def _announce(self) -> None:
+    async def _announce(self) -> None:
         """Send one batch: the changes to all members, then the whole list to each newcomer."""
         changes = self._view.roster.take_changes()
-        room = presence_room(self.name)
+        self._pages.clear()
         for kind, members in (("presence-quit", changes.gone), ("presence-add", changes.added)):
             for start in range(0, len(members), MEMBERS_PER_MESSAGE):
-                some = as_json(members[start : start + MEMBERS_PER_MESSAGE])
-                body = {"type": kind, "channel": self.name, "members": some}
-                self._engine.fan_out(room, Message(self.name, body))
-        announced = self._view.roster.announced
-        for key in [key for key in self._newcomers if key in self._view.roster]:
-            newcomer = self._newcomers.pop(key)
-            if newcomer.session.state is AuthState.CLOSED or newcomer.members.done():
-                continue
-            self._engine.enter(newcomer.session.sid, room)
-            newcomer.members.set_result(announced)
+                self._send({"type": kind, "members": as_json(members[start : start + MEMBERS_PER_MESSAGE])})
+        self._announce_count()
+        keys = [key for key in self._newcomers if key in self._view.roster]
+        for start in range(0, len(keys), NEWCOMERS_PER_TURN):
+            if start:
+                await asyncio.sleep(0)
+            for key in keys[start : start + NEWCOMERS_PER_TURN]:
+                self._welcome(key)
+
+    def _announce_count(self) -> None:
+        """Tell the members of a crowd how many they are, and once more when all of them are listed again."""
+        count, now = self._crowd_count, asyncio.get_running_loop().time()
+        if count != self._announced_count and now >= self._count_due:
+            self._announced_count = count
+            self._count_due = now + COUNT_S
+            self._send({"type": "presence-count", "count": self._view.roster.count})
+
+    def _send(self, body: dict[str, Any]) -> None:
+        message = Message(self.name, {**body, "channel": self.name})
+        self._engine.fan_out(presence_room(self.name), message)
+
+    def _welcome(self, key: str) -> None:
+        """Answer a newcomer with the list; it gets every change from the next batch on."""
+        newcomer = self._newcomers.get(key)
+        if newcomer is None or key not in self._view.roster:  # it left while others were answered
+            return
+        del self._newcomers[key]
+        if newcomer.session.state is not AuthState.CLOSED and not newcomer.answer.done():
+            self._engine.enter(newcomer.session.sid, presence_room(self.name))
+            newcomer.answer.set_result(self.listed())
 
     def _dismiss(self, key: str, why: HornetError) -> None:
         newcomer = self._newcomers.pop(key, None)
-        if newcomer is not None and not newcomer.members.done():
-            newcomer.members.set_exception(why)
+        if newcomer is not None and not newcomer.answer.done():
+            newcomer.answer.set_exception(why)
 
     def _dismiss_all(self, why: HornetError) -> None:
         """Refuse all newcomers. Redis may have them by now, so they are taken out again."""

@@ -15,12 +15,12 @@ from hornet.broker.keys import presence_channel_of, presence_key
 from hornet.broker.presence import PresenceStore, parse_notice
 from hornet.broker.subscriber import Subscriber
 from hornet.core import codes
-from hornet.core.presence import Member, as_json
-from hornet.engine import Engine
+from hornet.core.presence import Member
+from hornet.engine import Engine, SharedAnswer
 from hornet.flows.channels.rooms import presence_room
 from hornet.flows.presence.channel import PresenceChannel
 from hornet.flows.sessions.router import RefusedEvent
-from hornet.flows.sessions.sessions import Session
+from hornet.flows.sessions.sessions import Activity, Session
 from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
@@ -55,22 +55,25 @@ class Presence:
 
     # Sessions ------------------------------------------------------------------------------------
 
-    async def join(self, session: Session, channel: str, member: Member) -> list[Member]:
-        """Make a session that is in ``channel`` present as ``member``; return all members, it included.
+    async def join(self, session: Session, channel: str, member: Member) -> SharedAnswer:
+        """Make a session that is in ``channel`` present as ``member``; return the answer with the members.
 
-        Waits for the next batch. The caller must send the list without waiting for anything else: the changes
-        that follow it are already on their way to the session.
+        Waits for the next batch. The caller must send the answer without waiting for anything else: the
+        changes that follow it are already on their way to the session.
 
         Raises:
-            RefusedEvent: ``TOO_MANY_MEMBERS``, or ``SESSION_ENDED`` if the session left meanwhile.
+            RefusedEvent: ``TOO_MANY_MEMBERS``; ``RATE_LIMITED`` for a member that joins again and again; or
+                ``SESSION_ENDED`` if the session left meanwhile.
             RedisUnavailable: the session could not be made present.
         """
+        if self._is_member(session, channel):
+            self._check_pace(session)
         presence_channel = self._channels.get(channel)
         if presence_channel is None:
             presence_channel = self._channels[channel] = self._open(channel)
-        members = presence_channel.join(session, member)
+        answer = presence_channel.join(session, member)
         try:
-            return await members
+            return await answer
         except asyncio.CancelledError:
             self.leave(session, channel)
             raise
@@ -81,27 +84,47 @@ class Presence:
         if presence_channel is not None:
             presence_channel.leave(session)
 
-    def members(self, session: Session, channel: str) -> list[Member] | None:
-        """Return the members that were announced to this session; None if it is no member itself."""
-        presence_channel = self._channels.get(channel)
-        if presence_channel is None or session.sid not in self._engine.members(presence_room(channel)):
-            return None
-        return presence_channel.announced
+    async def on_presence(self, session: Session, args: Sequence[object]) -> SharedAnswer:
+        """Answer event ``hornet:presence``, ``{"channel", "after"?, "limit"?}``, of a member.
 
-    async def on_presence(self, session: Session, args: Sequence[object]) -> Mapping[str, object]:
-        """Answer event ``hornet:presence``, ``{"channel"}``, of a member with the list of members.
+        Without ``after`` the answer has the listed members; with it, a page of all members by their ids.
 
         Raises:
-            RefusedEvent: ``WRONG_PARAMETERS`` or ``NOT_A_MEMBER``.
+            RefusedEvent: ``WRONG_PARAMETERS``, ``NOT_A_MEMBER`` or ``RATE_LIMITED``.
         """
         request = args[0] if args else None
         channel = request.get("channel") if isinstance(request, Mapping) else None
-        if not isinstance(channel, str):
+        if not isinstance(request, Mapping) or not isinstance(channel, str):
             raise RefusedEvent(codes.WRONG_PARAMETERS, "The argument is no object with 'channel'")
-        members = self.members(session, channel)
-        if members is None:
+        most = self._settings.max_listed_members
+        after, limit = request.get("after"), request.get("limit", most)
+        if not (after is None or isinstance(after, str)):
+            raise RefusedEvent(
+                codes.WRONG_PARAMETERS, "'after' is no text: it is the 'next' of an answer, or ''"
+            )
+        if type(limit) is not int or limit < 1:
+            raise RefusedEvent(codes.WRONG_PARAMETERS, "'limit' is no number from 1 on")
+        if not self._is_member(session, channel):
             raise RefusedEvent(codes.NOT_A_MEMBER)
-        return {"ok": True, "channel": channel, "members": as_json(members)}
+        self._check_pace(session)
+        presence_channel = self._channels[channel]
+        return presence_channel.listed() if after is None else presence_channel.page(after, min(limit, most))
+
+    def _is_member(self, session: Session, channel: str) -> bool:
+        """Return whether the changes of ``channel`` are announced to the session."""
+        return channel in self._channels and session.sid in self._engine.members(presence_room(channel))
+
+    def _check_pace(self, session: Session) -> None:
+        """Check that the session does not ask for lists too often: each is long, and goes over the wire.
+
+        Raises:
+            RefusedEvent: ``RATE_LIMITED``.
+        """
+        per_s = self._settings.max_presence_rate
+        if not session.may(Activity.PRESENCE, per_s, asyncio.get_running_loop().time()):
+            raise RefusedEvent(
+                codes.RATE_LIMITED, f"A session gets {per_s:g} lists of members a second at most"
+            )
 
     # Other nodes ---------------------------------------------------------------------------------
 
@@ -157,7 +180,7 @@ class Presence:
             subscribed=self._subscriber.subscribe(presence_key(channel)),
             engine=self._engine,
             store=self._store,
-            max_members=lambda: self._settings.max_members,
+            settings=lambda: self._settings,
             on_end=self._close,
         )
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from hornet.core import answers, codes
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import AuthState
+from hornet.engine import SharedAnswer
 from hornet.flows.sessions.session_log import SessionLog, named_channels
 from hornet.flows.sessions.sessions import Session
 from hornet.metrics import Metrics
@@ -123,7 +124,9 @@ class Router:
             if isinstance(result, dict) and result.get("error", {}).get("code") == codes.UNAVAILABLE:
                 results += [result] * (len(items) - len(results))
                 break
-        return {"ok": True, SEVERAL: results}
+        # What the session was told meanwhile is in no answer that was made before.
+        latest = [result.latest().value if isinstance(result, SharedAnswer) else result for result in results]
+        return {"ok": True, SEVERAL: latest}
 
     def _refuse(
         self, session: Session, event: str, args: Sequence[object], error: PeerError

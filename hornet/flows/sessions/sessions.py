@@ -36,6 +36,8 @@ class Activity(Enum):
     """To send an event that :data:`EVENT` has no room for."""
     PUBLISH = auto()
     COMMAND = auto()
+    PRESENCE = auto()
+    """To ask for the members of a channel."""
 
 
 @dataclass(eq=False, slots=True)

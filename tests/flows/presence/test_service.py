@@ -1,6 +1,7 @@
 """Presence: the changes that each member gets, on several nodes, through losses and crowds."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,22 +32,29 @@ class Present:
     channel: str
     client: Client
     known: set[str] = field(default_factory=set)
+    count: int = 0
+    """How many members there are, as the answer or the last message that says so had it."""
     messages: int = 0
+    received: int = 0
+    """How many members these messages named."""
 
     async def hear(self) -> dict[str, Any]:
         """Follow one change; it must be one that makes sense."""
         message = await self.client.message()
         self.messages += 1
-        ids = [member["id"] for member in message["members"]]
         assert message["channel"] == self.channel
-        assert len(ids) == len(set(ids))
+        if message["type"] == "presence-count":
+            self.count = message["count"]
+            return message
+        ids = ids_of(message)
+        self.received += len(ids)
         if message["type"] == "presence-add":
-            assert not self.known & set(ids), "told twice"
-            self.known |= set(ids)
+            assert not self.known & ids, "told twice"
+            self.known |= ids
         else:
             assert message["type"] == "presence-quit"
-            assert self.known >= set(ids), "told of somebody who was not there"
-            self.known -= set(ids)
+            assert self.known >= ids, "told of somebody who was not there"
+            self.known -= ids
         return message
 
     async def hear_until(self, *ids: str) -> None:
@@ -62,7 +70,26 @@ async def join(running: Running, channel: str, member: Member | str, client: Cli
     assert session is not None
     member = Member(member) if isinstance(member, str) else member
     told = await running.node.presence.join(session, channel, member)
-    return Present(running, channel, client, {one.id for one in told})
+    answer: Any = told.value
+    return Present(running, channel, client, ids_of(answer), answer["count"])
+
+
+def ids_of(answer: Any) -> set[str]:
+    """Return the ids of the members in an answer, each of which is there once."""
+    ids = [member["id"] for member in answer["members"]]
+    assert len(ids) == len(set(ids))
+    return set(ids)
+
+
+async def join_at_once(nodes: Sequence[Running], channel: str, names: Sequence[str]) -> list[Present]:
+    """Clients that join together, on each of the nodes in turn."""
+    clients = [await nodes[number % len(nodes)].connect_with_token(channel) for number in range(len(names))]
+    return await asyncio.gather(
+        *(
+            join(nodes[number % len(nodes)], channel, name, clients[number])
+            for number, name in enumerate(names)
+        )
+    )
 
 
 async def stored_members(redis: Redis, channel: str) -> list[Member]:
@@ -121,7 +148,8 @@ async def test_a_member_that_leaves_the_channel_or_the_presence_is_gone_and_hear
     running.node.presence.leave(session, prefix)
     await watcher.hear_until("watcher", "ben")
     assert prefix in session.channels, "it still is in the channel"
-    assert running.node.presence.members(session, prefix) is None
+    refused = await ann.client.ask("hornet:presence", {"channel": prefix})
+    assert refused["error"]["code"] == "NOT_A_MEMBER"
     session = running.node.sessions.get(ben.client.sid)
     assert session is not None
     running.node.signals.left.send(session, prefix)
@@ -132,7 +160,7 @@ async def test_only_a_member_may_ask_for_the_members(running: Running, redis: Re
     ann = await join(running, prefix, Member("ann", 1))
     outsider = await running.connect_with_token(prefix)
     assert await ann.client.ask("hornet:presence", {"channel": prefix}) == {
-        "ok": True, "channel": prefix, "members": [{"id": "ann", "info": 1}],
+        "ok": True, "channel": prefix, "members": [{"id": "ann", "info": 1}], "count": 1,
     }  # fmt: skip
 
     async def code(*args: object) -> object:
@@ -142,6 +170,8 @@ async def test_only_a_member_may_ask_for_the_members(running: Running, redis: Re
     assert await code({"channel": f"{prefix}unknown"}) == "NOT_A_MEMBER"
     for wrong in ((), (None,), ("a",), ({},), ({"channel": 7},)):
         assert await code(*wrong) == "WRONG_PARAMETERS"
+    for page in ({"after": 1}, {"limit": 0}, {"limit": "1"}, {"limit": True}):
+        assert await code({"channel": prefix, **page}) == "WRONG_PARAMETERS"
     assert await stored_members(redis, prefix) == [Member("ann", 1)]
 
 
@@ -201,23 +231,58 @@ async def test_a_channel_has_so_many_members_and_no_more(
 async def test_a_crowd_that_joins_at_once_costs_each_member_few_messages(
     running: Running, other: Running, prefix: str
 ) -> None:
-    """1,000 sessions of 1,000 members on two nodes; one by one they would be told half a million times."""
+    """200 sessions on two nodes; one by one they would be told 20,000 times."""
     watchers = [await join(running, prefix, "watcher 1"), await join(other, prefix, "watcher 2")]
-    names = [f"member {number}" for number in range(998)]
-    connected: list[tuple[Running, Client]] = []
-    for number in range(len(names)):
-        node = (running, other)[number % 2]
-        connected.append((node, await node.connect_with_token(prefix)))
-    crowd = await asyncio.gather(
-        *(join(node, prefix, name, client) for (node, client), name in zip(connected, names, strict=True))
-    )
+    names = [f"member {number}" for number in range(198)]
+    crowd = await join_at_once((running, other), prefix, names)
     everybody = {"watcher 1", "watcher 2", *names}
     for present in (*watchers, *crowd):
         await present.hear_until(*everybody)
-    told = sum(present.messages for present in (*watchers, *crowd))
-    print(f"{told} messages told {len(everybody)} members of each other")
-    assert max(present.messages for present in (*watchers, *crowd)) < 50
-    assert told < 20_000
+    assert max(present.messages for present in (*watchers, *crowd)) < 30
+
+
+async def test_all_members_of_a_crowd_know_the_same_listed_members_and_its_count(
+    start_node: StartNode, prefix: str
+) -> None:
+    settings = ChannelSettings(max_listed_members=10)
+    nodes = [await start_node(channels=settings) for _ in range(2)]
+    first = await join(nodes[0], prefix, "first")
+    names = [f"member {number:02}" for number in range(39)]
+    crowd = [first, *await join_at_once(nodes, prefix, names)]
+    for present in crowd:
+        while present.count != 40 or len(present.known) != 10:
+            await present.hear()
+    last = await join(nodes[1], prefix, "last")
+    by_node = [[present for present in crowd if present.running is node] for node in nodes]
+    for members in by_node:
+        assert len({frozenset(present.known) for present in members}) == 1
+    leaving = [present for present in crowd if present.client is not first.client]
+    for present in leaving:
+        await present.client.leave()
+    for present in (first, last):
+        await present.hear_until("first", "last")
+        while present.count != 2:
+            await present.hear()
+    assert sum(present.received for present in (first, last)) < 40 * 40
+
+
+async def test_the_members_of_a_crowd_can_be_read_page_by_page(start_node: StartNode, prefix: str) -> None:
+    running = await start_node(channels=ChannelSettings(max_listed_members=4, max_presence_rate=2.0))
+    first = await join(running, prefix, "member 0")
+    await join_at_once((running,), prefix, [f"member {number}" for number in range(1, 10)])
+    read: list[str] = []
+    request: dict[str, Any] = {"channel": prefix, "after": ""}
+    for size in (4, 4, 2):
+        answer = await first.client.ask("hornet:presence", {**request, "limit": 5})
+        assert len(answer["members"]) == size
+        assert answer["count"] == 10
+        read += [member["id"] for member in answer["members"]]
+        request["after"] = answer.get("next")
+    assert read == [f"member {number}" for number in range(10)]
+    assert request["after"] is None
+    assert "error" not in await first.client.ask("hornet:presence", {"channel": prefix})
+    refused = await first.client.ask("hornet:presence", {"channel": prefix})
+    assert refused["error"]["code"] == "RATE_LIMITED"
 
 
 async def test_changes_that_were_missed_with_a_lost_subscription_are_made_up_for(
@@ -293,12 +358,25 @@ async def test_a_signature_with_presence_data_makes_a_member(start_node: StartNo
     ann, ben = await running.connect(), await running.connect()
     entered = await subscribe(ann, channel, {"id": "ann", "info": {"name": "Ann"}})
     info = {"id": "ann", "info": {"name": "Ann"}}
-    assert entered == {"ok": True, "channel": channel, "members": [info]}
+    assert entered == {"ok": True, "channel": channel, "members": [info], "count": 1}
     assert (await subscribe(ben, channel, {"id": 7}))["members"] == [info, {"id": "7"}]
     assert (await ann.message())["members"] == [{"id": "7"}]
     assert (await ann.ask("hornet:presence", {"channel": channel}))["members"] == [info, {"id": "7"}]
     assert (await ann.ask("hornet:unsubscribe", {"channel": channel}))["ok"] is True
     assert await ben.message() == {"type": "presence-quit", "channel": channel, "members": [info]}
+
+
+async def test_several_channels_in_one_request_are_each_answered_with_the_members(
+    start_node: StartNode, prefix: str
+) -> None:
+    running = await start_node(channels=SECRETS)
+    client = await running.connect_with_token(prefix)
+    channels = [f"private-{prefix}{number}" for number in range(2)]
+    signed = [sign_channel("secret", client.sid, channel, {"id": "ann"}) for channel in channels]
+    answer = await client.ask("hornet:subscribe", {"subscriptions": signed})
+    assert answer["subscriptions"] == [
+        {"ok": True, "channel": channel, "members": [{"id": "ann"}], "count": 1} for channel in channels
+    ]
 
 
 async def test_a_session_without_presence_data_sees_nobody_and_is_not_seen(

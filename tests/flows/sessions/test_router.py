@@ -6,7 +6,7 @@ import pytest
 
 from hornet.core.errors import RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import AuthStep
-from hornet.engine import Handshake
+from hornet.engine import Handshake, SharedAnswer
 from hornet.flows.sessions.router import EventRoute, RefusedEvent, Router, by_field
 from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Session
@@ -92,3 +92,22 @@ async def test_by_field_calls_the_request_of_the_only_field_that_is_there() -> N
     for args in wrong:
         with pytest.raises(RefusedEvent, match="'pattern' or 'channel'"):
             await handler(ready_session(), args)
+
+
+async def test_several_in_one_event_get_the_members_as_they_are_when_the_answer_is_sent() -> None:
+    members = ["ann", "ben"]
+
+    def listed() -> SharedAnswer:
+        return SharedAnswer({"members": list(members)}, latest=listed)
+
+    async def join_or_leave(session: Session, args: Sequence[object]) -> object:
+        argument = args[0]
+        assert isinstance(argument, dict)
+        if "leaves" in argument:
+            members.remove(argument["leaves"])  # the session is told of this before it has its answer
+        return listed()
+
+    router = Router([EventRoute("join", join_or_leave, True, True)], Metrics(), SessionLog())
+    several = {"subscriptions": [{"channel": "a"}, {"leaves": "ben"}]}
+    answer = await router.handle(ready_session(), "join", (several,))
+    assert answer == {"ok": True, "subscriptions": [{"members": ["ann"]}] * 2}
