@@ -166,7 +166,7 @@ class SharedAnswer:
     def __init__(self, value: object, *, latest: Callable[[], SharedAnswer] | None = None) -> None:
         self.value = value
         self.latest: Callable[[], SharedAnswer] = latest or (lambda: self)
-        """Returns the answer to send instead, if this one was not sent in the moment in which it was given."""
+        """Returns the answer to send instead, if this one was not sent as soon as it was given."""
         self._texts: list[str | None] = [None, None]
 
     def text(self, *, ascii_only: bool) -> str:
