@@ -117,7 +117,7 @@ def _parse(payload: bytes) -> Any:
     except ValueError:
         raise InvalidPublish(codes.NOT_JSON, "the payload is not JSON that a browser can read") from None
     # So many brackets are rare, and counting them costs nothing beside the look at every value.
-    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:
+    if len(payload) > 2 * MAX_DEPTH and payload.count(b"[") + payload.count(b"{") > MAX_DEPTH:
         try:
             check_depth(body, MAX_DEPTH)
         except ValueError:

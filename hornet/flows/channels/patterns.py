@@ -27,6 +27,7 @@ from hornet.core.tokens import is_token
 from hornet.engine import Engine
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.delivery import ChannelDelivery
+from hornet.flows.channels.glob_shares import GlobShares
 from hornet.flows.channels.rooms import pattern_room
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
@@ -49,6 +50,10 @@ class _ActivePattern:
     pattern: Pattern
     globs: tuple[str, ...]
     holders: int = 0
+
+    @property
+    def broad_globs(self) -> tuple[str, ...]:
+        return self.globs if self.globs == self.pattern.broad_globs else ()
 
 
 class Patterns:
@@ -75,6 +80,7 @@ class Patterns:
         self._active: dict[str, _ActivePattern] = {}
         self._by_glob: dict[str, PatternIndex] = {}
         self._of_session: dict[Session, dict[str, Pattern]] = {}
+        self._shares = GlobShares()
 
     def configure(self, settings: ChannelSettings) -> None:
         """Follow ``settings`` from now on. Subscriptions that exist stay."""
@@ -141,22 +147,23 @@ class Patterns:
     async def _join(self, session: Session, pattern: Pattern) -> None:
         active = self._active.get(pattern.text)
         if active is None:
-            active = self._active[pattern.text] = _ActivePattern(pattern, self._choose_globs(pattern))
-            for glob in active.globs:
+            globs = self._choose_globs(session, pattern)
+            active = self._active[pattern.text] = _ActivePattern(pattern, globs)
+            for glob in globs:
                 self._by_glob.setdefault(glob, PatternIndex()).add(pattern)
         active.holders += 1
+        self._shares.take(session, active.broad_globs)
         if active.globs:
             confirmations = [self._subscriber.subscribe_pattern(glob) for glob in active.globs]
         else:
             confirmations = [self._subscriber.subscribe(pattern.text)]
         try:
             await asyncio.gather(*confirmations)
+            if session.state is AuthState.CLOSED:
+                raise _session_ended()
         except BaseException:
-            self._release(active)
+            self._release(session, active)
             raise
-        if session.state is AuthState.CLOSED:
-            self._release(active)
-            raise _session_ended()
         self._of_session.setdefault(session, {})[pattern.text] = pattern
         self._engine.enter(session.sid, pattern_room(pattern.text))
 
@@ -166,9 +173,10 @@ class Patterns:
         if not held:
             del self._of_session[session]
         self._engine.leave(session.sid, pattern_room(pattern.text))
-        self._release(self._active[pattern.text])
+        self._release(session, self._active[pattern.text])
 
-    def _release(self, active: _ActivePattern) -> None:
+    def _release(self, session: Session, active: _ActivePattern) -> None:
+        self._shares.give_back(session, active.broad_globs)
         for glob in active.globs:
             self._subscriber.unsubscribe_pattern(glob)
         if not active.globs:
@@ -182,20 +190,27 @@ class Patterns:
             if not self._by_glob[glob]:
                 del self._by_glob[glob]
 
-    def _choose_globs(self, pattern: Pattern) -> tuple[str, ...]:
+    def _choose_globs(self, session: Session, pattern: Pattern) -> tuple[str, ...]:
         """Return the globs that receive for a pattern.
 
         A pattern keeps them for as long as a session has it, so that it gets no publish twice.
 
         Raises:
-            RefusedEvent: ``TOO_MANY_PATTERNS``: this node subscribes to as many globs as it may.
+            RefusedEvent: ``TOO_MANY_PATTERNS``: this node subscribes to as many globs as it may, or the
+                session or its address has its share of them.
         """
         if pattern.is_exact:
             return ()
         for globs, limit in ((pattern.globs, EXACT_GLOBS), (pattern.broad_globs, MAX_GLOBS)):
             added = [glob for glob in globs if glob not in self._by_glob]
-            if not added or len(self._by_glob) + len(added) <= limit:
+            is_in_limit = len(self._by_glob) + len(added) <= limit
+            has_room = globs != pattern.broad_globs or self._shares.has_room(session, added)
+            if not added or (is_in_limit and has_room):
                 return globs
+        if is_in_limit:
+            raise RefusedEvent(
+                codes.TOO_MANY_PATTERNS, "The session or its address has as many kinds of patterns as it may"
+            )
         raise RefusedEvent(
             codes.TOO_MANY_PATTERNS, "This server listens to as many kinds of patterns as it can"
         )

@@ -141,7 +141,8 @@ class PublishedAnswer(Answer, frozen=True, kw_only=True):
 
 
 class HeardAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
-    """How many nodes received it, summed over users. `replayed`: due to an earlier request with this key."""
+    """How many nodes received it, summed over users. A node counts once for each of its subscriptions that
+    match a pattern. `replayed`: due to an earlier request with this key."""
 
     nodes: int
     replayed: bool = False

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from hornet.connector import AsyncConnector
 from hornet.core.patterns import parse_pattern, parse_publication
+from hornet.flows.channels.glob_shares import ADDRESS_GLOBS, SESSION_GLOBS
 from hornet.flows.channels.patterns import EXACT_GLOBS
 from hornet.flows.settings import ChannelSettings
 from tests.e2e.waiting import eventually
@@ -291,3 +292,66 @@ async def test_a_key_with_the_prefix_of_a_topic_of_emitters_reaches_nobody(
     await board.subscribe(client, {"kind": "end"})
     await board.publish({"kind": "end"}, "end")
     assert (await client.message())["type"] == "end"
+
+
+async def test_a_session_and_an_address_have_a_share_of_the_globs_and_join_in_those_of_others(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    """Two sessions took all globs of the node, and nobody else could subscribe to a new kind of pattern."""
+    settings = ChannelSettings(public_patterns=True)
+    board = Board(await start_node(channels=settings, trusted_proxies="127.0.0.0/8"), redis, prefix)
+
+    async def join(address: str) -> Client:
+        token = await board.running.create_token(f"{prefix}in")
+        auth = {"token": token, "channels": [f"{prefix}in"]}
+        client = await board.running.connect(auth=auth, **{"X-Forwarded-For": address})
+        await client.event()
+        return client
+
+    def kind(name: str) -> dict[str, str]:
+        return {f"{prefix}{name}": "*"}
+
+    async def take_all(client: Client, name: str) -> int:
+        for number in range(100):
+            answer = await client.ask(
+                "hornet:subscribe", {"pattern": kind(f"{name}{number}"), "subset": True}
+            )
+            if "error" in answer:
+                assert answer["error"]["code"] == "TOO_MANY_PATTERNS"
+                return 2 * number
+        return 200
+
+    first, second, third = [await join("192.0.2.1") for _ in range(3)]
+    assert await take_all(first, "a") == SESSION_GLOBS
+    assert await take_all(second, "b") == ADDRESS_GLOBS - SESSION_GLOBS
+    assert await take_all(third, "c") == 0
+    assert await refusal(third, "hornet:subscribe", {"pattern": kind("new")}) == "TOO_MANY_PATTERNS"
+    assert (await third.ask("hornet:subscribe", {"pattern": kind("a0"), "subset": True}))["ok"]
+    other = await join("192.0.2.2")
+    assert await take_all(other, "d") == SESSION_GLOBS
+    await first.leave()
+
+    async def free() -> bool:
+        answer = await third.ask("hornet:subscribe", {"pattern": kind("new")})
+        return "ok" in answer
+
+    await eventually(free, True)
+
+
+async def test_two_requests_at_once_for_one_pattern_are_one_subscription(
+    start_node: StartNode, redis: Redis, prefix: str
+) -> None:
+    settings = ChannelSettings(public_patterns=True, max_patterns=3)
+    board = Board(await start_node(channels=settings), redis, prefix)
+    client = await board.running.connect_with_token(f"{prefix}in")
+    before = await board.globs()
+    request = {"pattern": board.own({"kind": "*"})}
+    for number in [await client.begin("hornet:subscribe", request) for _ in range(3)]:
+        assert (await client.answer(number))["ok"]
+    many = [{"pattern": board.own({"kind": "x", "n": str(number)})} for number in range(5)]
+    asked = [await client.begin("hornet:subscribe", wanted) for wanted in many]
+    answers = [await client.answer(number) for number in asked]
+    assert [("ok" in answer) for answer in answers] == [True, True, False, False, False]
+    await client.ask("hornet:unsubscribe", request)
+    await client.ask("hornet:subscribe", {"pattern": board.own({"kind": "end"})})
+    assert await board.globs() == before
