@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hornet.core.commands import Command, Context
-from hornet.flows.settings import ChannelSettings, CommandSettings, LimitSettings
+from hornet.flows.settings import ChannelSettings, CommandSettings, LimitSettings, SessionSettings
 from tests.flows.client import Client
 from tests.flows.conftest import Running, StartNode
 
@@ -26,7 +26,8 @@ OTHERS: tuple[Any, ...] = (None, True, False, 0, -1, 7, 1.5, 10**400, [], ["a"],
 VALUES: tuple[Any, ...] = (*TEXTS, *JSON_TEXTS, *OBJECTS, *OTHERS)
 FIELDS = ("channel", "pattern", "subset", "token", "signature", "presence", "type", "message", "name", "data")
 OWN_EVENTS = ("hornet:subscribe", "hornet:unsubscribe", "hornet:publish", "hornet:presence", "hornet:command")
-EVENTS = (*OWN_EVENTS, "message", "hornet:x", "")
+CLIENT_EVENT = "test-event"
+EVENTS = (*OWN_EVENTS, CLIENT_EVENT, "message", "hornet:x", "")
 
 
 def documented_codes() -> set[str]:
@@ -52,8 +53,10 @@ async def node(start_node: StartNode, prefix: str) -> Running:
         channel_secrets=("a secret of the backend",),
         public_patterns=True,
     )
+    sessions = SessionSettings(client_events=(CLIENT_EVENT,), publish_client_events=True)
     return await start_node(
         channels=channels,
+        sessions=sessions,
         limits=LimitSettings(max_event_rate=1e6),
         commands=CommandSettings(max_command_rate=1e6),
         own_commands={"a": echo, "*": Command(echo, int)},
