@@ -5,7 +5,7 @@ All other modules of Hornet may be moved and renamed.
 
 from hornet.broker.topic_listeners import TopicListener
 from hornet.core.commands import Actions, Command, CommandError, Context, command
-from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.plugins.interface import NodeInterface
@@ -22,6 +22,7 @@ __all__ = [
     "Grant",
     "NodeInterface",
     "RedisUnavailable",
+    "RefusedByRedis",
     "RefusedCredentials",
     "Source",
     "TopicListener",
