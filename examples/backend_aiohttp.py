@@ -30,7 +30,10 @@ async def page(request: web.Request) -> web.Response:
 
 async def token(request: web.Request) -> web.Response:
     """Return a token. A real backend checks first who the visitor is, and chooses the channels."""
-    token = await request.app[CONNECTOR].create_access_token(["clock"])
+    try:
+        token = await request.app[CONNECTOR].create_access_token(["clock"])
+    except RedisError:
+        raise web.HTTPServiceUnavailable(text="Redis is away, try again\n") from None
     return web.json_response({"token": token}, headers={"Cache-Control": "no-store"})
 
 
@@ -44,8 +47,13 @@ async def publish_time(connector: AsyncConnector) -> None:
 
 
 async def report_visitors(connector: AsyncConnector) -> None:
-    async for event, client in connector.subscribe():
-        print(event, json.dumps(client["channel"]), flush=True)
+    while True:
+        try:
+            async for event, client in connector.subscribe():
+                print(event, json.dumps(client["channel"]), flush=True)
+        except RedisError as error:  # no Redis yet; a subscription that is lost later comes back by itself
+            print("Redis is away, subscribing again:", error, flush=True)
+        await asyncio.sleep(1)
 
 
 async def background(app: web.Application) -> AsyncIterator[None]:
@@ -56,7 +64,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         yield
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=1)
 
 
 def create_backend() -> web.Application:
@@ -67,4 +75,9 @@ def create_backend() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(create_backend(), port=PORT)
+    try:
+        web.run_app(create_backend(), port=PORT)
+    except OSError as error:  # another program has the port
+        raise SystemExit(
+            f"Can't listen on port {PORT}: {error.strerror}. Choose another with PORT."
+        ) from None

@@ -57,4 +57,10 @@ if __name__ == "__main__":
     redis = os.environ.get("HORNET_REDIS", "")
     config = load_config({"redis": redis, "demo": False}, environment={})
     app = create_app(config, authenticators=[from_environment()])
-    web.run_app(app, port=int(os.environ.get("PORT", "8187")))
+    port = int(os.environ.get("PORT", "8187"))
+    try:
+        web.run_app(app, port=port)
+    except OSError as error:  # another program has the port, most often another Hornet
+        raise SystemExit(
+            f"Can't listen on port {port}: {error.strerror}. Choose another with PORT."
+        ) from None

@@ -1,6 +1,6 @@
 """Commands that clients of Hornet may call, and a plug-in that listens to Redis and to clients.
 
-Hornet finds them by the entry points in setup.cfg.
+Hornet finds them by the entry points in pyproject.toml.
 """
 
 import logging

@@ -39,7 +39,9 @@ def add_routes(app: web.Application, services: Services, api: Api) -> None:
     if config.server.demo:
         demo = Demo(client=services.client, tokens=services.tokens)
         redis_url = _shown_url(config.redis, services.redis_url)
-        app.add_routes(demo_routes(demo=demo, version=__version__, redis_url=redis_url))
+        app.add_routes(
+            demo_routes(demo=demo, version=__version__, redis_url=redis_url, path=config.engine.path)
+        )
     else:
         app.add_routes(title_routes(__version__))
     app.add_routes(script_routes())

@@ -52,12 +52,13 @@ def title_routes(version: str) -> list[web.RouteDef]:
     return [web.get("/", show)]
 
 
-def demo_routes(*, demo: Demo, version: str, redis_url: str) -> list[web.RouteDef]:
+def demo_routes(*, demo: Demo, version: str, redis_url: str, path: str) -> list[web.RouteDef]:
     """Return the routes of the try-it page, whose files are read here, once.
 
-    ``redis_url``, with its password hidden, is "" for the Redis that every tool finds by itself.
+    ``redis_url``, with its password hidden, is "" for the Redis that every tool finds by itself. ``path`` is
+    the path of Socket.IO.
     """
-    page = DemoPage(demo=demo, version=version, redis_url=redis_url)
+    page = DemoPage(demo=demo, version=version, redis_url=redis_url, path=path)
     return [
         web.get("/", page.show),
         web.get("/demo/{name}", page.file),
@@ -69,9 +70,9 @@ def demo_routes(*, demo: Demo, version: str, redis_url: str) -> list[web.RouteDe
 class DemoPage:
     """The try-it page: its HTML and files, and the two requests that it makes."""
 
-    def __init__(self, *, demo: Demo, version: str, redis_url: str) -> None:
+    def __init__(self, *, demo: Demo, version: str, redis_url: str, path: str) -> None:
         self._demo = demo
-        values = {"version": version, **redis_commands(redis_url)}
+        values = {"version": version, "path": path, **redis_commands(redis_url)}
         template = (STATIC / "demo.html").read_text(encoding="utf-8")
         self._html = PLACEHOLDER.sub(lambda match: escape(values[match[1]]), template).encode()
         self._files = {name: (STATIC / name).read_bytes() for name in FILES}

@@ -1,10 +1,17 @@
 """Each example does what it says."""
 
 import json
+import shutil
+import subprocess
+import sys
 import time
+from functools import partial
 from pathlib import Path
+from zipfile import ZipFile
 
 import jwt
+import pytest
+from redis.asyncio import Redis
 
 from tests.conftest import Valkey
 from tests.docs.conftest import Reader
@@ -12,9 +19,13 @@ from tests.docs.markdown import ROOT
 from tests.e2e.backend import Backend
 from tests.e2e.browser import Browser
 from tests.e2e.node_client import NodeClients
-from tests.e2e.server import ServerProcess
+from tests.e2e.server import ServerProcess, free_port
+from tests.e2e.waiting import eventually
 
 EXAMPLES = ROOT / "examples"
+BUILT = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+PIP_DEADLINE_S = 120
+TIME = "document.getElementById('time').textContent"
 
 
 def test_every_example_is_in_the_list() -> None:
@@ -41,6 +52,53 @@ async def test_the_page_of_the_example_backend_shows_the_backends_clock(
     await page.close()
     backend.wait_for_output('disconnect "clock"')
     assert page.errors == []
+
+
+async def test_the_example_backend_waits_for_hornet_and_goes_on_after_hornet_was_started_again(
+    browser: Browser, reader: Reader, port: int
+) -> None:
+    redis_port, hornet_port = str(free_port()), str(free_port())
+    options = ("--port", hornet_port, "--embedded-port", redis_port, "--drain-window", "0")
+    backend = reader.start(
+        f".venv/bin/python {EXAMPLES / 'backend_aiohttp.py'}",
+        HORNET_REDIS=f"redis://127.0.0.1:{redis_port}",
+        PUSH_URL=f"http://localhost:{hornet_port}",
+        PORT=str(port),
+    )
+    backend.wait_for_output("Redis is away, trying again")
+    backend.wait_for_output("Redis is away, subscribing again")
+    redis = Redis(port=int(redis_port))
+
+    async def listens() -> bool:
+        [(_, number)] = await redis.pubsub_numsub("hornet:events:connect")
+        return number == 1
+
+    async def start() -> ServerProcess:
+        """Start Hornet, and wait until the backend listens to its events."""
+        server = ServerProcess(*options)
+        assert server.url
+        await eventually(listens, True)
+        return server
+
+    server = await start()
+    try:
+        page = await browser.open(f"http://localhost:{port}/")
+        await page.wait_for(f"/^..:..:..$/.test({TIME})")
+        backend.wait_for_output('connect "clock"')
+        for end in (ServerProcess.stop, ServerProcess.sweep):  # as Ctrl-C does, and a crash of everything
+            end(server)
+            last, before = await page.evaluate(TIME), backend.output.count('connect "clock"')
+            server = await start()
+            await page.wait_for(f"{TIME} !== {last!r}")
+            await browser.open(f"http://localhost:{port}/")
+            await eventually(partial(reports_more_visitors, backend, before), True)
+    finally:
+        server.sweep()
+        await redis.aclose()
+
+
+async def reports_more_visitors(backend: ServerProcess, before: int) -> bool:
+    return backend.output.count('connect "clock"') > before
 
 
 async def test_publish_sh_reaches_a_client(
@@ -93,3 +151,31 @@ async def test_the_example_with_json_web_tokens_lets_the_named_user_in(
     claims["channels"] = ["hornet"]
     client = await clients.connect(url, auth={"jwt": jwt.encode(claims, key)})
     assert (await client.event())["error"] == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("example", ["jwt_authenticator.py", "backend_aiohttp.py"])
+def test_an_example_whose_port_is_taken_says_so_in_one_line(
+    reader: Reader, server: ServerProcess, example: str
+) -> None:
+    program = reader.start(
+        f".venv/bin/python {EXAMPLES / example}",
+        HORNET_REDIS=reader.redis_url,
+        JWT_KEY="a-secret-of-32-characters-or-more",
+        PORT=str(server.port),
+    )
+    assert program.wait() == 1
+    assert f"Can't listen on port {server.port}: " in program.output
+    assert "Traceback" not in program.output
+
+
+def test_the_example_package_leaves_nothing_behind_where_it_is_built(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(EXAMPLES / "hornet_example_commands", source, ignore=BUILT)
+    before = sorted(path.name for path in source.iterdir())
+    pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--disable-pip-version-check")
+    subprocess.run([*pip, "--wheel-dir", tmp_path, source], check=True, timeout=PIP_DEADLINE_S)
+    assert sorted(path.name for path in source.iterdir()) == before
+    [wheel] = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        [entry_points] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert b"example.roll=hornet_example_commands:roll" in archive.read(entry_points).replace(b" ", b"")

@@ -1,9 +1,13 @@
 """Pages of a web application on another origin, in a real Chromium, and the try-it page."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from hornet._version import __version__
 from tests.conftest import StartServer, Valkey
@@ -11,6 +15,8 @@ from tests.e2e.backend import Backend, publish_raw
 from tests.e2e.browser import Browser
 from tests.e2e.conftest import Serve
 from tests.e2e.server import ServerProcess, free_port
+
+PASSED_ON = ("Host", "Origin", "Content-Type")
 
 # What pages written for the Node server do, in its classic words.
 CLASSIC = """
@@ -132,6 +138,53 @@ async def test_the_try_it_page_connects_and_shows_what_is_published(
     await page.screenshot(picture)
     assert picture.stat().st_size > 5_000
     assert page.errors == []
+
+
+@pytest.fixture
+async def serve_under_path() -> AsyncIterator[Callable[[str, str], Awaitable[str]]]:
+    """Passes ``/push/...`` of an origin of its own on to a server, without ``/push``, but for ``kept``."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(server_url: str, kept: str) -> str:
+            http = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
+
+            async def pass_on(request: web.Request) -> web.Response:
+                path = (
+                    request.path
+                    if kept and request.path.startswith(kept)
+                    else request.path.removeprefix("/push")
+                )
+                url = f"{server_url}{path}?{request.query_string}"
+                headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+                body = await request.read()
+                async with http.request(request.method, url, headers=headers, data=body) as answer:
+                    answered = {"Content-Type": answer.headers["Content-Type"]}
+                    return web.Response(status=answer.status, body=await answer.read(), headers=answered)
+
+            app = web.Application()
+            app.router.add_route("*", "/push/{path:.*}", pass_on)
+            proxy = await stack.enter_async_context(TestServer(app))
+            return str(proxy.make_url("/push/"))
+
+        yield serve
+
+
+@pytest.mark.parametrize("kept", ["", "/push/socket.io/"], ids=["stripped", "passed-on"])
+async def test_the_try_it_page_works_under_a_path(
+    browser: Browser,
+    start_server: StartServer,
+    serve_under_path: Callable[[str, str], Awaitable[str]],
+    kept: str,
+) -> None:
+    server = start_server(*(["--path", kept] if kept else []))
+    page = await browser.open(await serve_under_path(server.url, kept))
+    await page.wait_for(r"/\bconnected\b/i.test(document.querySelector('#status').textContent)")
+    await page.fill("#text", "through a proxy")
+    await page.click("button")
+    await page.wait_for("document.querySelector('#messages').textContent.includes('through a proxy')")
+    sample = await page.evaluate("document.querySelector('.own pre').innerText")
+    assert "/push/hornet/hornet.js" in sample
+    assert 'io: { path: "/push/socket.io/" }' in sample
 
 
 async def test_the_try_it_page_fits_a_phone(browser: Browser, server: ServerProcess) -> None:

@@ -90,11 +90,11 @@ async def test_the_browser_is_told_to_trust_nothing_but_this_server(visitor: Vis
 async def test_all_that_the_page_loads_is_served_here(visitor: Visitor) -> None:
     text = await (await visitor.get("/")).text()
     tags = re.findall(r"<(?:script|link|img)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text)
-    loaded = [path for path in tags if path != "/hornet/hornet.js"]  # built, and tested where it is built
+    loaded = [path for path in tags if path != "hornet/hornet.js"]  # built, and tested where it is built
     assert len(loaded) >= len(FILES)
     for path in loaded:
-        assert path.startswith("/demo/")
-        assert (await visitor.get(path)).status == 200
+        assert path.startswith("demo/"), "relative: a proxy may serve Hornet under a path"
+        assert (await visitor.get(f"/{path}")).status == 200
     assert not re.search(r"\son\w+=|\sstyle=|<style|<script>", text.partition("<figure>")[0])
 
 

@@ -8,6 +8,9 @@ const ONE_LINE_CHARS = 60;
 /** Messages closer together than this just appear: a list that never stops moving can't be read. */
 const CALM_MS = 300;
 
+/** The folder of this page: "/", or another one where a proxy serves Hornet under a path. */
+const BASE = new URL(".", document.baseURI);
+
 const element = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -17,14 +20,20 @@ const TRANSPORTS = { websocket: "over WebSocket", polling: "over HTTP polling" }
 
 /** The server forgets a token once it is used, so each attempt to connect asks for a fresh one. */
 async function fetchToken() {
-  const answer = await fetch("/demo/token", { method: "POST" });
+  const answer = await fetch("demo/token", { method: "POST" });
   if (!answer.ok) throw new Error(`no token: the server answered ${answer.status}`);
   return (await answer.json()).token;
 }
 
+/** The path of Socket.IO, as the browser sees it. A proxy may take the page's folder off, or pass it on. */
+function socketPath() {
+  const path = document.documentElement.dataset.path;
+  return BASE.pathname !== "/" && path.startsWith(BASE.pathname) ? path : BASE.pathname + path.slice(1);
+}
+
 function listen() {
   if (typeof Hornet === "undefined") return showState("hornet.js is missing from this installation", "broken");
-  const hornet = new Hornet({ channel: CHANNEL, token: fetchToken });
+  const hornet = new Hornet({ channel: CHANNEL, token: fetchToken, io: { path: socketPath() } });
   let waiting = "connecting…";
 
   hornet.on("hornet", "connected", () => {
@@ -147,7 +156,7 @@ async function publish(event) {
   let status = 0;
   try {
     const headers = { "Content-Type": "application/json" };
-    status = (await fetch("/demo/publish", { method: "POST", headers, body: JSON.stringify({ text }) })).status;
+    status = (await fetch("demo/publish", { method: "POST", headers, body: JSON.stringify({ text }) })).status;
   } catch {
     // Nobody answered: status stays 0.
   }
@@ -204,7 +213,14 @@ async function copy(code) {
   return true;
 }
 
-for (const place of document.querySelectorAll("[data-origin]")) place.textContent = location.origin;
+function fillIn(name, text) {
+  for (const place of document.querySelectorAll(`[data-${name}]`)) place.textContent = text;
+}
+
+fillIn("origin", location.origin);
+fillIn("base", location.origin + BASE.pathname.slice(0, -1));
+fillIn("own-path", socketPath());
+for (const place of document.querySelectorAll("[data-io]")) place.hidden = socketPath() === "/socket.io/";
 document.querySelectorAll("figure").forEach(addCopyButton);
 element("form").addEventListener("submit", publish);
 listen();
