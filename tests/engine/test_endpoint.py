@@ -89,6 +89,12 @@ async def test_a_response_with_two_origins_is_for_neither_page(application: Appl
             assert "Access-Control-Allow-Origin" not in response.headers
 
 
+async def test_an_empty_session_id_opens_a_session_as_none_does(application: Application) -> None:
+    assert (await application.get(EIO="4", transport="polling", sid="")).status == 200
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid=")
+    assert (await ws.receive_str()).startswith("0{")
+
+
 async def test_a_session_of_version_3_is_told_by_its_handshake(application: Application) -> None:
     await application.get(EIO="3", transport="polling")
     assert (await application.connected.get())[1].protocol == 3

@@ -69,6 +69,19 @@ def test_undefined_of_the_javascript_encoder_is_nothing() -> None:
     assert parse_msgpack(packed).data is None
 
 
+@pytest.mark.parametrize(("text", "name"), [("2[7]", "7"), ("2[1.5,2]", "1.5")])
+def test_an_event_named_by_a_number_has_the_name_of_its_text(text: str, name: str) -> None:
+    """socket.io-parser takes numbers, and JavaScript looks handlers up by text."""
+    assert parse_packet(text).data[0] == name
+
+
+def test_attachments_that_nothing_refers_to_are_taken_and_a_number_may_be_written_as_a_fraction() -> None:
+    packet = parse_packet('52-["a",{"_placeholder":true,"num":0.0}]')
+    assert not packet.attach(b"x")
+    assert packet.attach(b"y")
+    assert packet.data == ["a", b"x"]
+
+
 @pytest.mark.parametrize("packet_type", [Type.EVENT, Type.ACK])
 @pytest.mark.parametrize(
     ("number", "read"),

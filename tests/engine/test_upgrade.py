@@ -111,6 +111,17 @@ async def test_an_upgrade_packet_where_nothing_is_left_to_upgrade_is_ignored(
         assert await websocket.receive_str() == "431[]"
 
 
+async def test_each_probe_of_a_websocket_is_answered(application: Application) -> None:
+    eio_sid, _ = await application.open_polling()
+    ws = await application.websocket(f"{application.url}?EIO=4&transport=websocket&sid={eio_sid}")
+    for _ in range(2):
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+    await ws.send_str("5")
+    await ws.send_str('421["ack"]')
+    assert await ws.receive_str() == "431[]"
+
+
 async def test_an_upgrade_packet_by_post_is_ignored(application: Application) -> None:
     eio_sid, _ = await application.open_polling()
     assert await application.post(eio_sid, '5\x1e421["ack"]') == 200

@@ -136,8 +136,9 @@ class Endpoint:
         index = query.get("j", ["0"])[0]
         if not (index.isascii() and index.isdigit()):
             raise bad_request("a wrong JSONP index")
-        if "sid" in query:
-            session = self._table.find(query["sid"][0])
+        sid = query.get("sid", ("",))[0]
+        if sid:
+            session = self._table.find(sid)
             if session is None:
                 raise unknown_session()
             if query.get("EIO") not in (None, [str(session.handshake.protocol)]):

@@ -236,7 +236,7 @@ class PollingTransport:
         self._owner.counts.bytes_in += len(body)
         now = asyncio.get_running_loop().time()
         # aiohttp takes a body without a type for binary; the Node server takes it for text.
-        content_type = request.content_type if "Content-Type" in request.headers else ""
+        content_type = request.content_type if request.headers.get("Content-Type") else ""
         packets = parse_body(session.handshake.protocol, body, content_type, jsonp="j" in query)
         if self._rate is None or self._byte_rate is None:
             self._rate = RateLimiter(settings.max_packet_rate, now)

@@ -284,6 +284,8 @@ class WebSocketTransport(asyncio.Protocol):
             self._move(PhaseStep.PROBED)
             self._transport.write(dump_frame("3probe", 0))
             session.probed(self)
+        elif self.phase is Phase.PROBED and payload == "2probe" and session.probe is self:
+            self._transport.write(dump_frame("3probe", 0))
         elif not isinstance(payload, str) or payload[:1] != UPGRADE_PACKET:
             self._give_up(1000)
         elif session.state is (State.POLLING if self.phase is Phase.OPENED else State.PROBING):

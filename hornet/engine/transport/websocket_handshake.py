@@ -62,10 +62,10 @@ def choose_subprotocol(text: str) -> str:
     connection (RFC 6455, section 4.1).
 
     Raises:
-        Refusal: the header is no list of tokens.
+        Refusal: the header is no list of tokens, or names one twice (RFC 6455, section 4.1).
     """
     names = [name.strip(" \t") for name in text.split(",")]
-    if not all(map(_TOKEN.fullmatch, names)):
+    if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
         raise bad_request("a wrong Sec-WebSocket-Protocol")
     return names[0]
 

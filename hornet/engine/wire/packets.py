@@ -101,8 +101,8 @@ def parse_packet(text: str) -> SioPacket:
     check_packet(packet)
     if binary:
         packet.waits_for = int(count)
-        if not 0 < packet.waits_for <= text.count('"_placeholder"'):
-            raise Malformed(codes.BAD_PACKET, "the number of attachments is not that of the placeholders")
+        if not packet.waits_for:
+            raise Malformed(codes.BAD_PACKET, "a binary packet without attachments")
     return packet
 
 
@@ -248,6 +248,8 @@ def check_packet(packet: SioPacket) -> None:
     match packet.type:
         case Type.EVENT | Type.BINARY_EVENT:
             fits = isinstance(data, list) and len(data) > 0 and _is_event_name(data[0])
+            if fits and not isinstance(data[0], str):
+                data[0] = str(data[0])
         case Type.CONNECT:
             fits = data is None or isinstance(data, dict)
         case Type.DISCONNECT:
@@ -261,7 +263,8 @@ def check_packet(packet: SioPacket) -> None:
 
 
 def _is_event_name(name: object) -> bool:
-    return isinstance(name, str) and name not in RESERVED_EVENTS
+    """Return whether an event may have that name; a number is one, and stands for its text."""
+    return name not in RESERVED_EVENTS if isinstance(name, str) else type(name) in (int, float)
 
 
 def _put_attachments(value: Any, attachments: Sequence[bytes]) -> Any:
@@ -278,6 +281,8 @@ def _replace_placeholders(value: Any, attachments: Sequence[bytes]) -> Any:
     if isinstance(value, dict):
         if value.get("_placeholder") is True:
             number = value.get("num")
+            if type(number) is float and number.is_integer():  # JavaScript has one type of numbers
+                number = int(number)
             if type(number) is not int or not 0 <= number < len(attachments):
                 raise Malformed(codes.BAD_PACKET, "a placeholder names no attachment")
             return attachments[number]
