@@ -69,7 +69,7 @@ def describe() -> dict[str, Any]:
 
 def _document_route() -> web.RouteDef:
     """Serve the document, to anyone: of this server it tells only the version of its API."""
-    content = msgspec.json.encode(describe())
+    content = msgspec.json.encode(describe()) + b"\n"
     etag = etag_of(content)
 
     async def show(request: web.Request) -> web.Response:

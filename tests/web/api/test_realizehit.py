@@ -67,6 +67,12 @@ async def test_realizehits_publish_is_guarded_as_the_api_is(start_api: StartApi)
         refused = await api.post("/", body, headers={"Authorization": header})
         assert refused.code == "KEY_UNKNOWN"
         assert "Authorization: Bearer <secret>" in refused.body["detail"]
-    form = await api.post("/", b"pattern=a", key=key, headers={"Content-Type": "text/plain"})
-    assert (form.status, form.code) == (415, "NOT_JSON_TYPE")
+    for simple in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        form = await api.post(
+            "/", b'{"pattern": {"a": "b"}, "payload": 1}', key=key, headers={"Content-Type": simple}
+        )
+        assert (form.status, form.code) == (415, "NOT_JSON_TYPE")
+    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = await api.request("OPTIONS", "/", headers=preflight)
+    assert "Access-Control-Allow-Origin" not in answer.headers
     assert (await api.get("/")).text.startswith("<!doctype html><html lang=en><title>Hornet v")
