@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hornet.app import NODE, Node, create_app
@@ -82,6 +83,7 @@ async def start_node(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[S
             redis: str = valkey.url,
             own_commands: Mapping[str, Declared] | None = None,
             own_plugins: Iterable[SetUp] = (),
+            own_routes: Iterable[web.RouteDef] = (),
             **given: Any,
         ) -> Running:
             """``given`` are sections of the configuration, or single options by their names."""
@@ -90,6 +92,7 @@ async def start_node(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[S
             flags = {"demo": False, "redis": redis, "auth_timeout": auth_timeout_s, **options}
             config = replace(load_config(flags, {}), **sections)
             app = create_app(config, authenticators=ways, commands=own_commands, plugins=own_plugins)
+            app.add_routes(own_routes)
             server = TestServer(app)
             await server.start_server()
             stack.push_async_callback(server.close)
