@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from hornet.config import Option, options
+from hornet.config import options
+from hornet.core.options import Option
 
 TITLES = {
     "server": "Server",

@@ -9,8 +9,9 @@ from typing import Any, get_type_hints
 import pytest
 
 from hornet.broker.settings import RedisSettings
-from hornet.config import Config, LogSettings, Option, load_config, options, take_reloadable
+from hornet.config import Config, LogSettings, load_config, options, take_reloadable
 from hornet.core.errors import SetupError
+from hornet.core.options import Option
 from hornet.engine.settings import EngineSettings
 from hornet.flows.settings import SessionSettings
 from hornet.web.settings import ServerSettings

@@ -7,7 +7,8 @@ import os
 
 from hornet.broker.client import parse_url
 from hornet.cli.parsing import given_flags, load
-from hornet.config import Option, find_sources, options
+from hornet.config import find_sources, options
+from hornet.core.options import Option
 
 
 def check_config(arguments: argparse.Namespace) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hornet.cli.running import EXIT_USAGE
 
 if TYPE_CHECKING:
-    from hornet.config import Config, Option
+    from hornet.config import Config
+    from hornet.core.options import Option
 
 
 class Parser(argparse.ArgumentParser):

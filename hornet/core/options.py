@@ -7,7 +7,45 @@ environment, the configuration file and the reference page are all generated fro
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
+
+ENVIRONMENT_PREFIX = "HORNET_"
+UNIT_SUFFIXES = ("_s", "_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its place in the configuration, and the facts that its section declares."""
+
+    section: str
+    field: str
+    kind: Any
+    default: Any
+    doc: str
+    unit: str
+    secret: bool
+    reloads: bool
+
+    @property
+    def name(self) -> str:
+        """The field's name without the unit at its end. Documentation and ``--help`` name the unit."""
+        for suffix in UNIT_SUFFIXES:
+            if self.field.endswith(suffix):
+                return self.field.removesuffix(suffix)
+        return self.field
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def is_list(self) -> bool:
+        return bool(self.kind == tuple[str, ...])
 
 
 def option(default: Any, *, doc: str, unit: str = "", secret: bool = False, reloads: bool = False) -> Any:
