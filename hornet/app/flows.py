@@ -127,7 +127,12 @@ def build_flows(
         signals=signals,
     )
     reconciler = Reconciler(
-        users=users, sessions=sessions, store=user_store, channels=user_channels, signals=signals
+        users=users,
+        sessions=sessions,
+        store=user_store,
+        nodes=services.nodes,
+        channels=user_channels,
+        signals=signals,
     )
     tokens = TokenAuthenticator(tokens=services.tokens, sessions=sessions, events=services.events)
     admission = build_admission(

@@ -5,6 +5,10 @@ So each node leaves heartbeats. A node that misses three of them is dead, and th
 it removes what it left. If that node dies meanwhile, its claim expires and another node begins again, so a
 clean-up must be harmless when it is repeated.
 
+Silence may be the judge's own: after Redis stalled, or after this process was stopped, every other node seems
+silent to the first that asks. So a node that was deaf itself judges no other until its own heartbeats have
+come through for as long as a node may be silent.
+
 A node whose own entry is missing at its next heartbeat was taken for dead (it was paused), or Redis lost its
 data. The node then writes its own data again.
 """
@@ -13,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 
 from hornet.broker.client import Client, call
@@ -24,6 +30,10 @@ log = logging.getLogger(__name__)
 
 MISSED_HEARTBEATS = 3
 """One heartbeat may be late, and another may be lost with a connection."""
+
+DEAF_HEARTBEATS = 1.5
+"""A node without an answer from Redis for so many heartbeats was deaf. A stall that makes another node seem
+dead lasts for two of them at least, and every node was without an answer meanwhile."""
 
 CLAIM_S = 30
 """Far longer than a clean-up takes; a node that dies in the middle of one delays it by this much."""
@@ -37,6 +47,13 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 return {known and 1 or 0, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])}
 """
 
+_IS_SILENT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local last = redis.call('ZSCORE', KEYS[1], ARGV[1])
+return last and tonumber(last) <= now - ARGV[2] and 1 or 0
+"""
+
 _LIVING = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -45,14 +62,21 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], '+inf')
 
 
 class Nodes:
-    """The nodes on this Redis, and this node among them as ``id``."""
+    """The nodes on this Redis, and this node among them as ``id``. ``clock`` counts seconds."""
 
-    def __init__(self, client: Client, *, heartbeat_s: float) -> None:
+    def __init__(
+        self, client: Client, *, heartbeat_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.id = secrets.token_hex(8)
         self._client = client
         self._heartbeat_s = heartbeat_s
         self._timeout_s = MISSED_HEARTBEATS * heartbeat_s
+        self._clock = clock
         self._was_seen = False
+        self._heard_at = self._heard_since = -math.inf
+        """When Redis answered last, and since when it has answered without a pause."""
+        self._has_been_deaf = False
+        """Whether there was such a pause after the start."""
         self.is_answered = False
         """Whether Redis carried out the last heartbeat, or at least could say that it is full."""
         self._on_node_dead: list[Callable[[str], Awaitable[None]]] = []
@@ -68,6 +92,20 @@ class Nodes:
     def on_lost(self, restore: Callable[[], Awaitable[None]]) -> None:
         """Await ``restore()`` when this node's own data in Redis are gone; it writes them again."""
         self._on_lost.append(restore)
+
+    @property
+    def may_judge(self) -> bool:
+        """Whether Redis has answered for so long that the silence of another node is that node's own."""
+        return not self._is_deaf and self._clock() - self._heard_since >= self._timeout_s
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether this node is deaf, or was until lately, so that what it misses may have been delayed."""
+        return (self._has_been_deaf and not self.may_judge) or (self._was_seen and self._is_deaf)
+
+    @property
+    def _is_deaf(self) -> bool:
+        return self._clock() - self._heard_at > DEAF_HEARTBEATS * self._heartbeat_s
 
     async def join(self) -> None:
         """Make this node one of the cluster.
@@ -114,11 +152,26 @@ class Nodes:
             self.is_answered = isinstance(error, RedisFull)
             raise
         self.is_answered = True
+        self._hear()
         if self._was_seen and not known:
             log.warning("Redis has no trace of this node (it was taken for dead, or lost data): registering")
             await self._restore_all()
         self._was_seen = True
-        return [node.decode() for node in silent]
+        return [node.decode() for node in silent] if self.may_judge else []
+
+    def _hear(self) -> None:
+        """Note that Redis answers now."""
+        if self._is_deaf:
+            self._heard_since = self._clock()
+            if self._was_seen:
+                self._has_been_deaf = True
+                silent_s = self._clock() - self._heard_at
+                log.warning(
+                    "Redis did not answer this node for %.1f s: it takes no other for dead in the next %g s",
+                    silent_s,
+                    self._timeout_s,
+                )
+        self._heard_at = self._clock()
 
     async def living(self) -> list[str]:
         """Return the ids of the nodes with a recent heartbeat, this one included, in no order.
@@ -159,8 +212,9 @@ class Nodes:
         if not await call(self._client.set, claim_key(node), self.id, nx=True, ex=CLAIM_S):
             return
         try:
-            if await call(self._client.zscore, NODES, node) is None:
-                return  # another node has cleaned up, and given its claim back, since the heartbeat
+            timeout_ms = int(self._timeout_s * 1000)
+            if not await call(self._client.eval, _IS_SILENT, 1, NODES, node, timeout_ms):
+                return  # since the heartbeat, another node has cleaned up, or the node gave a sign of life
             log.warning("Node %s gave no sign of life for %g s: cleaning up behind it", node, self._timeout_s)
             for remove_dead_node in self._on_node_dead:
                 await remove_dead_node(node)

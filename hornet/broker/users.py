@@ -232,11 +232,11 @@ class UserStore:
         )
         return _known(epoch, channels_now)
 
-    async def sweep(self) -> Sweep:
-        """Remove the users whose grace period is over, ``PAGE`` at most, and publish that they are gone."""
+    async def sweep(self, limit: int = PAGE) -> Sweep:
+        """Remove the users whose grace period is over, ``limit`` at most, and publish that they are gone."""
         keys = (USERS, USERS_LEAVING, node_sessions_key(self.node))
         prefixes = (user_channels_key(""), channel_users_key("")) if self._forgets_channels else ("", "")
-        node_sessions, leaving, gone = await self._run(_SWEEP, keys, PAGE, EVENTS_USER_GONE, *prefixes)
+        node_sessions, leaving, gone = await self._run(_SWEEP, keys, limit, EVENTS_USER_GONE, *prefixes)
         return Sweep(tuple(user.decode() for user in gone), leaving, node_sessions)
 
     async def sessions_of_node(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:

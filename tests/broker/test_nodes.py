@@ -8,11 +8,13 @@ import pytest
 
 from hornet.broker.client import Client, connect
 from hornet.broker.keys import NODES
-from hornet.broker.nodes import Nodes
+from hornet.broker.nodes import MISSED_HEARTBEATS, Nodes
 from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable
 from tests.broker.servers import RedisServer
 from tests.e2e.waiting import eventually
+
+HEARTBEAT_S = 4
 
 
 class Cluster:
@@ -23,9 +25,24 @@ class Cluster:
         self.client = connect(RedisUrl(redis.url), 2.0)
         self.removed: list[tuple[str, str]] = []
         self.restored: list[str] = []
+        self.now = 0.0
+        """What the clocks of the nodes show."""
+
+    async def join(self, *nodes: Nodes) -> None:
+        """Let the nodes join, and listen for so long that each may judge the others."""
+        for node in nodes:
+            await node.join()
+        await self.listen(*nodes)
+
+    async def listen(self, *nodes: Nodes) -> None:
+        """Let time pass with regular heartbeats of the nodes, for as long as a node may be silent."""
+        for _ in range(MISSED_HEARTBEATS):
+            self.now += HEARTBEAT_S
+            for node in nodes:
+                await node.beat()
 
     def node(self, client: Client | None = None) -> Nodes:
-        node = Nodes(client or self.client, heartbeat_s=4)
+        node = Nodes(client or self.client, heartbeat_s=HEARTBEAT_S, clock=lambda: self.now)
 
         async def remove(dead: str) -> None:
             self.removed.append((node.id, dead))
@@ -64,8 +81,7 @@ async def test_nodes_know_each_other(cluster: Cluster) -> None:
 
 async def test_a_silent_node_is_removed_by_exactly_one_of_the_others(cluster: Cluster) -> None:
     dead, *living = [cluster.node() for _ in range(6)]
-    for node in (dead, *living):
-        await node.join()
+    await cluster.join(dead, *living)
     await cluster.silence(dead)
     assert dead.id not in await living[0].living()
     await asyncio.gather(*(node.beat() for node in living))
@@ -79,8 +95,7 @@ async def test_a_silent_node_that_was_removed_meanwhile_is_not_removed_again(
 ) -> None:
     claims_late = connect(RedisUrl(cluster.url), 2.0)
     dead, quick, late = cluster.node(), cluster.node(), cluster.node(claims_late)
-    for node in (dead, quick, late):
-        await node.join()
+    await cluster.join(dead, quick, late)
     await cluster.silence(dead)
     claim = claims_late.set
 
@@ -96,8 +111,7 @@ async def test_a_silent_node_that_was_removed_meanwhile_is_not_removed_again(
 
 async def test_a_removal_that_fails_is_tried_again(cluster: Cluster) -> None:
     dead, living = cluster.node(), cluster.node()
-    await dead.join()
-    await living.join()
+    await cluster.join(dead, living)
     fails = [True]
 
     async def remove(_: str) -> None:
@@ -116,8 +130,7 @@ async def test_a_removal_that_fails_is_tried_again(cluster: Cluster) -> None:
 
 async def test_a_node_that_was_taken_for_dead_registers_again(cluster: Cluster) -> None:
     paused, living = cluster.node(), cluster.node()
-    await paused.join()
-    await living.join()
+    await cluster.join(paused, living)
     await cluster.silence(paused)
     await living.beat()
     assert cluster.restored == []
@@ -146,9 +159,59 @@ async def test_a_node_that_leaves_cleans_up_behind_itself(cluster: Cluster) -> N
     assert cluster.removed == [(node.id, node.id)]
 
 
+async def test_a_node_that_was_deaf_judges_no_other_until_it_has_heard_for_long_enough(
+    cluster: Cluster,
+) -> None:
+    one, other, dead = [cluster.node() for _ in range(3)]
+    await cluster.join(one, other, dead)
+    assert one.may_judge
+    cluster.now += 2 * HEARTBEAT_S  # a stall of Redis, or of this process
+    assert not one.may_judge
+    assert one.is_recovering
+    for node in (other, dead):
+        await cluster.silence(node)
+    await one.beat()
+    assert cluster.removed == [], "their heartbeats are on their way"
+    await other.beat()
+    await cluster.listen(one, other)
+    assert cluster.removed == [(one.id, dead.id)]
+    assert not one.is_recovering
+    assert cluster.restored == []
+
+
+async def test_a_node_that_just_started_judges_no_other(cluster: Cluster) -> None:
+    old, new = cluster.node(), cluster.node()
+    await old.join()
+    await cluster.silence(old)
+    await new.join()
+    assert cluster.removed == []
+    assert not new.is_recovering, "it was not deaf: it was not there"
+    await cluster.listen(new)
+    assert cluster.removed == [(new.id, old.id)]
+
+
+async def test_a_node_that_beats_again_before_it_is_claimed_is_not_removed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges_late = connect(RedisUrl(cluster.url), 2.0)
+    paused, judge = cluster.node(), cluster.node(judges_late)
+    await cluster.join(paused, judge)
+    await cluster.silence(paused)
+    claim = judges_late.set
+
+    async def claim_after_a_heartbeat(*args: Any, **options: Any) -> Any:
+        await paused.beat()
+        return await claim(*args, **options)
+
+    monkeypatch.setattr(judges_late, "set", claim_after_a_heartbeat)
+    await judge.beat()
+    assert cluster.removed == []
+    await judges_late.aclose()
+
+
 async def test_a_long_removal_holds_up_no_heartbeat(own_redis: RedisServer) -> None:
     client = connect(RedisUrl(own_redis.url), 2.0)
-    living, dead = Nodes(client, heartbeat_s=0.05), Nodes(client, heartbeat_s=0.05)
+    living, dead = Nodes(client, heartbeat_s=0.2), Nodes(client, heartbeat_s=0.2)
     begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def remove(_: str) -> None:

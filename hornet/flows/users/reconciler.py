@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 
+from hornet.broker.nodes import Nodes
 from hornet.broker.users import PAGE, UserStore
 from hornet.core.errors import RedisUnavailable
 from hornet.flows.sessions.sessions import Sessions
@@ -37,12 +38,14 @@ class Reconciler:
         users: Users,
         sessions: Sessions,
         store: UserStore,
+        nodes: Nodes,
         channels: UserChannels,
         signals: Signals,
     ) -> None:
         self._users = users
         self._sessions = sessions
         self._store = store
+        self._nodes = nodes
         self._channels = channels
         self._signals = signals
         self._odd_sweeps = 0
@@ -110,7 +113,8 @@ class Reconciler:
 
     async def _sweep(self) -> bool:
         """Sweep once; return whether there may be more to do at once."""
-        sweep = await self._store.sweep()
+        # After a silence of Redis, users may be back whose arrival still waits: they get a little longer.
+        sweep = await self._store.sweep(0 if self._nodes.is_recovering else PAGE)
         for user in sweep.gone:
             self._signals.user_gone.send(user)
         self._odd_sweeps = self._odd_sweeps + 1 if sweep.node_sessions != self._sessions.with_user else 0

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.keys import node_presence_key, presence_key
+from hornet.broker.nodes import MISSED_HEARTBEATS
 from hornet.broker.presence import PresenceStore
 from hornet.connector import AsyncConnector, sign_channel
 from hornet.core.errors import RedisUnavailable
@@ -329,6 +330,39 @@ async def test_a_redis_that_lost_its_data_is_told_again_and_no_member_hears_of_i
     assert ben.messages == 1
 
 
+@pytest.mark.parametrize("stall", ["CLIENT PAUSE", "SIGSTOP"])
+async def test_after_a_stall_of_redis_no_node_takes_another_for_dead(
+    own_redis: RedisServer, start_node: StartNode, prefix: str, stall: str
+) -> None:
+    options = {"node_heartbeat": 0.3, "user_grace": 1.0, "redis_timeout": 10.0}
+    nodes = [await start_node(redis=own_redis.url, **options) for _ in range(3)]
+    crowd = [await join(node, prefix, f"member {number}") for number, node in enumerate(nodes)]
+    names = {f"member {number}" for number in range(3)}
+    for present in crowd:
+        await present.hear_until(*names)
+
+    async def may_judge() -> list[bool]:
+        return [node.node.nodes.may_judge for node in nodes]
+
+    await eventually(may_judge, [True] * 3)
+    told = [present.messages for present in crowd]
+    stall_s = 2 * (MISSED_HEARTBEATS + 1) * 0.3
+    if stall == "SIGSTOP":
+        own_redis.pause()
+        await asyncio.sleep(stall_s)  # the stall itself: nothing can be waited for
+        own_redis.resume()
+    else:
+        async with Redis(port=own_redis.port) as redis:
+            await redis.client_pause(int(stall_s * 1000), all=True)
+        await asyncio.sleep(stall_s)
+    await eventually(may_judge, [True] * 3)
+    end = await join(nodes[0], prefix, "end")
+    for present, before in zip(crowd, told, strict=True):
+        await present.hear_until(*names, "end")
+        assert present.messages == before + 1, "nobody was gone"
+    assert end.known == {*names, "end"}
+
+
 async def test_a_join_that_redis_does_not_take_fails_and_leaves_the_others_alone(
     own_redis: RedisServer, start_node: StartNode, prefix: str
 ) -> None:
@@ -372,7 +406,7 @@ async def test_several_channels_in_one_request_are_each_answered_with_the_member
     running = await start_node(channels=SECRETS)
     client = await running.connect_with_token(prefix)
     channels = [f"private-{prefix}{number}" for number in range(2)]
-    signed = [sign_channel("secret", client.sid, channel, {"id": "ann"}) for channel in channels]
+    signed = [sign_channel(SECRET, client.sid, channel, {"id": "ann"}) for channel in channels]
     answer = await client.ask("hornet:subscribe", {"subscriptions": signed})
     assert answer["subscriptions"] == [
         {"ok": True, "channel": channel, "members": [{"id": "ann"}], "count": 1} for channel in channels
