@@ -361,7 +361,7 @@ def test_config_doc_prints_the_reference(hornet: Say) -> None:
 def test_config_doc_prints_each_default_as_it_is_written_in_a_file(hornet: Say) -> None:
     _, out, _ = hornet("config-doc")
     defaults = dict(re.findall(r"^### `(\w+)`\n.*?default: `?(.*?)`?(?: · reloads)?$", out, re.M | re.S))
-    assert defaults["host"] == "0.0.0.0"
+    assert defaults["host"] == "*"
     assert defaults["auth_timeout"] == "10"
     assert defaults["transports"] == "polling,websocket"
     assert defaults["tls_cert"] == "none"

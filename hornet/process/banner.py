@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 
 from hornet._version import __version__
 from hornet.app import Node
 
 
-def banner(node: Node, bound: socket.socket) -> str:
-    """Return the text for a server that listens on ``bound``, and maybe on other sockets too."""
+def banner(node: Node, sockets: Sequence[socket.socket]) -> str:
+    """Return the text for a server that listens on ``sockets``; its addresses are those of the first one."""
+    bound = sockets[0]
     settings = node.config.server
     origin = "embedded Valkey, stops with Hornet" if node.embedded else "found on this machine"
     lines = [f"Hornet v{__version__}", ""]
@@ -21,7 +23,7 @@ def banner(node: Node, bound: socket.socket) -> str:
         host, port = bound.getsockname()[:2]
         name = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host
         url = f"{'https' if settings.tls_cert else 'http'}://{f'[{name}]' if ':' in name else name}:{port}"
-        lines.append(f"  Listening  {url}  (on {host})")
+        lines.append(f"  Listening  {url}  (on {', '.join(str(each.getsockname()[0]) for each in sockets)})")
     lines.append(f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"))
     lines.append(f"  Client     {url}/hornet/hornet.js")
     if node.config.api.is_open(on_unix_socket=bound.family == socket.AF_UNIX):

@@ -9,12 +9,12 @@ import resource
 import socket
 import ssl
 import stat
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hornet.core.errors import SetupError
-from hornet.web.settings import ServerSettings
+from hornet.web.settings import ALL_ADDRESSES, ServerSettings
 
 BACKLOG = 4096
 """How many connections the kernel may hold while the loop is busy: after a restart, many come at once."""
@@ -24,6 +24,12 @@ MOST_FILES = 1_048_576
 
 FIRST_FD = 3
 """The first of the sockets that systemd hands over (``sd_listen_fds(3)``)."""
+
+NO_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+"""The errors of an address family that is turned off."""
+
+PORT_ATTEMPTS = 8
+"""How often a free port is looked for that is free for both families."""
 
 UNIX_MODE = 0o660
 """The Unix socket is open to its owner and its group; the user of the proxy is in that group."""
@@ -55,9 +61,11 @@ def listening(
             finally:
                 path.unlink(missing_ok=True)
     else:
-        with contextlib.closing(bind_port(settings)) as bound:
-            limit_sending(bound, settings.send_timeout_s)
-            yield [bound]
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(bound) for bound in bind_ports(settings)]
+            for bound in sockets:
+                limit_sending(bound, settings.send_timeout_s)
+            yield sockets
 
 
 def limit_sending(bound: socket.socket, timeout_s: float) -> None:
@@ -132,27 +140,77 @@ def _remove_dead(path: Path) -> None:
             path.unlink()
 
 
-def bind_port(settings: ServerSettings) -> socket.socket:
-    """Listen on the address and port.
+def bind_ports(settings: ServerSettings) -> list[socket.socket]:
+    """Listen on the port, on each address that the settings name: of both families by default.
+
+    A family that this machine does not have is left out, as long as there is another. Each family has a
+    socket of its own, so that addresses of IPv4 are never seen in their IPv6 form.
 
     Raises:
         SetupError: the port is busy or forbidden, or the address is not this machine's.
     """
+    addresses = _find_addresses(settings)
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        try:
+            return _bind_each(addresses, settings.port)
+        except OSError as error:
+            is_unlucky = error.errno == errno.EADDRINUSE and settings.port == 0  # free for one family alone
+            if not is_unlucky or attempt == PORT_ATTEMPTS:
+                raise SetupError(_why_not(settings, error)) from None
+    raise AssertionError
+
+
+def _find_addresses(settings: ServerSettings) -> list[tuple[int, str]]:
+    """Return family and address of each socket to open."""
+    if settings.host == ALL_ADDRESSES:
+        return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        answers = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        )
     except (OSError, UnicodeError) as error:  # a label of more than 63 characters is a UnicodeError
         reason = getattr(error, "strerror", None) or "it is no host name"
         raise SetupError(f"The address {settings.host!r} is not known ({reason}).") from None
-    bound = socket.socket(family, kind, protocol)
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in answers))
+
+
+def _bind_each(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:
+    """Listen on the port at each address; port 0 takes one that is free at all of them.
+
+    Raises:
+        OSError: an address can't be listened on, other than one of a family that this machine does not have.
+    """
+    sockets: list[socket.socket] = []
+    missing = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    with contextlib.ExitStack() as stack:
+        for family, address in addresses:
+            try:
+                bound = _bind(family, (address, port), alone=len(addresses) == 1)
+            except OSError as error:
+                if error.errno not in NO_FAMILY:
+                    raise
+                missing = error
+            else:
+                sockets.append(stack.enter_context(bound))
+                port = bound.getsockname()[1]
+        if not sockets:
+            raise missing
+        stack.pop_all()
+    return sockets
+
+
+def _bind(family: int, address: tuple[str, int], *, alone: bool) -> socket.socket:
+    """Listen on one address. A socket of IPv6 that is ``alone`` may take IPv4 too, as the system decides."""
+    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and not alone:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)
         bound.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         bound.close()
-        raise SetupError(_why_not(settings, error)) from None
+        raise
     return bound
 
 

@@ -83,7 +83,7 @@ class Worker:
                     return
                 servers = await self._accept()
                 tasks.append(asyncio.create_task(self._notifier.keep_watchdog(), name="hornet-watchdog"))
-                print_banner(banner(self._node, self._sockets[0]))
+                print_banner(banner(self._node, self._sockets))
                 self._notifier.tell(READY)
                 await self._stop.wait()
                 await self._let_go(servers)

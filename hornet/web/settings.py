@@ -8,10 +8,17 @@ from hornet.core.options import option
 
 DEFAULT_PORT = 8187
 
+ALL_ADDRESSES = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    host: str = option("0.0.0.0", doc="Address to listen on.", unit="address")
+    host: str = option(
+        ALL_ADDRESSES,
+        doc="Address or name to listen on. `*` stands for all addresses of this machine, IPv4 and IPv6; "
+        "`0.0.0.0` for those of IPv4 alone. A name such as `localhost` stands for all its addresses.",
+        unit="address",
+    )
     port: int = option(DEFAULT_PORT, doc="Port to listen on; 0 takes a free one.", unit="port")
     unix_socket: str = option(
         "",

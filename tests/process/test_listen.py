@@ -1,16 +1,18 @@
 """The addresses on which a server listens, and the errors that prevent it."""
 
+import errno
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from hornet.core.errors import SetupError
-from hornet.process.listen import bind_port, bind_unix, listening, take_inherited, tls_context
+from hornet.process.listen import bind_ports, bind_unix, listening, take_inherited, tls_context
 from hornet.web.settings import ServerSettings
 from tests.certificates import Certificates
 
@@ -19,7 +21,7 @@ from tests.certificates import Certificates
 
 def refused(settings: ServerSettings) -> str:
     with pytest.raises(SetupError) as raised:
-        bind_port(settings).close()
+        bind_ports(settings)
     return str(raised.value)
 
 
@@ -54,6 +56,51 @@ def test_a_forbidden_port_is_named_with_what_to_do() -> None:
             os.seteuid(0)
     assert "may not listen on port 80" in said
     assert "--port" in said
+
+
+def test_by_default_both_families_are_listened_on_at_the_same_port() -> None:
+    with listening(ServerSettings(port=0), {}) as sockets:
+        assert [bound.family for bound in sockets] == [socket.AF_INET, socket.AF_INET6]
+        [port] = {bound.getsockname()[1] for bound in sockets}
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, port)) as client:
+                assert client.getpeername()[1] == port
+
+
+def test_a_name_stands_for_all_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(socket.AF_INET6, ("::1", 0, 0, 0)), (socket.AF_INET, ("127.0.0.1", 0))]
+    monkeypatch.setattr(
+        "socket.getaddrinfo",
+        lambda *_, **__: [(family, socket.SOCK_STREAM, 6, "", address) for family, address in both],
+    )
+    with listening(ServerSettings(host="both.example", port=0), {}) as sockets:
+        assert {bound.getsockname()[0] for bound in sockets} == {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_without_ipv6_the_rest_is_listened_on(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    class OnlyIpv4(socket.socket):
+        def __init__(self, family: int = -1, *args: Any, **options: Any) -> None:
+            if family == socket.AF_INET6 and number == errno.EAFNOSUPPORT:
+                raise OSError(number, os.strerror(number))
+            super().__init__(family, *args, **options)
+
+        def bind(self, address: Any) -> None:
+            if self.family == socket.AF_INET6:
+                raise OSError(number, os.strerror(number))
+            super().bind(address)
+
+    monkeypatch.setattr("socket.socket", OnlyIpv4)
+    with listening(ServerSettings(port=0), {}) as [bound]:
+        assert bound.getsockname()[0] == "0.0.0.0"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_port_that_is_busy_for_one_family_is_busy(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as busy:
+        port = busy.getsockname()[1]
+        assert f"Port {port} is in use" in refused(ServerSettings(port=port))
 
 
 # A Unix socket
