@@ -16,6 +16,7 @@ from hornet.flows.backend.demo import Demo
 from hornet.flows.process.reloading import Reloading
 from hornet.web.api import Api, ApiServices
 from hornet.web.demo_page import demo_routes, title_routes
+from hornet.web.hosts import HostGuard
 from hornet.web.probes import probe_routes
 from hornet.web.static_files import script_routes
 
@@ -36,17 +37,33 @@ def build_api(services: Services, flows: Flows, reloading: Reloading[Config]) ->
 def add_routes(app: web.Application, services: Services, api: Api) -> None:
     """Add all routes of the node to ``app`` but Socket.IO's."""
     config = services.config
+    hosts = HostGuard(
+        allowed_hosts=config.server.allowed_hosts,
+        trusted_proxies=parse_networks(config.engine.trusted_proxies),
+        count=services.engine.count_unknown_host,
+    )
     if config.server.demo:
         demo = Demo(client=services.client, tokens=services.tokens)
         redis_url = _shown_url(config.redis, services.redis_url)
         app.add_routes(
-            demo_routes(demo=demo, version=__version__, redis_url=redis_url, path=config.engine.path)
+            demo_routes(
+                demo=demo,
+                version=__version__,
+                redis_url=redis_url,
+                path=config.engine.path,
+                hosts=hosts,
+                address_of=services.engine.address_of,
+            )
         )
     else:
-        app.add_routes(title_routes(__version__))
+        app.add_routes(title_routes(__version__, hosts))
     app.add_routes(script_routes())
     app.add_routes(
-        probe_routes(why_not_ready=lambda: _why_not_ready(services), render_metrics=services.metrics.render)
+        probe_routes(
+            why_not_ready=lambda: _why_not_ready(services),
+            render_metrics=services.metrics.render,
+            hosts=hosts,
+        )
     )
     if config.api.api:
         app.add_routes(api.routes())

@@ -236,6 +236,8 @@ DISGUISED_PATH = _connection("DISGUISED_PATH", 404, "there is no such path",
     "a percent sign in the first part of the path", "no", closes=True)
 REPEATED_HEADER = _connection("REPEATED_HEADER", 400, "a header came twice that may come once",
     "two lines of `Content-Encoding`", "no", closes=True)
+UNKNOWN_HOST = _connection("UNKNOWN_HOST", 403, "the Host header is no known name of this server",
+    "a page was asked for under a host name that is not in `allowed_hosts`", "once the name is allowed")
 SERVER_FULL = _connection("SERVER_FULL", 503, "", "all connections are taken, `max_connections`",
     _LATER, closes=True)
 ADDRESS_FULL = _connection("ADDRESS_FULL", 429, "",

@@ -166,9 +166,17 @@ class Engine:
         """Count a connection that the process could not accept, since no file is left for it."""
         self._counts.refused[codes.SERVER_FULL] += 1
 
+    def count_unknown_host(self) -> None:
+        """Count a request for a page under a host name that is not this server's."""
+        self._counts.refused[codes.UNKNOWN_HOST] += 1
+
     def count_bad_http(self) -> None:
         """Count a request that aiohttp refused because it is no HTTP."""
         self._counts.malformed[codes.BAD_HTTP] += 1
+
+    def address_of(self, request: web.Request) -> str:
+        """Return the address of the client that sent a request, seen through trusted proxies."""
+        return self._request_limiter.address_of(request)
 
     # Sessions ------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -17,6 +17,8 @@ from hornet.core.jsontext import parse_json
 from hornet.flows.backend.demo import DEMO_CHANNEL, BadText, Demo, TooFast
 from hornet.web.bodies import BodyTooLarge, BrokenBody, read_body
 from hornet.web.etag import etag_of, respond
+from hornet.web.hosts import HostGuard
+from hornet.web.local_requests import is_cross_site
 
 STATIC = Path(__file__).parent / "static"
 FILES = {
@@ -41,7 +43,7 @@ HEADERS = {
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
-def title_routes(version: str) -> list[web.RouteDef]:
+def title_routes(version: str, hosts: HostGuard) -> list[web.RouteDef]:
     """Return the route of / where the try-it page is turned off."""
     title = f"Hornet v{escape(version)}"
     body = f"<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1></html>\n".encode()
@@ -49,36 +51,60 @@ def title_routes(version: str) -> list[web.RouteDef]:
     async def show(request: web.Request) -> web.Response:
         return _answer(request, body, "text/html")
 
-    return [web.get("/", show)]
+    return [web.get("/", hosts.guard(show))]
 
 
-def demo_routes(*, demo: Demo, version: str, redis_url: str, path: str) -> list[web.RouteDef]:
+def demo_routes(
+    *,
+    demo: Demo,
+    version: str,
+    redis_url: str,
+    path: str,
+    hosts: HostGuard,
+    address_of: Callable[[web.Request], str],
+) -> list[web.RouteDef]:
     """Return the routes of the try-it page, whose files are read here, once.
 
-    ``redis_url``, with its password hidden, is "" for the Redis that every tool finds by itself. ``path`` is
-    the path of Socket.IO.
+    ``redis_url``, with its password hidden, is "" for the Redis that every tool finds by itself. Only
+    visitors on this machine see it. ``path`` is the path of Socket.IO. ``address_of`` returns the
+    address of a visitor.
     """
-    page = DemoPage(demo=demo, version=version, redis_url=redis_url, path=path)
+    page = DemoPage(
+        demo=demo, version=version, redis_url=redis_url, path=path, hosts=hosts, address_of=address_of
+    )
     return [
-        web.get("/", page.show),
+        web.get("/", hosts.guard(page.show)),
         web.get("/demo/{name}", page.file),
-        web.post("/demo/token", page.token),
-        web.post("/demo/publish", page.publish),
+        web.post("/demo/token", hosts.guard(page.token)),
+        web.post("/demo/publish", hosts.guard(page.publish)),
     ]
 
 
 class DemoPage:
     """The try-it page: its HTML and files, and the two requests that it makes."""
 
-    def __init__(self, *, demo: Demo, version: str, redis_url: str, path: str) -> None:
+    def __init__(
+        self,
+        *,
+        demo: Demo,
+        version: str,
+        redis_url: str,
+        path: str,
+        hosts: HostGuard,
+        address_of: Callable[[web.Request], str],
+    ) -> None:
         self._demo = demo
-        values = {"version": version, "path": path, **redis_commands(redis_url)}
+        self._hosts = hosts
+        self._address_of = address_of
         template = (STATIC / "demo.html").read_text(encoding="utf-8")
-        self._html = PLACEHOLDER.sub(lambda match: escape(values[match[1]]), template).encode()
+        values = {"version": version, "path": path}
+        self._html = _fill(template, {**values, **redis_commands("")})
+        self._local_html = _fill(template, {**values, **redis_commands(redis_url)})
         self._files = {name: (STATIC / name).read_bytes() for name in FILES}
 
     async def show(self, request: web.Request) -> web.Response:
-        return _answer(request, self._html, "text/html")
+        is_local = self._hosts.is_local_visitor(request)
+        return _answer(request, self._local_html if is_local else self._html, "text/html")
 
     async def file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -87,8 +113,10 @@ class DemoPage:
         return _answer(request, self._files[name], FILES[name])
 
     async def token(self, request: web.Request) -> web.Response:
+        if is_cross_site(request.headers):
+            raise web.HTTPForbidden(text="The request comes from a page of another origin\n")
         with _refusals():
-            token = await self._demo.create_token()
+            token = await self._demo.create_token(self._address_of(request))
         answer = {"token": token, "channels": [DEMO_CHANNEL]}
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
@@ -100,6 +128,10 @@ class DemoPage:
         with _refusals():
             await self._demo.publish(text)
         return web.json_response({"published": True}, status=202)
+
+
+def _fill(template: str, values: Mapping[str, str]) -> bytes:
+    return PLACEHOLDER.sub(lambda match: escape(values[match[1]]), template).encode()
 
 
 def _answer(request: web.Request, body: bytes, content_type: str) -> web.Response:

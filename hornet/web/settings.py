@@ -26,6 +26,13 @@ class ServerSettings:
         "Its owner and its group may connect.",
         unit="file",
     )
+    allowed_hosts: tuple[str, ...] = option(
+        (),
+        doc="Host names under which the page at / and the metrics are shown, beside addresses and the names "
+        "of this machine. Without any, they are shown under every name, but to programs on this machine only "
+        "under a name of this machine, because a foreign page may have its own name lead here.",
+        unit="hosts",
+    )
     tls_cert: str = option("", doc="PEM file with the certificate chain; turns TLS on.", unit="file")
     tls_key: str = option("", doc="PEM file with the certificate's private key.", unit="file")
     send_timeout_s: float = option(

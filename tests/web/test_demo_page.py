@@ -18,7 +18,8 @@ from hornet._version import __version__
 from hornet.app import create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
-from hornet.flows.backend.demo import MAX_TEXT_CHARS, PUBLISHES_PER_S, TOKENS_PER_S
+from hornet.engine import EngineSettings
+from hornet.flows.backend.demo import MAX_TEXT_CHARS, PUBLISHES_PER_S, TOKENS_PER_ADDRESS, TOKENS_PER_S
 from hornet.web.demo_page import FILES, MAX_BODY_BYTES, redis_commands
 from hornet.web.settings import ServerSettings
 from tests.conftest import StartServer, Valkey, start_valkey
@@ -128,6 +129,15 @@ async def test_the_page_shows_commands_for_the_redis_of_this_server(visitor: Vis
     assert f'Connector("{valkey.url}").publish("demo", "hello", {{"text": "hi"}})' in text
 
 
+async def test_nobody_but_visitors_on_this_machine_sees_where_redis_is(
+    visitor: Visitor, valkey: Valkey
+) -> None:
+    answer = await visitor.get("/", headers={"X-Forwarded-For": "203.0.113.9"})
+    text = unescape(await answer.text())
+    assert str(valkey.port) not in text.replace(str(visitor.port), "")
+    assert "hornet publish demo hello" in text
+
+
 @pytest.mark.parametrize(
     ("redis", "url", "option"),
     [
@@ -169,7 +179,25 @@ async def test_a_visitor_gets_a_token_for_the_demo_channel_alone(visitor: Visito
 
 
 async def test_tokens_asked_for_too_fast_are_refused(visitor: Visitor) -> None:
-    await check_limit(lambda: visitor.post("/demo/token"), 200, TOKENS_PER_S)
+    await check_limit(lambda: visitor.post("/demo/token"), 200, TOKENS_PER_ADDRESS)
+
+
+async def test_one_visitor_leaves_tokens_for_the_others(valkey: Valkey) -> None:
+    engine = EngineSettings(trusted_proxies=("127.0.0.1",))
+    config = Config(redis=RedisSettings(redis=valkey.url), engine=engine)
+    async with TestClient(TestServer(create_app(config))) as visitor:
+        greedy, other = ({"X-Forwarded-For": f"203.0.113.{number}"} for number in (1, 2))
+        while (await visitor.post("/demo/token", headers=greedy)).status == 200:
+            pass
+        assert (await visitor.post("/demo/token", headers=other)).status == 200
+
+
+async def test_a_page_of_another_origin_uses_up_no_token(visitor: Visitor) -> None:
+    for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        for _ in range(TOKENS_PER_S):
+            assert (await visitor.post("/demo/token", headers=headers)).status == 403
+    own = {"Origin": str(visitor.make_url("/")).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert (await visitor.post("/demo/token", headers=own)).status == 200
 
 
 @pytest.mark.parametrize("text", ["hi", "Grüße 🐝", "</script><img src=x>", "x" * MAX_TEXT_CHARS])

@@ -45,9 +45,13 @@ class RequestLimiter:
 
         app.middlewares.append(pass_or_refuse)
 
+    def address_of(self, request: web.Request) -> str:
+        """Return the address that a request counts for."""
+        return self._client_addresses.resolve(request.transport, request.headers)[0]
+
     def _refusal(self, request: web.Request) -> web.Response | None:
         """Return the response that refuses a request; None for a request that may pass."""
-        address, _ = self._client_addresses.resolve(request.transport, request.headers)
+        address = self.address_of(request)
         try:
             self._addresses.check_next(
                 address, sys.maxsize, self._max_rate, asyncio.get_running_loop().time()

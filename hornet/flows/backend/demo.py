@@ -17,6 +17,7 @@ from hornet.core.channels import is_utf8_text
 from hornet.core.errors import PeerError
 from hornet.core.grants import Grant
 from hornet.core.jsontext import dump_json
+from hornet.core.limits import counted_as
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S, create_token
 
 DEMO_CHANNEL = "demo"
@@ -27,6 +28,9 @@ MAX_TEXT_CHARS = 280
 PUBLISHES_PER_S = 5
 TOKENS_PER_S = 20
 """At most 2,400 unused tokens exist at a time. Pages refused after a restart try again by themselves."""
+
+TOKENS_PER_ADDRESS = 10
+"""So that one visitor leaves tokens for the others."""
 
 
 class BadText(PeerError):
@@ -43,17 +47,17 @@ class Demo:
     def __init__(self, *, client: Client, tokens: TokenStore) -> None:
         self._client = client
         self._tokens = tokens
-        self._token_limit = SlidingWindow(TOKENS_PER_S)
-        self._publish_limit = SlidingWindow(PUBLISHES_PER_S)
+        self._token_limit = SlidingWindow(TOKENS_PER_S, TOKENS_PER_ADDRESS)
+        self._publish_limit = SlidingWindow(PUBLISHES_PER_S, PUBLISHES_PER_S)
 
-    async def create_token(self) -> str:
+    async def create_token(self, address: str) -> str:
         """Return a fresh token for the demo channel.
 
         Raises:
-            TooFast: more than ``TOKENS_PER_S``.
+            TooFast: more than ``TOKENS_PER_S``, or than ``TOKENS_PER_ADDRESS`` for this address.
             RedisUnavailable: not known whether the token exists.
         """
-        self._token_limit.check_next(time.monotonic())
+        self._token_limit.check_next(time.monotonic(), counted_as(address) or address)
         token = create_token()
         await self._tokens.create(token, Grant(channels=(DEMO_CHANNEL,)), DEFAULT_TOKEN_TTL_S)
         return token
@@ -73,20 +77,25 @@ class Demo:
 
 
 class SlidingWindow:
-    """Lets at most ``per_s`` requests through in any second. Refused requests don't count."""
+    """Lets at most ``per_s`` requests through in any second, ``per_address`` of one address.
 
-    def __init__(self, per_s: int) -> None:
-        self._moments: deque[float] = deque(maxlen=per_s)
+    Refused requests don't count.
+    """
 
-    def check_next(self, now: float) -> None:
+    def __init__(self, per_s: int, per_address: int) -> None:
+        self._accepted: deque[tuple[float, str]] = deque(maxlen=per_s)
+        self._per_address = per_address
+
+    def check_next(self, now: float, address: str = "") -> None:
         """Count one more request.
 
         Raises:
             TooFast: the second before ``now`` is full.
         """
-        if len(self._moments) == self._moments.maxlen and now - self._moments[0] < 1:
-            raise TooFast(codes.TOO_FAST, f"more than {self._moments.maxlen} in a second")
-        self._moments.append(now)
+        recent = [other for moment, other in self._accepted if now - moment < 1]
+        if len(recent) == self._accepted.maxlen or recent.count(address) >= self._per_address:
+            raise TooFast(codes.TOO_FAST, f"more than {len(recent)} in a second")
+        self._accepted.append((now, address))
 
 
 def _check_text(text: str) -> None:
