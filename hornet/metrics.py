@@ -15,7 +15,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 TIMES_S = (0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -92,6 +92,10 @@ class Metrics:
         """Publish totals that are kept elsewhere, one for each value of ``label`` (if "", a single one)."""
         self._registry.register(_Totals(name, doc, label, read))
 
+    def watch_info(self, name: str, doc: str, read: Callable[[], Mapping[str, str]]) -> None:
+        """Publish the labels that ``read`` returns, as ``<name>_info`` with the value 1."""
+        self._registry.register(_Info(name, doc, read))
+
     def render(self) -> bytes:
         """Return all metrics in the text format of Prometheus, version 0.0.4."""
         return generate_latest(self._registry)
@@ -121,6 +125,16 @@ class _Totals(Collector):
         for value, total in self._read().items():
             family.add_metric([str(value)] if self._label else [], total)
         yield family
+
+
+class _Info(Collector):
+    """Facts about the node, as labels."""
+
+    def __init__(self, name: str, doc: str, read: Callable[[], Mapping[str, str]]) -> None:
+        self._name, self._doc, self._read = name, doc, read
+
+    def collect(self) -> Iterator[InfoMetricFamily]:
+        yield InfoMetricFamily(self._name, self._doc, value=dict(self._read()))
 
 
 class _Histograms(Collector):

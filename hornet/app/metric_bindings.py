@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from hornet.app.build import build_info
 from hornet.app.services import Services
 from hornet.broker.embedded import LocalRedis
 from hornet.broker.events import EventPublisher
@@ -18,6 +21,7 @@ from hornet.web.api import ApiCounts
 def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
     """Bind all metrics of a node but those that its flows count directly."""
     metrics = services.metrics
+    metrics.watch_info("hornet_build", "Versions and speed of the node", partial(build_info, services.engine))
     bind_sessions(metrics, services.sessions)
     bind_engine(metrics, services.engine)
     bind_redis(metrics, services.subscriber, services.events)

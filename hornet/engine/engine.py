@@ -49,6 +49,8 @@ class Engine:
         self._counts = Counts()
         leases = WriteLeases()
         send_each = find_send_each() if settings.compiled else None
+        self.is_compiled = send_each is not None
+        """Whether messages are written by the compiled part."""
         self._fanout = FanOut(counts=self._counts, leases=leases, send_each=send_each)
         self._manager = (
             LocalManager(fanout=self._fanout, alias=alias)

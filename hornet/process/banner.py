@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from hornet._version import __version__
-from hornet.app import Node
+from hornet.app import Node, speed_advice
 
 
 def banner(node: Node, sockets: Sequence[socket.socket]) -> str:
@@ -25,6 +25,7 @@ def banner(node: Node, sockets: Sequence[socket.socket]) -> str:
         url = f"{'https' if settings.tls_cert else 'http'}://{f'[{name}]' if ':' in name else name}:{port}"
         lines.append(f"  Listening  {url}  (on {', '.join(str(each.getsockname()[0]) for each in sockets)})")
     lines.append(f"  Redis      {node.redis_url}" + ("" if node.config.redis.redis else f"  ({origin})"))
+    lines.append(f"  Runs on    {speed_advice(node.engine)}")
     lines.append(f"  Client     {url}/hornet/hornet.js")
     if node.config.api.is_open(on_unix_socket=bound.family == socket.AF_UNIX):
         lines.append(f"  API        {url}/api  (open to programs on this machine: no key is configured)")

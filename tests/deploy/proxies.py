@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.certificates import Certificates
 from tests.docs.markdown import ROOT
 from tests.e2e.server import free_port
 from tests.e2e.waiting import DEADLINE_S
@@ -19,10 +20,12 @@ NOBODY = 65534
 
 def nginx(folder: Path, port: int, nodes: list[int]) -> list[str]:
     """The file of ``conf.d``, in the main configuration that a distribution has around it."""
-    site = (DEPLOY / "nginx.conf").read_text()
-    (folder / "hornet.conf").write_text(
-        _filled(site, nodes).replace("listen 80;", f"listen 127.0.0.1:{port};")
-    )
+    site = _filled((DEPLOY / "nginx.conf").read_text(), nodes)
+    return _nginx(folder, site.replace("listen 80;", f"listen 127.0.0.1:{port};"))
+
+
+def _nginx(folder: Path, site: str) -> list[str]:
+    (folder / "hornet.conf").write_text(site)
     temporary = "".join(
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -32,6 +35,24 @@ def nginx(folder: Path, port: int, nodes: list[int]) -> list[str]:
         f"http {{ access_log off; {temporary} include {folder}/hornet.conf; }}"
     )
     return ["nginx", "-c", str(folder / "main.conf"), "-e", "stderr"]
+
+
+def nginx_app(folder: Path, port: int, node: int, application: int, certificates: Certificates) -> list[str]:
+    """The site of an application and one node. Nobody asks the port that stands in for 80."""
+    site = (DEPLOY / "nginx-app.conf").read_text()
+    for standard, own in (
+        ("127.0.0.1:8187", f"127.0.0.1:{node}"),
+        ("127.0.0.1:8000", f"127.0.0.1:{application}"),
+        ("listen 80;", f"listen 127.0.0.1:{free_port()};"),
+        ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
+        ("/etc/letsencrypt/live/www.example.com/fullchain.pem", str(folder / "cert.pem")),
+        ("/etc/letsencrypt/live/www.example.com/privkey.pem", str(folder / "key.pem")),
+    ):
+        assert standard in site
+        site = site.replace(standard, own)
+    for name in ("cert.pem", "key.pem"):
+        shutil.copy(certificates.folder / name, folder / name)
+    return _nginx(folder, site)
 
 
 def haproxy(folder: Path, port: int, nodes: list[int]) -> list[str]:
@@ -61,9 +82,16 @@ def _filled(text: str, nodes: list[int]) -> str:
 @contextmanager
 def running(name: str, nodes: list[int]) -> Iterator[int]:
     """The port of a proxy in front of ``nodes``; it is gone afterwards, with all that it wrote."""
+    with serving(lambda folder, port: PROXIES[name](folder, port, nodes)) as port:
+        yield port
+
+
+@contextmanager
+def serving(configure: Callable[[Path, int], list[str]]) -> Iterator[int]:
+    """Run the command that ``configure`` returns for a folder and a port; yield the port."""
     folder = Path(tempfile.mkdtemp(prefix="hornet-proxy-"))
     port = free_port()
-    command = PROXIES[name](folder, port, nodes)
+    command = configure(folder, port)
     if os.geteuid() == 0:
         for path in (folder, *folder.iterdir()):
             os.chown(path, NOBODY, NOBODY)

@@ -72,6 +72,7 @@ def test_the_variables_of_a_file_are_options(name: str) -> None:
     ("page", "language", "name"),
     [
         ("proxy.md", "nginx", "nginx.conf"),
+        ("proxy.md", "nginx", "nginx-app.conf"),
         ("proxy.md", "haproxy", "haproxy.cfg"),
         ("proxy.md", "caddy", "Caddyfile"),
         ("deploy.md", "ini", "hornet.service"),
@@ -79,5 +80,34 @@ def test_the_variables_of_a_file_are_options(name: str) -> None:
     ],
 )
 def test_pages_show_the_files_as_they_are(page: str, language: str, name: str) -> None:
-    [shown] = [block.text for block in blocks(ROOT / "docs" / "howto" / page, language)]
-    assert shown.strip() in (DEPLOY / name).read_text()
+    texts = [block.text for block in blocks(ROOT / "docs" / "howto" / page, language)]
+    assert any(text.strip() in (DEPLOY / name).read_text() for text in texts)
+
+
+def test_the_commands_of_the_deploy_page_install_what_the_unit_starts() -> None:
+    [install, *_] = [block.text for block in blocks(ROOT / "docs" / "howto" / "deploy.md", "sh")]
+    [program] = re.findall(r"^ExecStart=(\S+)", (DEPLOY / "hornet.service").read_text(), re.MULTILINE)
+    folder, name = program.rsplit("/", 1)
+    assert re.search(rf"ln -sf .*/bin/{name} .* {folder}/$", install, re.MULTILINE)
+    files = re.findall(r"\bdeploy/([\w.-]+)", install)
+    assert files
+    assert all((DEPLOY / file).is_file() for file in files)
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx-app.conf"])
+def test_the_configuration_of_nginx_is_well_formed_and_passes_on_what_hornet_needs(name: str) -> None:
+    text = re.sub(r"#.*", "", (DEPLOY / name).read_text())
+    depth = 0
+    for statement in re.split(r"(?<=[;{}])", text):
+        assert depth >= 0
+        depth += statement.count("{") - statement.count("}")
+        assert not statement.strip() or statement.rstrip()[-1] in ";{}", statement
+    assert depth == 0
+    for line in (
+        "proxy_http_version 1.1;",
+        "proxy_set_header Upgrade $http_upgrade;",
+        "proxy_set_header Host $http_host;",
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "proxy_read_timeout 60s;",
+    ):
+        assert line in text

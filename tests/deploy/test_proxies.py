@@ -4,12 +4,16 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from tests.certificates import Certificates
 from tests.conftest import StartServer
-from tests.deploy.proxies import PROXIES, running
+from tests.deploy.proxies import PROXIES, nginx_app, running, serving
 from tests.e2e.backend import Backend
 from tests.e2e.conftest import backend
 from tests.e2e.node_client import POLLING, UPGRADE, WEBSOCKET, NodeClients
@@ -119,3 +123,38 @@ async def test_clients_of_a_node_that_stops_come_back_on_the_other(
     assert await asyncio.to_thread(first.stop) == 0
     await asyncio.to_thread(other.wait_for_output, "opened from")
     await client.next("connect")
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+async def test_nginx_serves_hornet_and_an_application_under_one_name_with_tls(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=f"application: {request.path} {request.headers['X-Forwarded-Proto']}")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    certificates = Certificates(tmp_path)
+    node = start_server("--trusted-proxies", "127.0.0.1", "--no-demo")
+    async with TestServer(app) as application, aiohttp.ClientSession() as http:
+        assert application.port is not None
+        ports = (node.port, application.port)
+        with serving(lambda folder, port: nginx_app(folder, port, *ports, certificates)) as port:
+            url = f"https://127.0.0.1:{port}"
+            trust = certificates.client_context()
+
+            async def text(path: str) -> str:
+                try:
+                    async with http.get(url + path, ssl=trust, headers={"Origin": url}) as response:
+                        return await response.text()
+                except aiohttp.ClientConnectionError:
+                    return ""
+
+            await eventually(lambda: text("/"), "application: / https")
+            for path in ("/metrics", "/api/publish", "/health/ready", "/socket.ioX", "/hornet/hornet.jsX"):
+                assert await text(path) == f"application: {path} https"
+            assert "hornet-client" in await text("/hornet/hornet.js")
+            assert (await text("/socket.io/?EIO=4&transport=polling")).startswith("0{")
+            websocket = f"{url}/socket.io/?EIO=4&transport=websocket"
+            async with http.ws_connect(websocket, ssl=trust, headers={"Origin": url}) as opened:
+                assert (await opened.receive_str()).startswith("0{")

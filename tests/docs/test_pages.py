@@ -17,11 +17,13 @@ from tests.e2e.waiting import DEADLINE_S
 
 LANGUAGES = {
     *("caddy", "dockerfile", "ini"),
-    *("go", "haproxy", "html", "java", "js", "json", "nginx", "php"),
+    *("go", "haproxy", "html", "java", "js", "json", "jsx", "nginx", "php"),
     *("python", "redis", "ruby", "sh", "text", "toml", "ts"),
 }
 HOSTS = {
+    "$host$request_uri",  # nginx's variables
     "127.0.0.1",
+    "application",  # the upstream of the second nginx example
     "example.com",
     "friend.example",
     "hornet",  # the upstream of the nginx example

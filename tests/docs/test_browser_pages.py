@@ -1,0 +1,169 @@
+"""The pages about React and the stock client: their code runs as it stands, but for addresses."""
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from redis.asyncio import Redis
+
+from tests.conftest import StartServer, Valkey
+from tests.docs.markdown import ROOT, blocks
+from tests.e2e.backend import Backend
+from tests.e2e.browser import Browser
+from tests.e2e.javascript import NODE, node_environment
+from tests.e2e.server import ServerProcess, free_port
+from tests.e2e.waiting import DEADLINE_S, eventually
+
+HOWTO = ROOT / "docs" / "howto"
+PUSH_URL = "https://push.example.com"
+
+HORNET_OF_THE_PAGE = "export const { Hornet } = globalThis;"
+REACT_PAGE = """
+import { StrictMode, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { Headlines } from "./headlines.js";
+
+function Page() {
+  const [channel, setChannel] = useState(FIRST);
+  window.show = setChannel;
+  return channel && <Headlines channel={channel} />;
+}
+createRoot(document.getElementById("root")).render(<StrictMode><Page /></StrictMode>);
+"""
+
+
+@pytest.fixture
+async def token_url(backend: Backend) -> AsyncIterator[str]:
+    """The address at which a web application makes tokens for the channel ``news``."""
+    app = web.Application()
+
+    async def token(_: web.Request) -> web.Response:
+        return web.Response(text=await backend.token("news"))
+
+    app.router.add_post("/hornet-token", token)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/hornet-token"))
+
+
+def bundle(folder: Path, modules: Path) -> str:
+    """Bundle ``page.js`` with esbuild, as a project would; return the script."""
+    options = {
+        "entryPoints": ["page.js"],
+        "bundle": True,
+        "write": False,
+        "loader": {".js": "jsx"},
+        "jsx": "automatic",
+        "alias": {"hornet-client": "./hornet-client.js"},
+        "nodePaths": [str(modules)],
+    }
+    script = f"const {{ outputFiles }} = require('esbuild').buildSync({json.dumps(options)});"
+    done = subprocess.run(
+        [NODE, "-e", f"{script} console.log(outputFiles[0].text)"],
+        cwd=folder,
+        env={**node_environment(), "NODE_PATH": str(modules)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_a_react_component_shows_what_arrives_and_leaves_its_channel_in_strict_mode(
+    browser: Browser, server: ServerProcess, backend: Backend, js_modules: Path, tmp_path: Path, prefix: str
+) -> None:
+    hook, component, shared = (block.text for block in blocks(HOWTO / "react.md", "jsx"))
+    first, second = f"{prefix}a", f"{prefix}b"
+    hook = hook.replace(PUSH_URL, server.url).replace(
+        '"/hornet-token"', f'"/hornet-token?channel={first}&channel={second}"'
+    )
+    for name, text in {
+        "hornet-client.js": HORNET_OF_THE_PAGE,
+        "use-channel.js": hook,
+        "headlines.js": component,
+        "shared.js": shared,
+        "page.js": f"import './shared.js';\n{REACT_PAGE.replace('FIRST', json.dumps(first))}",
+    }.items():
+        (tmp_path / name).write_text(text)
+    script = bundle(tmp_path, js_modules)
+    app = web.Application()
+
+    async def page(_: web.Request) -> web.Response:
+        text = f'<!doctype html><div id="root"></div><script src="{server.url}/hornet/hornet.js"></script>'
+        return web.Response(text=f'{text}<script src="/page.js"></script>', content_type="text/html")
+
+    async def script_of_page(_: web.Request) -> web.Response:
+        return web.Response(text=script, content_type="text/javascript")
+
+    async def token(request: web.Request) -> web.Response:
+        return web.Response(text=await backend.token(*request.query.getall("channel")))
+
+    app.add_routes(
+        [web.get("/", page), web.get("/page.js", script_of_page), web.post("/hornet-token", token)]
+    )
+    async with TestServer(app) as origin:
+        opened = await browser.open(str(origin.make_url("/")))
+        for channel, other in ((first, second), (second, first)):
+            await opened.evaluate(f"show({json.dumps(channel)})")
+            await wait_for_listeners(backend, {channel: 1, other: 0})
+            await backend.publish(channel, "headline", text=f"on {channel}")
+            await opened.wait_for(f"document.body.innerText.includes('on {channel}')")
+            assert (await opened.evaluate("document.body.innerText")).count(f"on {channel}") == 1
+        await opened.evaluate("show(null)")
+        await wait_for_listeners(backend, {first: 0, second: 0})
+        assert opened.errors == []
+
+
+async def wait_for_listeners(backend: Backend, wanted: dict[str, int]) -> None:
+    async def listeners() -> dict[str, int]:
+        return {channel: await backend.listeners(channel) for channel in wanted}
+
+    await eventually(listeners, wanted)
+
+
+async def test_the_stock_client_of_the_page_comes_back_with_a_fresh_token_whatever_ended_its_connection(
+    start_server: StartServer,
+    valkey: Valkey,
+    redis: Redis,
+    backend: Backend,
+    token_url: str,
+    js_modules: Path,
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    server = start_server("--drain-window", "0", port=port)
+    [code, *_] = (block.text for block in blocks(HOWTO / "socketio-client.md", "js"))
+    code = code.replace(PUSH_URL, server.url).replace('"socket.io-client"', '"socket.io-client-4.8.4"')
+    fetch_token = f"""
+    const fetchToken = async () => {{
+      const token = await (await fetch("{token_url}", {{ method: "POST" }})).text();
+      console.log("token " + token);
+      return token;
+    }};
+    """
+    report = "socket.on('connected', () => console.log('is in'));"
+    (tmp_path / "node_modules").symlink_to(js_modules)
+    (tmp_path / "client.mjs").write_text(fetch_token + code + report)
+    client = ServerProcess(program=(str(NODE), str(tmp_path / "client.mjs")), cwd=tmp_path)
+
+    async def times_in() -> int:
+        return client.output.count("is in")
+
+    try:
+        await eventually(times_in, 1)
+        used = client.output.split("token ")[1].split("\n")[0]
+        await backend.disconnect_tokens(used)  # ends with "io server disconnect"
+        await eventually(times_in, 2)
+        server.kill()
+        start_server(port=port)
+        await eventually(times_in, 3)
+        await backend.publish("news", "headline", text="read at last")
+        client.wait_for_output("read at last")
+        assert client.output.count("token ") >= 3
+    finally:
+        client.sweep()
+        print(client.output)
