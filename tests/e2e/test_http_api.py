@@ -37,7 +37,9 @@ def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[s
 @pytest.fixture
 def keyed(start_server: StartServer) -> ServerProcess:
     """A server with the keys of the page."""
-    return start_server("--api-keys", ",".join(keys_of_the_page()), "--pushy-secret", "pushy-secret")
+    return start_server(
+        "--api-keys", ",".join(keys_of_the_page()), "--pushy-secret", "change-me-pushy-0123456789"
+    )
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
