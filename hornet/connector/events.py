@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from redis.exceptions import RedisClusterException, RedisError
+
 from hornet.broker.keys import EVENTS
 from hornet.core.backend_commands import check_client_event
 from hornet.core.jsontext import parse_json
@@ -36,7 +38,12 @@ CLIENT_EVENT_FIELDS = ("session", "node")
 
 POLL_S = 5.0
 """How long one wait for an event lasts. redis-py's ``listen()`` would end a silent subscription with an error
-once the client's ``socket_timeout`` (5 s from 8.0 on) has passed."""
+once the client's ``socket_timeout`` (5 s from 8.0 on) has passed. After a wait without an event the connector
+sends a PING; without an answer in another wait, it takes the connection for lost."""
+
+LOSSES: tuple[type[Exception], ...] = (RedisError, RedisClusterException, OSError)
+"""All that redis-py raises where a subscription is lost. A Redis that loads its data or has another master
+answers with an error; the connector tries again until it has none."""
 
 RETRY_S = 1.0
 """Wait between attempts to get a lost subscription back."""
@@ -70,6 +77,11 @@ def parse_event(topic: str | bytes, payload: str | bytes) -> Event | None:
         log.warning("Skipped a message on %r that is not an event of Hornet", topic)
         return None
     return name, event
+
+
+def is_silence(item: object, waited_s: float) -> bool:
+    """Return True if a wait ended because nothing came; redis-py ends it early for its own messages."""
+    return item is None and waited_s >= POLL_S / 2
 
 
 def _is_published(name: str) -> bool:

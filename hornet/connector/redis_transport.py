@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncRedisCluster
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError, ResponseError
 
 from hornet.broker.user_commands import RedisCommand
 from hornet.connector import events
@@ -42,18 +42,30 @@ class RedisTransport:
         """Yield events without end; see :meth:`hornet.connector.Connector.subscribe`."""
         with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             pubsub.subscribe(*events.event_topics(names))
+            is_pinged = False
             while True:
+                began = time.monotonic()
                 try:
                     item = pubsub.get_message(timeout=events.POLL_S)
+                    is_silent = events.is_silence(item, time.monotonic() - began)
+                    if is_silent and is_pinged:
+                        pubsub.connection.disconnect()
+                        raise ConnectionError("no answer to a PING")
+                    if is_silent:
+                        pubsub.ping()
                 except UnicodeDecodeError:  # only a client that decodes; its connection is out of step now
                     events.log_undecodable()
                     pubsub.connection.disconnect()
                     continue
-                except (ConnectionError, TimeoutError) as error:
+                except events.LOSSES as error:
                     events.log_lost(error)
+                    is_pinged = False
+                    if isinstance(error, ResponseError):  # the connection is open, and has no subscription
+                        pubsub.connection.disconnect()
                     time.sleep(events.RETRY_S)
                     continue  # redis-py connects and subscribes again on the next call
-                if item is None:
+                is_pinged = is_silent
+                if item is None or item["type"] == "pong":
                     continue
                 event = events.parse_event(item["channel"], item["data"])
                 if event is not None:
@@ -99,18 +111,30 @@ class AsyncRedisTransport:
         """Yield events without end; see :meth:`hornet.connector.Connector.subscribe`."""
         async with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(*events.event_topics(names))
+            is_pinged = False
             while True:
+                began = time.monotonic()
                 try:
                     item = await pubsub.get_message(timeout=events.POLL_S)
+                    is_silent = events.is_silence(item, time.monotonic() - began)
+                    if is_silent and is_pinged:
+                        await pubsub.connection.disconnect()
+                        raise ConnectionError("no answer to a PING")
+                    if is_silent:
+                        await pubsub.ping()
                 except UnicodeDecodeError:  # only a client that decodes; its connection is out of step now
                     events.log_undecodable()
                     await pubsub.connection.disconnect()
                     continue
-                except (ConnectionError, TimeoutError) as error:
+                except events.LOSSES as error:
                     events.log_lost(error)
+                    is_pinged = False
+                    if isinstance(error, ResponseError):  # the connection is open, and has no subscription
+                        await pubsub.connection.disconnect()
                     await asyncio.sleep(events.RETRY_S)
                     continue  # redis-py connects and subscribes again on the next call
-                if item is None:
+                is_pinged = is_silent
+                if item is None or item["type"] == "pong":
                     continue
                 event = events.parse_event(item["channel"], item["data"])
                 if event is not None:

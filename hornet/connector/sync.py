@@ -222,7 +222,8 @@ class Connector:
         ``session:closed``; and, where the node publishes them, ``user:authenticated`` and ``client:<event>``.
 
         The subscription starts with the first step of the iteration, which raises when Redis is not there.
-        A connection that is lost later is replaced, however long that takes; events in between are missed.
+        A connection that is lost later is replaced, however long that takes, and so is one that has become
+        deaf, within 10 seconds; events in between are missed.
         Messages that are not events of Hornet are skipped. Both are logged as warnings.
 
         Raises:

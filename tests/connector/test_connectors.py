@@ -21,11 +21,13 @@ from hornet.core.backend_commands import DisconnectTokens, parse_control
 from hornet.core.credentials import Credentials
 from hornet.core.errors import InvalidPublish
 from hornet.core.messages import Message, parse_publish
+from tests.broker.acl import grant, limited, url_of
 from tests.broker.servers import RedisServer
 from tests.broker.test_subscriber import Heard, listening
 from tests.conftest import Valkey
 from tests.connector.shapes import MAKERS, Make, Shape, failure
 from tests.e2e.waiting import DEADLINE_S, eventually
+from tests.resilience.strait import Strait
 
 
 @pytest.fixture
@@ -158,15 +160,18 @@ class Events:
         self._next = asyncio.ensure_future(anext(self._events))
         await eventually(self._subscribed, 1)
 
-    async def settle(self, connections: int) -> None:
-        """Return once it is on the connection of that number, or on a later one: redis-py may try again."""
+    async def settle(self, connections: int, *, forgotten: int = 0) -> None:
+        """Return once it is on the connection of that number, or on a later one: redis-py may try again.
+
+        ``forgotten`` is how many connections Redis still has that nobody reads.
+        """
 
         async def is_there() -> bool:
             stats = await self._redis.info("commandstats")
             return int(stats.get("cmdstat_subscribe", {"calls": 0})["calls"]) >= connections
 
         await eventually(is_there, True)
-        await eventually(self._subscribed, 1)
+        await eventually(self._subscribed, 1 + forgotten)
 
     async def _subscribed(self) -> int:
         return min(number for _, number in await self._redis.pubsub_numsub(EVENTS_CONNECT, EVENTS_DISCONNECT))
@@ -262,6 +267,51 @@ async def test_a_subscription_outlives_its_connection_and_redis_itself(
         assert await events.next() == ("disconnect", {"token": "t", "channel": "c"})
         await events.stop()
     await connector.close()
+
+
+async def test_a_subscription_on_a_connection_that_is_dead_without_a_word_is_replaced(
+    make: Make, own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector_events, "RETRY_S", 0.05)
+    monkeypatch.setattr(connector_events, "POLL_S", 0.3)
+    async with Strait(own_redis.port) as strait, Redis(port=own_redis.port) as redis:
+        connector = make(strait.url)
+        events = Events(connector, redis)
+        await events.start()
+        caplog.clear()
+        await asyncio.sleep(1)  # some PINGs are answered, so the connection stays
+        assert "no answer to a PING" not in caplog.text
+        strait.abandon()
+        await events.settle(connections=2, forgotten=1)
+        await events.tell(EVENTS_CONNECT, '{"token":"t","channel":"c"}')
+        assert await events.next() == ("connect", {"token": "t", "channel": "c"})
+        await events.stop()
+        await connector.close()
+    assert "no answer to a PING" in caplog.text
+
+
+async def test_a_subscription_outlives_a_redis_that_refuses_for_a_while(
+    make: Make, own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that restarts may first refuse the login, the channels, or everything."""
+    monkeypatch.setattr(connector_events, "RETRY_S", 0.05)
+    async with limited(own_redis, "+@all", "allchannels", "allkeys") as admin:
+        connector = make(url_of(own_redis))
+        events = Events(connector, admin)
+        await events.start()
+        await grant(admin, "resetchannels")  # Redis ends the subscription
+
+        async def complaints() -> bool:
+            return caplog.text.count("Lost the subscription") > 3
+
+        await eventually(complaints, True)
+        await grant(admin, "allchannels")
+        before = int((await admin.info("commandstats"))["cmdstat_subscribe"]["calls"])
+        await events.settle(connections=before + 1)
+        await events.tell(EVENTS_CONNECT, '{"token":"t","channel":"c"}')
+        assert await events.next() == ("connect", {"token": "t", "channel": "c"})
+        await events.stop()
+        await connector.close()
 
 
 @pytest.mark.parametrize("decode", [False, True], ids=["bytes", "decoded"])

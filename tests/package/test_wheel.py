@@ -1,5 +1,6 @@
 """The wheel, built from what git has, does in an empty environment all that a checkout does."""
 
+import sys
 import sysconfig
 import venv
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.conftest import Valkey
 from tests.e2e.node_client import NodeClients
 from tests.e2e.server import ServerProcess, free_port
 from tests.package.conftest import call
@@ -83,6 +85,24 @@ def test_the_connector_does_not_pull_in_the_server(installed: Path, tmp_path: Pa
         cwd=tmp_path,
     )
     assert said.strip() == "set()"
+
+
+def test_the_connector_needs_nothing_beside_redis_py(
+    plain_wheel: Path, tmp_path: Path, valkey: Valkey
+) -> None:
+    """As the reference tells a backend to install it."""
+    call(
+        sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "only",
+        plain_wheel, "redis", cwd=tmp_path,
+    )  # fmt: skip
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path / "only")!r})
+from hornet.connector import AsyncConnector, Connector, sign_channel
+with Connector({valkey.url!r}) as hornet:
+    print(len(hornet.create_access_token("a")), hornet.publish("nobody", "news"))
+"""
+    assert call(sys.executable, "-I", "-S", "-c", program, cwd=tmp_path).strip() == "9 0"
 
 
 async def test_a_message_gets_through_the_installed_server(

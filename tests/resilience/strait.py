@@ -101,7 +101,8 @@ class Strait:
         finally:
             self._links.discard(link)
             for end in (forth, writer):
-                end.close()
+                end.close()  # both before the first wait, which may be cancelled
+            for end in (forth, writer):
                 with suppress(ConnectionError):
                     await end.wait_closed()
 

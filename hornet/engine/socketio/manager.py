@@ -280,8 +280,6 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
     and go by ``receive`` and ``publish`` instead.
     """
 
-    name = "Redis"  # for the log; the stock name, aioredis, is that of a library that Hornet does not use
-
     def __init__(self, *, fanout: FanOut, publish: Publish, alias: Alias | None = None) -> None:
         super().__init__()
         self._fanout = fanout
@@ -289,6 +287,11 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
         self._publish_text = publish
         self._received: asyncio.Queue[bytes] = asyncio.Queue()
         self.thread: asyncio.Task[None] | None = None
+
+    def initialize(self) -> None:
+        """Begin to carry out what other processes ask for. The stock method also logs a library's name."""
+        RoomManager.initialize(self)
+        self.thread = self.server.start_background_task(self._thread)
 
     def receive(self, payload: bytes) -> None:
         """Carry out the request of another process, in the background, after earlier requests."""
