@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,7 @@ async def test_a_react_component_shows_what_arrives_and_leaves_its_channel_in_st
 ) -> None:
     hook, component, shared = (block.text for block in blocks(HOWTO / "react.md", "jsx"))
     first, second = f"{prefix}a", f"{prefix}b"
-    hook = hook.replace(PUSH_URL, server.url).replace(
-        '"/hornet-token"', f'"/hornet-token?channel={first}&channel={second}"'
-    )
+    hook = hook.replace(PUSH_URL, server.url)
     for name, text in {
         "hornet-client.js": HORNET_OF_THE_PAGE,
         "use-channel.js": hook,
@@ -90,23 +89,8 @@ async def test_a_react_component_shows_what_arrives_and_leaves_its_channel_in_st
     }.items():
         (tmp_path / name).write_text(text)
     script = bundle(tmp_path, js_modules)
-    app = web.Application()
-
-    async def page(_: web.Request) -> web.Response:
-        text = f'<!doctype html><div id="root"></div><script src="{server.url}/hornet/hornet.js"></script>'
-        return web.Response(text=f'{text}<script src="/page.js"></script>', content_type="text/html")
-
-    async def script_of_page(_: web.Request) -> web.Response:
-        return web.Response(text=script, content_type="text/javascript")
-
-    async def token(request: web.Request) -> web.Response:
-        return web.Response(text=await backend.token(*request.query.getall("channel")))
-
-    app.add_routes(
-        [web.get("/", page), web.get("/page.js", script_of_page), web.post("/hornet-token", token)]
-    )
-    async with TestServer(app) as origin:
-        opened = await browser.open(str(origin.make_url("/")))
+    async with serving_page(server, script, backend, first, second) as url:
+        opened = await browser.open(url)
         for channel, other in ((first, second), (second, first)):
             await opened.evaluate(f"show({json.dumps(channel)})")
             await wait_for_listeners(backend, {channel: 1, other: 0})
@@ -116,6 +100,82 @@ async def test_a_react_component_shows_what_arrives_and_leaves_its_channel_in_st
         await opened.evaluate("show(null)")
         await wait_for_listeners(backend, {first: 0, second: 0})
         assert opened.errors == []
+
+
+SHARED_PAGE = """
+import { StrictMode, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { HornetProvider, useSubscription } from "./shared.js";
+
+const options = OPTIONS;
+const show = (message) => document.body.append(message.text);
+function Listener({ channel }) {
+  useSubscription(channel, show);
+  return null;
+}
+function Page() {
+  const [channels, setChannels] = useState(CHANNELS);
+  window.show = setChannels;
+  const listeners = channels.map((name) => <Listener key={name} channel={name} />);
+  return <HornetProvider options={options}>{listeners}</HornetProvider>;
+}
+createRoot(document.getElementById("root")).render(<StrictMode><Page /></StrictMode>);
+"""
+
+
+async def test_react_components_share_a_connection_and_subscribe_while_they_are_on_the_page(
+    browser: Browser,
+    start_server: StartServer,
+    backend: Backend,
+    js_modules: Path,
+    tmp_path: Path,
+    prefix: str,
+) -> None:
+    server = start_server("--public-channels", f"{prefix}*")
+    first, second = f"{prefix}a", f"{prefix}b"
+    _, _, shared = (block.text for block in blocks(HOWTO / "react.md", "jsx"))
+    fetch_token = "async () => (await fetch('/hornet-token', { method: 'POST' })).text()"
+    options = f"{{ uri: {json.dumps(server.url)}, channels: {json.dumps(prefix)}, token: {fetch_token} }}"
+    for name, text in {
+        "hornet-client.js": HORNET_OF_THE_PAGE,
+        "shared.js": shared,
+        "page.js": SHARED_PAGE.replace("OPTIONS", options).replace("CHANNELS", json.dumps([first, second])),
+    }.items():
+        (tmp_path / name).write_text(text)
+    script = bundle(tmp_path, js_modules)
+    async with serving_page(server, script, backend, prefix) as url:
+        opened = await browser.open(url)
+        await wait_for_listeners(backend, {first: 1, second: 1})
+        await backend.publish(second, "headline", text="both are here")
+        await opened.wait_for("document.body.innerText.includes('both are here')")
+        await opened.evaluate(f"show({json.dumps([first])})")
+        await wait_for_listeners(backend, {first: 1, second: 0})
+        assert (await opened.evaluate("document.body.innerText")).count("both are here") == 1
+        assert opened.errors == []
+
+
+@asynccontextmanager
+async def serving_page(
+    server: ServerProcess, script: str, backend: Backend, *channels: str
+) -> AsyncIterator[str]:
+    """Serve a page with hornet.js and ``script``, and tokens for the channels; yield its address."""
+
+    async def page(_: web.Request) -> web.Response:
+        text = f'<!doctype html><div id="root"></div><script src="{server.url}/hornet/hornet.js"></script>'
+        return web.Response(text=f'{text}<script src="/page.js"></script>', content_type="text/html")
+
+    async def script_of_page(_: web.Request) -> web.Response:
+        return web.Response(text=script, content_type="text/javascript")
+
+    async def token(_: web.Request) -> web.Response:
+        return web.Response(text=await backend.token(*channels))
+
+    app = web.Application()
+    app.add_routes(
+        [web.get("/", page), web.get("/page.js", script_of_page), web.post("/hornet-token", token)]
+    )
+    async with TestServer(app) as origin:
+        yield str(origin.make_url("/"))
 
 
 async def wait_for_listeners(backend: Backend, wanted: dict[str, int]) -> None:
