@@ -1,6 +1,6 @@
 """Packages as pip leaves them, without pip: a module, and the entry points beside it."""
 
-from configparser import ConfigParser
+import tomllib
 from pathlib import Path
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hornet_example_commands"
@@ -18,10 +18,11 @@ def install(folder: Path, package: str, code: str, entry_points: str) -> str:
 
 
 def install_example(folder: Path) -> str:
-    """The same with the example package, and the entry points that its own setup.cfg declares."""
-    setup = ConfigParser()
-    setup.read(EXAMPLE / "setup.cfg")
-    declared = setup["options.entry_points"]
-    groups = "".join(f"[{group}]{declared[group]}\n" for group in declared)
+    """The same with the example package, and the entry points that its own pyproject.toml declares."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    groups = "".join(
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in entries.items())
+        for group, entries in project["entry-points"].items()
+    )
     code = (EXAMPLE / "hornet_example_commands.py").read_text()
-    return install(folder, setup["metadata"]["name"], code, groups)
+    return install(folder, project["name"], code, groups)

@@ -148,6 +148,7 @@ async def test_pages_with_signatures_alone_see_each_other_and_the_backends_event
     assert await ana.evaluate("entered") == {
         "channel": channel,
         "members": [{"id": "ana", "info": {"name": "Ana"}}],
+        "count": 1,
     }
     ben = await site.open(PUSHER, nodes[1], channel=channel, user="ben")
     for page in (ana, ben):
