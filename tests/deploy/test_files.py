@@ -3,9 +3,11 @@
 import re
 import shutil
 import subprocess
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from hornet.cli import main
 from hornet.config import options
@@ -59,6 +61,16 @@ def test_compose_understands_the_file() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "127.0.0.1:8187" in done.stdout or "host_ip: 127.0.0.1" in done.stdout
+
+
+def test_the_image_has_a_version_of_each_package_that_the_wheel_asks_for() -> None:
+    lines = (DEPLOY / "requirements.txt").read_text().splitlines()
+    fixed = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    wanted = [Requirement(text) for text in requires("hornet-server") or ()]
+    in_image = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": "speed"})]
+    assert len(in_image) > 8
+    for requirement in in_image:
+        assert requirement.specifier.contains(fixed[requirement.name]), requirement
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "hornet.service"])

@@ -91,6 +91,7 @@ def image(plain_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     [run] = IMAGE.all("RUN")
     install = run.split(" && ")[0].replace("/wheels", str(plain_wheel.parent))
+    install = install.replace("/requirements.txt", str(ROOT / "deploy" / "requirements.txt"))
     search = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     call("sh", "-euc", install.replace("--no-cache-dir ", ""), cwd=folder, PATH=search)
     return folder / "bin"
