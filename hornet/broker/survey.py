@@ -22,8 +22,13 @@ from hornet.core.jsontext import dump_ascii_json, parse_json
 
 log = logging.getLogger(__name__)
 
+MAX_ANSWERS_BYTES = 4 << 20
+"""Of all answers to one question together. Redis cuts a subscription connection on which 32 MiB wait, or
+8 for a minute (``client-output-buffer-limit pubsub``); messages to clients come over the same connection."""
+
 Answerer = Callable[[Mapping[str, Any]], Awaitable[Any]]
-"""Returns this node's part of an answer, which JSON can carry, from the data of the question."""
+"""Returns this node's part of an answer, which JSON can carry, from the data of the question. ``max_bytes``
+in the data is the share of this node; an answer longer than all shares together is not sent."""
 
 
 @dataclass(slots=True)
@@ -93,7 +98,8 @@ class Survey:
         pending = _PendingSurvey(expected, asyncio.get_running_loop().create_future())
         self._pending[number] = pending
         try:
-            request = {"id": number, "node": self._nodes.id, "question": question, "data": data}
+            share = {"max_bytes": MAX_ANSWERS_BYTES // max(1, len(expected))}
+            request = {"id": number, "node": self._nodes.id, "question": question, "data": {**data, **share}}
             await call(self._client.publish, ASK_TOPIC, dump_ascii_json(request))
             await asyncio.wait((pending.done,), timeout=self._timeout_s)
         finally:
@@ -115,9 +121,11 @@ class Survey:
             elif number in self._pending:
                 self._pending[number].add(node, message)
         except (ValueError, TypeError, KeyError) as error:
-            self.dropped += 1
-            reason = type(error).__name__  # not its text, which may quote the message
-            log.warning("Dropped %d bytes on %r, no question or answer: %s", len(payload), topic, reason)
+            self._drop(f"{len(payload)} bytes on {topic!r}, no question or answer", error)
+
+    def _drop(self, what: str, error: Exception) -> None:
+        self.dropped += 1
+        log.warning("Dropped %s: %s", what, type(error).__name__)  # not its text, which may quote the message
 
     def _start_answer(self, asker: str, number: str, answerer: Answerer, data: dict[str, Any]) -> None:
         task = asyncio.create_task(self._answer(asker, number, answerer, data))
@@ -128,10 +136,17 @@ class Survey:
         response: dict[str, Any] = {"id": number, "node": self._nodes.id, "ok": True}
         try:
             response["answer"] = await answerer(data)
+        except (ValueError, TypeError, KeyError) as error:  # no node of Hornet asked this
+            self._drop(f"a question of node {asker}", error)
+            response["ok"] = False
         except Exception:
             log.exception("A question of node %s can't be answered", asker)
             response["ok"] = False
+        text = dump_ascii_json(response)
+        if len(text) > MAX_ANSWERS_BYTES:
+            log.error("An answer of %d bytes for node %s is too long to be sent", len(text), asker)
+            text = dump_ascii_json({"id": number, "node": self._nodes.id, "ok": False})
         try:
-            await call(self._client.publish, answer_topic(asker), dump_ascii_json(response))
+            await call(self._client.publish, answer_topic(asker), text)
         except RedisUnavailable as error:
             log.warning("The answer for node %s was not sent: %s", asker, error)

@@ -1,8 +1,9 @@
 """Questions that all nodes answer together: about channels, members, sessions, and the nodes themselves.
 
-Each node answers for its own sessions. Every node cuts its list to a page before it sends it, and the node
-that asked cuts the merged list again. Lists are sorted by name; the next page begins after the last name of
-this one.
+Each node answers for its own sessions. Every node cuts its list to a page before it sends it, by entries and
+by bytes, and the node that asked cuts the merged list again. Lists are sorted by name; the next page begins
+after the last name of this one. Where a node cut its list, the merged page ends there too: that node may have
+entries before the next ones of the others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.survey import Answerer, Survey, SurveyResult
+from hornet.core.jsontext import dump_ascii_json
 from hornet.engine import Engine
 from hornet.flows.channels.rooms import room_of
 from hornet.flows.sessions.sessions import Session, Sessions
@@ -22,6 +24,9 @@ from hornet.flows.sessions.sessions import Session, Sessions
 Entry = dict[str, Any]
 
 MAX_PAGE = 1000
+
+ENVELOPE_BYTES = 256
+"""Of an answer's other fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,11 @@ class ClusterQueries:
         """List the channels that have a session: ``{"channel", "sessions"}``."""
         collected = await self._survey.ask("channels", prefix=prefix, after=after, limit=limit)
         totals: dict[str, int] = {}
-        for entries in collected.answers.values():
-            for name, sessions in entries:
-                totals[name] = totals.get(name, 0) + sessions
-        page = _page(({"channel": name, "sessions": totals[name]} for name in totals), "channel", limit)
-        return Page(page.entries, page.next, collected.missing)
+        for part in collected.answers.values():
+            for entry in part["entries"]:
+                totals[entry["channel"]] = totals.get(entry["channel"], 0) + entry["sessions"]
+        entries = [{"channel": name, "sessions": sessions} for name, sessions in totals.items()]
+        return _page(entries, "channel", collected, limit)
 
     async def channel(self, channel: str) -> SurveyResult:
         """Count the sessions in a channel, by node."""
@@ -107,24 +112,25 @@ class ClusterQueries:
 
     # Answers of this node ------------------------------------------------------------------------
 
-    async def _list_channels(self, data: Mapping[str, Any]) -> list[tuple[str, int]]:
+    async def _list_channels(self, data: Mapping[str, Any]) -> Entry:
         prefix, after = data["prefix"], data["after"]
         counts: dict[str, int] = {}
         for session in self._sessions.all():
             for channel in session.channels:
                 if channel > after and channel.startswith(prefix):
                     counts[channel] = counts.get(channel, 0) + 1
-        return heapq.nsmallest(data["limit"] + 1, counts.items())
+        first = heapq.nsmallest(data["limit"] + 1, counts.items())
+        return _cut([{"channel": channel, "sessions": sessions} for channel, sessions in first], data)
 
     async def _count_sessions(self, data: Mapping[str, Any]) -> int:
         return len(self._engine.members(room_of(data["channel"])))
 
-    async def _list_members(self, data: Mapping[str, Any]) -> list[Entry]:
+    async def _list_members(self, data: Mapping[str, Any]) -> Entry:
         members = (self._sessions.get(sid) for sid in self._engine.members(room_of(data["channel"])))
-        return _cut((session for session in members if session is not None), data, _member)
+        return _cut_sessions((session for session in members if session is not None), data, _member)
 
-    async def _list_sessions(self, data: Mapping[str, Any]) -> list[Entry]:
-        return _cut(self._sessions.all(), data, _describe)
+    async def _list_sessions(self, data: Mapping[str, Any]) -> Entry:
+        return _cut_sessions(self._sessions.all(), data, _describe)
 
     async def _find_session(self, data: Mapping[str, Any]) -> Entry | None:
         session = self._sessions.get(data["session"])
@@ -163,22 +169,42 @@ def _member(session: Session) -> Entry:
     return {"session": session.sid, "user": session.user, "info": session.info}
 
 
-def _cut(
+def _cut_sessions(
     sessions: Iterable[Session], data: Mapping[str, Any], describe: Callable[[Session], Entry]
-) -> list[Entry]:
-    """Return this node's part of a page, with one entry more than asked for if there are more."""
+) -> Entry:
+    """Return this node's part of a page of sessions."""
     later = (session for session in sessions if session.sid > data["after"])
     part = heapq.nsmallest(data["limit"] + 1, later, key=lambda session: session.sid)
-    return [describe(session) for session in part]
+    return _cut(map(describe, part), data)
+
+
+def _cut(entries: Iterable[Entry], data: Mapping[str, Any]) -> Entry:
+    """Return the first entries: ``limit`` at most, and ``max_bytes`` of JSON, but one at least.
+
+    ``has_more`` is true if there are others.
+    """
+    part: list[Entry] = []
+    left = data["max_bytes"] - ENVELOPE_BYTES
+    for entry in entries:
+        left -= len(dump_ascii_json(entry)) + 1
+        if len(part) == data["limit"] or (part and left < 0):
+            return {"entries": part, "has_more": True}
+        part.append(entry)
+    return {"entries": part, "has_more": False}
 
 
 def _merge(collected: SurveyResult, limit: int) -> Page:
-    entries = [_with_node(entry, node) for node, part in collected.answers.items() for entry in part]
-    page = _page(entries, "session", limit)
-    return Page(page.entries, page.next, collected.missing)
+    entries = [
+        _with_node(entry, node) for node, part in collected.answers.items() for entry in part["entries"]
+    ]
+    return _page(entries, "session", collected, limit)
 
 
-def _page(entries: Iterable[Entry], name: str, limit: int) -> Page:
-    ordered = heapq.nsmallest(limit + 1, entries, key=lambda entry: entry[name])
-    more = len(ordered) > limit
-    return Page(ordered[:limit], ordered[limit - 1][name] if more else None, ())
+def _page(entries: Iterable[Entry], name: str, collected: SurveyResult, limit: int) -> Page:
+    """Return the first entries of all nodes, as far as no node may have others between them."""
+    cuts = [part["entries"][-1][name] for part in collected.answers.values() if part["has_more"]]
+    end = min(cuts, default=None)
+    known = [entry for entry in entries if end is None or entry[name] <= end]
+    page = heapq.nsmallest(limit, known, key=lambda entry: entry[name])
+    has_more = end is not None or len(known) > limit
+    return Page(page, page[-1][name] if has_more else None, collected.missing)

@@ -1,12 +1,16 @@
 """Questions to all nodes, asked of one of them."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
+from hornet.broker import survey
+from hornet.core.jsontext import dump_ascii_json
 from tests.broker.servers import RedisServer
 from tests.e2e.backend import Backend
+from tests.e2e.waiting import eventually
 from tests.flows.client import Client
 from tests.web.api.conftest import Api, StartApi, admitted
 
@@ -65,6 +69,52 @@ async def test_pages_put_together_are_the_whole_list(nodes: tuple[Api, Api], bac
     assert "next" not in rest
     listed = [one["session"] for one in first["members"] + rest["members"]]
     assert listed == sorted(client.sid for client in sessions)
+
+
+async def test_a_page_is_cut_by_bytes_so_that_no_node_sends_too_long_an_answer(
+    nodes: tuple[Api, Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    total = 6_000
+    monkeypatch.setattr(survey, "MAX_ANSWERS_BYTES", total)
+    sent: list[int] = []
+
+    def dump_and_measure(value: object) -> str:
+        text = dump_ascii_json(value)
+        sent.append(len(text))
+        return text
+
+    monkeypatch.setattr(survey, "dump_ascii_json", dump_and_measure)
+    sids = set[str]()
+    for number in range(12):
+        node = nodes[number % 3 == 0]  # one node has more of them than the other
+        asked = {"channels": "a", "user": f"u{number}", "info": "x" * (200 * number)}
+        token = (await node.post("/api/tokens", asked)).body["token"]
+        sids.add((await node.connect({"token": token, "channels": "a"})).sid)
+    for path in ("/api/sessions", "/api/channels/a/members"):
+        listed: list[str] = []
+        pages, after = 0, ""
+        while after is not None:
+            page = (await nodes[0].get(f"{path}?after={after}")).body
+            assert page["missing"] == []
+            listed += [entry["session"] for entry in page[path.rpartition("/")[2]]]
+            pages, after = pages + 1, page.get("next")
+        assert listed == sorted(sids)
+        assert pages > 2
+    assert max(sent) <= total // 2
+
+
+async def test_a_malformed_question_is_dropped_counted_and_logged_in_one_line(
+    nodes: tuple[Api, Api], backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    question = {"id": "1", "node": "2", "question": "sessions", "data": {"after": 1}}
+    await backend.redis.publish("hornet:ask", json.dumps(question))
+
+    async def dropped() -> int:
+        return int(nodes[0].metric("hornet_asking_dropped_total"))
+
+    await eventually(dropped, 1)
+    lines = [record for record in caplog.records if "Dropped a question" in record.getMessage()]
+    assert lines[0].exc_info is None
 
 
 async def test_a_session_is_shown_with_its_node_user_and_channels_but_without_its_token(
