@@ -7,6 +7,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from hornet.connector import AsyncConnector
+from hornet.core.presence import Member
 from tests.flows.conftest import Running, StartNode, start_node
 
 __all__ = ["start_node"]
@@ -94,3 +95,14 @@ async def test_what_was_counted_is_told_by_its_reason(running: Running) -> None:
     assert found["hornet_deliveries_total",] == 1
     assert found["hornet_sent_bytes_total",] > 0
     assert found["hornet_redis_up",] == 1
+
+
+async def test_channels_are_counted_without_the_rooms_of_users_and_members(
+    start_node: StartNode, prefix: str
+) -> None:
+    running = await start_node()
+    clients = [await running.connect_with_token(f"{prefix}a", f"{prefix}{n}", user="ann") for n in range(2)]
+    session = running.session(clients[0])
+    await running.node.presence.join(session, f"{prefix}a", Member("ann"))
+    [gauge] = [family for family in families(running) if family.name == "hornet_channels"]
+    assert [sample.value for sample in gauge.samples] == [3]

@@ -13,6 +13,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.broker.subscription_probe import SubscriptionProbe
 from hornet.broker.survey import Survey
 from hornet.engine import Engine
+from hornet.flows.channels.rooms import CHANNEL_ROOMS
 from hornet.flows.sessions.sessions import Sessions
 from hornet.metrics import Metrics
 from hornet.web.api import ApiCounts
@@ -38,7 +39,11 @@ def bind_sessions(metrics: Metrics, sessions: Sessions) -> None:
 
 def bind_engine(metrics: Metrics, engine: Engine) -> None:
     gauge, totals, counts = metrics.watch, metrics.watch_totals, engine.counts
-    gauge("hornet_channels", "Channels with a session on this node", lambda: engine.rooms)
+
+    def count_channels() -> int:
+        return engine.count_rooms(CHANNEL_ROOMS)
+
+    gauge("hornet_channels", "Channels with a session on this node", count_channels)
     gauge("hornet_send_buffer_bytes", "What waits to be read by clients", engine.unsent_bytes)
     totals("hornet_connections", "Connections opened", "transport", lambda: counts.opened)
     totals("hornet_disconnections", "Connections ended", "reason", lambda: counts.closed)

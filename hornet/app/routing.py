@@ -50,11 +50,11 @@ def route_topics(services: Services, flows: Flows) -> None:
 
     An exact topic counts first, then the longest prefix that fits.
     """
-    topics, engine, survey = services.topics, services.engine, services.survey
+    topics, survey = services.topics, services.survey
     for topic in survey.topics:
         topics.on(topic, survey.receive)
     topics.on(services.probe.topic, services.probe.receive)
-    topics.on(MANAGER_TOPIC, lambda _, payload: engine.receive(payload))
+    topics.on(MANAGER_TOPIC, flows.emitters.receive_request)
     topics.on_prefix(OWN_PREFIX, flows.delivery.receive)
     topics.on_prefix(USER_PREFIX, flows.user_commands.receive)
     topics.on_prefix(PRESENCE_PREFIX, flows.presence.receive)

@@ -111,7 +111,11 @@ class Engine:
         self._server.start(hooks)
 
     def receive(self, payload: bytes) -> None:
-        """Carry out a request of a python-socketio process in the background, if there is ``publish``."""
+        """Carry out a request of a python-socketio process in the background, if there is ``publish``.
+
+        Raises:
+            ValueError: it is no such request.
+        """
         if isinstance(self._manager, RedisManager):
             self._manager.receive(payload)
 
@@ -220,10 +224,9 @@ class Engine:
         if session is not None:
             self._server.disconnect_session(session)
 
-    @property
-    def rooms(self) -> int:
-        """How many rooms have a member, beside the room that each session is by its own id."""
-        return len(self._table)
+    def count_rooms(self, prefix: str) -> int:
+        """Count the rooms with a member whose names begin with ``prefix``. This looks at each room."""
+        return self._table.count(prefix)
 
     def unsent_bytes(self) -> int:
         """Sum up the data that wait for clients. This asks each session, so don't call it often."""

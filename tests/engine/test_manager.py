@@ -1,11 +1,14 @@
 """python-socketio's manager: what crosses processes through Redis, and calls with an answer."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
 import socketio
 
+from hornet.engine.socketio.process_requests import parse_manager_request
 from tests.conftest import Valkey
 from tests.engine.application import Application, running
 from tests.engine.caller import WAIT_S, until
@@ -55,3 +58,40 @@ async def test_a_callback_gets_the_clients_acknowledgement(application: Applicat
     assert await ws.receive_str() == '421["question",1]'
     await ws.send_str('431["answer"]')
     assert await asked == "answer"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xff",
+        b"[]",
+        b'{"method":["emit"]}',
+        b'{"method":"unknown"}',
+        b'{"method":"emit","data":1}',
+        b'{"method":"emit","event":"a"}',
+        b'{"method":"emit","event":"a","data":1,"room":[["a"]]}',
+        b'{"method":"emit","event":"a","data":1,"skip_sid":{}}',
+        b'{"method":"emit","event":"a","data":1,"namespace":1}',
+        b'{"method":"emit","event":"a","data":1,"callback":1}',
+        b'{"method":"emit","event":"a","data":1,"binary":true}',
+        b'{"method":"emit","event":"a","data":[{"_placeholder":true,"num":1},"!"],"binary":true}',
+        b'{"method":"enter_room","sid":"a","room":[]}',
+        b'{"method":"disconnect","sid":1}',
+        b'{"method":"callback","host_id":"a","sid":"b","id":"c","args":[]}',
+    ],
+)
+def test_a_malformed_request_of_another_process_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_manager_request(payload)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"method": "emit", "event": "a", "data": ["b"], "room": ["r", 7], "skip_sid": None, "callback": None},
+        {"method": "enter_room", "sid": "a", "room": 7, "namespace": "/x"},
+        {"method": "callback", "host_id": "a", "sid": "b", "id": 1, "args": []},
+    ],
+)
+def test_a_request_in_the_form_of_python_socketio_is_taken(request_: dict[str, object]) -> None:
+    assert parse_manager_request(json.dumps(request_).encode()) == request_

@@ -40,6 +40,7 @@ from hornet.core.user_sessions import parse_user_session
 from hornet.engine.errors import Malformed, Refusal
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.client_packets import parse_message
+from hornet.engine.socketio.process_requests import parse_manager_request
 from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.transport.polling import parse_body as parse_post
@@ -300,6 +301,7 @@ TARGETS = (
     of_json(parse_grant, ValueError),
     of_json(parse_emit, PeerError),
     of_json(parse_notice, ValueError),
+    of_json(parse_manager_request, ValueError),
     of_json(load_member, ValueError),
     of_json(parse_json, ValueError),
     of_shown(parse_publication, PeerError),

@@ -154,6 +154,10 @@ class RoomTable:
         if not room.members:
             del self._rooms[name]
 
+    def count(self, prefix: str) -> int:
+        """Return how many rooms with a member have names that begin with ``prefix``."""
+        return sum(name.startswith(prefix) for name in self._rooms)
+
     def room(self, name: str) -> Room:
         """Return the room with this name, or else the room that each session is by its own id.
 

@@ -24,6 +24,7 @@ import socketio
 from hornet.core.errors import DependencyError
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.rooms.rooms import Room, RoomTable
+from hornet.engine.socketio.process_requests import parse_manager_request
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.wire.packets import SioPacket, Type
 from hornet.engine.wire.prepared import PreparedPacket
@@ -285,7 +286,7 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
         self._fanout = fanout
         self._alias = alias
         self._publish_text = publish
-        self._received: asyncio.Queue[bytes] = asyncio.Queue()
+        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.thread: asyncio.Task[None] | None = None
 
     def initialize(self) -> None:
@@ -294,8 +295,12 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
         self.thread = self.server.start_background_task(self._thread)
 
     def receive(self, payload: bytes) -> None:
-        """Carry out the request of another process, in the background, after earlier requests."""
-        self._received.put_nowait(payload)
+        """Carry out the request of another process, in the background, after earlier requests.
+
+        Raises:
+            ValueError: it is no request of python-socketio.
+        """
+        self._received.put_nowait(parse_manager_request(payload))
 
     async def _publish(self, data: dict[str, Any]) -> None:
         try:
@@ -303,7 +308,7 @@ class RedisManager(socketio.AsyncRedisManager, RoomManager):  # type: ignore[mis
         except DependencyError as error:
             log.warning("Other processes were not told (%s): %s", data.get("method"), error)
 
-    async def _listen(self) -> AsyncIterator[bytes]:
+    async def _listen(self) -> AsyncIterator[dict[str, Any]]:
         while True:
             yield await self._received.get()
 

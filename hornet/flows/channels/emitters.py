@@ -55,6 +55,14 @@ class Emitters:
             self._metrics.dropped.labels(error.code).inc()
             log.warning("Dropped %d bytes of an emitter: %s", len(payload), error.detail)
 
+    def receive_request(self, topic: str, payload: bytes) -> None:
+        """Carry out one request of a python-socketio process, or drop it."""
+        try:
+            self._engine.receive(payload)
+        except ValueError as error:
+            self._metrics.dropped.labels(codes.NOT_A_REQUEST).inc()
+            log.warning("Dropped %d bytes on %r: %s", len(payload), topic, error)
+
     def _deliver(self, emit: Emit) -> None:
         sids = self._in_rooms(emit.rooms) if emit.rooms else self._admitted()
         try:

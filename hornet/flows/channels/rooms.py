@@ -6,10 +6,13 @@ the room of each session.
 
 from __future__ import annotations
 
+CHANNEL_ROOMS = "channel:"
+"""Begins the names of the rooms of channels."""
+
 
 def room_of(channel: str) -> str:
     """Return the room of a channel."""
-    return f"channel:{channel}"
+    return f"{CHANNEL_ROOMS}{channel}"
 
 
 def presence_room(channel: str) -> str:
