@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import parse_qs
@@ -31,6 +30,7 @@ from hornet.engine.errors import (
     unsupported_version,
 )
 from hornet.engine.transport.client_address import ClientAddressResolver
+from hornet.engine.transport.header_names import lower_name
 from hornet.engine.transport.polling import PollingTransport, Query
 from hornet.engine.transport.refusal_log import ADVICE, ThrottledLog
 from hornet.engine.transport.session import EngineSession
@@ -314,5 +314,5 @@ def _parse_version(query: Query) -> tuple[int, int]:
 
 
 def _parse_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """Return the headers by lower-case name. Names are interned, since all sessions have the same ones."""
-    return join_lines((sys.intern(name.lower()), value) for name, value in headers.items())
+    """Return the headers by lower-case name."""
+    return join_lines((lower_name(name), value) for name, value in headers.items())

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -19,6 +18,7 @@ from hornet.core import codes
 from hornet.engine.errors import Malformed
 from hornet.engine.transport.connection_limit import ConnectionLimiter, refusal_response
 from hornet.engine.transport.endpoint import Endpoint
+from hornet.engine.transport.header_names import lower_name
 from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.session_table import SessionTable
 
@@ -44,7 +44,7 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
     headers: dict[str, str] = {}
     for line in request[3].decode("ascii").split("\r\n")[:-1]:
         name, _, value = line.partition(": ")
-        name = sys.intern(name.lower())
+        name = lower_name(name)
         if name in headers or name in _FOR_AIOHTTP:
             return None
         headers[name] = value
