@@ -176,6 +176,10 @@ class Engine:
         """Count a request for a page under a host name that is not this server's."""
         self._counts.refused[codes.UNKNOWN_HOST] += 1
 
+    def count_slow_head(self) -> None:
+        """Count a connection whose next request did not come within the handshake timeout."""
+        self._counts.refused[codes.HANDSHAKE_TIMEOUT] += 1
+
     def count_bad_http(self) -> None:
         """Count a request that aiohttp refused because it is no HTTP."""
         self._counts.malformed[codes.BAD_HTTP] += 1

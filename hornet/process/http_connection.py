@@ -3,6 +3,8 @@
 - A client that closes its sending side behind a whole request is answered (RFC 9112,
   https://www.rfc-editor.org/rfc/rfc9112#section-9.6). aiohttp drops the answer.
 - A refusal repeats nothing of the request, which may hold a secret. A head that is too big is refused.
+- The head of a later request has to come within the handshake timeout, as that of the first one. aiohttp only
+  has a timeout for connections that are idle.
 - ``Server`` names no versions, which would tell an attacker which faults to try.
 
 ``tests/engine/test_seams.py`` pins the members of aiohttp that this relies on.
@@ -18,6 +20,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from hornet.engine import Engine
+
 SERVER = "Hornet"
 
 MAX_HEAD_BYTES = 32_768
@@ -28,12 +32,15 @@ NO_HEAD = b"\0"
 """Stands in for the rest of a head that is too big. aiohttp refuses and counts it, anywhere in a head."""
 
 
+SLOW_HEAD = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
 class HttpConnection(RequestHandler):
     """One HTTP connection, over which requests come one after the other."""
 
-    __slots__ = ("_head_bytes", "_is_half_closed")
+    __slots__ = ("_engine", "_head_bytes", "_head_timer", "_is_half_closed")
 
-    def __init__(self, server: web.Server, *, keepalive_timeout_s: float) -> None:
+    def __init__(self, server: web.Server, engine: Engine, *, keepalive_timeout_s: float) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -42,6 +49,9 @@ class HttpConnection(RequestHandler):
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
         )
+        self._engine = engine
+        self._head_timer: asyncio.TimerHandle | None = None
+        """Ends the connection; None unless a part of a head has come."""
         self._head_bytes = 0
         """How much of a head has come while nothing was under way."""
         self._is_half_closed = False
@@ -60,7 +70,33 @@ class HttpConnection(RequestHandler):
             if self._head_bytes + (len(data) if end < 0 else end) > MAX_HEAD_BYTES:
                 data = NO_HEAD
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self.is_idle else 0
+        if not self.is_idle:
+            self._head_bytes = 0
+        elif self._head_bytes or data.strip():  # empty lines begin no request (RFC 9112, section 2.2)
+            self._head_bytes += len(data)
+        if self._head_bytes and self._head_timer is None:
+            timeout_s = self._engine.settings.handshake_timeout_s
+            self._head_timer = asyncio.get_running_loop().call_later(timeout_s, self._on_slow_head)
+        elif not self._head_bytes and self._head_timer is not None:
+            self._stop_head_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _on_slow_head(self) -> None:
+        """Refuse a request whose head did not come in time."""
+        self._head_timer = None
+        transport = self.transport
+        if transport is not None and self.is_idle:
+            self._engine.count_slow_head()
+            transport.write(SLOW_HEAD)
+            self.force_close()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio keeps the connection open if True
         """Keep the connection for the answers to whole requests; let it close in any other case.
@@ -77,6 +113,8 @@ class HttpConnection(RequestHandler):
         ):
             return False
         self._is_half_closed = True
+        if not self._messages:
+            self.close()  # once the request under way is answered, which it may be already
         return True
 
     def finish_response(
@@ -106,6 +144,8 @@ class HttpConnection(RequestHandler):
         return response
 
 
-def http_factory(server: web.Server, *, keepalive_timeout_s: float) -> Callable[[], HttpConnection]:
-    """Return the protocol factory of a server of aiohttp."""
-    return lambda: HttpConnection(server, keepalive_timeout_s=keepalive_timeout_s)
+def http_factory(
+    server: web.Server, engine: Engine, *, keepalive_timeout_s: float
+) -> Callable[[], HttpConnection]:
+    """Return the protocol factory of a server of aiohttp, within the limits of ``engine``."""
+    return lambda: HttpConnection(server, engine, keepalive_timeout_s=keepalive_timeout_s)

@@ -98,7 +98,9 @@ class Worker:
         engine = self._node.engine
         server = self._runner.server
         keepalive_s = self._node.config.server.keepalive_timeout_s
-        factory = engine.protocol_factory(server, http_factory(server, keepalive_timeout_s=keepalive_s))
+        factory = engine.protocol_factory(
+            server, http_factory(server, engine, keepalive_timeout_s=keepalive_s)
+        )
         servers = []
         for bound in self._sockets:
             ssl_options: dict[str, Any] = {}

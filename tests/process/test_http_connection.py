@@ -1,4 +1,4 @@
-"""HTTP connections that are idle between two requests."""
+"""HTTP connections between two requests: idle ones, and those that send half of the next request."""
 
 import asyncio
 
@@ -19,3 +19,44 @@ async def test_an_idle_connection_is_kept_as_long_as_the_operator_says(start_ser
     assert await asyncio.wait_for(reader.read(), DEADLINE_S) == b"", "the server closes it, without a word"
     assert loop.time() - answered > 0.4
     writer.close()
+
+
+async def test_the_head_of_a_second_request_has_to_come_in_time_as_that_of_the_first(
+    start_server: StartServer,
+) -> None:
+    server = start_server("--handshake-timeout", "0.3")
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(REQUEST)
+    await reader.readuntil(b'{"status": "live"}')
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    reading = asyncio.create_task(reader.read())
+    writer.write(b"GET /health/live HTTP/1.1\r\nX-Slow: ")
+    for _ in range(10_000):
+        writer.write(b"a")
+        await asyncio.wait((reading,), timeout=0.02)
+        if reading.done():
+            break
+    assert (await reading).startswith(b"HTTP/1.1 408 ")
+    assert loop.time() - begun > 0.25
+    writer.close()
+    metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert b'hornet_connections_refused_total{reason="HANDSHAKE_TIMEOUT"} 1.0' in metrics
+
+
+async def test_an_empty_line_behind_a_request_begins_no_other(start_server: StartServer) -> None:
+    server = start_server("--handshake-timeout", "0.2")
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for _ in range(2):
+        writer.write(REQUEST + b"\r\n")
+        await reader.readuntil(b'{"status": "live"}')
+        await asyncio.sleep(0.4)
+    writer.close()
+
+
+async def ask(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer

@@ -37,6 +37,10 @@ class ClientPublishing:
             PeerError: ``BAD_CHANNEL``, ``BAD_MESSAGE``, ``TOO_LARGE``, ``FORBIDDEN`` or ``RATE_LIMITED``.
             RedisUnavailable: not known whether it was published.
         """
+        per_s = self._settings.max_publish_rate
+        # Ahead of all that costs time; so an attempt that is refused counts, too.
+        if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
+            raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
         publish = parse_client_publish(args[0] if args else None)
         if publish.channel not in session.publish:
             raise RefusedEvent(
@@ -44,9 +48,6 @@ class ClientPublishing:
             )
         max_bytes = min(self._settings.max_publish_bytes, self._settings.max_message_bytes)
         text = publish.text(session.sid, session.user, max_bytes)
-        per_s = self._settings.max_publish_rate
-        if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
-            raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
         await call(self._client.publish, channel_topic(publish.channel), text)
         self._metrics.client_messages.inc()
         return {"ok": True}
