@@ -130,9 +130,9 @@ class Caller:
         self.websockets.append(ws)
         return ws
 
-    async def open_websocket(self) -> tuple[aiohttp.ClientWebSocketResponse, str]:
+    async def open_websocket(self, **options: Any) -> tuple[aiohttp.ClientWebSocketResponse, str]:
         """Connect by WebSocket; return the socket and the session id of Socket.IO."""
-        ws = await self.websocket(self.url + "?EIO=4&transport=websocket", max_msg_size=0)
+        ws = await self.websocket(self.url + "?EIO=4&transport=websocket", max_msg_size=0, **options)
         assert (await ws.receive_str()).startswith("0{")
         await ws.send_str("40")
         assert (await ws.receive_str()).startswith("40{")

@@ -169,6 +169,8 @@ class WebSocketTransport(asyncio.Protocol):
                     self._take(opcode, payload)
             else:
                 self._take_from_newcomer(session, session.newcomer, data)
+            if self._parser.inflated:
+                self._count_inflated()
         except Malformed as fault:
             self._owner.counts.malformed[fault.code] += 1
             self._fail(fault)
@@ -182,18 +184,43 @@ class WebSocketTransport(asyncio.Protocol):
         self._parser.left = min(per_s * BURST_S, self._parser.left + passed_s * per_s)
         per_s = settings.max_byte_rate
         self._bytes_left = min(per_s * BURST_S, self._bytes_left + passed_s * per_s) - size
-        if self._bytes_left < 0 and not self._is_paced:
+        if self._bytes_left < 0:
+            self._pause()
+
+    def _pause(self) -> None:
+        """Read nothing until the client has sent no more bytes than it may."""
+        if not self._is_paced:
             self._is_paced = True
             self._owner.counts.paced += 1
             self._transport.pause_reading()
-            self._loop.call_later(-self._bytes_left / per_s, self._end_pace)
+            wait_s = -self._bytes_left / self._owner.settings.max_byte_rate
+            self._loop.call_later(max(0.0, wait_s), self._end_pace)
 
     def _end_pace(self) -> None:
         """Read again, unless too many packets of the client wait to be handled."""
         self._is_paced = False
+        self._fill(0)
+        if self._is_paced:  # more has been decompressed meanwhile
+            return
+        if self._parser.has_more and self.phase is not Phase.CLOSING:
+            self.data_received(b"")
         session = self._session
         if session is None or session.inbox is None or not session.inbox.is_full:
             self.resume_reading()
+
+    def _count_inflated(self) -> None:
+        """Count the bytes that messages became when they were decompressed, as if the client had sent them.
+
+        Raises:
+            Malformed: newcomers send too much.
+        """
+        size, self._parser.inflated = self._parser.inflated, 0
+        session = self._session
+        if session is not None and session.newcomer is not None:
+            session.newcomer.take_bytes(size, self._loop.time())
+        self._bytes_left -= size
+        if self._bytes_left < 0 or self._parser.has_more:
+            self._pause()
 
     def _take_from_newcomer(self, session: EngineSession, newcomer: Newcomer, data: bytes) -> None:
         """Take what the client of a session sent that has shown no valid credential yet.

@@ -67,6 +67,7 @@ class FrameParser:
         "_message",
         "_need",
         "_opcode",
+        "inflated",
         "left",
         "max_bytes",
     )
@@ -76,6 +77,8 @@ class FrameParser:
         self.left = math.inf
         """How many more frames of any kind the client may send. The caller may set it before each read."""
         self._inflate = inflate
+        self.inflated = 0
+        """How many bytes were decompressed since the caller last set this to 0."""
         # The reads that make up an unfinished frame, their bytes, and how many bytes the next step needs.
         # They are joined once and not at every read, so that a client which sends single bytes costs no more
         # than its bytes.
@@ -102,8 +105,16 @@ class FrameParser:
         """Whether the next byte is the first of a message."""
         return self._chunks is None and self._message is None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether it stopped ahead of the end of a read, having decompressed enough; feed it b"" to go on."""
+        return self._chunks is not None and not self._need
+
     def feed(self, data: bytes) -> list[tuple[int, str | bytes]]:
         """Return the messages and control frames that ``data`` completes.
+
+        A read may hold hundreds of messages that become a thousand times as long. So it stops once it has
+        decompressed more than ``max_bytes``; ``has_more`` tells.
 
         Raises:
             Malformed: the client broke the protocol; the error's ``close_code`` is for the Close frame.
@@ -140,6 +151,9 @@ class FrameParser:
             at = end
             if message is not None:
                 messages.append(message)
+                if self.inflated > self.max_bytes and at < size:
+                    self._chunks, self._held, self._need = [data[at:]], size - at, 0
+                    break
         return messages
 
     def _check(self, first: int, second: int, length: int) -> None:
@@ -184,6 +198,7 @@ class FrameParser:
         if first & _COMPRESSED:
             assert self._inflate is not None
             payload = self._inflate(payload, self.max_bytes)
+            self.inflated += len(payload)
         if opcode == BINARY:
             return BINARY, payload
         try:

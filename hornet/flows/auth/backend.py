@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 import aiohttp
 
@@ -14,6 +15,7 @@ from hornet.core import answers, codes
 from hornet.core.access_tokens import FIELDS, parse_access_token, parse_profile
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
+from hornet.flows.auth.address_turns import AddressTurns
 from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.auth.settings import BackendSettings
 from hornet.flows.sessions.sessions import Session
@@ -38,6 +40,13 @@ Sources: RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9) for 40
 """
 
 
+class BackendClaim(NamedTuple):
+    """An access token, and the address of the client that showed it."""
+
+    access_token: str
+    address: str
+
+
 class BackendAuthenticator(Authenticator):
     """Takes event ``user:authenticate``, or an access token in ``auth``.
 
@@ -52,19 +61,25 @@ class BackendAuthenticator(Authenticator):
         self._settings = settings
         self._url = settings.backend_uri.rstrip("/") + settings.backend_path
         self._quiet_until = 0.0
+        self._turns = AddressTurns(
+            min(settings.backend_connections, settings.backend_connections_per_address)
+        )
         self._http: aiohttp.ClientSession | None = None
 
-    def offer(self, evidence: Evidence) -> str | None:
+    def offer(self, evidence: Evidence) -> BackendClaim | None:
         if evidence.event == AUTHENTICATE:
-            return parse_access_token(evidence.value)
-        if evidence.where is Source.AUTH and any(name in evidence.fields for name in FIELDS):
-            return parse_access_token(evidence.fields)
-        return None
+            access_token = parse_access_token(evidence.value)
+        elif evidence.where is Source.AUTH and any(name in evidence.fields for name in FIELDS):
+            access_token = parse_access_token(evidence.fields)
+        else:
+            return None
+        return BackendClaim(access_token, evidence.handshake.address)
 
-    async def check(self, claim: str) -> Grant:
+    async def check(self, claim: BackendClaim) -> Grant:
         settings = self._settings
         try:
-            body = await self._request(claim)
+            async with asyncio.timeout(settings.backend_timeout_s), self._turns.of(claim.address):
+                body = await self._request(claim.access_token)
             return parse_profile(body, settings.backend_user_field, settings.backend_info)
         except TimeoutError:
             reason = f"no answer within {settings.backend_timeout_s:g} s"
@@ -73,7 +88,7 @@ class BackendAuthenticator(Authenticator):
         self._warn(reason)
         raise answers.refused(codes.BACKEND_UNAVAILABLE)
 
-    def accepted(self, session: Session, claim: str) -> Answer:
+    def accepted(self, session: Session, claim: BackendClaim) -> Answer:
         return Event(AUTHENTICATED, {"success": True})
 
     def refused(self, refused: RefusedCredentials) -> Answer:

@@ -79,6 +79,12 @@ class BackendSettings:
     )
     backend_timeout_s: float = option(5.0, doc="Time an attempt may take, from its start.", unit="s")
     backend_connections: int = option(100, doc="Connections to the backend at once; further attempts wait.")
+    backend_connections_per_address: int = option(
+        20,
+        doc="How many of these one client address may use at once; its further attempts wait. This machine "
+        "is not counted.",
+        unit="connections",
+    )
     backend_max_answer_bytes: int = option(
         65_536, doc="Longest answer that Hornet reads; a longer answer is a failure.", unit="bytes"
     )

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from hornet.connector import AsyncConnector
+from hornet.engine import EngineSettings
 from hornet.flows.auth.settings import BackendSettings
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
@@ -148,6 +149,25 @@ async def test_attempts_beyond_the_connections_wait_for_their_turn(
     api.release.set()
     assert [await first.event(), await second.event()] == [YES, YES]
     assert api.asked == ["slow-1", "user-7"]
+
+
+async def test_an_address_has_its_share_of_the_connections_and_others_have_theirs(
+    start_node: StartNode, api: UserApi
+) -> None:
+    running = await start_node(
+        backend_uri=api.uri,
+        backend_connections=4,
+        backend_connections_per_address=2,
+        engine=EngineSettings(trusted_proxies=("127.0.0.1",)),
+    )
+    crowd = [await running.connect(**{"X-Forwarded-For": "192.0.2.1"}) for _ in range(8)]
+    for client in crowd:
+        await client.emit("user:authenticate", "slow-1")
+    other = await running.connect(**{"X-Forwarded-For": "192.0.2.2"})
+    assert await authenticate(other, "user-7") == {"ok": True, "user": "7"}
+    assert len(api.asked) <= 3
+    api.release.set()
+    assert [await client.event() for client in crowd] == [YES] * 8
 
 
 async def test_too_many_failures_close_the_socket_for_good(start_node: StartNode, api: UserApi) -> None:
