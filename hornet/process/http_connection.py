@@ -2,6 +2,7 @@
 
 - A client that closes its sending side behind a whole request is answered (RFC 9112,
   https://www.rfc-editor.org/rfc/rfc9112#section-9.6). aiohttp drops the answer.
+- A fault of a request lets go of its bytes.
 - A refusal repeats nothing of the request, which may hold a secret. A head that is too big is refused.
 - The head of a later request has to come within the handshake timeout, as that of the first one. aiohttp only
   has a timeout for connections that are idle.
@@ -18,7 +19,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hornet.engine import Engine
 
@@ -139,9 +140,22 @@ class HttpConnection(RequestHandler):
         ``message`` quotes the request, so it is left out.
         """
         super().handle_error(request, status, exc)  # logs
+        self._forget_faults(exc)
         response = web.Response(status=status, text=f"{status}: {HTTPStatus(status).phrase}\n")
         response.force_close()
         return response
+
+    def _forget_faults(self, fault: BaseException | None) -> None:
+        """Let go of the bytes that were no HTTP: the connection ends with the answer to them.
+
+        A fault holds the frames that raised it, and these hold up to 256 KiB, in a circle that only the
+        garbage collector finds. Hundreds of such connections would fill the memory before it runs.
+        """
+        messages = [message for message, _ in self._messages]
+        self._messages.clear()
+        for each in (fault, *(message.exc for message in messages if isinstance(message, _ErrInfo))):
+            if each is not None:
+                each.__traceback__ = each.__context__ = None
 
 
 def http_factory(

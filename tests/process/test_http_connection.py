@@ -40,7 +40,7 @@ async def test_the_head_of_a_second_request_has_to_come_in_time_as_that_of_the_f
     assert (await reading).startswith(b"HTTP/1.1 408 ")
     assert loop.time() - begun > 0.25
     writer.close()
-    metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert b'hornet_connections_refused_total{reason="HANDSHAKE_TIMEOUT"} 1.0' in metrics
 
 

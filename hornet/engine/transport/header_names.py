@@ -1,7 +1,7 @@
 """Names of headers, each kept once for all sessions.
 
 A session keeps the headers of its request, and most sessions have the same dozen names. Only names of this
-list are shared. A client may send any other name, and names that were kept for good, as ``sys.intern`` keeps
+list are shared. A client may send any other name, and names that are never let go of, as ``sys.intern`` keeps
 them in Python 3.12, would fill the memory.
 """
 
