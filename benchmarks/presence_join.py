@@ -35,7 +35,7 @@ from benchmarks.usage import cpu_s, wait_until_settled
 from benchmarks.valkey import valkey
 from hornet.connector import sign_channel
 
-SECRET = "benchmark"
+SECRET = "a secret of the benchmark"
 CHANNEL = "private-benchmark"
 WATCHED = "watched"
 """The channel of the client that must not be kept waiting."""
