@@ -8,7 +8,7 @@ import {
   type Message,
 } from "./messages.js";
 import type { Settings, Token } from "./options.js";
-import { checkToken } from "./tokens.js";
+import { checkToken, checkTokenOption } from "./tokens.js";
 import { warn } from "./warn.js";
 
 /** Codes after which the same token would be refused again. The socket stays open. */
@@ -95,6 +95,7 @@ export class Connection {
   /** Sets the token of the next attempt. If the client only waits for a new token, the attempt begins soon. */
   set token(token: Token | undefined) {
     if (token === this.currentToken) return;
+    checkTokenOption(token);
     this.currentToken = token;
     this.fetchedToken = undefined;
     this.tokenSpent = false;
@@ -172,7 +173,7 @@ export class Connection {
     });
     socket.on("connect_error", (error) => {
       if (this.phase !== "active") return; // the client was stopped, or this attempt has failed already
-      warn(`cannot connect: ${error.message}. If the server refuses this page, its log says why.`);
+      warn(`cannot connect to ${uri ?? "the page's own host"}: ${error.message}. ${hintFor(error)}`);
       this.retry();
     });
     socket.on("message", (raw: unknown) => this.receive(raw));
@@ -286,4 +287,10 @@ export class Connection {
     clearTimeout(this.timer);
     this.events.stopped();
   }
+}
+
+/** Returns what the developer of the page may do about an attempt that failed. */
+function hintFor(error: Error): string {
+  if (error.message === "Invalid namespace") return 'uri has no path: the path of Socket.IO is the option io: { path: "..." }.';
+  return "Does Hornet run there? If it refuses this page, its log says why.";
 }

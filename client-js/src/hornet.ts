@@ -116,6 +116,7 @@ export class Hornet {
     handler: Handler<M>,
   ): this;
   on(channels: string | readonly string[] | PatternSubscription, type: string, handler: Handler<any>): this {
+    checkHandler("on(channel, type, handler)", handler);
     if (isPattern(channels)) this.patternHandlers.add(nameOf(channels), type, handler);
     else for (const channel of asList(channels)) this.handlers.add(channel, type, handler);
     return this;
@@ -130,6 +131,7 @@ export class Hornet {
 
   /** Calls `handler` for each notification with this event that the backend sends to the user of the token; `"*"`: for all. */
   onNotification<P = unknown>(event: string, handler: NotificationHandler<P>): this {
+    checkHandler("onNotification(event, handler)", handler);
     this.notificationHandlers.add(NOTIFICATIONS, event, handler);
     return this;
   }
@@ -277,6 +279,12 @@ function reportUnhandled({ error, errorMsg, subscription, channels }: Message, w
   const names = subscription === undefined ? (channels as readonly string[] | undefined) ?? wanted : [subscription];
   const about = names.length > 0 ? ` (channels: ${names.join(", ")})` : "";
   console.error(`Hornet: ${error}: ${errorMsg}${about}. Handle errors with hornet.on("hornet", "error", f).`);
+}
+
+/** Throws `TypeError` if a handler is no function: the mistake would show only when a message arrives, or never. */
+function checkHandler(call: string, handler: unknown): void {
+  if (typeof handler === "function") return;
+  throw new TypeError(`Hornet: ${call} takes a function as its handler, not ${handler === null ? null : typeof handler}`);
 }
 
 /** Reports a handler's exception to `window.onerror` if that exists, else to the console. */

@@ -1,4 +1,5 @@
 import type { ManagerOptions, SocketOptions } from "socket.io-client";
+import { checkTokenOption } from "./tokens.js";
 
 /** A one-time token, or a function that fetches a new one before each connection attempt. */
 export type Token = string | (() => string | Promise<string>);
@@ -79,11 +80,12 @@ const MEANT: Readonly<Record<string, keyof HornetOptions>> = {
 /**
  * Returns complete settings.
  *
- * Throws `TypeError` for an option that does not exist, and `RangeError` for a delay that is not a number of milliseconds
- * above 0.
+ * Throws `TypeError` for an option that does not exist and for a token that is neither text nor a function, and
+ * `RangeError` for a delay that is not a number of milliseconds above 0.
  */
 export function readOptions(options: HornetOptions): Settings {
   checkNames("new Hornet", options, OPTIONS, MEANT);
+  checkTokenOption(options.token);
   const firstDelayMs = checkDelay("reconnectionDelay", options.reconnectionDelay ?? 1000);
   const maxDelayMs = checkDelay("reconnectionDelayMax", options.reconnectionDelayMax ?? 30_000);
   return {

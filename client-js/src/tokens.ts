@@ -16,6 +16,17 @@ export function checkToken(token: unknown): string {
   return text;
 }
 
+/**
+ * Checks the option `token`, which may also be absent. Throws `TypeError` for anything but text and functions.
+ *
+ * The usual mistake is a promise: `fetchToken()` instead of `fetchToken`.
+ */
+export function checkTokenOption(token: unknown): void {
+  if (token === undefined || token === null || typeof token === "string" || typeof token === "function") return;
+  const hint = typeof (token as { then?: unknown }).then === "function" ? "; write () => ... around the call" : "";
+  throw new TypeError(`Hornet: token is text or a function that returns it, not ${describe(token)}${hint}`);
+}
+
 function describe(value: unknown): string {
   if (typeof value === "string") return "an empty text";
   return value === null || value === undefined ? String(value) : `a value of type ${typeof value}`;

@@ -99,8 +99,8 @@ export class FakeSocket {
     this.fire("disconnect", reason);
   }
 
-  failToConnect(): void {
-    this.fire("connect_error", new Error("no network in this test"));
+  failToConnect(reason = "no network in this test"): void {
+    this.fire("connect_error", new Error(reason));
   }
 
   /** The tokens sent, in order. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { Hornet } from "../src/index.js";
-import { CHANNELS, establish, onlySocket, settle, setUp } from "./fake_client.js";
+import { CHANNELS, establish, onlySocket, settle, setUp, warnings } from "./fake_client.js";
 
 const printed: string[] = [];
 
@@ -101,3 +101,33 @@ test("a disconnect by the server names the error before it", async (t) => {
   socket.close("io server disconnect");
   assert.deepEqual(errors, ["TOKEN_REVOKED", undefined]);
 });
+
+test("a token that is neither text nor a function is refused, at once and when it is set later", (t) => {
+  const promise = Promise.resolve("one");
+  const make = (token: unknown) => () => new Hornet({ channels: "news", token: token as string });
+  assert.throws(make(promise), /TypeError.*a function that returns it, not a value of type object; write \(\) =>/);
+  assert.throws(make(12345678901), /not a value of type number$/);
+  const { hornet } = setUp(t);
+  assert.throws(() => (hornet.token = promise as unknown as string), /write \(\) =>/);
+});
+
+test("a handler that is no function is refused", (t) => {
+  const { hornet } = setUp(t);
+  const on = hornet.on.bind(hornet) as (...args: unknown[]) => unknown;
+  assert.throws(() => on("news", () => undefined), /TypeError.*on\(channel, type, handler\).*not undefined/);
+  assert.throws(() => on({ pattern: { kind: "news" } }, "*", null), /not null/);
+  assert.throws(() => hornet.onNotification("mail", undefined as never), /onNotification\(event, handler\)/);
+});
+
+const REASONS: readonly (readonly [string, RegExp])[] = [
+  ["xhr poll error", /^Hornet: cannot connect to http:\/\/hornet\.test: xhr poll error\. Does Hornet run there\?/],
+  ["Invalid namespace", /^Hornet: cannot connect to http:\/\/hornet\.test: Invalid namespace\. uri has no path/],
+];
+for (const [reason, expected] of REASONS) {
+  test(`an attempt that failed names the address and what to do: ${reason}`, (t) => {
+    const { hornet } = setUp(t, { uri: "http://hornet.test" });
+    hornet.connect();
+    onlySocket().failToConnect(reason);
+    assert.match(warnings[0]!, expected);
+  });
+}

@@ -11,7 +11,7 @@ from typing import Any
 from hornet.broker.keys import CONTROL_TOPIC, channel_topic, grant_key, token_key
 from hornet.broker.user_commands import RedisCommand
 from hornet.core import codes
-from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
+from hornet.core.channels import CONTROL_CHANNEL, check_token_channels, is_channel_name
 from hornet.core.errors import InvalidPublish, PeerError
 from hornet.core.grants import Grant, dump_grant, parse_user_id
 from hornet.core.jsontext import dump_json
@@ -65,12 +65,7 @@ def make_grant(
             nothing.
     """
     names, publishable = _open_channels(channels), _channel_names(publish)
-    for name in names:
-        if "*" in name and ":" not in name:  # with a colon it is the text of a pattern
-            raise ValueError(
-                f"{name!r} would open the one channel of that name: only 'publish' takes wildcards, so name "
-                "each channel"
-            )
+    check_token_channels(names)
     return Grant(None if user is None else parse_user_id(user), info, tuple(names), tuple(publishable))
 
 

@@ -124,6 +124,22 @@ def check_channel(value: object) -> str:
     return value
 
 
+def check_token_channels(names: Iterable[str]) -> None:
+    """Refuse a wildcard among the channels that a token opens, since it would open nothing that was meant.
+
+    A name with a colon may be the text of a pattern, in which a ``*`` is right.
+
+    Raises:
+        ValueError: the name, and what to do.
+    """
+    for name in names:
+        if "*" in name and ":" not in name:
+            raise ValueError(
+                f"{name!r} would open the one channel of that name: only 'publish' takes wildcards, so name "
+                "each channel"
+            )
+
+
 def check_publish_names(names: Collection[str]) -> None:
     """Check the names, with ``*`` for any characters, of the channels that a grant lets a session publish on.
 

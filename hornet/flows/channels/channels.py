@@ -151,7 +151,10 @@ class Channels:
             self._warn_of_no_secret()
             raise RefusedEvent(codes.NO_CHANNEL_SECRET)
         if not is_signed(signature, self._secrets, session.sid, channel, presence):
-            raise RefusedEvent(codes.BAD_SIGNATURE, "The signature is not for this session and this channel")
+            raise RefusedEvent(
+                codes.BAD_SIGNATURE,
+                "The signature is not for this session and this channel, or was made with another secret",
+            )
         return None if presence is None else parse_member(presence, session.user or session.sid)
 
     def _warn_of_no_secret(self) -> None:

@@ -79,21 +79,21 @@ def _document_route() -> web.RouteDef:
 
 
 def _unknown_path_route(endpoint: ApiEndpoint) -> web.RouteDef:
-    """Answer every other request under /api with a problem."""
+    """Answer every other request under /api, and to /api itself, with a problem."""
     patterns = [
         (re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)), operation.method)
         for operation in OPERATIONS
     ]
 
     async def refuse(request: web.Request) -> web.Response:
-        path = "/api/" + request.match_info["rest"]
+        path = "/api" + request.match_info["rest"]
         methods = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
 
         async def problem() -> web.Response:
             if methods:
                 raise Problem(codes.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})
-            raise Problem(codes.NOT_FOUND, "there is no such operation")
+            raise Problem(codes.NOT_FOUND, "there is no such operation; /api/openapi.json lists all")
 
         return await endpoint.answer(problem)
 
-    return web.route("*", "/api/{rest:.*}", refuse)
+    return web.route("*", "/api{rest:(?:/.*)?}", refuse)

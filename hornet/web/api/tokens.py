@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from hornet.core import codes
-from hornet.core.channels import CONTROL_CHANNEL
+from hornet.core.channels import CONTROL_CHANNEL, check_token_channels
 from hornet.core.grants import Grant
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
 from hornet.web.api.auth import Right
@@ -77,6 +77,7 @@ async def create(services: ApiServices, call: Call[Nothing, NewToken]) -> NewTok
     user = None if body.user is None else str(body.user)
     grant = Grant(user, body.info, tuple(channels), tuple(body.publish))
     try:
+        check_token_channels(channels)
         token = await services.backend.create_token(grant, body.ttl)
     except ValueError as error:
         raise Problem(codes.INVALID_REQUEST, str(error)) from None

@@ -9,9 +9,10 @@ from tests.web.api.conftest import Api, StartApi
 
 
 async def test_an_unknown_path_is_a_problem(api: Api) -> None:
-    for path in ("/api/", "/api/nope", "/api/channels/a/b", "/api/publish/"):
+    for path in ("/api", "/api/", "/api/nope", "/api/channels/a/b", "/api/publish/"):
         answer = await api.get(path)
         assert (answer.status, answer.code) == (404, "NOT_FOUND")
+        assert "/api/openapi.json" in answer.body["detail"]
 
 
 async def test_a_wrong_method_is_told_which_there_are(api: Api) -> None:
