@@ -65,6 +65,26 @@ class RateLimiter:
         self._at = max(self._at, now)
 
 
+class Throttle:
+    """Lets one of a kind through in ``every_s``: a line of the log that clients may cause again and again.
+
+    Memory: an entry for each kind, so a kind is never a text that a client chose.
+    """
+
+    __slots__ = ("_every_s", "_next")
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._next: dict[str, float] = {}
+
+    def is_due(self, now: float, kind: str = "") -> bool:
+        """Return whether one of this kind may pass now; if so, it counts as passed."""
+        if now < self._next.get(kind, now):
+            return False
+        self._next[kind] = now + self._every_s
+        return True
+
+
 @dataclass(slots=True)
 class _AddressUse:
     limiter: RateLimiter

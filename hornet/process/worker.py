@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import math
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -15,6 +14,7 @@ from aiohttp import web
 
 from hornet.app import NODE, Node
 from hornet.core.errors import SetupError
+from hornet.core.limits import Throttle
 from hornet.flows.process.background import supervise
 from hornet.flows.sessions.shutdown import drain
 from hornet.process.banner import banner, print_banner
@@ -171,15 +171,13 @@ def _unhandled_errors_counted(node: Node) -> Callable[[asyncio.AbstractEventLoop
     Such an error is a bug in Hornet, with one exception: asyncio could not accept a connection because no
     file is left. It tries again a second later. (uvloop closes such a connection, and reports nothing.)
     """
-    logged_at = -math.inf
+    errors = Throttle(NO_FILE_EVERY_S)
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal logged_at
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in NO_FILE and "socket" in context:
             node.engine.count_no_free_file()
-            if loop.time() >= logged_at + NO_FILE_EVERY_S:
-                logged_at = loop.time()
+            if errors.is_due(loop.time()):
                 log.error(
                     "No new connection can be accepted: %s. Raise the limit of open files.", error.strerror
                 )

@@ -10,14 +10,15 @@ probe that is refused would take a node out of service.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
 from hornet.core.addresses import Network
+from hornet.core.limits import Throttle
 from hornet.web.local_requests import (
     host_name,
     is_forwarded,
@@ -28,7 +29,7 @@ from hornet.web.local_requests import (
 
 log = logging.getLogger(__name__)
 
-LOGS_EVERY_S = 10.0
+WARN_EVERY_S = 10.0
 """How often the log says that a host was refused."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,7 +49,7 @@ class HostGuard:
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
         self._trusted = trusted_proxies
         self._count = count
-        self._logs_at = 0.0
+        self._warnings = Throttle(WARN_EVERY_S)
 
     def guard(self, handler: Handler) -> Handler:
         """Return ``handler`` for the requests that name a good host, and a refusal for all others."""
@@ -57,8 +58,7 @@ class HostGuard:
             if self._is_good(request):
                 return await handler(request)
             self._count()
-            if time.monotonic() >= self._logs_at:
-                self._logs_at = time.monotonic() + LOGS_EVERY_S
+            if self._warnings.is_due(asyncio.get_running_loop().time()):
                 log.warning(
                     "Refused to show %s under a host name that is not known. If it is a name of this "
                     "server, add it to --allowed-hosts.",

@@ -10,6 +10,7 @@ from hornet.core.limits import (
     AddressLimiter,
     OverLimit,
     RateLimiter,
+    Throttle,
     check_channels,
     counted_as,
 )
@@ -19,6 +20,15 @@ def refused(check: Callable[[], None]) -> str:
     with pytest.raises(OverLimit) as raised:
         check()
     return raised.value.code
+
+
+# Throttle
+
+
+def test_one_of_a_kind_passes_in_a_while() -> None:
+    throttle = Throttle(10.0)
+    assert [throttle.is_due(now) for now in (3.0, 3.0, 12.9, 13.0, 13.1)] == [True, False, False, True, False]
+    assert throttle.is_due(13.1, "another kind")
 
 
 # RateLimiter

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from hornet.core import codes
+from hornet.core.limits import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +31,11 @@ class ThrottledLog:
     """Logs refusals of addresses, with the advice for their code."""
 
     def __init__(self) -> None:
-        self._next: dict[str, float] = {}
+        self._throttle = Throttle(EVERY_S)
 
     def is_due(self, code: str) -> bool:
         """Return whether a refusal with this code is to be logged now; if so, it counts as logged."""
-        now = asyncio.get_running_loop().time()
-        if code not in ADVICE or now < self._next.get(code, now):
-            return False
-        self._next[code] = now + EVERY_S
-        return True
+        return code in ADVICE and self._throttle.is_due(asyncio.get_running_loop().time(), code)
 
     def log_refusal(self, code: str, address: str) -> None:
         """Log that an address was refused, unless the code was logged a short time ago."""

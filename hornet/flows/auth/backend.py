@@ -15,6 +15,7 @@ from hornet.core import answers, codes
 from hornet.core.access_tokens import FIELDS, parse_access_token, parse_profile
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
+from hornet.core.limits import Throttle
 from hornet.flows.auth.address_turns import AddressTurns
 from hornet.flows.auth.authenticator import Answer, Authenticator, Event, Evidence, Source
 from hornet.flows.auth.settings import BackendSettings
@@ -60,7 +61,7 @@ class BackendAuthenticator(Authenticator):
     def __init__(self, settings: BackendSettings) -> None:
         self._settings = settings
         self._url = settings.backend_uri.rstrip("/") + settings.backend_path
-        self._quiet_until = 0.0
+        self._warnings = Throttle(WARN_EVERY_S)
         self._turns = AddressTurns(
             min(settings.backend_connections, settings.backend_connections_per_address)
         )
@@ -103,9 +104,7 @@ class BackendAuthenticator(Authenticator):
 
     def _warn(self, reason: str) -> None:
         """Log the reason, but at most once in ``WARN_EVERY_S``: every client tries again while it is away."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + WARN_EVERY_S
+        if self._warnings.is_due(asyncio.get_running_loop().time()):
             log.warning("The backend at %s can't be asked: %s", self._url, reason)
 
     async def _request(self, access_token: str) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
 
 from hornet.core import codes
@@ -12,6 +12,7 @@ from hornet.core.channels import is_utf8_text
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant, parse_user_id
 from hornet.core.headers import is_repeated
+from hornet.core.limits import Throttle
 from hornet.engine import Handshake
 from hornet.flows.auth.authenticator import Answer, Authenticator, Evidence, Source
 from hornet.flows.auth.settings import AuthenticationSettings
@@ -19,7 +20,7 @@ from hornet.flows.sessions.sessions import Session
 
 log = logging.getLogger(__name__)
 
-WARNS_EVERY_S = 10.0
+WARN_EVERY_S = 10.0
 """How often the log says that an attribute is ignored: a client may cause it as often as it connects."""
 
 JOINED = ", "
@@ -38,7 +39,7 @@ class HeaderAuthenticator(Authenticator):
         self._user_header = settings.user_header.lower()
         self._attribute_headers = tuple((name, name.lower()) for name in settings.attribute_headers)
         self._trusted = trusted
-        self._warns_at = 0.0
+        self._warnings = Throttle(WARN_EVERY_S)
 
     def offer(self, evidence: Evidence) -> str | None:
         if evidence.where is not Source.REQUEST or not self._user_header:
@@ -73,8 +74,7 @@ class HeaderAuthenticator(Authenticator):
         return {name: value for name, value in attributes.items() if is_utf8_text(value)} or None
 
     def _warn(self, name: str) -> None:
-        if time.monotonic() >= self._warns_at:
-            self._warns_at = time.monotonic() + WARNS_EVERY_S
+        if self._warnings.is_due(asyncio.get_running_loop().time()):
             log.warning(
                 "A trusted proxy passes on several lines of %s, so Hornet ignores them. "
                 "Have the proxy remove the client's own.",

@@ -15,6 +15,7 @@ from hornet.core.channels import Kind, Names, check_channel, kind_of
 from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
+from hornet.core.limits import Throttle
 from hornet.core.presence import Member, parse_member
 from hornet.core.sessions import AuthState
 from hornet.core.signatures import is_signed
@@ -49,7 +50,7 @@ class Channels:
     ) -> None:
         self._public: Names
         self._secrets: tuple[str, ...]
-        self._warn_at = 0.0
+        self._warnings = Throttle(WARN_EVERY_S)
         self.configure(settings)
         self._admission = admission
         self._subscriptions = subscriptions
@@ -159,9 +160,7 @@ class Channels:
 
     def _warn_of_no_secret(self) -> None:
         """Warn the operator, at most once in ``WARN_EVERY_S``: each client tries again."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._warn_at:
-            self._warn_at = now + WARN_EVERY_S
+        if self._warnings.is_due(asyncio.get_running_loop().time()):
             log.warning(
                 "A client shows a signature for a private channel, but no secret is configured to check it: "
                 "set channel_secrets to the secret of your backend"

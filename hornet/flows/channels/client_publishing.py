@@ -5,15 +5,15 @@ They go through Redis like those of a backend, so every node delivers them, and 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import channel_topic
 from hornet.core import codes
 from hornet.core.client_publishes import parse_client_publish
+from hornet.flows.sessions.publish_rate import check_publish_rate
 from hornet.flows.sessions.router import RefusedEvent
-from hornet.flows.sessions.sessions import Activity, Session
+from hornet.flows.sessions.sessions import Session
 from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
 
@@ -37,10 +37,7 @@ class ClientPublishing:
             PeerError: ``BAD_CHANNEL``, ``BAD_MESSAGE``, ``TOO_LARGE``, ``FORBIDDEN`` or ``RATE_LIMITED``.
             RedisUnavailable: not known whether it was published.
         """
-        per_s = self._settings.max_publish_rate
-        # Ahead of all that costs time; so an attempt that is refused counts, too.
-        if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
-            raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
+        check_publish_rate(session, self._settings.max_publish_rate)
         publish = parse_client_publish(args[0] if args else None)
         if publish.channel not in session.publish:
             raise RefusedEvent(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import client_event_topic
-from hornet.core import codes
 from hornet.core.client_publishes import dump_client_event
-from hornet.flows.sessions.router import RefusedEvent
-from hornet.flows.sessions.sessions import Activity, Session
+from hornet.flows.sessions.publish_rate import check_publish_rate
+from hornet.flows.sessions.sessions import Session
 from hornet.flows.sessions.signals import Signals
 from hornet.flows.settings import ChannelSettings
 from hornet.metrics import Metrics
@@ -54,15 +52,13 @@ class ClientEvents:
         return {"ok": True}
 
     async def _publish(self, event: str, session: Session, args: Sequence[object]) -> None:
+        check_publish_rate(session, self._settings.max_publish_rate)
         text = dump_client_event(
             args,
             sid=session.sid,
             user=session.user,
             node=self._node,
-            max_bytes=self._settings.max_publish_bytes,
+            max_bytes=min(self._settings.max_publish_bytes, self._settings.max_message_bytes),
         )
-        per_s = self._settings.max_publish_rate
-        if not session.may(Activity.PUBLISH, per_s, asyncio.get_running_loop().time()):
-            raise RefusedEvent(codes.RATE_LIMITED, f"A session publishes {per_s:g} messages a second at most")
         await call(self._client.publish, client_event_topic(event), text)
         self._metrics.client_messages.inc()

@@ -74,14 +74,41 @@ async def test_an_event_that_nobody_named_is_unknown(start_node: StartNode) -> N
 
 
 async def test_published_events_keep_to_the_limits_of_publishing(start_node: StartNode) -> None:
+    running = await start_node(client_events=EVENT, publish_client_events=True, max_publish=20)
+    received: list[object] = []
+    running.node.signals.client_event.connect(lambda *event: received.append(event))
+    client = await running.connect_with_token("a")
+    assert await refusal(client, EVENT, "x" * 20) == "TOO_LARGE"
+    assert await refusal(client, EVENT, "\ud800") == "BAD_MESSAGE"
+    assert await client.ask(EVENT, "x" * 16) == {"ok": True}
+    assert len(received) == 1
+
+
+async def test_published_events_keep_to_the_longest_message_of_all(start_node: StartNode) -> None:
+    running = await start_node(client_events=EVENT, publish_client_events=True, max_message=20)
+    assert await refusal(await running.connect_with_token("a"), EVENT, "x" * 20) == "TOO_LARGE"
+
+
+async def test_an_attempt_to_publish_an_event_counts_in_the_rate_before_it_costs_time(
+    start_node: StartNode,
+) -> None:
     running = await start_node(
         client_events=EVENT, publish_client_events=True, max_publish=20, max_publish_rate=0.5
     )
     received: list[object] = []
     running.node.signals.client_event.connect(lambda *event: received.append(event))
     client = await running.connect_with_token("a")
-    assert await refusal(client, EVENT, "x" * 20) == "TOO_LARGE"
-    assert await refusal(client, EVENT, "\ud800") == "BAD_MESSAGE"
+    answers = [await client.begin(EVENT, "x" * 20) for _ in range(3)]
+    first, *_, last = [(await client.answer(answer))["error"]["code"] for answer in answers]
+    assert (first, last) == ("TOO_LARGE", "RATE_LIMITED")
+    assert received == []
+
+
+async def test_published_events_keep_to_the_rate_of_publishing(start_node: StartNode) -> None:
+    running = await start_node(client_events=EVENT, publish_client_events=True, max_publish_rate=0.5)
+    received: list[object] = []
+    running.node.signals.client_event.connect(lambda *event: received.append(event))
+    client = await running.connect_with_token("a")
     answers = [await client.begin(EVENT, "x" * 16) for _ in range(3)]
     first, *_, last = [await client.answer(answer) for answer in answers]
     assert (first, last["error"]["code"]) == ({"ok": True}, "RATE_LIMITED")
