@@ -42,12 +42,12 @@ COMMAND_VARIABLES = ("HORNET_URL", "HORNET_KEY")
 class LogSettings:
     log_level: str = declare_option(
         "info",
-        doc="Least important level that is logged: debug, info, warning or error.",
+        doc="Least important level that is logged: `debug`, `info`, `warning` or `error`.",
         unit="level",
         reloads=True,
     )
     log_format: str = declare_option(
-        "text", doc="How a line of the log looks: text for people, json for machines.", unit="format"
+        "text", doc="How a line of the log looks: `text` for people, `json` for machines.", unit="format"
     )
 
     def __post_init__(self) -> None:

@@ -15,9 +15,9 @@ TITLES = {
     "backend": "Backend",
     "users": "Users",
     "channels": "Channels",
-    "commands": "Commands",
+    "commands": "Plug-ins and commands",
     "limits": "Limits of a session",
-    "engine": "Socket.IO",
+    "engine": "Socket.IO and connections",
     "api": "HTTP API",
     "log": "Log",
 }

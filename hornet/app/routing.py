@@ -76,7 +76,7 @@ def connect_signals(services: Services, flows: Flows) -> None:
     session_events = SessionEvents(services.events, nodes.id)
     if services.config.sessions.authentication_events:
         signals.user_authenticated.connect(session_events.on_user_authenticated)
-    if services.config.users.session_events:
+    if services.config.sessions.session_events:
         signals.session_opened.connect(session_events.on_session_opened)
         signals.session_closed.connect(session_events.on_session_closed)
     signals.left.connect(presence.leave)

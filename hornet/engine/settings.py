@@ -34,6 +34,11 @@ class EngineSettings:
         reloads=True,
     )
     compression: bool = option(False, doc="Offer permessage-deflate to WebSocket clients that ask for it.")
+    compiled: bool = option(
+        True,
+        doc="Write to sockets with the compiled loop, where the installation has it. `Runs on` in the lines "
+        "that the server prints at its start tells.",
+    )
     transports: tuple[str, ...] = option(TRANSPORTS, doc="Transports that clients may use.")
     max_attachments: int = option(
         10,
@@ -100,7 +105,8 @@ class EngineSettings:
     )
     handshake_timeout_s: float = option(
         10.0,
-        doc="Time a new connection has to send its first request.",
+        doc="Time a connection has to send the head of a request: the first one from its opening on, each "
+        "later one from its first byte on.",
         unit="s",
         reloads=True,
     )
@@ -153,9 +159,6 @@ class EngineSettings:
         doc="Addresses or CIDR blocks of the proxies whose headers Hornet believes; `unix` stands for every "
         "connection through the Unix socket.",
         unit="networks",
-    )
-    compiled: bool = option(
-        True, doc="Write to sockets with the compiled loop, where the installation has it; see topics/engine."
     )
     forwarded_header: str = option(
         "X-Forwarded-For",

@@ -20,6 +20,7 @@ class SessionSettings:
     max_attempts: int = option(
         5,
         doc="Failed attempts in a row, other than with tokens, after which a session is closed; 0 for never.",
+        unit="attempts",
         reloads=True,
     )
     client_events: tuple[str, ...] = option(
@@ -30,12 +31,17 @@ class SessionSettings:
     )
     publish_client_events: bool = option(
         False,
-        doc="Publish each event that `client_events` names on hornet:events:client:*, within the limits "
+        doc="Publish each event that `client_events` names on `hornet:events:client:*`, within the limits "
         "`max_publish` and `max_publish_rate`.",
     )
     authentication_events: bool = option(
         False,
-        doc="Tell backends of each attempt to authenticate, on hornet:events:user:authenticated.",
+        doc="Tell backends of each attempt to authenticate, on `hornet:events:user:authenticated`.",
+    )
+    session_events: bool = option(
+        False,
+        doc="Tell backends of each session that is opened or closed, on `hornet:events:session:*`. That "
+        "costs two publishes for each session.",
     )
     drain_window_s: float = option(
         5.0,
@@ -56,7 +62,7 @@ class SessionSettings:
 class ChannelSettings:
     public_channels: tuple[str, ...] = option(
         (),
-        doc="Channels that every authenticated session may subscribe to; * in a name stands for any run of "
+        doc="Channels that every authenticated session may subscribe to; `*` in a name stands for any run of "
         "characters.",
         unit="names",
         reloads=True,
@@ -99,7 +105,7 @@ class ChannelSettings:
     )
     max_message_bytes: int = option(
         DEFAULT_MAX_MESSAGE_BYTES,
-        doc="Length of a message from backends, as JSON text in Redis. A longer one is refused where it is "
+        doc="Longest message from backends, as JSON text in Redis. A longer one is refused where it is "
         "published through Hornet, and dropped where it comes from Redis. The default is an eighth of what "
         "Redis lets wait for a node before it closes the node's connection.",
         unit="bytes",
@@ -113,7 +119,11 @@ class ChannelSettings:
         reloads=True,
     )
     max_publish_bytes: int = option(
-        65_536, doc="Length of a message that a client publishes, as JSON text.", unit="bytes", reloads=True
+        65_536,
+        doc="Longest message that a client publishes, as JSON text; for an event of `client_events`, the "
+        "longest list of its arguments.",
+        unit="bytes",
+        reloads=True,
     )
 
     def __post_init__(self) -> None:
@@ -162,7 +172,7 @@ class CommandSettings:
     commands: tuple[str, ...] = option(
         ("*",),
         doc="Commands of installed plug-ins that clients may call, by their names in the entry point group "
-        "`hornet.commands`; * in a name stands for any run of characters. Empty for none.",
+        "`hornet.commands`; `*` in a name stands for any run of characters. Empty for none.",
         unit="names",
     )
     command_timeout_s: float = option(
@@ -201,9 +211,4 @@ class UserSettings:
         False,
         doc="When a user is gone, undo all subscriptions that the backend made for the user. Otherwise they "
         "stay until the backend undoes them.",
-    )
-    session_events: bool = option(
-        False,
-        doc="Tell backends of each session that is opened or closed, on hornet:events:session:*. That costs "
-        "two publishes for each session.",
     )

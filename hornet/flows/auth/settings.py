@@ -78,7 +78,9 @@ class BackendSettings:
         doc="Fields of the answer that become the user's info, which other clients may see; `*` takes all.",
     )
     backend_timeout_s: float = option(5.0, doc="Time an attempt may take, from its start.", unit="s")
-    backend_connections: int = option(100, doc="Connections to the backend at once; further attempts wait.")
+    backend_connections: int = option(
+        100, doc="Connections to the backend at once; further attempts wait.", unit="connections"
+    )
     backend_connections_per_address: int = option(
         20,
         doc="How many of these one client address may use at once; its further attempts wait. This machine "

@@ -32,14 +32,14 @@ class ApiSettings:
         1000,
         doc="Requests per second that each key may make on one node; twice as many may come at once. 0 "
         "means no limit.",
-        unit="1/s",
+        unit="requests/s",
         reloads=True,
     )
     api_max_body_bytes: int = option(
         1_000_000, doc="Largest body of a request to the API.", unit="bytes", reloads=True
     )
     idempotency_window_s: float = option(
-        3600.0, doc="How long the answer to a request with an Idempotency-Key is kept.", unit="s"
+        3600.0, doc="How long the answer to a request with an `Idempotency-Key` is kept.", unit="s"
     )
     ask_timeout_s: float = option(
         2.0,

@@ -325,7 +325,7 @@ async def test_every_session_is_told_of_where_that_is_wanted(
     async with listening(valkey.url, heard) as subscriber:
         await subscriber.subscribe("hornet:events:session:opened")
         await subscriber.subscribe("hornet:events:session:closed")
-        running = await start_node(users=UserSettings(session_events=True))
+        running = await start_node(session_events=True)
         client = await running.connect_with_token(user=prefix)
         about = {"session": client.sid, "node": running.node.nodes.id}
         topic, payload = await heard.next()
