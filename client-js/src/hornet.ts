@@ -198,8 +198,13 @@ export class Hornet {
     return (await this.request("hornet:command", { name, data }))["result"] as Result;
   }
 
-  private request(event: string, fields: Fields): Promise<Fields> {
-    if (this.connected && this.socket?.connected) return this.requests.send(this.socket, event, fields);
+  /** Emits an event that the operator named (`--client-events`), for the server's plug-ins and for backends. */
+  async emit(event: string, ...args: readonly unknown[]): Promise<void> {
+    await this.request(event, ...args);
+  }
+
+  private request(event: string, ...args: readonly unknown[]): Promise<Fields> {
+    if (this.connected && this.socket?.connected) return this.requests.send(this.socket, event, ...args);
     return Promise.reject(new HornetError("NOT_CONNECTED", "there is no connection that takes requests"));
   }
 

@@ -35,7 +35,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 export class Requests {
   private readonly waiting = new Set<(error: HornetError) => void>();
 
-  send(socket: Socket, event: string, fields: Fields): Promise<Fields> {
+  send(socket: Socket, event: string, ...args: readonly unknown[]): Promise<Fields> {
     return new Promise((resolve, reject) => {
       const settle = (answer: unknown) => {
         this.waiting.delete(reject);
@@ -45,7 +45,7 @@ export class Requests {
       };
       this.waiting.add(reject);
       try {
-        socket.emit(event, fields, settle);
+        socket.emit(event, ...args, settle);
       } catch (cause) {
         this.waiting.delete(reject);
         reject(new HornetError("WRONG_PARAMETERS", `this can't be sent: ${String(cause)}`, cause));

@@ -5,7 +5,9 @@ type Listener = (argument: any) => void;
 /** A request that the client sent and that the test, as the server, may answer. */
 export interface FakeRequest {
   readonly event: string;
+  /** The first argument. */
   readonly fields: Record<string, unknown>;
+  readonly args: readonly unknown[];
   answer(answer: object): void;
   refuse(code: string): void;
 }
@@ -37,13 +39,15 @@ export class FakeSocket {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
   }
 
-  emit(event: string, argument: any, acknowledge?: (answer: object) => void): void {
+  emit(event: string, ...given: any[]): void {
     if (!this.connected) throw new Error(`sent on a socket that is not open: ${event}`);
-    if (event === "message") return void this.sent.push(argument);
-    const answer = acknowledge!;
+    if (event === "message") return void this.sent.push(given[0]);
+    const answer = given.pop() as (answer: object) => void;
+    const args = JSON.parse(JSON.stringify(given));
     this.requests.push({
       event,
-      fields: JSON.parse(JSON.stringify(argument)),
+      fields: args[0],
+      args,
       answer: (fields) => answer({ ok: true, ...fields }),
       refuse: (code) => answer({ error: { code, message: `${code} for a test` } }),
     });

@@ -57,6 +57,18 @@ test("presencePage resolves with the members behind a name", async (t) => {
   assert.deepEqual([two?.members, two?.next], [[{ id: "ben" }], undefined]);
 });
 
+test("emit sends the arguments, and resolves once the server has the event", async (t) => {
+  const { hornet } = setUp(t);
+  const socket = establish(hornet);
+  const both = [hornet.emit("typing", { in: "chat" }, 2), hornet.emit("bell")];
+  const [first, second] = [socket.take("typing"), socket.take("bell")];
+  assert.deepEqual(first.args, [{ in: "chat" }, 2]);
+  assert.deepEqual(second.args, []);
+  first.answer({});
+  second.answer({});
+  assert.deepEqual(await Promise.all(both), [undefined, undefined]);
+});
+
 test("requests are refused while there is no connection that takes them", async (t) => {
   const { hornet } = setUp(t);
   const all = () => [hornet.command("add"), hornet.publish("a", "b"), hornet.presence("a"), hornet.unsubscribe("a")];
