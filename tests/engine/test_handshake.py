@@ -35,6 +35,7 @@ UNUSUAL = {
     "a header beyond ASCII": PLAIN.replace(b"localhost", "ž".encode()),
     "an empty header": PLAIN.replace(b"localhost", b""),
     "a long head": PLAIN.replace(b"localhost", b"l" * 40_000),
+    "many headers": PLAIN[:-2] + b"".join(b"X%d: 1\r\n" % number for number in range(124)) + b"\r\n",
 }
 
 

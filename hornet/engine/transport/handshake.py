@@ -25,6 +25,10 @@ from hornet.engine.transport.session_table import SessionTable
 MAX_HELD_BYTES = 32_768
 """A longer head is refused: as much as nginx takes with its own limits."""
 
+MAX_HEADERS = 128
+"""aiohttp, too, refuses a request with more header lines. A session keeps its headers, and a line of six
+bytes takes 200 bytes of memory."""
+
 _REQUEST = re.compile(
     rb"GET (/[^ ?#%]*)\?([\w=&%.,:~+-]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
 )
@@ -41,8 +45,11 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
     request = _REQUEST.match(data, 0, MAX_HELD_BYTES)
     if request is None:
         return None
+    lines = request[3].decode("ascii").split("\r\n")[:-1]
+    if len(lines) > MAX_HEADERS:
+        return None
     headers: dict[str, str] = {}
-    for line in request[3].decode("ascii").split("\r\n")[:-1]:
+    for line in lines:
         name, _, value = line.partition(": ")
         name = lower_name(name)
         if name in headers or name in _FOR_AIOHTTP:
