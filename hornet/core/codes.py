@@ -246,7 +246,8 @@ ADDRESS_FULL = _connection("ADDRESS_FULL", 429, "",
 HANDSHAKE_TIMEOUT = _connection("HANDSHAKE_TIMEOUT", 408, "",
     "no whole request within `handshake_timeout`", "yes", closes=True)
 TOO_MUCH_UNFINISHED = _connection("TOO_MUCH_UNFINISHED", 503, "",
-    "too many connections have sent half a request, `max_unauthenticated_held`", _LATER, closes=True)
+    "too many connections have sent half a request, or requests behind a poll, `max_unauthenticated_held`",
+    _LATER, closes=True)
 HEAD_TOO_BIG = _connection("HEAD_TOO_BIG", 431, "", "a head of more than 32 KiB", "with fewer cookies",
     closes=True)
 

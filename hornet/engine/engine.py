@@ -19,6 +19,7 @@ from hornet.engine.socketio.server import SocketIoServer
 from hornet.engine.transport.connection_limit import ConnectionLimiter
 from hornet.engine.transport.direct_write import WriteLeases, find_send_each
 from hornet.engine.transport.handshake import HandshakeProtocol
+from hornet.engine.transport.pipelining import Pipelining
 from hornet.engine.transport.request_limit import RequestLimiter
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.types import Hooks, Reason
@@ -67,6 +68,7 @@ class Engine:
         self._table = self._manager.table("/")
         self.connection_limiter = ConnectionLimiter(settings, self._counts)
         self._request_limiter = RequestLimiter(settings, self._counts)
+        self.pipelining = Pipelining(self._server.sessions, self.connection_limiter)
         self._gc_tuning = GcTuning()
         self.sio: socketio.AsyncServer = self._server
         """For plug-ins: python-socketio's interface, for namespaces of their own and for emitting.

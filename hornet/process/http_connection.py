@@ -3,6 +3,8 @@
 - A client that closes its sending side behind a whole request is answered (RFC 9112,
   https://www.rfc-editor.org/rfc/rfc9112#section-9.6). aiohttp drops the answer.
 - A fault of a request lets go of its bytes.
+- What comes behind a request that is not answered yet is counted, and bounded for all connections together.
+- Bodies are not decompressed before a handler asks for them, since a small one may become a large one.
 - A refusal repeats nothing of the request, which may hold a secret. A head that is too big is refused.
 - The head of a later request has to come within the handshake timeout, as that of the first one. aiohttp only
   has a timeout for connections that are idle.
@@ -39,7 +41,10 @@ SLOW_HEAD = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: c
 class HttpConnection(RequestHandler):
     """One HTTP connection, over which requests come one after the other."""
 
-    __slots__ = ("_engine", "_head_bytes", "_head_timer", "_is_half_closed")
+    leaves_compressed = True
+    """``web.bodies`` decompresses."""
+
+    __slots__ = ("_engine", "_head_bytes", "_head_timer", "_is_half_closed", "_pipelined")
 
     def __init__(self, server: web.Server, engine: Engine, *, keepalive_timeout_s: float) -> None:
         super().__init__(
@@ -49,6 +54,7 @@ class HttpConnection(RequestHandler):
             keepalive_timeout=keepalive_timeout_s,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
+            auto_decompress=False,
         )
         self._engine = engine
         self._head_timer: asyncio.TimerHandle | None = None
@@ -56,6 +62,8 @@ class HttpConnection(RequestHandler):
         self._head_bytes = 0
         """How much of a head has come while nothing was under way."""
         self._is_half_closed = False
+        self._pipelined: asyncio.Transport | None = None
+        """Its transport, while bytes are counted that came behind a request."""
 
     @property
     def is_idle(self) -> bool:
@@ -65,6 +73,7 @@ class HttpConnection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         if not self.is_idle:
             super().data_received(data)
+            self._count_pipelined(len(data))
             return
         if self._head_bytes + len(data) > MAX_HEAD_BYTES:
             end = data.find(b"\r\n\r\n")
@@ -73,6 +82,7 @@ class HttpConnection(RequestHandler):
         super().data_received(data)
         if not self.is_idle:
             self._head_bytes = 0
+            self._count_pipelined(len(data))
         elif self._head_bytes or data.strip():  # empty lines begin no request (RFC 9112, section 2.2)
             self._head_bytes += len(data)
         if self._head_bytes and self._head_timer is None:
@@ -81,9 +91,26 @@ class HttpConnection(RequestHandler):
         elif not self._head_bytes and self._head_timer is not None:
             self._stop_head_timer()
 
+    def _count_pipelined(self, size: int) -> None:
+        """Count a segment after which a request waits behind another; cut the connection if it is too much.
+
+        While ``_waiter`` is there, the first request is about to begin, and does not wait.
+        """
+        if len(self._messages) > (self._waiter is not None) and self.transport is not None:
+            self._pipelined = self.transport
+            if not self._engine.pipelining.hold(self.transport, size):
+                self.transport.abort()
+
+    def _release_pipelined(self) -> None:
+        if self._pipelined is not None:
+            self._engine.pipelining.release(self._pipelined)
+            self._pipelined = None
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
+        self._release_pipelined()
         super().connection_lost(exc)
+        self._messages.clear()  # the connection itself may stay until the garbage collector runs
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -122,6 +149,8 @@ class HttpConnection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """Send the response. The last one for a client that sends no more ends the connection."""
+        if not self._messages:
+            self._release_pipelined()
         if isinstance(resp, web.StreamResponse):
             resp.headers["Server"] = SERVER
             if self._is_half_closed and not self._messages:

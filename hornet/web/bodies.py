@@ -1,8 +1,13 @@
-"""Request bodies, read within limits of size and time."""
+"""Request bodies, read within limits of size and time.
+
+The size is also that of a compressed body before and after it is decompressed. aiohttp decompresses bodies
+before any handler runs, unless the server's connections say that they leave that (``leaves_compressed``).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import zlib
 
 from aiohttp import web
 
@@ -38,4 +43,26 @@ async def read_body(request: web.Request, max_bytes: int, timeout_s: float = BOD
         raise
     except (web.RequestPayloadError, OSError):  # OSError: the connection is gone
         raise BrokenBody from None
-    return bytes(body)
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding == "identity" or not getattr(request.protocol, "leaves_compressed", False):
+        return bytes(body)
+    return _decompress(body, coding, max_bytes)
+
+
+def _decompress(body: bytearray, coding: str, max_bytes: int) -> bytes:
+    """Decompress a body that is coded as RFC 9110, section 8.4.1, names it.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.
+    """
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise BrokenBody
+    expand = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
+    try:
+        data = expand.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise BrokenBody from None
+    if len(data) > max_bytes:
+        raise BodyTooLarge
+    if not expand.eof:
+        raise BrokenBody
+    return data

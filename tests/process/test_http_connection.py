@@ -4,6 +4,7 @@ import asyncio
 
 from tests.conftest import StartServer
 from tests.e2e.waiting import DEADLINE_S
+from tests.resilience.raw import UPGRADE
 
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -60,3 +61,31 @@ async def ask(port: int, request: bytes) -> bytes:
     answer = await reader.read()
     writer.close()
     return answer
+
+
+async def test_what_came_behind_a_poll_counts_until_it_is_answered_or_the_connection_is_gone(
+    start_server: StartServer,
+) -> None:
+    options = ("--max-unauthenticated-held", "100000", "--ping-interval", "0.3", "--ping-timeout", "20")
+    server = start_server(*options)
+    polling = b"GET /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: localhost\r\n"
+    upgrade = polling.replace(b"polling", b"websocket") + UPGRADE
+    cookie = b"Cookie: " + b"a" * 30_000 + b"\r\n\r\n"
+
+    async def pipeline(behind: bytes, end: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(polling % b"" + b"\r\n")
+        opened = await reader.readuntil(b"}")
+        sid = b"&sid=" + opened.split(b'"sid":"')[1].split(b'"')[0]
+        writer.write(polling % sid + b"\r\n" + (behind % sid if b"%" in behind else behind) + cookie)
+        if end:
+            await asyncio.wait_for(reader.readuntil(end), DEADLINE_S)
+        writer.close()
+        await writer.wait_closed()
+
+    for _ in range(5):
+        await pipeline(REQUEST[:-2], b'{"status": "live"}')
+        await pipeline(upgrade, b"101 Switching Protocols")
+        await pipeline(REQUEST[:-2], b"")
+    metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b"TOO_MUCH_UNFINISHED" not in metrics

@@ -6,11 +6,14 @@ does not count.
 """
 
 import asyncio
+import gzip
 import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 
@@ -54,6 +57,9 @@ def msgpack(data: bytes) -> bytes:
 
 CONNECT, MSGPACK_CONNECT = frame(b"40"), frame(b"\x82\xa4type\x00\xa3nsp\xa1/", 0x82)
 WITHHELD = frame(b'452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+
+SMALL = gzip.compress(bytes(9_000_000))
+"""9 kB that become 9 MB."""
 
 SENT = {
     "long messages of empty lists": CONNECT + frame(b'42["a",[' + b"[]," * 333_000 + b"[]]]"),
@@ -162,6 +168,30 @@ async def half_requests(watched: Watched) -> None:
         await asyncio.sleep(FLOOD_S)
 
 
+async def requests_behind_polls(watched: Watched) -> None:
+    """Let polls wait, and send requests behind each that are not answered before the poll is."""
+    behind = b"POST /api/publish HTTP/1.1\r\n" + FROM + b"Content-Length: 120000\r\n\r\n" + b"x" * 120_000
+    async with AsyncExitStack() as stack:
+        for _ in range(SESSIONS // 5):
+            sid = await open_polling(watched)
+            _, writer = await stack.enter_async_context(raw(watched))
+            writer.write(b"GET " + PATH + b"polling&sid=" + sid + b" HTTP/1.1\r\n" + FROM + b"\r\n")
+            writer.write(behind * 20)
+        await asyncio.sleep(FLOOD_S)
+
+
+async def many_headers(watched: Watched) -> None:
+    """Open WebSockets by requests of thousands of short lines, which a session would keep."""
+    names = [f"{a}{b}{c}".encode() for a, b, c in product(ascii_lowercase, repeat=3)][:4000]
+    lines = b"".join(b"%s: 1\r\n" % name for name in names)[:28_000]
+    request = b"GET " + PATH + b"websocket HTTP/1.1\r\n" + FROM + UPGRADE + lines
+    async with AsyncExitStack() as stack:
+        for _ in range(SESSIONS):
+            _, writer = await stack.enter_async_context(raw(watched))
+            writer.write(request[: request.rindex(b"\r\n")] + b"\r\n\r\n")
+        await asyncio.sleep(FLOOD_S)
+
+
 async def probes(watched: Watched) -> None:
     """Ask for many upgrades of one session, and leave a frame unfinished on each."""
     sid = await open_polling(watched)
@@ -193,6 +223,8 @@ FLOODS: dict[str, Flood] = {
     "posts of JSONP": jsonp_posts,
     "half posts": half_posts,
     "half requests": half_requests,
+    "requests behind polls": requests_behind_polls,
+    "requests with many headers": many_headers,
     "probes": probes,
     "polling handshakes": requesting(
         b"GET " + PATH + b"polling HTTP/1.0\r\n" + FROM + b"X: " + b"x" * 8000 + b"\r\n\r\n"
@@ -203,6 +235,11 @@ FLOODS: dict[str, Flood] = {
     ),
     "bytes that are no HTTP": requesting(
         b"GET " + PATH + b"polling HTTP/1.1\r\n" + FROM + b"\r\n" + b"\x88x\r\n" * 80_000
+    ),
+    "compressed requests to the API": requesting(
+        (b"POST /api/publish HTTP/1.1\r\nContent-Encoding: gzip\r\n" + FROM
+        + b"Content-Length: %d\r\n\r\n%s" % (len(SMALL), SMALL)) * 20
+        + b"GET / HTTP/1.0\r\n" + FROM + b"\r\n"
     ),
     "requests to the API": requesting(
         b"POST /api/publish HTTP/1.1\r\nContent-Length: 900000\r\nConnection: close\r\n" + FROM + b"\r\n"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import suppress
 from itertools import product
 
@@ -66,6 +67,18 @@ async def test_a_body_of_two_lengths_or_of_none_is_refused(valkey: Valkey, watch
     assert await watched.metric('hornet_malformed_packets_total{fault="bad_http"}') >= 10
 
 
+async def test_a_poll_has_no_body_which_would_wait_with_it(valkey: Valkey, watch: Watch) -> None:
+    watched = await watch(valkey.url)
+    async with raw(watched) as (reader, writer):
+        poll = b"GET /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\n" + HOST
+        writer.write(poll % b"" + b"\r\n")
+        opened = await reader.readuntil(b"}")
+        sid = re.search(rb'"sid":"([^"]+)"', opened)
+        assert sid is not None
+        writer.write(poll % (b"&sid=" + sid[1]) + b"Content-Length: 5\r\n\r\nhello")
+        assert (await reader.readline()).split()[1] == b"400"
+
+
 HEADS = [
     b"GET /health/live HTTP/1.1\r\n\r\n",
     b"GET /health/live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
@@ -112,6 +125,17 @@ async def test_a_head_up_to_the_bound_is_taken(valkey: Valkey, watch: Watch) -> 
                 await reader.readuntil(b'{"status": "live"}')
             writer.write(head + cookie)
             assert (await reader.readline()).split()[1] == code
+
+
+async def test_a_head_of_very_many_lines_is_refused(valkey: Valkey, watch: Watch) -> None:
+    """A session keeps its headers: with 5,000 lines of six bytes each, it would take a megabyte."""
+    watched = await watch(valkey.url)
+    for head, code in ((LIVE, b"200"), (CONNECT, b"101")):
+        for number, answer in ((128 - head.count(b": "), code), (2000, b"400")):
+            lines = b"".join(b"X%d: 1\r\n" % line for line in range(number))
+            async with raw(watched) as (reader, writer):
+                writer.write(head + lines + b"\r\n")
+                assert (await reader.readline()).split()[1] == answer
 
 
 async def test_a_refusal_repeats_nothing_of_the_request(valkey: Valkey, watch: Watch) -> None:

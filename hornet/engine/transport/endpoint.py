@@ -154,6 +154,8 @@ class Endpoint:
             return self._upgrade(session, request)
         polling = _polling_of(session)
         if request.method == "GET":
+            if request.body_exists:  # it would wait with the poll
+                raise bad_request("a GET with a body")
             response = await polling.answer_poll(session, request, query)
         elif request.method == "POST":
             response = await polling.take_post(session, request, query)

@@ -300,8 +300,10 @@ async def _read_body(session: EngineSession, request: web.Request, timeout_s: fl
     """Return the whole body, whether the request states its length or sends it in chunks.
 
     Raises:
-        Malformed: the body is too big, or takes too long.
+        Malformed: the body is compressed, which that of no client is, or too big, or takes too long.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Malformed(codes.BAD_TYPE, "a compressed body", 1003)
     max_bytes, newcomer, loop = session.max_message_bytes, session.newcomer, asyncio.get_running_loop()
     if request.content_length is not None and request.content_length > max_bytes:
         raise Malformed(codes.TOO_BIG, "the body is too big", 1009)
