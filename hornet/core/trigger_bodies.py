@@ -27,8 +27,11 @@ MAX_FIELDS = 1000
 MAX_LEVELS = 32
 """Of brackets in the name of a field."""
 
-_NAME = re.compile(rb'content-disposition:[^\r\n]*;\s*name="([^"\r\n]*)"', re.IGNORECASE)
-_FILE = re.compile(rb"content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE)
+MAX_PART_HEAD_BYTES = 1024
+"""Of the lines ahead of the value of a multipart field, which a browser writes with 100."""
+
+_NAME = re.compile(rb'\ncontent-disposition:[^\r\n]*;[ \t]*name="([^"\r\n]*)"', re.IGNORECASE)
+_FILE = re.compile(rb"\ncontent-disposition:[^\r\n]*;[ \t]*filename\*?=", re.IGNORECASE)
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]+)"|([^\s";]+))', re.IGNORECASE)
 _PHP_ESCAPED = re.compile(r"[/\x80-\U0010ffff]")
 
@@ -119,6 +122,8 @@ def _multipart_fields(content: bytes, content_type: str) -> list[tuple[str, str]
         if part.startswith(b"--"):
             return fields
         head, blank, value = part.partition(b"\r\n\r\n")
+        if len(head) > MAX_PART_HEAD_BYTES:  # no signature was checked yet
+            raise _malformed(f"A part of the form has a head of more than {MAX_PART_HEAD_BYTES} bytes")
         name = _NAME.search(head)
         if not blank or name is None:
             raise _malformed("A part of the form has no name")

@@ -1,6 +1,7 @@
 """The bodies of pushy's triggers: JSON and forms, and what a backend may have signed."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -136,3 +137,20 @@ def test_what_is_neither_json_nor_a_form_is_refused(content: bytes, content_type
     with pytest.raises(RefusedTrigger) as refused:
         parse_trigger_body(content, content_type)
     assert refused.value.code == MISSING
+
+
+@pytest.mark.parametrize(
+    "line", [b"Content-Disposition: ", b"Content-Disposition: ; ", b"; ", b" ", b";name="]
+)
+def test_a_multipart_form_is_read_in_linear_time(line: bytes) -> None:
+    """Anybody may send one, because the signature is over what it means. 1 MB took minutes."""
+    heads = [b"Content-Disposition:" + line * (1_000_000 // len(line))]
+    heads.append(b"Content-Disposition:" + line * (900 // len(line)))
+    for head in heads:
+        parts = (
+            b"--x\r\n" + (head + b"\r\n\r\nvalue\r\n--x\r\n") * min(900, 1_000_000 // len(head)) + b"--x--"
+        )
+        begun_s = time.process_time()
+        with pytest.raises(RefusedTrigger):
+            parse_trigger_body(parts, "multipart/form-data; boundary=x")
+        assert time.process_time() - begun_s < 1
