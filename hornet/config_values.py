@@ -69,8 +69,18 @@ _MAY_BE_ZERO = {
 }
 """The numbers for which 0 has a meaning. For any other, 0 would mean that nothing works."""
 
-_LEAST = {"send_buffer_bytes": 16_384, "max_payload_bytes": 1000}
-"""The least of these numbers with which a client can still connect and receive a message."""
+_LEAST = {
+    "send_buffer_bytes": 16_384,
+    "max_payload_bytes": 1000,
+    "max_byte_rate": 1000,
+    "max_unauthenticated_payload_bytes": 1000,
+    "max_unauthenticated_byte_rate": 1000,
+    "max_unauthenticated_held_bytes": 1000,
+    "max_message_bytes": 100,
+    "api_max_body_bytes": 100,
+}
+"""The least of these numbers with which a client can still connect and receive a message. So a number that was
+meant as megabytes is noticed."""
 
 _LEAST_SECRET_CHARS = 16
 

@@ -56,7 +56,7 @@ def sample(one: Option) -> Any:
     if one.kind is bool:
         return not one.default
     if one.kind in (int, float):
-        return one.kind({"max_payload": 1017, "send_buffer": 100_017}.get(one.name, 17))
+        return one.kind(100_017 if one.unit in ("bytes", "bytes/s") else 17)
     if one.name in ("redis", "transports"):
         return {"redis": "redis://10.0.0.1:6379/1", "transports": ("websocket",)}[one.name]
     return {
@@ -214,6 +214,12 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_it_should_be(
         ("max_payload", "0", "max_payload"),
         ("max_payload", "999", "must be 1000 bytes or more"),
         ("send_buffer", "1", "must be 16384 bytes or more"),
+        ("max_message", "4", "must be 100 bytes or more"),
+        ("max_byte_rate", "1", "must be 1000 bytes/s or more"),
+        ("max_unauthenticated_payload", "64", "must be 1000 bytes or more"),
+        ("max_unauthenticated_byte_rate", "64", "must be 1000"),
+        ("max_unauthenticated_held", "8", "must be 1000 bytes or more"),
+        ("api_max_body", "1", "must be 100 bytes or more"),
         ("transports", "websockets", "transports has 'websockets', but takes polling and websocket"),
         ("transports", "", "transports is empty"),
         ("redis", "http://localhost", "redis://"),

@@ -85,6 +85,10 @@ def publish_commands(
     """
     if not isinstance(type, str):
         raise ValueError("the type of a message is a string")
+    if message is not None and not isinstance(message, Mapping):
+        raise ValueError(
+            f"a message is an object with fields, such as {{'text': 'hi'}}, not a {message.__class__.__name__}"
+        )
     unknown = set(options) - {"only", "except"}
     if unknown:
         raise ValueError(f"unknown publish option {sorted(unknown)[0]!r}; there are 'only' and 'except'")

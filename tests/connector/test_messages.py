@@ -117,6 +117,16 @@ async def test_the_reserved_channel_can_not_be_published_on(connector: Shape, ch
         await connector.publish(channels, "disconnect_tokens", {"tokens": ["a"]})
 
 
+@pytest.mark.parametrize("message", ["text", 5, ["a"]])
+async def test_a_message_that_is_no_object_is_a_value_error(
+    connector: Shape, prefix: str, message: Any
+) -> None:
+    with pytest.raises(
+        ValueError, match=r"a message is an object with fields, such as .*, not a (str|int|list)"
+    ):
+        await connector.publish(prefix, "news", message)
+
+
 async def test_a_wildcard_among_the_channels_of_a_token_is_refused_but_not_a_pattern(
     connector: Shape, redis: Redis, prefix: str
 ) -> None:
