@@ -79,8 +79,8 @@ _LEAST = {
     "max_message_bytes": 100,
     "api_max_body_bytes": 100,
 }
-"""The least of these numbers with which a client can still connect and receive a message. So a number that was
-meant as megabytes is noticed."""
+"""The least of these numbers with which a client can still connect and receive a message. So a number that
+was meant as megabytes is noticed."""
 
 _LEAST_SECRET_CHARS = 16
 

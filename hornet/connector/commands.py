@@ -87,7 +87,8 @@ def publish_commands(
         raise ValueError("the type of a message is a string")
     if message is not None and not isinstance(message, Mapping):
         raise ValueError(
-            f"a message is an object with fields, such as {{'text': 'hi'}}, not a {message.__class__.__name__}"
+            "a message is an object with fields, such as {'text': 'hi'}, not a "
+            f"{message.__class__.__name__}"
         )
     unknown = set(options) - {"only", "except"}
     if unknown:

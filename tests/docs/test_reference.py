@@ -2,11 +2,12 @@
 
 import re
 import runpy
+from dataclasses import fields
 
 import pytest
 
 from hornet.app import NODE, create_app
-from hornet.config import options
+from hornet.config import Config, options
 from hornet.config_doc import render
 from hornet.core import codes
 from hornet.core.messages import RESERVED_EVENTS
@@ -66,6 +67,12 @@ def test_every_fault_of_a_client_is_in_the_metrics_page() -> None:
     assert len(raised) > 15
     assert raised <= set(codes.FAULTS)
     assert set(codes.FAULTS) <= set(code_spans(REFERENCE / "metrics.md"))
+
+
+def test_the_python_page_names_every_section_of_the_configuration() -> None:
+    page = (REFERENCE / "python.md").read_text(encoding="utf-8")
+    section = page.split("### `hornet.Config`")[1].split("###")[0]
+    assert [field.name for field in fields(Config)] == re.findall(r"`(\w+)`", section)
 
 
 def test_the_flags_that_pages_name_exist() -> None:
