@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -53,13 +54,23 @@ def test_the_package_ships_what_the_sources_build(built: Path, name: str) -> Non
     assert shipped.read_bytes() == (built / "dist" / name).read_bytes(), f"{name} is stale, {advice}"
 
 
-def test_the_package_can_be_installed_from_a_clone(tmp_path: Path) -> None:
+BUILD = ("--prefix", "../hornet/client-js", "ci", "--no-audit", "--no-fund")
+INSTALL = ("install", "--no-audit", "--no-fund", "../hornet/client-js")
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [(INSTALL,), (BUILD, (*INSTALL, "--ignore-scripts"))],
+    ids=["npm-runs-scripts", "npm-runs-no-scripts-of-packages"],
+)
+def test_the_package_can_be_installed_from_a_clone(tmp_path: Path, commands: Sequence[Sequence[str]]) -> None:
     made_here = shutil.ignore_patterns("node_modules", "dist", ".test-build-*")
     shutil.copytree(CLIENT, tmp_path / "hornet" / "client-js", ignore=made_here)
     application = tmp_path / "application"
     application.mkdir()
     (application / "package.json").write_text('{"name": "application", "private": true}')
-    run_npm("install", "--no-audit", "--no-fund", "../hornet/client-js", cwd=application)
+    for words in commands:
+        run_npm(*words, cwd=application)
     required = "typeof require('hornet-client').Hornet"
     script = f"import('hornet-client').then(({{ Hornet }}) => console.log({required}, Hornet.name))"
     done = subprocess.run(
