@@ -17,7 +17,8 @@ from hornet.core.headers import combined
 from hornet.core.limits import RateLimiter
 from hornet.engine.errors import Malformed, bad_request, too_many_packets
 from hornet.engine.transport.inbox import INBOX_HIGH
-from hornet.engine.transport.session import EngineSession, SessionOwner
+from hornet.engine.transport.session import EngineSession
+from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import State, is_open
 from hornet.engine.transport.transport import CLOSE_PACKET, NOOP_PACKET
 from hornet.engine.types import Reason
@@ -61,7 +62,7 @@ class PollingTransport:
 
     __slots__ = ("_byte_rate", "_is_posting", "_owner", "_poll", "_queue", "_rate", "unsent_bytes")
 
-    def __init__(self, owner: SessionOwner, opening: Packet) -> None:
+    def __init__(self, owner: SessionOwner[EngineSession], opening: Packet) -> None:
         """``opening`` is the packet that opens the session; the client gets it first."""
         self._owner = owner
         self._queue: list[Packet] = [opening]

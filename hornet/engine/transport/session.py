@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from hornet.core import codes
-from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
-from hornet.engine.settings import EngineSettings
-from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, WriteLeases, plain_socket
+from hornet.engine.transport.direct_write import NO_LEASE, NO_SOCKET, plain_socket
 from hornet.engine.transport.heartbeat import Action, Heartbeat
 from hornet.engine.transport.inbox import JobRunner
 from hornet.engine.transport.newcomers import Newcomer
+from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import MOVES, State, Step, is_open
-from hornet.engine.transport.timer_wheel import TimerWheel
 from hornet.engine.transport.transport import CLOSE_PACKET, IDLE_PACKETS, NOOP_PACKET, PING_PACKET, Transport
 from hornet.engine.types import Handshake, Reason
 from hornet.engine.wire.packets import SioPacket
@@ -32,39 +30,6 @@ PING_FRAME = dump_frame(PING_PACKET, 0)
 
 LINGER_S = 10.0
 """Time a polling client has to fetch its last packets after the server closed its session."""
-
-
-class SessionOwner(Protocol):
-    """The table of sessions, as its sessions and their transports see it."""
-
-    settings: EngineSettings
-    counts: Counts
-    wheel: TimerWheel
-    leases: WriteLeases
-
-    def on_message(self, session: EngineSession, message: Packet) -> None:
-        """Handle a message: the text behind the type digit, or binary.
-
-        Raises:
-            Malformed: the message breaks the protocol of Socket.IO.
-        """
-        ...
-
-    def on_ended(self, session: EngineSession, reason: Reason) -> None:
-        """Handle that the session is no longer open; called once."""
-        ...
-
-    def on_forgotten(self, session: EngineSession) -> None:
-        """Forget the session's id; called once, after ``on_ended``."""
-        ...
-
-    def on_closing(self, transport: Transport) -> None:
-        """Keep a WebSocket that is on its way out, until ``on_closed``."""
-        ...
-
-    def on_closed(self, transport: Transport) -> None:
-        """Forget a WebSocket whose connection is gone."""
-        ...
 
 
 class EngineSession(JobRunner):
@@ -97,7 +62,7 @@ class EngineSession(JobRunner):
     def __init__(
         self,
         *,
-        owner: SessionOwner,
+        owner: SessionOwner[EngineSession],
         transport: Transport,
         eio_sid: str,
         handshake: Handshake,

@@ -15,7 +15,8 @@ from hornet.core import codes
 from hornet.core.limits import BURST_S
 from hornet.engine.errors import Malformed, too_many_packets
 from hornet.engine.transport.newcomers import Newcomer
-from hornet.engine.transport.session import EngineSession, SessionOwner
+from hornet.engine.transport.session import EngineSession
+from hornet.engine.transport.session_owner import SessionOwner
 from hornet.engine.transport.states import PHASE_MOVES, Phase, PhaseStep, State
 from hornet.engine.transport.transport import UPGRADE_PACKET
 from hornet.engine.types import Reason
@@ -46,7 +47,12 @@ class WebSocketTransport(asyncio.Protocol):
     )
 
     def __init__(
-        self, owner: SessionOwner, session: EngineSession, transport: asyncio.Transport, *, deflated: bool
+        self,
+        owner: SessionOwner[EngineSession],
+        session: EngineSession,
+        transport: asyncio.Transport,
+        *,
+        deflated: bool,
     ) -> None:
         self._owner = owner
         self._session: EngineSession | None = session

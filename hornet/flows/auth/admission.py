@@ -23,12 +23,13 @@ from hornet.core import answers, codes
 from hornet.core.channels import NO_NAMES
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
-from hornet.core.grants import Grant, check_grant
+from hornet.core.grants import Grant
 from hornet.core.limits import OverLimit, check_publishable
 from hornet.core.messages import Delivery
 from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Handshake, PreparedMessage
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Claim, Event, Evidence, Source
+from hornet.flows.auth.authenticators import Authenticators, uncheckable
 from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions, always
@@ -40,9 +41,6 @@ from hornet.flows.users.service import Users
 from hornet.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-WITHOUT_EVENT = ""
-"""Stands for the name of an event where evidence comes with the handshake."""
 
 
 class Admission:
@@ -67,16 +65,9 @@ class Admission:
 
         ``attributes_of`` gives a new session its attributes.
         """
-        self._authenticators = (*authenticators, tokens)
-        self.events = tuple(dict.fromkeys(event for each in self._authenticators for event in each.events))
+        self._authenticators = Authenticators((*authenticators, tokens))
+        self.events = self._authenticators.events
         """The events, beside ``message``, that carry evidence."""
-        self._offered_to = {
-            event: tuple(
-                each for each in self._authenticators if event in (WITHOUT_EVENT, MESSAGE, *each.events)
-            )
-            for event in (WITHOUT_EVENT, MESSAGE, *self.events)
-        }
-        """The authenticators to which the evidence in an event is offered, in order."""
         self._engine = engine
         self._timeouts = AuthTimeouts(settings.auth_timeout_s, self._on_timeout)
         self._max_attempts = settings.max_attempts
@@ -99,8 +90,7 @@ class Admission:
 
     async def aclose(self) -> None:
         """Close all authenticators: the node stops."""
-        for authenticator in self._authenticators:
-            await authenticator.aclose()
+        await self._authenticators.aclose()
 
     # Evidence of the client ----------------------------------------------------------------------
 
@@ -195,7 +185,7 @@ class Admission:
         """
         if session.state is AuthState.CLOSED:
             return None
-        for authenticator in self._offered_to[evidence.event]:
+        for authenticator in self._authenticators.offered(evidence):
             try:
                 value = authenticator.offer(evidence)
             except RefusedCredentials as refused:
@@ -228,7 +218,7 @@ class Admission:
             return self._refuse(session, authenticator, answers.refused(codes.REFUSED_BY_REDIS), channels)
         except RedisUnavailable as error:
             log.warning("Session %s could not be checked: %s", session.sid, error)
-            return self._refuse(session, authenticator, _unavailable(), channels)
+            return self._refuse(session, authenticator, uncheckable(), channels)
         finally:
             self._checking.pop(session, None)
         session.failures = 0
@@ -239,25 +229,13 @@ class Admission:
     async def _authenticate(self, session: Session, claim: Claim) -> Grant:
         """Return the grant for the claim.
 
-        An authenticator may be a plug-in. One that fails, or that grants what no grant may hold, is logged,
-        and the client may try again.
-
         Raises:
-            RefusedCredentials, RedisUnavailable: as the authenticator raises them.
+            RefusedCredentials, RedisUnavailable: as :meth:`Authenticators.check`.
             OverLimit: the session would hold too many channels; its token is not used up.
         """
-        authenticator, value = claim
-        if isinstance(value, Credentials):
-            self._subscriptions.check_room(session, value.channels)
-        try:
-            grant = await authenticator.check(value)
-            check_grant(grant)
-        except (RefusedCredentials, RedisUnavailable):
-            raise
-        except Exception:
-            log.exception("%s failed", type(authenticator).__name__)
-            raise _unavailable() from None
-        return grant
+        if isinstance(claim.value, Credentials):
+            self._subscriptions.check_room(session, claim.value.channels)
+        return await self._authenticators.check(claim)
 
     def _check_grant(self, session: Session, grant: Grant) -> None:
         """Check that the session may have the grant.
@@ -391,10 +369,6 @@ class Admission:
             self._engine.tell(session.sid, self._connected)
         elif answer is not None:
             self._engine.tell(session.sid, answer)
-
-
-def _unavailable() -> RefusedCredentials:
-    return RefusedCredentials(codes.UNAVAILABLE, "This can't be checked right now, please try again")
 
 
 def _refusal_answer(refused: RefusedCredentials) -> dict[str, object]:
