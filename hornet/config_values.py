@@ -8,7 +8,7 @@ from typing import Any
 
 from hornet.core.addresses import parse_networks
 from hornet.core.errors import SetupError
-from hornet.core.options import Option
+from hornet.core.options import MIN_SECRET_CHARS, Option
 from hornet.core.origins import parse_origin
 
 
@@ -82,8 +82,6 @@ _LEAST = {
 """The least of these numbers with which a client can still connect and receive a message. So a number that
 was meant as megabytes is noticed."""
 
-_LEAST_SECRET_CHARS = 16
-
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 
 
@@ -136,8 +134,8 @@ def _check_origins(option: Option, values: tuple[str, ...]) -> None:
 def _check_secrets(option: Option, value: str | tuple[str, ...]) -> None:
     """Refuse short secrets: a client with one signature could find such a secret by trying."""
     for secret in (value,) if isinstance(value, str) and value else value:
-        if len(secret) < _LEAST_SECRET_CHARS:
+        if len(secret) < MIN_SECRET_CHARS:
             raise ValueError(
                 f"{option.name} has a secret of {len(secret)} characters, but needs "
-                f"{_LEAST_SECRET_CHARS} or more, for example from: openssl rand -hex 24"
+                f"{MIN_SECRET_CHARS} or more, for example from: openssl rand -hex 24"
             )

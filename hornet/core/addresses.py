@@ -30,6 +30,32 @@ _ELEMENT = re.compile(rf"{_PAIR.pattern}(?:[ \t]*;[ \t]*{_PAIR.pattern})*")
 _NODE = re.compile(r"\"?(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::\w+)?\"?")
 
 
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Parse an address. One of IPv4 that is written in its IPv6 form is one of IPv4.
+
+    Raises:
+        ValueError: the text is no address.
+    """
+    parsed = ipaddress.ip_address(text)
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def is_loopback(text: str) -> bool:
+    """Return True for an address of this machine for itself."""
+    try:
+        return parse_ip(text).is_loopback
+    except ValueError:
+        return False
+
+
+def is_local_name(host: str) -> bool:
+    """Return True for a loopback address, or a name that never resolves elsewhere.
+
+    Source: RFC 6761, section 6.3 (https://www.rfc-editor.org/rfc/rfc6761#section-6.3).
+    """
+    return host == "localhost" or host.endswith(".localhost") or is_loopback(host)
+
+
 def parse_networks(values: Sequence[str]) -> tuple[Network, ...]:
     """Parse addresses, CIDR blocks and the word ``unix`` into networks.
 
@@ -49,10 +75,9 @@ def client_address(peer: str, hops: Iterable[str], trusted: Sequence[Network]) -
     remaining = iter(hops)
     while is_in(address, trusted):
         try:
-            parsed = ipaddress.ip_address(next(remaining))
+            address = str(parse_ip(next(remaining)))
         except (StopIteration, ValueError):
             break
-        address = str(getattr(parsed, "ipv4_mapped", None) or parsed)
     return address
 
 
@@ -61,10 +86,9 @@ def is_in(address: str, networks: Sequence[Network]) -> bool:
     if address == UNIX:
         return UNIX in networks
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = parse_ip(address)
     except ValueError:
         return False
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(
         parsed in network for network in networks if network != UNIX and network.version == parsed.version
     )

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
+MAX_HEAD_BYTES = 32_768
+"""A longer head of a request is refused: as much as nginx takes with its own limits."""
+
 COOKIE = "cookie"
 """Its values are separated by a semicolon (RFC 6265, https://www.rfc-editor.org/rfc/rfc6265#section-4.2.1)."""
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import islice
 
 from hornet.core import codes
+from hornet.core.addresses import parse_ip
 from hornet.core.channels import MAX_PUBLISH_NAMES, Names
 from hornet.core.errors import PeerError
 
@@ -144,15 +145,14 @@ class AddressLimiter:
 def counted_as(address: str) -> str | None:
     """Return the name under which an address is counted: itself or its /64 network; None if it is not."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = parse_ip(address)
     except ValueError:
         return None
+    if parsed.is_loopback:
+        return None
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
-        elif not parsed.is_loopback:
-            return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return None if parsed.is_loopback else str(parsed)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def _over(code: str) -> OverLimit:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 ENVIRONMENT_PREFIX = "HORNET_"
+MIN_SECRET_CHARS = 16
+"""Of base 62: 95 bits. An attacker with a million guesses a second finds one in a million million years."""
+
 UNIT_SUFFIXES = ("_s", "_bytes")
 
 

@@ -10,10 +10,11 @@ Sources: RFC 6454 (https://www.rfc-editor.org/rfc/rfc6454#section-7) and RFC 645
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection
 from functools import lru_cache
+
+from hornet.core.addresses import is_local_name
 
 ANY = "*"
 NULL = "null"
@@ -100,19 +101,10 @@ def is_same_host(origin: str, host: str) -> bool:
     own_host = _host_of(host)
     if page_host is None or own_host is None:
         return False
-    return page_host == own_host or (_is_loopback(page_host) and _is_loopback(own_host))
+    return page_host == own_host or (is_local_name(page_host) and is_local_name(own_host))
 
 
 def _host_of(authority: str) -> str | None:
     """Return the host of ``host:port`` in lower case, without the dot that may end a full name."""
     parts = _AUTHORITY.fullmatch(authority)
     return parts[1].lower().removesuffix(".").strip("[]") if parts is not None else None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -23,13 +23,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from hornet.core.headers import MAX_HEAD_BYTES
 from hornet.engine import Engine
 
 SERVER = "Hornet"
-
-MAX_HEAD_BYTES = 32_768
-"""A longer line is refused, and a longer head of any request but the first, for which the engine has the same
-bound (``engine.transport.handshake``)."""
 
 NO_HEAD = b"\0"
 """Stands in for the rest of a head that is too big. aiohttp refuses and counts it, anywhere in a head."""

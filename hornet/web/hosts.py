@@ -11,20 +11,18 @@ probe that is refused would take a node out of service.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from hornet.core.addresses import Network
+from hornet.core.addresses import Network, is_local_name, parse_ip
 from hornet.core.limits import Throttle
 from hornet.web.local_requests import (
     host_name,
     is_forwarded,
     is_from_loopback,
     is_from_proxy,
-    is_local_name,
 )
 
 log = logging.getLogger(__name__)
@@ -94,7 +92,7 @@ def _host_of(request: web.Request) -> str:
 
 def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        parse_ip(host)
     except ValueError:
         return False
     return True

@@ -10,14 +10,13 @@ programs behind it.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDictProxy
 
-from hornet.core.addresses import UNIX, Network, is_in
+from hornet.core.addresses import UNIX, Network, is_in, is_local_name, is_loopback
 
 FORWARDING_HEADERS = frozenset(
     {
@@ -135,20 +134,3 @@ def host_name(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def is_local_name(host: str) -> bool:
-    """Check for a loopback address, or a name that never resolves elsewhere.
-
-    Source: RFC 6761, section 6.3 (https://www.rfc-editor.org/rfc/rfc6761#section-6.3).
-    """
-    return host == "localhost" or host.endswith(".localhost") or is_loopback(host)
-
-
-def is_loopback(address: str) -> bool:
-    """Check for a loopback address, also in the IPv6 form of an IPv4 address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from multidict import CIMultiDict
 
-from hornet.core.codes import TOO_MANY_REQUESTS
+from hornet.core.codes import REPEATED_HEADER, TOO_MANY_REQUESTS
 from hornet.engine import EngineSettings
 from hornet.engine.transport.request_limit import is_disguised
 from tests.engine.application import Application, running
@@ -49,6 +49,15 @@ async def test_a_flood_of_requests_is_refused_and_counted(
         assert application.engine.counts.refused == {TOO_MANY_REQUESTS: found[429]}
     lines = [one for one in caplog.records if TOO_MANY_REQUESTS in one.getMessage()]
     assert len(lines) == 1
+
+
+async def test_a_request_with_two_encodings_is_refused_and_counted() -> None:
+    async with running(settings_of(), through_handshake=True) as application:
+        headers = CIMultiDict([("Content-Encoding", "gzip"), ("Content-Encoding", "identity")])
+        async with application.http.get(application.url, headers=headers) as response:
+            assert response.status == 400
+            assert REPEATED_HEADER in await response.text()
+        assert application.engine.counts.refused == {REPEATED_HEADER: 1}
 
 
 async def test_websockets_and_other_clients_are_not_hindered_by_it() -> None:

@@ -21,7 +21,7 @@ from hornet.connector.api import ApiError, ApiUnavailable, parse_address, parse_
 from hornet.connector.events import parse_event
 from hornet.core import origins
 from hornet.core.access_tokens import parse_access_token, parse_profile
-from hornet.core.addresses import HOPS, client_address, parse_networks
+from hornet.core.addresses import HOPS, client_address, parse_ip, parse_networks
 from hornet.core.backend_commands import parse_control, parse_event_name, parse_user_command
 from hornet.core.client_publishes import parse_client_publish
 from hornet.core.commands import parse_call
@@ -235,6 +235,7 @@ TARGETS = (
     Target(_request, (Refusal,), (parse_request, is_whole, check_websocket_request)),
     Target(_multi_headers, (), (endpoint._parse_headers,)),
     Target(_hops, (), (client_address, *HOPS.values())),
+    Target(lambda draw: parse_ip(_text(draw)), (ValueError,), (parse_ip,)),
     Target(_origin, (), (origins.is_allowed,)),
     Target(lambda draw: origins.parse_origin(_text(draw)), (ValueError,), (origins.parse_origin,)),
     Target(lambda draw: preferred_coding(_text(draw), ("gzip", "deflate")), (), (preferred_coding,)),

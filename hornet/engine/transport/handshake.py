@@ -15,15 +15,13 @@ from collections.abc import Callable
 from typing import cast
 
 from hornet.core import codes
+from hornet.core.headers import MAX_HEAD_BYTES
 from hornet.engine.errors import Malformed
 from hornet.engine.transport.connection_limit import ConnectionLimiter, refusal_response
 from hornet.engine.transport.endpoint import Endpoint
 from hornet.engine.transport.header_names import lower_name
 from hornet.engine.transport.newcomers import Newcomer
 from hornet.engine.transport.session_table import SessionTable
-
-MAX_HELD_BYTES = 32_768
-"""A longer head is refused: as much as nginx takes with its own limits."""
 
 MAX_HEADERS = 128
 """aiohttp, too, refuses a request with more header lines. A session keeps its headers, and a line of six
@@ -42,7 +40,7 @@ def parse_request(data: bytes) -> tuple[bytes, str, dict[str, str], bytes] | Non
     None for a request that is not plainly written, which aiohttp then parses. The form is that of HTTP/1.1
     (RFC 9112, https://www.rfc-editor.org/rfc/rfc9112#section-2), without all that is rare.
     """
-    request = _REQUEST.match(data, 0, MAX_HELD_BYTES)
+    request = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
     if request is None:
         return None
     lines = request[3].decode("ascii").split("\r\n")[:-1]
@@ -127,12 +125,12 @@ class HandshakeProtocol(asyncio.Protocol):
         if self._head or not is_whole(data):
             self._head = data = self._head + data
             if not is_whole(data):
-                if len(data) > MAX_HELD_BYTES:
+                if len(data) > MAX_HEAD_BYTES:
                     self._refuse(codes.HEAD_TOO_BIG, b"431 Request Header Fields Too Large")
                 else:
                     self._hold(data)
                 return
-        if len(data) > MAX_HELD_BYTES and not is_whole(data[:MAX_HELD_BYTES]):
+        if len(data) > MAX_HEAD_BYTES and not is_whole(data[:MAX_HEAD_BYTES]):
             self._head = data
             self._refuse(codes.HEAD_TOO_BIG, b"431 Request Header Fields Too Large")
             return

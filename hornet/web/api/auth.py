@@ -16,6 +16,7 @@ from aiohttp import web
 from hornet.core import codes
 from hornet.core.addresses import Network
 from hornet.core.limits import RateLimiter
+from hornet.core.options import MIN_SECRET_CHARS
 from hornet.web.api.problems import Problem
 from hornet.web.local_requests import (
     is_cross_site,
@@ -25,9 +26,6 @@ from hornet.web.local_requests import (
     is_from_this_machine,
     names_this_machine,
 )
-
-MIN_SECRET_CHARS = 16
-"""Of base 62: 95 bits. An attacker with a million guesses a second finds one in a million million years."""
 
 LOCAL = "local"
 """The name under which programs without a key are counted and limited."""
