@@ -58,9 +58,11 @@ class Emitters:
     def receive_request(self, topic: str, payload: bytes) -> None:
         """Carry out one request of a python-socketio process, or drop it."""
         try:
+            self._limit.check(payload)
             self._engine.receive(payload)
-        except ValueError as error:
-            self._metrics.dropped.labels(codes.NOT_A_REQUEST).inc()
+        except (InvalidPublish, ValueError) as error:
+            is_long = isinstance(error, InvalidPublish)
+            self._metrics.dropped.labels(codes.TOO_LARGE if is_long else codes.NOT_A_REQUEST).inc()
             log.warning("Dropped %d bytes on %r: %s", len(payload), topic, error)
 
     def _deliver(self, emit: Emit) -> None:

@@ -42,11 +42,25 @@ async def test_a_longer_message_from_redis_is_dropped_and_counted_on_every_kind_
     command = {"type": "notify", "event": "hi", "payload": "x" * LIMIT}
     assert await redis.publish(f"hornet:user:{prefix}ann", json.dumps(command)) == 1
     assert await redis.publish("socket.io#/#", b"x" * (LIMIT + 1)) == 1
+    assert await redis.publish("socketio", b"x" * (LIMIT + 1)) == 1
     assert await redis.publish(topics[0], message(LIMIT)) == 1
     assert (await client.message())["type"] == "long"
-    assert dropped(running) == 5, "the pattern's topic was heard by its name and by a glob"
+    assert dropped(running) == 6, "the pattern's topic was heard by its name and by a glob"
     assert f"more than {LIMIT}" in caplog.text
     assert "xxx" not in caplog.text
+
+
+async def test_a_message_on_the_topic_of_python_socketio_that_is_no_request_is_dropped_and_counted(
+    running: Running, redis: Redis, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await running.connect_with_token(f"{prefix}a")
+    assert await redis.publish("socketio", json.dumps({"method": prefix})) > 0
+    assert await redis.publish(f"hornet:channel:{prefix}a", message(100)) == 1
+    assert (await client.message())["type"] == "long"
+    line = f'hornet_messages_dropped_total{{reason="{codes.NOT_A_REQUEST}"}} 1.0'
+    assert line in running.node.metrics.render().decode()
+    assert "bytes on 'socketio'" in caplog.text
+    assert prefix not in caplog.text
 
 
 async def test_the_limit_follows_a_reload(running: Running, redis: Redis, prefix: str) -> None:
