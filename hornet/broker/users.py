@@ -11,7 +11,8 @@ the changes, on all nodes. The time is that of Redis. All keys share a hash tag 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,9 @@ from hornet.core.jsontext import parse_json
 
 PAGE = 500
 """How many users or sessions one command handles at most, so that Redis serves other clients in between."""
+
+SWEEP_LATE_S = 1.0
+"""How long a sweep may take to reach Redis."""
 
 # The epoch is when the present data of Redis began: it changes when Redis loses them.
 # KEYS in all of these: users, leaving users, sessions of the user, of the node, channels of the user, epoch
@@ -104,7 +108,8 @@ return {{epoch, redis.call('SMEMBERS', KEYS[5])}}
 
 # KEYS: users, leaving users, sessions of this node.
 # ARGV[3] and ARGV[4]: how the keys of a user's channels, and of a channel's users, begin, which a Cluster has
-# in the same slot. Both are empty where users who are gone keep their channels.
+# in the same slot. Both are empty where users who are gone keep their channels. ARGV[5]: until when, by the
+# clock of Redis, users may be removed; empty for ever.
 _SWEEP = f"""
 {_NOW}
 local function forget_channels(user)
@@ -113,14 +118,15 @@ local function forget_channels(user)
   end
   redis.call('DEL', ARGV[3] .. user)
 end
-local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])
+local is_late = ARGV[5] ~= '' and now > tonumber(ARGV[5])
+local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, is_late and 0 or ARGV[1])
 for _, user in ipairs(gone) do
   redis.call('ZREM', KEYS[2], user)
   redis.call('ZREM', KEYS[1], user)
   if ARGV[3] ~= '' then forget_channels(user) end
   redis.call('PUBLISH', ARGV[2], cjson.encode({{user = user}}))
 end
-return {{redis.call('HLEN', KEYS[3]), redis.call('ZCARD', KEYS[2]), gone}}
+return {{redis.call('HLEN', KEYS[3]), redis.call('ZCARD', KEYS[2]), gone, now}}
 """
 
 
@@ -177,14 +183,21 @@ class UserStore:
         grace_s: float,
         max_sessions: int,
         forgets_channels: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """If ``forgets_channels``, take the channels that backends gave a user away once the user is gone."""
+        """If ``forgets_channels``, take the channels that backends gave a user away once the user is gone.
+
+        ``clock`` counts seconds.
+        """
         self._forgets_channels = forgets_channels
         self.node = node
         self.grace_s = grace_s
         self._client = client
         self._batcher = CommandBatcher(client)
         self._max_sessions = max_sessions
+        self._clock = clock
+        self._ahead_ms: float | None = None
+        """By how much the clock of Redis is ahead of this one, by the last sweep."""
 
     def configure(self, *, max_sessions: int) -> None:
         """Change how many sessions a user may have, for sessions that come from now on."""
@@ -233,10 +246,17 @@ class UserStore:
         return _known(epoch, channels_now)
 
     async def sweep(self, limit: int = PAGE) -> Sweep:
-        """Remove the users whose grace period is over, ``limit`` at most, and publish that they are gone."""
+        """Remove the users whose grace period is over, ``limit`` at most, and publish that they are gone.
+
+        A sweep that waits in a Redis which stalls removes nobody: arrivals may wait behind it.
+        """
         keys = (USERS, USERS_LEAVING, node_sessions_key(self.node))
         prefixes = (user_channels_key(""), channel_users_key("")) if self._forgets_channels else ("", "")
-        node_sessions, leaving, gone = await self._run(_SWEEP, keys, limit, EVENTS_USER_GONE, *prefixes)
+        due = "" if self._ahead_ms is None else int(self._ahead_ms + (self._clock() + SWEEP_LATE_S) * 1000)
+        node_sessions, leaving, gone, now = await self._run(
+            _SWEEP, keys, limit, EVENTS_USER_GONE, *prefixes, due
+        )
+        self._ahead_ms = now - self._clock() * 1000
         return Sweep(tuple(user.decode() for user in gone), leaving, node_sessions)
 
     async def sessions_of_node(self, node: str) -> AsyncIterator[Collection[tuple[str, str]]]:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from hornet.broker.keys import USERS_LEAVING
 from hornet.connector import AsyncConnector
 from hornet.core.errors import RedisUnavailable
 from hornet.core.grants import Grant
 from hornet.flows.settings import UserSettings
+from hornet.flows.users.reconciler import SWEEP_S
 from tests.broker.conftest import own_redis, start_redis
 from tests.broker.servers import RedisServer
 from tests.broker.test_subscriber import Heard, listening, wait_lost
@@ -316,6 +318,32 @@ async def test_plug_ins_are_told_in_process(
     assert log[:2] == [("online", "one", prefix), ("more", "other", 2)]
     assert set(log[2:4]) == {("closed", "one", prefix), ("closed", "other", prefix)}
     assert log[4:] == [("gone",)]
+
+
+async def test_after_a_stall_of_redis_a_users_grace_ends_only_once_arrivals_had_their_time(
+    own_redis: RedisServer, start_node: StartNode, prefix: str
+) -> None:
+    # The first sweep of the stall goes off before the node finds that it is deaf, and waits in Redis.
+    options = {"node_heartbeat": 0.8, "user_grace": 0.5, "redis_timeout": 10.0}
+    running = await start_node(redis=own_redis.url, **options)
+    nodes, swept = running.node.nodes, asyncio.Event()
+    was_recovering: list[bool] = []
+
+    def on_gone(_: str) -> None:
+        was_recovering.append(nodes.is_recovering)
+        swept.set()
+
+    running.node.signals.user_gone.connect(on_gone)
+    client = await running.connect_with_token(user=prefix)
+    await client.leave()
+    async with Redis(port=own_redis.port) as redis:
+        await eventually(lambda: redis.zcard(USERS_LEAVING), 1)
+    own_redis.pause()
+    await asyncio.sleep(2.5 * SWEEP_S)  # the stall itself: nothing can be waited for
+    own_redis.resume()
+    async with asyncio.timeout(DEADLINE_S):
+        await swept.wait()
+    assert was_recovering == [False]
 
 
 async def test_every_session_is_told_of_where_that_is_wanted(
