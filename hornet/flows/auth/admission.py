@@ -217,7 +217,7 @@ class Admission:
             log.debug("Session %s could not be let in: %s", session.sid, error)
             return self._refuse(session, authenticator, answers.refused(codes.REFUSED_BY_REDIS), channels)
         except RedisUnavailable as error:
-            log.warning("Session %s could not be checked: %s", session.sid, error)
+            self._session_log.failed(session, "An attempt to authenticate", error)
             return self._refuse(session, authenticator, uncheckable(), channels)
         finally:
             self._checking.pop(session, None)

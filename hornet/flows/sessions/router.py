@@ -92,7 +92,7 @@ class Router:
             log.debug("Event %r of session %s failed: %s", event, session.sid, error)
             return self._refuse(session, event, args, RefusedEvent(codes.REFUSED_BY_REDIS))
         except RedisUnavailable as error:
-            log.warning("Event %r of session %s failed: %s", event, session.sid, error)
+            self._session_log.failed(session, f"Event {event!r}", error)
             return self._refuse(session, event, args, RefusedEvent(codes.UNAVAILABLE))
 
     async def _handle_several(

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
+from hornet.core.limits import Throttle
 from hornet.flows.sessions.sessions import Session
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class SessionLog:
         self._written: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
         self._until = 0.0
+        self._failures = Throttle(EVERY_S)
 
     def opened(self, session: Session) -> None:
         if self._is_due("opened"):
@@ -55,6 +57,11 @@ class SessionLog:
                 "-" if origin is None else _quoted(origin),
                 f", event {_quoted(event)}" if event else "",
             )
+
+    def failed(self, session: Session, action: str, error: Exception) -> None:
+        """Warn that Redis did not answer, once in ``EVERY_S``: it is away for all sessions then."""
+        if self._failures.is_due(asyncio.get_running_loop().time()):
+            log.warning("%s of session %s failed: %s", action, session.sid, error)
 
     def closed(self, session: Session, reason: str) -> None:
         if self._is_due("closed"):

@@ -10,8 +10,10 @@ from hornet.engine import Handshake
 from hornet.flows.sessions import session_log
 from hornet.flows.sessions.session_log import MOST_LINES, SessionLog
 from hornet.flows.sessions.sessions import Session
+from tests.broker.servers import RedisServer
 from tests.conftest import Valkey
 from tests.e2e.waiting import eventually
+from tests.flows.client import refusal
 from tests.flows.conftest import Running, StartNode
 
 
@@ -23,6 +25,24 @@ def _level(caplog: pytest.LogCaptureFixture) -> None:
 def new_session(origin: str = "") -> Session:
     headers = {"origin": origin} if origin else {}
     return Session("sid", "192.0.2.1", Handshake(None, {}, headers, "192.0.2.1", 4))
+
+
+async def test_of_a_redis_that_is_away_there_is_one_warning_for_all_events_and_attempts(
+    start_node: StartNode, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = await start_node(redis=own_redis.url, client_events="bell", publish_client_events=True)
+    client = await running.connect_with_token("a")
+    own_redis.kill()
+    for _ in range(3):
+        assert await refusal(client, "bell") == "UNAVAILABLE"
+        newcomer = await running.connect(auth={"token": "a" * 30, "channels": ["a"]})
+        assert (await newcomer.message())["error"] == "UNAVAILABLE"
+    lines = [
+        one.getMessage() for one in caplog.records if f"of session {client.sid} failed" in one.getMessage()
+    ]
+    assert len(lines) == 1
+    assert lines[0].startswith("Event 'bell'")
+    assert "An attempt to authenticate" not in caplog.text
 
 
 async def test_a_refused_token_is_logged_with_code_channels_and_origin(
