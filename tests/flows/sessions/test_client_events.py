@@ -85,8 +85,8 @@ async def test_published_events_keep_to_the_limits_of_publishing(start_node: Sta
 
 
 async def test_published_events_keep_to_the_longest_message_of_all(start_node: StartNode) -> None:
-    running = await start_node(client_events=EVENT, publish_client_events=True, max_message=20)
-    assert await refusal(await running.connect_with_token("a"), EVENT, "x" * 20) == "TOO_LARGE"
+    running = await start_node(client_events=EVENT, publish_client_events=True, max_message=100)
+    assert await refusal(await running.connect_with_token("a"), EVENT, "x" * 100) == "TOO_LARGE"
 
 
 async def test_an_attempt_to_publish_an_event_counts_in_the_rate_before_it_costs_time(
