@@ -143,6 +143,7 @@ def test_commands_go_over_http_with_a_key(
         code, out, err = hornet("publish", prefix, "news", "--key", key[::-1])
         assert (code, out) == (1, "")
         assert is_one_sentence(err)
+        assert hornet("publish", prefix, "news", "--url", f"{server.url}/api")[:2] == (0, "0\n")
         monkeypatch.setenv("HORNET_URL", f"http://127.0.0.1:{free_port()}")
         code, out, err = hornet("token", prefix)
         assert (code, out) == (1, "")
@@ -178,6 +179,8 @@ def test_redis_may_be_named_in_the_environment(
         (("publish", "a", "t", '{"x": 1e999}'), "JSON"),
         (("token", "a", "--redis", "http://host"), "redis://"),
         (("token", "a", "--redis", "redis://:secret@host:port"), "port"),
+        (("token", "a", "--url", "localhost:8187"), "--url and HORNET_URL begin with http://"),
+        (("token", "a", "--url", "redis://:secret@host"), "--redis takes a URL of Redis"),
     ],
 )
 def test_a_mistake_is_one_sentence(hornet: Say, words: tuple[str, ...], named: str) -> None:
@@ -232,7 +235,13 @@ def test_ctrl_c_ends_a_command_without_a_word() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(*HORNET, "--help"), (*HORNET, "publish", "a", "news"), (*SERVER, "--help")]
+    "words",
+    [
+        (*HORNET, "--help"),
+        (*HORNET, "config-doc"),
+        (*HORNET, "publish", "a", "news"),
+        (*SERVER, "--help"),
+    ],
 )
 def test_a_reader_that_went_away_is_no_traceback(words: tuple[str, ...], valkey: Valkey) -> None:
     read, write = os.pipe()

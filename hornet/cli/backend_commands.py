@@ -107,6 +107,10 @@ async def _connector(arguments: argparse.Namespace) -> AsyncIterator[AsyncConnec
     """Yield a connector over HTTP or through Redis, as the arguments and the environment say."""
     url = arguments.url or (None if arguments.redis else os.environ.get("HORNET_URL"))
     if url:
+        if not url.lower().startswith(("http://", "https://")):
+            raise ValueError(
+                "--url and HORNET_URL begin with http:// or https://; --redis takes a URL of Redis"
+            )
         key = arguments.key or os.environ.get("HORNET_KEY") or None
         async with AsyncConnector(url, key=key) as connector:
             yield connector

@@ -29,7 +29,8 @@ def _main(argv: Sequence[str] | None) -> int:
         parser.error("no COMMAND given, and the server itself is hornet-server")
     try:
         answer = arguments.run(arguments)
-        print(asyncio.run(answer) if asyncio.iscoroutine(answer) else answer)
+        if asyncio.iscoroutine(answer):
+            answer = asyncio.run(answer)
     except ApiUnavailable as error:
         complain(PROGRAM, f"Hornet can't be reached: {error}")
         return EXIT_FAILED
@@ -42,6 +43,7 @@ def _main(argv: Sequence[str] | None) -> int:
     except FAILURES as error:
         complain(PROGRAM, f"Redis can't be used: {explain(error)}")
         return EXIT_FAILED
+    print(answer)
     return 0
 
 

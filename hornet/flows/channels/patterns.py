@@ -132,7 +132,7 @@ class Patterns:
         if token is None:
             if session.state is not AuthState.READY:
                 raise RefusedEvent(codes.NOT_AUTHENTICATED)
-            raise RefusedEvent(codes.FORBIDDEN, "A token that names the pattern is needed")
+            raise RefusedEvent(codes.FORBIDDEN, f"A token that names {pattern.text!r} is needed")
         if not is_token(token):
             raise RefusedEvent(codes.WRONG_PARAMETERS, "'token' is no token")
         try:
