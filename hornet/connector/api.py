@@ -75,7 +75,7 @@ def is_http(url: object) -> TypeGuard[str]:
 
 
 def parse_address(url: str, *, key: str | None, token_length: int) -> ApiAddress:
-    """Parse the URL of an API. It may have a path, where Hornet is mounted under one. A last ``/api`` is left out.
+    """Parse the URL of an API. It may have a path, where Hornet is mounted under one, and a last ``/api``.
 
     Raises:
         ValueError: a malformed URL, a key that a header can't hold, or a token length other than the default,
