@@ -50,13 +50,19 @@ class JwtAuthenticator(Authenticator):
 
 def from_environment() -> JwtAuthenticator:
     """Return the authenticator. In an installed package, an entry point names this function."""
-    return JwtAuthenticator(os.environ["JWT_KEY"])
+    key = os.environ.get("JWT_KEY")
+    if not key:
+        raise ValueError("Set JWT_KEY to the secret with which your backend signs")
+    return JwtAuthenticator(key)
 
 
 if __name__ == "__main__":
     redis = os.environ.get("HORNET_REDIS", "")
     config = load_config({"redis": redis, "demo": False}, environment={})
-    app = create_app(config, authenticators=[from_environment()])
+    try:
+        app = create_app(config, authenticators=[from_environment()])
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     port = int(os.environ.get("PORT", "8187"))
     try:
         web.run_app(app, port=port)

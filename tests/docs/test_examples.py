@@ -168,6 +168,14 @@ def test_an_example_whose_port_is_taken_says_so_in_one_line(
     assert "Traceback" not in program.output
 
 
+def test_the_example_with_json_web_tokens_says_that_its_key_is_missing(reader: Reader) -> None:
+    program = reader.start(
+        f".venv/bin/python {EXAMPLES / 'jwt_authenticator.py'}", HORNET_REDIS=reader.redis_url, JWT_KEY=""
+    )
+    assert program.wait() == 1
+    assert program.output == "Set JWT_KEY to the secret with which your backend signs\n"
+
+
 def test_the_example_package_leaves_nothing_behind_where_it_is_built(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(EXAMPLES / "hornet_example_commands", source, ignore=BUILT)
