@@ -12,7 +12,8 @@ import pytest
 from hornet.engine import EngineSettings
 from hornet.engine.errors import Malformed
 from hornet.engine.transport.inbox import BYTES_HIGH
-from hornet.engine.wire.packets import check_containers, parse_msgpack
+from hornet.engine.wire.msgpack_packets import parse_msgpack
+from hornet.engine.wire.packets import check_containers
 from tests.engine.application import running
 from tests.engine.caller import WAIT_S, until
 

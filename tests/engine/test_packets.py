@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from hornet.core.messages import RESERVED_EVENTS
 from hornet.engine.errors import Malformed
-from hornet.engine.wire.packets import (
-    SioPacket,
-    Type,
-    dump_msgpack,
-    dump_packet,
-    parse_msgpack,
-    parse_msgpack_text,
-    parse_packet,
-)
+from hornet.engine.wire.msgpack_packets import dump_msgpack, parse_msgpack, parse_msgpack_text
+from hornet.engine.wire.packets import SioPacket, Type, dump_packet, parse_packet
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 leaves = st.one_of(

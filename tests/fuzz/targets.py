@@ -48,7 +48,8 @@ from hornet.engine.transport.request_limit import is_disguised
 from hornet.engine.transport.websocket_handshake import check_websocket_request, choose_subprotocol
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
-from hornet.engine.wire.packets import parse_msgpack, parse_msgpack_text, parse_packet
+from hornet.engine.wire.msgpack_packets import parse_msgpack, parse_msgpack_text
+from hornet.engine.wire.packets import parse_packet
 from hornet.engine.wire.payloads import (
     parse_binary3,
     parse_binary_packet3,

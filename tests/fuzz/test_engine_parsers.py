@@ -12,7 +12,8 @@ from hornet.engine.transport.polling import parse_body
 from hornet.engine.transport.websocket_handshake import check_websocket_request
 from hornet.engine.wire import compression
 from hornet.engine.wire.frames import FrameParser
-from hornet.engine.wire.packets import SioPacket, dump_packet, parse_msgpack, parse_msgpack_text, parse_packet
+from hornet.engine.wire.msgpack_packets import parse_msgpack, parse_msgpack_text
+from hornet.engine.wire.packets import SioPacket, dump_packet, parse_packet
 from hornet.engine.wire.payloads import (
     SEPARATOR,
     Packet,

@@ -6,13 +6,8 @@ from hornet.core import codes
 from hornet.core.jsontext import check_depth
 from hornet.engine.errors import Malformed
 from hornet.engine.settings import EngineSettings
-from hornet.engine.wire.packets import (
-    SioPacket,
-    check_containers,
-    parse_msgpack,
-    parse_msgpack_text,
-    parse_packet,
-)
+from hornet.engine.wire.msgpack_packets import parse_msgpack, parse_msgpack_text
+from hornet.engine.wire.packets import SioPacket, check_containers, parse_packet
 from hornet.engine.wire.payloads import Packet
 
 NEWCOMERS_PART = 10

@@ -31,11 +31,8 @@ from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.session_table import SessionTable
 from hornet.engine.types import Handshake, Hooks, Reason
-from hornet.engine.wire.packets import (
-    SioPacket,
-    Type,
-    dump_msgpack,
-)
+from hornet.engine.wire.msgpack_packets import dump_msgpack
+from hornet.engine.wire.packets import SioPacket, Type
 from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import MSGPACK, PreparedPacket, SharedAcknowledgement, SharedAnswer
 

@@ -14,7 +14,8 @@ from hornet.core.jsontext import dump_ascii_json, dump_json
 from hornet.core.messages import Outgoing
 from hornet.engine.wire.compression import deflate
 from hornet.engine.wire.frames import BINARY, TEXT, frame
-from hornet.engine.wire.packets import SioPacket, Type, dump_msgpack, dump_packet
+from hornet.engine.wire.msgpack_packets import dump_msgpack
+from hornet.engine.wire.packets import SioPacket, Type, dump_packet
 from hornet.engine.wire.payloads import Packet, dump_binary_packet3, dump_binary_packet4
 
 log = logging.getLogger(__name__)
