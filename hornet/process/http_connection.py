@@ -4,6 +4,7 @@
   https://www.rfc-editor.org/rfc/rfc9112#section-9.6). aiohttp drops the answer.
 - A fault of a request lets go of its bytes.
 - What comes behind a request that is not answered yet is counted, and bounded for all connections together.
+- Small chunks of a body are counted, since each costs as much as a large one.
 - Bodies are not decompressed before a handler asks for them, since a small one may become a large one.
 - A refusal repeats nothing of the request, which may hold a secret. A head that is too big is refused.
 - The head of a later request has to come within the handshake timeout, as that of the first one. aiohttp only
@@ -17,16 +18,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hornet.core.headers import MAX_HEAD_BYTES
 from hornet.engine import Engine
 
 SERVER = "Hornet"
+
+PIECE_BYTES = 4096
+"""How much of a chunked body is parsed at a time."""
 
 NO_HEAD = b"\0"
 """Stands in for the rest of a head that is too big. aiohttp refuses and counts it, anywhere in a head."""
@@ -60,7 +65,7 @@ class HttpConnection(RequestHandler):
         """How much of a head has come while nothing was under way."""
         self._is_half_closed = False
         self._pipelined: asyncio.Transport | None = None
-        """Its transport, while bytes are counted that came behind a request."""
+        """Its transport, while bytes are counted that came behind a request or around chunks."""
 
     @property
     def is_idle(self) -> bool:
@@ -69,17 +74,15 @@ class HttpConnection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         if not self.is_idle:
-            super().data_received(data)
-            self._count_pipelined(len(data))
+            self._parse(data)
             return
         if self._head_bytes + len(data) > MAX_HEAD_BYTES:
             end = data.find(b"\r\n\r\n")
             if self._head_bytes + (len(data) if end < 0 else end) > MAX_HEAD_BYTES:
                 data = NO_HEAD
-        super().data_received(data)
+        self._parse(data)
         if not self.is_idle:
             self._head_bytes = 0
-            self._count_pipelined(len(data))
         elif self._head_bytes or data.strip():  # empty lines begin no request (RFC 9112, section 2.2)
             self._head_bytes += len(data)
         if self._head_bytes and self._head_timer is None:
@@ -88,12 +91,57 @@ class HttpConnection(RequestHandler):
         elif not self._head_bytes and self._head_timer is not None:
             self._stop_head_timer()
 
+    def _parse(self, data: bytes) -> None:
+        """Have a segment parsed, and count what of it waits for a request before it, or is no content."""
+        size, body = len(data), self._chunked_body()
+        if body is None and size > PIECE_BYTES:
+            end = data.find(b"\r\n\r\n") + 4
+            super().data_received(data[:end])
+            data, body = data[end:], self._chunked_body()
+        if body is None:
+            super().data_received(data)
+        else:
+            self._take_chunks(body, data)
+        self._count_pipelined(size)
+
+    def _chunked_body(self) -> StreamReader | None:
+        """Return the body that comes in chunks, if that of the last request does."""
+        request = self._current_request
+        message = self._messages[-1][0] if self._messages else None if request is None else request._message
+        if message is None or isinstance(message, _ErrInfo) or not message.chunked:
+            return None
+        return self._messages[-1][1] if request is None or self._messages else request.content
+
+    def _take_chunks(self, body: StreamReader, data: bytes) -> None:
+        """Pass on a segment in pieces, so that too many small chunks are noticed before all are parsed."""
+        for start in range(0, len(data), PIECE_BYTES):
+            piece, before = data[start : start + PIECE_BYTES], body.total_bytes
+            super().data_received(piece)
+            if not self._count_framing(len(piece) - (body.total_bytes - before)):
+                with suppress(RuntimeError, web.RequestPayloadError, OSError):
+                    body.read_nowait()  # lets go of it: thousands of small objects
+                return
+
+    def _count_framing(self, size: int) -> bool:
+        """Count what of a chunked body is not content; cut the connection and return False if too much is."""
+        if size <= 0 or self.transport is None:
+            return True
+        self._pipelined = self.transport
+        if self._engine.pipelining.take_framing(self.transport, size):
+            return True
+        self.transport.abort()
+        return False
+
     def _count_pipelined(self, size: int) -> None:
         """Count a segment after which a request waits behind another; cut the connection if it is too much.
 
-        While ``_waiter`` is there, the first request is about to begin, and does not wait.
+        The first request does not wait where it is about to begin: while ``_waiter`` is there, and on a new
+        connection until it is taken from the queue.
         """
-        if len(self._messages) > (self._waiter is not None) and self.transport is not None:
+        waiting = len(self._messages)
+        if waiting and (self._waiter is not None or waiting == self._request_count):
+            waiting -= 1
+        if waiting and self.transport is not None:
             self._pipelined = self.transport
             if not self._engine.pipelining.hold(self.transport, size):
                 self.transport.abort()

@@ -41,7 +41,7 @@ async def read_body(request: web.Request, max_bytes: int, timeout_s: float = BOD
                     raise BodyTooLarge
     except TimeoutError:
         raise
-    except (web.RequestPayloadError, OSError):  # OSError: the connection is gone
+    except (web.RequestPayloadError, OSError, RuntimeError):  # the last two: the connection is gone
         raise BrokenBody from None
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding == "identity" or not getattr(request.protocol, "leaves_compressed", False):

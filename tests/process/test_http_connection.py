@@ -1,6 +1,7 @@
 """HTTP connections between two requests: idle ones, and those that send half of the next request."""
 
 import asyncio
+from contextlib import suppress
 
 from tests.conftest import StartServer
 from tests.e2e.waiting import DEADLINE_S
@@ -83,9 +84,48 @@ async def test_what_came_behind_a_poll_counts_until_it_is_answered_or_the_connec
         writer.close()
         await writer.wait_closed()
 
+    waiting = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(4)]
+    for _, writer in waiting:  # the first request of a connection waits for none
+        writer.write(polling % b"" + cookie)
     for _ in range(5):
         await pipeline(REQUEST[:-2], b'{"status": "live"}')
         await pipeline(upgrade, b"101 Switching Protocols")
         await pipeline(REQUEST[:-2], b"")
     metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert b"TOO_MUCH_UNFINISHED" not in metrics
+    for _, writer in waiting:
+        writer.close()
+
+
+async def test_a_first_poll_of_a_connection_is_not_counted_while_it_waits(start_server: StartServer) -> None:
+    """Behind some balancers each poll comes over a connection of its own."""
+    server = start_server("--max-unauthenticated-held", "20000")
+    polling = b"GET /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: localhost\r\n"
+    writers = []
+    for _ in range(5):
+        opened = await ask(server.port, polling % b"" + b"Connection: close\r\n\r\n")
+        sid = b"&sid=" + opened.split(b'"sid":"')[1].split(b'"')[0]
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(polling % sid + b"Cookie: " + b"a" * 10_000 + b"\r\n\r\n")
+        writers.append(writer)
+    metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b"TOO_MUCH_UNFINISHED" not in metrics
+    for writer in writers:
+        writer.close()
+
+
+async def test_a_body_of_very_many_small_chunks_is_cut(start_server: StartServer) -> None:
+    server = start_server("--max-unauthenticated-byte-rate", "50000")
+    head = b"POST /api/publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for data, is_cut in (
+        (b"1000\r\n%s\r\n" % (b" " * 4096) * 20 + b"0\r\n\r\n", False),
+        (b"1\r\n \r\n" * 50_000, True),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head + data)
+        with suppress(ConnectionError):
+            answer = await asyncio.wait_for(reader.read() if is_cut else reader.readline(), DEADLINE_S)
+            assert is_cut or answer.startswith(b"HTTP/1.1 4")
+        writer.close()
+    metrics = await ask(server.port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b'hornet_malformed_packets_total{fault="too_many_bytes"} 1.0' in metrics

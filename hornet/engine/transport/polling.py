@@ -319,6 +319,8 @@ async def _read_body(session: EngineSession, request: web.Request, timeout_s: fl
                     newcomer.hold(len(chunk))
                     held += len(chunk)
                     newcomer.take_bytes(len(chunk), loop.time())
+    except RuntimeError:  # what aiohttp raises where the connection was cut by this side
+        raise ConnectionAbortedError from None
     except TimeoutError:
         raise Malformed(codes.TOO_SLOW, "the body came too slowly", 1008) from None
     finally:
