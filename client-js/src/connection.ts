@@ -291,6 +291,6 @@ export class Connection {
 
 /** Returns what the developer of the page may do about an attempt that failed. */
 function hintFor(error: Error): string {
-  if (error.message === "Invalid namespace") return 'uri has no path: the path of Socket.IO is the option io: { path: "..." }.';
+  if (error.message === "Invalid namespace") return 'Leave the path out of uri: the path of Socket.IO is the option io: { path: "..." }.';
   return "Does Hornet run there? If it refuses this page, its log says why.";
 }

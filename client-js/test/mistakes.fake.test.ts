@@ -121,7 +121,7 @@ test("a handler that is no function is refused", (t) => {
 
 const REASONS: readonly (readonly [string, RegExp])[] = [
   ["xhr poll error", /^Hornet: cannot connect to http:\/\/hornet\.test: xhr poll error\. Does Hornet run there\?/],
-  ["Invalid namespace", /^Hornet: cannot connect to http:\/\/hornet\.test: Invalid namespace\. uri has no path/],
+  ["Invalid namespace", /^Hornet: cannot connect to http:\/\/hornet\.test: Invalid namespace\. Leave the path out of uri/],
 ];
 for (const [reason, expected] of REASONS) {
   test(`an attempt that failed names the address and what to do: ${reason}`, (t) => {
