@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import socketio
-from aiohttp import web_protocol, web_server
+from aiohttp import http_parser, web_protocol, web_server
 
 OVERRIDDEN: dict[type, dict[str, list[str]]] = {
     socketio.AsyncServer: {
@@ -61,8 +61,9 @@ def test_an_overridden_library_member_is_unchanged(owner: type, name: str, param
 
 def test_the_state_of_a_connection_of_aiohttp_is_where_it_was() -> None:
     """``hornet.process.http_connection`` reads it."""
-    names = {"_waiter", "_messages", "_current_request"}
+    names = {"_waiter", "_messages", "_current_request", "_request_count"}
     assert names <= set(web_protocol.RequestHandler.__slots__)
+    assert hasattr(http_parser.RawRequestMessage, "chunked")
 
 
 def test_the_redis_manager_reaches_ours_through_super() -> None:
