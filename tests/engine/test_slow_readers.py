@@ -1,6 +1,7 @@
 """Clients that read too slowly are disconnected, before they cost memory or hold up others."""
 
 import asyncio
+import socket
 import tracemalloc
 from collections.abc import Callable
 
@@ -82,6 +83,8 @@ async def test_one_message_of_any_length_reaches_a_websocket_and_only_those_behi
         ws, sid = await application.open_websocket()
         transport = ws._response.connection.transport  # type: ignore[union-attr]  # there is no public way
         assert transport is not None
+        # Otherwise the kernel may let the buffer grow to 32 MB, and takes the whole message.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         text, session = "x" * 6_000_000, application.engine.sio.eio.table.sessions
         for send in (
             application.engine.send,
