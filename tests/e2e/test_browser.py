@@ -185,6 +185,7 @@ async def test_the_try_it_page_works_under_a_path(
     sample = await page.evaluate("document.querySelector('.own pre').innerText")
     assert "/push/hornet/hornet.js" in sample
     assert 'io: { path: "/push/socket.io/" }' in sample
+    await page.close()  # and with it the poll that the proxy waits for
 
 
 async def test_the_try_it_page_fits_a_phone(browser: Browser, server: ServerProcess) -> None:

@@ -71,7 +71,12 @@ async def test_errors_leave_the_socket_open_for_another_attempt(
     await client.show(token, channel, f"{prefix}other")
     answer = json.loads((await client.next("event", "message")).args[0])
     assert answer.pop("errorMsg")
-    assert answer == {"type": "error", "channel": "hornet", "error": "WRONG_TOKEN_ASSOCIATION"}
+    assert answer == {
+        "type": "error",
+        "channel": "hornet",
+        "error": "WRONG_TOKEN_ASSOCIATION",
+        "channels": [f"{prefix}other"],
+    }
 
     for wrong in (
         "not JSON",

@@ -30,7 +30,7 @@ async def ask(watched: Watched, data: bytes) -> bytes:
     """Return status line and headers of the answer, or nothing when the connection is cut without one."""
     async with raw(watched) as (reader, writer):
         writer.write(data)
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
             async with asyncio.timeout(WAIT_S):
                 return await reader.readuntil(b"\r\n\r\n")
     return b""
