@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from hornet.core import codes
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
 from hornet.core.errors import PeerError, RedisUnavailable
 from hornet.core.jsontext import dump_json
-from hornet.core.trigger_bodies import parse_trigger_body
+from hornet.core.trigger_bodies import TriggerBody, parse_trigger_body
 from hornet.core.triggers import MISSING, RefusedTrigger, check_trigger
 from hornet.flows.backend.service import OutboundMessage
 from hornet.web.api.endpoint import ApiCounts
@@ -24,6 +25,10 @@ NAME = "pushyTrigger"
 PATH = "/pushy/channel/{channel}/trigger"
 
 STATUS = {MISSING: 400, "403": 403, "501": 403, "413": 413, "503": 503}
+
+LONG_BODY_BYTES = 16_384
+"""A longer body is read in a thread, one at a time. Nobody knows yet whether it is signed, and to try all that
+it may mean takes up to 0.2 s for each megabyte."""
 
 MESSAGES_OWN = ("type", "channel", "only", "except")
 """Fields with a meaning in a message, which those of a trigger's data would lose or take over."""
@@ -39,6 +44,7 @@ class PushyTrigger:
         self._settings = settings
         self._services = services
         self._counts = counts
+        self._long_bodies = asyncio.Lock()
 
     def configure(self, settings: ApiSettings) -> None:
         """Follow ``settings`` from now on."""
@@ -77,10 +83,20 @@ class PushyTrigger:
         event, timestamp, auth_key = (
             _parameter(request, name) for name in ("event", "timestamp", "auth_key")
         )
-        bodies = parse_trigger_body(await self._read(request), request.headers.get("Content-Type", ""))
-        texts = [body.text for body in bodies]
+        content, content_type = await self._read(request), request.headers.get("Content-Type", "")
         secret = self._settings.pushy_secret
-        signed = check_trigger(secret, channel, event, timestamp, texts, auth_key, time.time())
+
+        def find_signed() -> TriggerBody:
+            bodies = parse_trigger_body(content, content_type)
+            texts = [body.text for body in bodies]
+            signed = check_trigger(secret, channel, event, timestamp, texts, auth_key, time.time())
+            return bodies[signed]
+
+        if len(content) > LONG_BODY_BYTES:
+            async with self._long_bodies:
+                body = await asyncio.to_thread(find_signed)
+        else:
+            body = find_signed()
         # pushy's channels are the same in upper and lower case, and Hornet's are not: a page may use either.
         channels = tuple(dict.fromkeys((channel, channel.lower())))
         if not all(map(is_channel_name, channels)) or CONTROL_CHANNEL in channels:
@@ -88,7 +104,7 @@ class PushyTrigger:
         outbound = OutboundMessage(
             channels=channels,
             type=event,
-            message=_fields(bodies[signed].data),
+            message=_fields(body.data),
             exclude=request.query.get("socket_id"),
         )
         published = await self._services.backend.publish([outbound])

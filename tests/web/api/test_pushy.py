@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from hornet.core.jsontext import dump_json
 from tests.e2e.backend import Backend
 from tests.web.api.conftest import Answer, Api, StartApi, admitted
 
@@ -196,6 +197,16 @@ async def test_php_signs_and_sends_as_the_sdk_does(api: Api, backend: Backend, p
     data = {"text": "It works/ž", "a": {"b": "1", "l": ["2", "3"]}}
     assert await client.message() == {"type": "test", **data, "channel": prefix}
     assert await client.message() == {"type": "test", "channel": prefix}
+
+
+async def test_long_bodies_that_nobody_signed_hold_up_nobody_else(api: Api, prefix: str) -> None:
+    """They are read in a thread: this one, in which all else is done, only takes and checks the requests."""
+    body = dump_json(["/" * 900_000]).encode()
+    in_all, here = time.process_time(), time.thread_time()
+    answers = await asyncio.gather(*(trigger(api, prefix, "test", body, signed="another") for _ in range(5)))
+    in_all, here = time.process_time() - in_all, time.thread_time() - here
+    assert [answer.status for answer in answers] == [403] * 5
+    assert here < in_all / 2
 
 
 async def test_a_message_that_is_too_long_is_answered_413(start_api: StartApi, prefix: str) -> None:
