@@ -27,8 +27,8 @@ PATH = "/pushy/channel/{channel}/trigger"
 STATUS = {MISSING: 400, "403": 403, "501": 403, "413": 413, "503": 503}
 
 LONG_BODY_BYTES = 16_384
-"""A longer body is read in a thread, one at a time. Nobody knows yet whether it is signed, and to try all that
-it may mean takes up to 0.2 s for each megabyte."""
+"""A longer body is read in a thread, one at a time. Nobody knows yet whether it is signed, and to try all
+that it may mean takes up to 0.2 s for each megabyte."""
 
 MESSAGES_OWN = ("type", "channel", "only", "except")
 """Fields with a meaning in a message, which those of a trigger's data would lose or take over."""
