@@ -15,7 +15,7 @@ from hornet.core.addresses import parse_networks
 from hornet.flows.backend.demo import Demo
 from hornet.flows.process.reloading import Reloading
 from hornet.web.api import Api, ApiServices
-from hornet.web.demo_page import demo_routes, title_routes
+from hornet.web.demo_page import DemoPage, title_routes
 from hornet.web.hosts import HostGuard
 from hornet.web.probes import probe_routes
 from hornet.web.static_files import script_routes
@@ -45,16 +45,15 @@ def add_routes(app: web.Application, services: Services, api: Api) -> None:
     if config.server.demo:
         demo = Demo(client=services.client, tokens=services.tokens)
         redis_url = _shown_url(config.redis, services.redis_url)
-        app.add_routes(
-            demo_routes(
-                demo=demo,
-                version=__version__,
-                redis_url=redis_url,
-                path=config.engine.path,
-                hosts=hosts,
-                address_of=services.engine.address_of,
-            )
+        page = DemoPage(
+            demo=demo,
+            version=__version__,
+            redis_url=redis_url,
+            path=config.engine.path,
+            hosts=hosts,
+            address_of=services.engine.address_of,
         )
+        app.add_routes(page.routes())
     else:
         app.add_routes(title_routes(__version__, hosts))
     app.add_routes(script_routes())

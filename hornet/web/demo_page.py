@@ -54,34 +54,13 @@ def title_routes(version: str, hosts: HostGuard) -> list[web.RouteDef]:
     return [web.get("/", hosts.guard(show))]
 
 
-def demo_routes(
-    *,
-    demo: Demo,
-    version: str,
-    redis_url: str,
-    path: str,
-    hosts: HostGuard,
-    address_of: Callable[[web.Request], str],
-) -> list[web.RouteDef]:
-    """Return the routes of the try-it page, whose files are read here, once.
+class DemoPage:
+    """The try-it page: its HTML and files, which are read here, once, and the two requests that it makes.
 
     ``redis_url``, with its password hidden, is "" for the Redis that every tool finds by itself. Only
     visitors on this machine see it. ``path`` is the path of Socket.IO. ``address_of`` returns the
     address of a visitor.
     """
-    page = DemoPage(
-        demo=demo, version=version, redis_url=redis_url, path=path, hosts=hosts, address_of=address_of
-    )
-    return [
-        web.get("/", hosts.guard(page.show)),
-        web.get("/demo/{name}", page.file),
-        web.post("/demo/token", hosts.guard(page.token)),
-        web.post("/demo/publish", hosts.guard(page.publish)),
-    ]
-
-
-class DemoPage:
-    """The try-it page: its HTML and files, and the two requests that it makes."""
 
     def __init__(
         self,
@@ -101,6 +80,14 @@ class DemoPage:
         self._html = _fill(template, {**values, **redis_commands("")})
         self._local_html = _fill(template, {**values, **redis_commands(redis_url)})
         self._files = {name: (STATIC / name).read_bytes() for name in FILES}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/", self._hosts.guard(self.show)),
+            web.get("/demo/{name}", self.file),
+            web.post("/demo/token", self._hosts.guard(self.token)),
+            web.post("/demo/publish", self._hosts.guard(self.publish)),
+        ]
 
     async def show(self, request: web.Request) -> web.Response:
         is_local = self._hosts.is_local_visitor(request)

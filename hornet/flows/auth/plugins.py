@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 
 from hornet.core.errors import SetupError
 from hornet.flows.auth.authenticator import Authenticator
+from hornet.flows.entry_points import find_installed
 
 GROUP = "hornet.authenticators"
 
@@ -23,12 +23,9 @@ def load_authenticators(names: Iterable[str]) -> list[Authenticator]:
 
 
 def _load(name: str) -> Authenticator:
-    installed = entry_points(group=GROUP)
-    if name not in installed.names:
-        known = ", ".join(sorted(installed.names)) or "none"
-        raise SetupError(f"No authenticator {name!r} is installed (there is: {known}).")
+    entry_point = find_installed(GROUP, name, kind="authenticator")
     try:
-        authenticator: Authenticator = installed[name].load()()
+        authenticator: Authenticator = entry_point.load()()
     except Exception as error:
         raise SetupError(f"The authenticator {name!r} can't be made: {error}.") from error
     return authenticator

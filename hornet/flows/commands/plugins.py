@@ -11,6 +11,7 @@ from typing import Any
 from hornet.core.channels import Names
 from hornet.core.commands import MAX_NAME_CHARS, Command, is_command_name
 from hornet.core.errors import SetupError
+from hornet.flows.entry_points import find_installed
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,11 @@ def collect_commands(given: Mapping[str, Declared], wanted: Iterable[str]) -> di
 
 
 def _installed(wanted: tuple[str, ...]) -> list[EntryPoint]:
-    installed = entry_points(group=GROUP)
     for name in wanted:
-        if "*" not in name and name not in installed.names:
-            known = ", ".join(sorted(installed.names)) or "none"
-            raise SetupError(f"No command {name!r} is installed (there is: {known}).")
+        if "*" not in name:
+            find_installed(GROUP, name, kind="command")
     names = Names(wanted)
-    chosen = (entry_point for entry_point in installed if entry_point.name in names)
+    chosen = (entry_point for entry_point in entry_points(group=GROUP) if entry_point.name in names)
     return sorted(chosen, key=lambda entry_point: entry_point.name)
 
 

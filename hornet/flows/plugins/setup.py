@@ -6,9 +6,9 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from hornet.core.errors import SetupError
+from hornet.flows.entry_points import find_installed
 from hornet.flows.plugins.interface import NodeInterface
 
 log = logging.getLogger(__name__)
@@ -56,12 +56,9 @@ async def set_up(plugins: Iterable[Plugin], node: NodeInterface) -> None:
 
 
 def _load(name: str) -> Plugin:
-    installed = entry_points(group=GROUP)
-    if name not in installed.names:
-        known = ", ".join(sorted(installed.names)) or "none"
-        raise SetupError(f"No plug-in {name!r} is installed (there is: {known}).")
+    entry_point = find_installed(GROUP, name, kind="plug-in")
     try:
-        set_up_function = installed[name].load()
+        set_up_function = entry_point.load()
     except Exception as error:
         raise SetupError(f"The plug-in {name!r} can't be loaded: {error}.") from error
     if not callable(set_up_function):
