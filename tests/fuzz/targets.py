@@ -29,6 +29,7 @@ from hornet.core.credentials import parse_credentials, parse_delivery, query_fie
 from hornet.core.encodings import preferred_coding
 from hornet.core.errors import PeerError, SetupError
 from hornet.core.grants import parse_grant, parse_user_id
+from hornet.core.history import parse_offset, parse_position
 from hornet.core.jsontext import parse_json
 from hornet.core.messages import Delivery, parse_pattern_publish, parse_publish
 from hornet.core.patterns import parse_pattern, parse_publication, parse_topic
@@ -283,6 +284,8 @@ TARGETS = (
     of_shown(parse_access_token, PeerError),
     Target(lambda draw: parse_user_session(read_fields(draw.shown())), (PeerError,), (parse_user_session,)),
     of_shown(parse_user_id, ValueError),
+    of_shown(parse_position, ValueError),
+    of_shown(parse_offset, ValueError),
     of_shown(parse_client_publish, PeerError),
     of_shown(parse_call, PeerError),
     Target(lambda draw: parse_pattern(draw.value(), draw.value()), (PeerError,), (parse_pattern,)),
