@@ -17,12 +17,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hornet.core.headers import MAX_HEAD_BYTES
@@ -46,7 +45,7 @@ class HttpConnection(RequestHandler):
     leaves_compressed = True
     """``web.bodies`` decompresses."""
 
-    __slots__ = ("_engine", "_head_bytes", "_head_timer", "_is_half_closed", "_pipelined")
+    __slots__ = ("_answered", "_engine", "_head_bytes", "_head_timer", "_is_half_closed", "_pipelined")
 
     def __init__(self, server: web.Server, engine: Engine, *, keepalive_timeout_s: float) -> None:
         super().__init__(
@@ -63,6 +62,8 @@ class HttpConnection(RequestHandler):
         """Ends the connection; None unless a part of a head has come."""
         self._head_bytes = 0
         """How much of a head has come while nothing was under way."""
+        self._answered = 0
+        """How many requests have been answered altogether."""
         self._is_half_closed = False
         self._pipelined: asyncio.Transport | None = None
         """Its transport, while bytes are counted that came behind a request or around chunks."""
@@ -73,14 +74,25 @@ class HttpConnection(RequestHandler):
         return self._waiter is not None and not self._waiter.done()
 
     def data_received(self, data: bytes) -> None:
-        if not self.is_idle:
+        was_idle, size = self.is_idle, len(data)
+        is_under_way = self._messages or self._head_bytes or self._current_request is not None
+        if size <= PIECE_BYTES and not is_under_way:  # as most are: not within a body, and no head is too big
+            is_first = self._request_count == self._answered
+            super().data_received(data)
+            if is_first and len(self._messages) == 1:
+                return
+            self._count_pipelined(size)
+        else:
+            if was_idle and self._head_bytes + size > MAX_HEAD_BYTES:
+                end = data.find(b"\r\n\r\n")
+                if self._head_bytes + (size if end < 0 else end) > MAX_HEAD_BYTES:
+                    data = NO_HEAD
             self._parse(data)
-            return
-        if self._head_bytes + len(data) > MAX_HEAD_BYTES:
-            end = data.find(b"\r\n\r\n")
-            if self._head_bytes + (len(data) if end < 0 else end) > MAX_HEAD_BYTES:
-                data = NO_HEAD
-        self._parse(data)
+        if was_idle:
+            self._time_head(data)
+
+    def _time_head(self, data: bytes) -> None:
+        """Count the part of a head that has come. If the rest does not come in time, the connection ends."""
         if not self.is_idle:
             self._head_bytes = 0
         elif self._head_bytes or data.strip():  # empty lines begin no request (RFC 9112, section 2.2)
@@ -135,11 +147,10 @@ class HttpConnection(RequestHandler):
     def _count_pipelined(self, size: int) -> None:
         """Count a segment after which a request waits behind another; cut the connection if it is too much.
 
-        The first request does not wait where it is about to begin: while ``_waiter`` is there, and on a new
-        connection until it is taken from the queue.
+        The first request in the queue waits for none if all before it are answered: it is about to begin.
         """
         waiting = len(self._messages)
-        if waiting and (self._waiter is not None or waiting == self._request_count):
+        if waiting and self._request_count - waiting == self._answered:
             waiting -= 1
         if waiting and self.transport is not None:
             self._pipelined = self.transport
@@ -190,17 +201,20 @@ class HttpConnection(RequestHandler):
             self.close()  # once the request under way is answered, which it may be already
         return True
 
-    def finish_response(
+    async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+    ) -> tuple[web.StreamResponse, bool]:
         """Send the response. The last one for a client that sends no more ends the connection."""
-        if not self._messages:
+        if self._pipelined is not None and not self._messages:
             self._release_pipelined()
-        if isinstance(resp, web.StreamResponse):
-            resp.headers["Server"] = SERVER
+        # The first comparison is for speed: ``isinstance`` is slow for this class.
+        if type(resp) is web.Response or isinstance(resp, web.StreamResponse):
+            resp.headers[hdrs.SERVER] = SERVER
             if self._is_half_closed and not self._messages:
                 resp.force_close()
-        return super().finish_response(request, resp, start_time)
+        sent = await super().finish_response(request, resp, start_time)
+        self._answered = self._request_count - len(self._messages)
+        return sent
 
     def handle_error(
         self,

@@ -3,6 +3,10 @@
 import asyncio
 from contextlib import suppress
 
+from aiohttp import web
+
+from hornet.engine import Engine, EngineSettings
+from hornet.process.http_connection import HttpConnection, http_factory
 from tests.conftest import StartServer
 from tests.e2e.waiting import DEADLINE_S
 from tests.resilience.raw import UPGRADE
@@ -112,6 +116,54 @@ async def test_a_first_poll_of_a_connection_is_not_counted_while_it_waits(start_
     assert b"TOO_MUCH_UNFINISHED" not in metrics
     for writer in writers:
         writer.close()
+
+
+LOOK = b"GET /look HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_LOOK = LOOK[:-2] + b"Connection: close\r\n\r\n"
+
+
+class HastyResponse(web.Response):
+    """A response behind which the next request comes at once, before aiohttp waits for one."""
+
+    def __init__(self, connection: HttpConnection, following: bytes) -> None:
+        super().__init__(text="first")
+        self._connection = connection
+        self._following = following
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        asyncio.get_running_loop().call_soon(self._connection.data_received, self._following)
+
+
+async def test_a_request_that_comes_right_behind_an_answer_is_not_counted_as_waiting_for_it() -> None:
+    engine = Engine(EngineSettings())
+    app = web.Application()
+    held: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        assert isinstance(request.protocol, HttpConnection)
+        return HastyResponse(request.protocol, LOOK * (int(request.query["following"]) - 1) + LAST_LOOK)
+
+    async def look(request: web.Request) -> web.Response:
+        held.append(engine.sio.eio.table.newcomers.held)
+        return web.Response(text="second")
+
+    app.router.add_get("/first", answer)
+    app.router.add_get("/look", look)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(
+        http_factory(runner.server, engine, keepalive_timeout_s=DEADLINE_S), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    for count in (1, 2):
+        answers = await ask(port, b"GET /first?following=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % count)
+        assert answers.endswith(b"second")
+    assert held[0] == 0
+    assert held[1] > 0, "the second of two that come together waits for the first"
+    server.close()
+    await runner.cleanup()
 
 
 async def test_a_body_of_very_many_small_chunks_is_cut(start_server: StartServer) -> None:
