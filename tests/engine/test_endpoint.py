@@ -222,7 +222,7 @@ async def test_a_session_whose_time_is_over_is_unknown_before_a_timer_notices(
     session.receive("3" if eio == 4 else "2", loop.time())
     for _ in range(2 if eio == 4 else 1):
         table.wheel.stop()
-        await until(lambda: loop.time() >= session.due)
+        await until(lambda: session.is_due(loop.time()))
         response = await application.get(EIO=str(eio), transport="polling", sid=eio_sid)
         if response.status == 200:
             assert await response.text() == "2", "the ping that was due"

@@ -1,12 +1,14 @@
 """Any bytes and texts of a client yield a value, or ``Malformed``, in bounded time."""
 
 import json
+from urllib.parse import parse_qs
 
 import msgpack  # type: ignore[import-untyped]  # ships no types
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hornet.engine.errors import Malformed, Refusal
+from hornet.engine.transport.endpoint import _parse_plain_query
 from hornet.engine.transport.handshake import is_whole, parse_request
 from hornet.engine.transport.polling import parse_body
 from hornet.engine.transport.websocket_handshake import check_websocket_request
@@ -49,6 +51,11 @@ def test_a_body_is_packets_or_malformed(protocol: int, body: bytes, content_type
         return
     assert packets
     assert sum(map(len, packets)) <= len(body) + len(packets)
+
+
+@given(st.text("ab=&;é \n", max_size=30))
+def test_a_plain_query_string_means_what_the_standard_library_reads(text: str) -> None:
+    assert _parse_plain_query(text) == parse_qs(text, keep_blank_values=True)
 
 
 @given(PACKETS)

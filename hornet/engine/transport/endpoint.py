@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import parse_qs
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
 
 from hornet.core.headers import combined, join_lines
@@ -82,7 +82,8 @@ class Endpoint:
                 self._table.counts.refused[refusal.reason] += 1
                 self._warn(refusal, request)
             response = web.json_response(body, status=refusal.status)
-        self._add_cors(request, response)
+        if hdrs.ORIGIN in request.headers:
+            self._add_cors(request, response)
         return response
 
     def _may_connect(self, headers: Mapping[str, str]) -> bool:
@@ -106,7 +107,7 @@ class Endpoint:
         The header names the origin, since a request with credentials takes no ``*`` (Fetch standard,
         "CORS protocol and credentials").
         """
-        origins = request.headers.getall("Origin", ())
+        origins = request.headers.getall(hdrs.ORIGIN)
         if len(origins) != 1 or not self._may_connect(request.headers):
             return
         response.headers["Access-Control-Allow-Origin"] = origins[0]
@@ -124,24 +125,27 @@ class Endpoint:
         Raises:
             Refusal: the request breaks a rule of the protocol, or may not be answered.
         """
-        if not self._may_connect(request.headers) or len(request.headers.getall("Origin", ())) > 1:
+        headers = request.headers
+        if hdrs.ORIGIN in headers and (
+            not self._may_connect(headers) or len(headers.getall(hdrs.ORIGIN)) > 1
+        ):
             raise foreign_page()
         if request.method == "OPTIONS":
             return web.Response(status=204)
-        text = request.rel_url.raw_query_string
-        query = _parse_query(text)
+        query = _parse_query(request.rel_url.raw_query_string)
         transport = query.get("transport", [""])[0]
         if transport not in self._table.settings.transports:
             raise unknown_transport()
-        index = query.get("j", ["0"])[0]
-        if not (index.isascii() and index.isdigit()):
-            raise bad_request("a wrong JSONP index")
+        if "j" in query:
+            index = query["j"][0]
+            if not (index.isascii() and index.isdigit()):
+                raise bad_request("a wrong JSONP index")
         sid = query.get("sid", ("",))[0]
         if sid:
             session = self._table.find(sid)
             if session is None:
                 raise unknown_session()
-            if query.get("EIO") not in (None, [str(session.handshake.protocol)]):
+            if "EIO" in query and query["EIO"] != [str(session.handshake.protocol)]:
                 raise bad_request("a session keeps its protocol version")
             return await self._continue(session, request, query, transport)
         return self._open(request, query, transport)
@@ -289,10 +293,24 @@ def _parse_query(text: str) -> Query:
 
 
 def _parse_any_query(text: str) -> Query:
+    if "%" not in text and "+" not in text and text.count("&") < MAX_QUERY_FIELDS:
+        return _parse_plain_query(text)
     try:
         return parse_qs(text, True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         raise bad_request("too many query fields") from None
+
+
+def _parse_plain_query(text: str) -> Query:
+    """Parse a query string without quoted characters, such as that of a poll, faster than ``parse_qs``."""
+    query: dict[str, list[str]] = {}
+    for field in text.split("&"):
+        name, _, value = field.partition("=")
+        if name in query and field:
+            query[name].append(value)
+        elif field:
+            query[name] = [value]
+    return query
 
 
 _parse_common_query = lru_cache(maxsize=64)(_parse_any_query)

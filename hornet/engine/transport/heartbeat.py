@@ -51,6 +51,10 @@ class Heartbeat:
             return self._connect_by
         return self._next_at
 
+    def is_due(self, now: float) -> bool:
+        """Return whether the time of ``on_timeout`` has come."""
+        return now >= self._next_at or 0 < self._connect_by <= now
+
     @property
     def is_connected(self) -> bool:
         """Whether the client has connected to a namespace, now or before."""

@@ -164,10 +164,9 @@ class EngineSession(JobRunner):
 
     # Time ----------------------------------------------------------------------------------------
 
-    @property
-    def due(self) -> float:
-        """The time at which a ping or the end is due, unless the client is heard from."""
-        return self._heartbeat.due
+    def is_due(self, now: float) -> bool:
+        """Return whether the session is open, and has to send a ping or to end."""
+        return self._heartbeat.is_due(now) and is_open(self.state)
 
     def connected(self) -> None:
         """Stop the connect timeout: the client connected to a namespace."""

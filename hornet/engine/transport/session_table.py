@@ -141,11 +141,9 @@ class SessionTable:
     def find(self, eio_sid: str) -> EngineSession | None:
         """Return the session of that id; None for one whose time is over, though no timer has noticed yet."""
         session = self.sessions.get(eio_sid)
-        if session is not None and session.is_open:
-            now = asyncio.get_running_loop().time()
-            if session.due <= now:
-                session.on_timeout(now)
-                return self.sessions.get(eio_sid)
+        if session is not None and session.is_due(now := asyncio.get_running_loop().time()):
+            session.on_timeout(now)
+            return self.sessions.get(eio_sid)
         return session
 
     async def stop(self, timeout_s: float) -> None:
