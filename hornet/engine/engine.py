@@ -24,7 +24,14 @@ from hornet.engine.transport.request_limit import RequestLimiter
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.types import Hooks, Reason
 from hornet.engine.wire.packets import SioPacket, Type
-from hornet.engine.wire.prepared import BY_EVENT, PreparedMessage, PreparedPacket
+from hornet.engine.wire.prepared import (
+    BY_EVENT,
+    OFFSETS,
+    POSITIONS,
+    PreparedMessage,
+    PreparedPacket,
+    WireFormat,
+)
 
 STOP_TIMEOUT_S = 2.0
 """How long ``stop`` waits for clients to answer a Close frame, and for hooks to return."""
@@ -199,14 +206,16 @@ class Engine:
 
     def set_delivery(self, sid: str, delivery: Delivery) -> None:
         """Choose how a session gets the messages of ``fan_out``; ``Delivery.MESSAGE`` until then."""
+        self._set_form(sid, BY_EVENT, is_wanted=delivery is Delivery.EVENT)
+
+    def set_positions(self, sid: str, are_wanted: bool) -> None:
+        """Choose whether a session's messages from ``fan_out`` and ``tell`` have the field ``position``."""
+        self._set_form(sid, POSITIONS, is_wanted=are_wanted)
+
+    def _set_form(self, sid: str, form: WireFormat, *, is_wanted: bool) -> None:
         session = self._table.get(sid)
-        if session is None:
-            return
-        wire_format = session.wire_format & ~BY_EVENT
-        if delivery is Delivery.EVENT:
-            wire_format |= BY_EVENT
-        if wire_format != session.wire_format:
-            session.set_format(wire_format)
+        if session is not None and bool(session.wire_format & form) != is_wanted:
+            session.set_format(session.wire_format ^ form)
 
     def admit(self, sid: str) -> None:
         """Let a session send as much as one with a valid credential may; until then it may send little."""
@@ -257,7 +266,19 @@ class Engine:
 
     # Sending -------------------------------------------------------------------------------------
 
-    def send(self, sid: str, event: str, *args: object) -> None:
+    def set_offset(self, offset: str) -> None:
+        """Give this offset to each event that is sent from now on, also by plug-ins and other processes.
+
+        It consists of ASCII letters, digits, ``-`` and ``_``. Only the clients that recover, and those that
+        want positions, get it. The methods below take an ``offset`` of their own for an event that is sent
+        again.
+        """
+        self._fanout.offset = offset
+
+    def _offset(self, offset: str | None) -> str:
+        return self._fanout.offset if offset is None else offset
+
+    def send(self, sid: str, event: str, *args: object, offset: str | None = None) -> None:
         """Queue an event for one session, behind all earlier messages; ignore an unknown session.
 
         Raises:
@@ -266,11 +287,11 @@ class Engine:
         session = self._table.get(sid)
         if session is None or not session.is_open:
             return
-        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]), self._offset(offset))
         message.check(session.wire_format)
         self._fanout.to_session(session, message)
 
-    def emit(self, sids: Collection[str], event: str, *args: object) -> int:
+    def emit(self, sids: Collection[str], event: str, *args: object, offset: str | None = None) -> int:
         """Queue an event for several sessions, encoded once; return how many of them are on this node.
 
         Each session gets the message behind all earlier ones.
@@ -278,41 +299,51 @@ class Engine:
         Raises:
             ValueError, TypeError: an argument can't be sent as JSON (or bytes).
         """
-        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]), self._offset(offset))
         message.check(0)
         sessions = [session for sid in sids if (session := self._table.get(sid)) is not None]
         return self._fanout.to_sessions(sessions, message)
 
-    def tell(self, sid: str, message: Outgoing | PreparedMessage) -> None:
+    def tell(self, sid: str, message: Outgoing | PreparedMessage, *, offset: str | None = None) -> None:
         """Queue a message for one session, in the form it wants; nothing for an unknown session.
 
         For a message that many sessions get one after the other, pass the same ``PreparedMessage`` each time:
-        it is encoded once.
+        it is encoded once, and once for each offset that it is sent with.
         """
         session = self._table.get(sid)
-        if session is not None and session.is_open:
-            prepared = message if isinstance(message, PreparedMessage) else PreparedMessage(message)
-            self._fanout.to_session(session, prepared)
+        if session is None or not session.is_open:
+            return
+        if not isinstance(message, PreparedMessage):
+            message = PreparedMessage(message, self._offset(offset))
+        elif session.wire_format & OFFSETS:
+            message = message.at(self._offset(offset))
+        self._fanout.to_session(session, message)
 
-    def send_room(self, room: str, event: str, *args: object) -> int:
+    def send_room(self, room: str, event: str, *args: object, offset: str | None = None) -> int:
         """Queue an event for the members of a room, encoded once; return how many they are.
 
         Raises:
             ValueError, TypeError: an argument can't be sent as JSON (or bytes).
         """
-        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]))
+        message = PreparedPacket(SioPacket(Type.EVENT, [event, *args]), self._offset(offset))
         message.check(0)
         return self._fanout.to_room(self._table.room(room), message)
 
     def fan_out(
-        self, room: str, message: Outgoing, *, only: Collection[str] | None = None, skip: Collection[str] = ()
+        self,
+        room: str,
+        message: Outgoing,
+        *,
+        only: Collection[str] | None = None,
+        skip: Collection[str] = (),
+        offset: str | None = None,
     ) -> int:
         """Queue a message for the members of a room, encoded once; return how many get it.
 
         ``only`` and ``skip`` are session ids: of the members, only those named, and not those named.
         """
         members = self._table.room(room)
-        prepared = PreparedMessage(message)
+        prepared = PreparedMessage(message, self._offset(offset))
         if only is None and not skip:
             return self._fanout.to_room(members, prepared)
         return self._fanout.to_sessions(_select(members.members, only, skip), prepared)

@@ -153,6 +153,8 @@ class FanOut:
         self._counts = counts
         self._leases = leases
         self._send_each = send_each
+        self.offset = ""
+        """How far the node has heard: the offset of each event that is made from now on."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_scheduled = False
         self._number = 0

@@ -221,14 +221,14 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cla
         skipped = set(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else {skip_sid}
         members: dict[str, EngineSession] = {}
         if len(names) == 1 and callback is None and skipped == {None}:
-            message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace))
+            message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace), self._fanout.offset)
             self._fanout.to_room(self._room(table, names[0]), message)
             return
         for name in names:
             members |= self._room(table, name).members
         targets = [(sid, session) for sid, session in members.items() if sid not in skipped]
         if callback is None:
-            message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace))
+            message = PreparedPacket(SioPacket(Type.EVENT, [event, *args], namespace), self._fanout.offset)
             self._fanout.to_sessions([session for _, session in targets], message)
             return
         for sid, session in targets:

@@ -306,7 +306,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
                 packet.data = None
             elif packet.type is Type.CONNECT_ERROR:
                 packet.data = packet.data.get("data", packet.data.get("message"))
-        self._fanout.to_session(session, PreparedPacket(packet))
+        self._fanout.to_session(session, PreparedPacket(packet, self._fanout.offset))
 
     # From python-socketio ------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from hornet.core.jsontext import dump_ascii_json, dump_json
+from hornet.core.jsontext import dump_ascii_json, dump_json, parse_json
 from hornet.core.messages import Outgoing
 from hornet.engine.wire.compression import deflate
 from hornet.engine.wire.frames import BINARY, TEXT, frame
@@ -37,8 +38,16 @@ DEFLATED = 8
 """The session's WebSocket takes compressed frames (RFC 7692, https://www.rfc-editor.org/rfc/rfc7692)."""
 TEXT_ONLY = 16
 """The session's client can't take binary (``b64`` in its query); it gets base64 in text."""
-WIRE_FORMATS = 32
+RECOVERABLE = 32
+"""The session's client recovers: each event that asks for no ACK has one more argument at its end, the offset
+(https://socket.io/docs/v4/connection-state-recovery)."""
+POSITIONS = 64
+"""The session's messages have the offset in their last field, ``position``."""
+WIRE_FORMATS = 128
 """How many sums of these bits there are."""
+
+OFFSETS = RECOVERABLE | POSITIONS
+"""The formats that an offset makes a difference to."""
 
 LONG_BYTES = 65_536
 """Frames of this length or more that a socket did not take at once need room in its send buffer."""
@@ -77,17 +86,30 @@ def _is_unicode(packet: Packet) -> bool:
 
 
 class Prepared(ABC):
-    """One message, in each wire format that was asked for. A subclass gives its Socket.IO packet."""
+    """One message, in each wire format that was asked for. A subclass gives its Socket.IO packet.
 
-    __slots__ = ("_frames", "_packets")
+    ``offset`` is how far the node had heard when the message was made. It consists of characters that JSON
+    needs no escapes for. Where it is empty, a ``RECOVERABLE`` session gets an empty text, because its client
+    takes any text at the end of an event as the offset, even the event's name.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_frames", "_packets", "offset")
+
+    def __init__(self, offset: str = "") -> None:
+        self.offset = offset
         self._frames: list[bytes | None] = [None] * WIRE_FORMATS
         self._packets: list[list[Packet] | None] = [None] * WIRE_FORMATS
 
     @abstractmethod
     def packet(self, wire_format: WireFormat) -> SioPacket:
-        """Return the Socket.IO packet for sessions of this format."""
+        """Return the Socket.IO packet for sessions of this format.
+
+        The offset that ends an event for ``RECOVERABLE`` sessions is added to its bytes later.
+        """
+
+    @abstractmethod
+    def offset_forms(self) -> WireFormat:
+        """Return the formats of ``OFFSETS`` that differ for this message; others share the bytes."""
 
     def packets(self, wire_format: WireFormat) -> list[Packet]:
         """Return the Engine.IO packets for a polling session of this format.
@@ -97,8 +119,11 @@ class Prepared(ABC):
         wire_format &= ~DEFLATED
         packets = self._packets[wire_format]
         if packets is None:
-            packets = self._packets[wire_format] = self._dump(
-                wire_format, ascii_only=bool(wire_format & VERSION_3)
+            shared = self._shared_form(wire_format)
+            packets = self._packets[wire_format] = (
+                self._encode(wire_format, ascii_only=bool(wire_format & VERSION_3))
+                if shared == wire_format
+                else self.packets(shared)
             )
         return packets
 
@@ -106,7 +131,10 @@ class Prepared(ABC):
         """Return the joined WebSocket frames for a session of this format."""
         frames = self._frames[wire_format]
         if frames is None:
-            frames = self._frames[wire_format] = self._dump_frames(wire_format)
+            shared = self._shared_form(wire_format)
+            frames = self._frames[wire_format] = (
+                self._dump_frames(wire_format) if shared == wire_format else self.frames(shared)
+            )
         return frames
 
     def check(self, wire_format: WireFormat) -> None:
@@ -121,17 +149,31 @@ class Prepared(ABC):
         """Send nothing to sessions of this format, which the message can't be encoded in."""
         self._frames[wire_format], self._packets[wire_format & ~DEFLATED] = b"", []
 
+    def _shared_form(self, wire_format: WireFormat) -> WireFormat:
+        return wire_format & (~OFFSETS | self.offset_forms()) if wire_format & OFFSETS else wire_format
+
     def _dump_frames(self, wire_format: WireFormat) -> bytes:
         if wire_format & VERSION_3 and not wire_format & MSGPACK:
             # Text is the same in both versions: share the frame if there is no binary in it.
-            packets = self._dump(wire_format, ascii_only=False)
+            packets = self._encode(wire_format, ascii_only=False)
             if len(packets) == 1:
                 return self.frames(wire_format & ~VERSION_3)
         elif wire_format & DEFLATED or self._packets[wire_format] is None:
-            packets = self._dump(wire_format, ascii_only=False)
+            packets = self._encode(wire_format, ascii_only=False)
         else:
             packets = self.packets(wire_format)
         return b"".join([dump_frame(packet, wire_format) for packet in packets])
+
+    def _encode(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
+        """Dump the packet, with the offset as its last argument for ``RECOVERABLE``."""
+        if not wire_format & RECOVERABLE:
+            return self._dump(wire_format, ascii_only=ascii_only)
+        if wire_format & MSGPACK:
+            packet = self.packet(wire_format)
+            return [dump_msgpack(replace(packet, data=[*packet.data, self.offset]))]
+        text, *attachments = self._dump(wire_format, ascii_only=ascii_only)
+        assert isinstance(text, str)
+        return [f'{text[:-1]},"{self.offset}"]', *attachments]
 
     def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
         packet = self.packet(wire_format)
@@ -148,12 +190,21 @@ class PreparedPacket(Prepared):
 
     __slots__ = ("_packet",)
 
-    def __init__(self, packet: SioPacket) -> None:
-        super().__init__()
+    def __init__(self, packet: SioPacket, offset: str = "") -> None:
+        super().__init__(offset)
         self._packet = packet
 
     def packet(self, wire_format: WireFormat) -> SioPacket:
         return self._packet
+
+    def offset_forms(self) -> WireFormat:
+        """Return ``RECOVERABLE`` for an event of the main namespace, unless the client's ACK is awaited.
+
+        A client takes no offset from an event that asks for an ACK. The other namespaces don't recover.
+        """
+        packet = self._packet
+        is_plain = packet.type is Type.EVENT and packet.id is None and packet.namespace == "/"
+        return RECOVERABLE if is_plain else 0
 
 
 class SharedAnswer:
@@ -200,14 +251,28 @@ class SharedAcknowledgement(PreparedPacket):
 class PreparedMessage(Prepared):
     """A message of a channel: ``Delivery.MESSAGE`` and ``Delivery.EVENT`` get it in different packets."""
 
-    __slots__ = ("_message", "_packets_by_delivery")
+    __slots__ = ("_latest", "_message", "_packets_by_delivery")
 
-    def __init__(self, message: Outgoing) -> None:
-        super().__init__()
+    def __init__(self, message: Outgoing, offset: str = "") -> None:
+        super().__init__(offset)
         self._message = message
         self._packets_by_delivery: list[SioPacket | None] = [None, None]
+        self._latest: PreparedMessage | None = None
+
+    def at(self, offset: str) -> PreparedMessage:
+        """Return the same message with this offset. The latest one is kept: many sessions may get it."""
+        if offset == self.offset:
+            return self
+        if self._latest is None or self._latest.offset != offset:
+            self._latest = PreparedMessage(self._message, offset)
+        return self._latest
+
+    def offset_forms(self) -> WireFormat:
+        return OFFSETS if self.offset else RECOVERABLE
 
     def packet(self, wire_format: WireFormat) -> SioPacket:
+        if wire_format & POSITIONS:
+            return self._packet_with_position(wire_format)
         packet = self._packets_by_delivery[wire_format & BY_EVENT]
         if packet is None:
             data = (
@@ -218,6 +283,15 @@ class PreparedMessage(Prepared):
             packet = self._packets_by_delivery[wire_format & BY_EVENT] = SioPacket(Type.EVENT, data)
         return packet
 
+    def _packet_with_position(self, wire_format: WireFormat) -> SioPacket:
+        if not wire_format & BY_EVENT:
+            text = _add_position(self._message.message_text(), self.offset)
+            return SioPacket(Type.EVENT, ["message", text])
+        name, body = self._message.event()
+        if isinstance(body, dict):
+            body = {**body, "position": self.offset}
+        return SioPacket(Type.EVENT, [name, body])
+
     def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
         """Dump the packet; the format of most sessions is written by hand, at a third of the price."""
         if wire_format & (MSGPACK | BY_EVENT):
@@ -225,6 +299,21 @@ class PreparedMessage(Prepared):
         text = self.packet(wire_format).data[1]
         escaped = dump_ascii_json(text) if ascii_only or not _is_unicode(text) else dump_json(text)
         return [f'42["message",{escaped}]']
+
+
+def _add_position(text: str, position: str) -> str:
+    """Return the text of a JSON object with ``position`` as its last field; any other JSON as it is.
+
+    A field of that name that the backend published is replaced: some parsers refuse a name that comes twice.
+    """
+    if not text.endswith("}"):
+        return text
+    if '"position"' in text:
+        body = parse_json(text)
+        body.pop("position", None)
+        return dump_json({**body, "position": position})
+    fields = text[:-1]
+    return f'{fields}{"" if fields.strip() == "{" else ","}"position":"{position}"}}'
 
 
 class FrameBatch:
