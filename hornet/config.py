@@ -23,6 +23,7 @@ from hornet.core.options import ENVIRONMENT_PREFIX, Option
 from hornet.core.options import option as declare_option
 from hornet.engine.settings import EngineSettings
 from hornet.flows.auth.settings import AuthenticationSettings, BackendSettings
+from hornet.flows.recovery.settings import RecoverySettings
 from hornet.flows.settings import (
     ChannelSettings,
     CommandSettings,
@@ -73,6 +74,7 @@ class Config:
     users: UserSettings = field(default_factory=UserSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     commands: CommandSettings = field(default_factory=CommandSettings)
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     api: ApiSettings = field(default_factory=ApiSettings)

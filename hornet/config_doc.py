@@ -16,6 +16,7 @@ TITLES = {
     "users": "Users",
     "channels": "Channels",
     "commands": "Plug-ins and commands",
+    "recovery": "Sessions that come back",
     "limits": "Limits of a session",
     "engine": "Socket.IO and connections",
     "api": "HTTP API",

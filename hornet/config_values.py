@@ -66,6 +66,7 @@ _MAY_BE_ZERO = {
     "api_rate": "no limit",
     "max_connections": "what the system allows",
     "user_grace_s": "gone at once",
+    "recovery_window_s": "no session comes back",
 }
 """The numbers for which 0 has a meaning. For any other, 0 would mean that nothing works."""
 

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine.settings",
         "flows.settings",
         "flows.auth.settings",
+        "flows.recovery.settings",
         "web.settings",
         "web.api.settings",
     },

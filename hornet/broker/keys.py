@@ -27,6 +27,12 @@ The names are a contract with connectors in other languages and may not change.
                             SET      the channels to which the backend subscribed the user
 ``{hornet:users}:subscribed:<channel>``
                             SET      the same the other way round: those users
+``{hornet:sessions}:<digest>``
+                            HASH     the record of a session that can come back; expires
+``{hornet:sessions}:user:<user>``
+                            ZSET     the digests of the records of a user; expires
+``{hornet:sessions}:revoked:<token>``
+                            string   nobody comes back who got in by that token; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
@@ -35,6 +41,7 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:events:disconnect``pub/sub  Hornet tells: that client is gone
 ``hornet:ask``              pub/sub  a node asks all nodes what each of them knows
 ``hornet:answer:<id>``      pub/sub  they answer the node with that id
+``hornet:node:<id>``        pub/sub  the node with that id is told that another took over one of its sessions
 ``hornet:probe:<id>``       pub/sub  the node with that id finds out whether it receives what is published
 ``socket.io#/#...``         pub/sub  what emitters of Socket.IO's Redis adapters send to clients
 ``<key>:<value>|...``       pub/sub  a backend publishes here to patterns; see ``core.patterns``
@@ -72,6 +79,7 @@ NODES = "hornet:nodes"
 ASK_TOPIC = "hornet:ask"
 _ANSWER = "hornet:answer:"
 _PROBE = "hornet:probe:"
+NODE_PREFIX = "hornet:node:"
 EMITTERS_GLOB = "socket.io#/#*"
 """Rooms of the default namespace; an emitter for a single room appends its name and a ``#``."""
 MANAGER_TOPIC = "socketio"
@@ -81,13 +89,33 @@ USERS = "{hornet:users}"
 """One hash tag for all keys about users: a script that changes the state of a user uses several of them,
 which a Cluster must have in one slot."""
 
+SESSION_RECORDS = "{hornet:sessions}"
+"""The hash tag of all keys about sessions that can come back."""
+
 USERS_LEAVING = f"{USERS}:leaving"
 USERS_EPOCH = f"{USERS}:epoch"
 
 
 def own_topics(node: str) -> tuple[str, ...]:
     """Return the topics to which the node with that id subscribes as long as it runs."""
-    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node), probe_topic(node)
+    return CONTROL_TOPIC, MANAGER_TOPIC, ASK_TOPIC, answer_topic(node), node_topic(node), probe_topic(node)
+
+
+def node_topic(node: str) -> str:
+    """Return the topic on which other nodes tell the node with that id what concerns it alone."""
+    return NODE_PREFIX + node
+
+
+def session_record_key(digest: str) -> str:
+    return f"{SESSION_RECORDS}:{digest}"
+
+
+def user_records_key(user: str) -> str:
+    return f"{SESSION_RECORDS}:user:{user}"
+
+
+def revoked_key(token: str) -> str:
+    return f"{SESSION_RECORDS}:revoked:{token}"
 
 
 def token_key(token: str) -> str:

@@ -14,7 +14,7 @@ NODE = (
 )
 """The rules for a node from docs/topics/security.md."""
 
-BETWEEN_NODES = "&hornet:ask &hornet:answer:* &hornet:probe:*"
+BETWEEN_NODES = "&hornet:ask &hornet:answer:* &hornet:node:* &hornet:probe:*"
 """What a node with narrower rules than NODE needs beside its channels."""
 
 

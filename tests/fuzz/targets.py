@@ -34,6 +34,7 @@ from hornet.core.jsontext import parse_json
 from hornet.core.messages import Delivery, parse_pattern_publish, parse_publish
 from hornet.core.patterns import parse_pattern, parse_publication, parse_topic
 from hornet.core.presence import load_member, parse_member
+from hornet.core.session_records import parse_record
 from hornet.core.signatures import is_signed
 from hornet.core.trigger_bodies import FORM, MULTIPART, parse_trigger_body
 from hornet.core.triggers import check_trigger
@@ -285,6 +286,7 @@ TARGETS = (
     Target(lambda draw: parse_user_session(read_fields(draw.shown())), (PeerError,), (parse_user_session,)),
     of_shown(parse_user_id, ValueError),
     of_shown(parse_position, ValueError),
+    of_json(parse_record, ValueError),
     of_shown(parse_offset, ValueError),
     of_shown(parse_client_publish, PeerError),
     of_shown(parse_call, PeerError),
