@@ -207,8 +207,7 @@ class HttpConnection(RequestHandler):
         """Send the response. The last one for a client that sends no more ends the connection."""
         if self._pipelined is not None and not self._messages:
             self._release_pipelined()
-        # The first comparison is for speed: ``isinstance`` is slow for this class.
-        if type(resp) is web.Response or isinstance(resp, web.StreamResponse):
+        if isinstance(resp, (web.Response, web.StreamResponse)):  # the second alone is a slow comparison
             resp.headers[hdrs.SERVER] = SERVER
             if self._is_half_closed and not self._messages:
                 resp.force_close()

@@ -97,6 +97,7 @@ class Worker:
         assert self._runner.server is not None
         engine = self._node.engine
         server = self._runner.server
+        server.request_handler = engine.handler(self._runner.app, server.request_handler)
         keepalive_s = self._node.config.server.keepalive_timeout_s
         factory = engine.protocol_factory(
             server, http_factory(server, engine, keepalive_timeout_s=keepalive_s)

@@ -160,13 +160,10 @@ class Endpoint:
         if request.method == "GET":
             if request.body_exists:  # it would wait with the poll
                 raise bad_request("a GET with a body")
-            response = await polling.answer_poll(session, request, query)
-        elif request.method == "POST":
-            response = await polling.take_post(session, request, query)
-        else:
-            raise bad_request("a wrong method")
-        response.headers["Cache-Control"] = "no-store"
-        return response
+            return await polling.answer_poll(session, request, query)
+        if request.method == "POST":
+            return await polling.take_post(session, request, query)
+        raise bad_request("a wrong method")
 
     def _open(self, request: web.Request, query: Query, transport: str) -> web.StreamResponse:
         """Open a session, by polling or on a WebSocket."""
@@ -182,9 +179,7 @@ class Endpoint:
             session = self._table.open(handshake, wire_format, transport)
             if session.is_open:
                 session.start_polling()
-            response = _polling_of(session).respond(session, request, query)
-            response.headers["Cache-Control"] = "no-store"
-            return response
+            return _polling_of(session).respond(session, request, query)
         acceptance = Acceptance(headers, compress=self._table.settings.compression)
         takeover = Takeover(request)
         handshake = self._handshake(takeover.transport, headers, query, protocol)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from hornet.core import codes
 from hornet.core.encodings import preferred_coding
@@ -43,6 +44,14 @@ Sources: https://www.rfc-editor.org/rfc/rfc9110#section-15.5 and https://www.rfc
 
 BINARY_TYPE = "application/octet-stream"
 """The content type of version 3's binary bodies."""
+
+NO_STORE = {"Cache-Control": "no-store"}
+RESPONSE_HEADERS = {
+    BINARY_TYPE: CIMultiDict({**NO_STORE, "Content-Type": BINARY_TYPE}),
+    "text/plain": CIMultiDict({**NO_STORE, "Content-Type": "text/plain; charset=utf-8"}),
+    "text/javascript": CIMultiDict({**NO_STORE, "Content-Type": "text/javascript; charset=utf-8"}),
+}
+"""The headers of a response that carries packets, by the type of its body. Each response has a copy."""
 
 Query = Mapping[str, Sequence[str]]
 
@@ -164,7 +173,7 @@ class PollingTransport:
                 watch.stop()
         if request.transport is None or request.transport.is_closing():
             self._end_cut(session)
-            return web.Response()
+            return web.Response(headers=NO_STORE)
         return self.respond(session, request, query)
 
     def respond(self, session: EngineSession, request: web.Request, query: Query) -> web.Response:
@@ -183,8 +192,7 @@ class PollingTransport:
                 packets = [NOOP_PACKET]
         body, content_type = dump_body(session, packets, query)
         self._owner.counts.bytes_out += len(body)
-        charset = None if content_type == BINARY_TYPE else "utf-8"
-        response = web.Response(body=body, content_type=content_type, charset=charset)
+        response = web.Response(body=body, headers=RESPONSE_HEADERS[content_type])
         if self._owner.settings.compression and len(body) >= COMPRESS_FROM_BYTES:
             coding = preferred_coding(combined(request.headers, "Accept-Encoding"), CODINGS)
             if coding is not None:
@@ -214,7 +222,7 @@ class PollingTransport:
             session.end(Reason.TRANSPORT_ERROR)
             raise bad_request("a POST is being read already")
         if not is_open(session.state):
-            return web.Response(text="ok")
+            return _accepted()
         self._is_posting = True
         try:
             await self._take_body(session, request, query)
@@ -227,7 +235,7 @@ class PollingTransport:
             raise bad_request("the body was cut") from None
         finally:
             self._is_posting = False
-        return web.Response(text="ok")
+        return _accepted()
 
     async def _take_body(self, session: EngineSession, request: web.Request, query: Query) -> None:
         settings = self._owner.settings
@@ -295,6 +303,11 @@ class _PollWatch(asyncio.Protocol):
         """Give the connection back to the HTTP server."""
         if self._handler.transport is not None:
             self._handler.transport.set_protocol(self._handler)
+
+
+def _accepted() -> web.Response:
+    """Return the answer to a POST whose packets were taken."""
+    return web.Response(body=b"ok", headers=RESPONSE_HEADERS["text/plain"])
 
 
 async def _read_body(session: EngineSession, request: web.Request, timeout_s: float) -> bytes:

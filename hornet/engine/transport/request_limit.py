@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from hornet.core import codes
 from hornet.core.limits import AddressLimiter, OverLimit
@@ -41,7 +41,7 @@ class RequestLimiter:
 
         @web.middleware
         async def pass_or_refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return self._refusal(request) or await handler(request)
+            return self.refusal(request) or await handler(request)
 
         app.middlewares.append(pass_or_refuse)
 
@@ -49,7 +49,7 @@ class RequestLimiter:
         """Return the address that a request counts for."""
         return self._client_addresses.resolve(request.transport, request.headers)[0]
 
-    def _refusal(self, request: web.Request) -> web.Response | None:
+    def refusal(self, request: web.Request) -> web.Response | None:
         """Return the response that refuses a request; None for a request that may pass."""
         address = self.address_of(request)
         try:
@@ -65,7 +65,8 @@ class RequestLimiter:
             self._counts.refused[codes.DISGUISED_PATH] += 1
             return _refuse(codes.DISGUISED_PATH)
         # aiohttp refuses two lines of any other header that may come once, but believes one of these.
-        if len(request.headers.getall("Content-Encoding", ())) > 1:
+        headers = request.headers
+        if hdrs.CONTENT_ENCODING in headers and len(headers.getall(hdrs.CONTENT_ENCODING)) > 1:
             self._counts.refused[codes.REPEATED_HEADER] += 1
             return _refuse(codes.REPEATED_HEADER)
         return None
