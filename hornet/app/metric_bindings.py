@@ -50,6 +50,12 @@ def bind_engine(metrics: Metrics, engine: Engine) -> None:
     totals("hornet_connections_refused", "Connections refused or cut", "reason", lambda: counts.refused)
     totals("hornet_bad_requests", "Requests refused, by Engine.IO code", "code", lambda: counts.refusals)
     totals("hornet_malformed_packets", "Broken input from clients", "fault", lambda: counts.malformed)
+    totals(
+        "hornet_foreign_recoveries",
+        "Pids and offsets of clients that no node made",
+        "field",
+        lambda: counts.foreign_recoveries,
+    )
     totals("hornet_upgrades", "Upgrades to WebSocket", "", lambda: {"": counts.upgrades})
     totals(
         "hornet_unknown_answers",

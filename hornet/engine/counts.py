@@ -20,6 +20,8 @@ class Counts:
     """Connections refused or cut for a reason that Engine.IO has no number for, by Hornet's code."""
     malformed: Counter[str] = field(default_factory=Counter)
     """Broken input from clients, by the code of the fault."""
+    foreign_recoveries: Counter[str] = field(default_factory=Counter)
+    """What clients that want to recover sent and no node made: how often the ``pid`` or the ``offset``."""
     upgrades: int = 0
     """Sessions that moved from polling to WebSocket."""
     unknown_answers: int = 0

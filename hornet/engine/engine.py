@@ -46,13 +46,19 @@ class Engine:
     """
 
     def __init__(
-        self, settings: EngineSettings, *, publish: Publish | None = None, alias: Alias | None = None
+        self,
+        settings: EngineSettings,
+        *,
+        publish: Publish | None = None,
+        alias: Alias | None = None,
+        recovers: bool = False,
     ) -> None:
         """Make an engine that accepts no session before ``start``.
 
         ``publish`` sends a text to other python-socketio processes, whose own texts are passed to
         :meth:`receive`; without it the engine is alone. ``alias`` returns the room that other processes mean
-        by a name that no room has.
+        by a name that no room has. With ``recovers``, a client that asks for it gets a pid, and may come back
+        to its session: see ``Hooks.on_recover``.
         """
         self.settings = settings
         self._counts = Counts()
@@ -72,6 +78,7 @@ class Engine:
             leases=leases,
             manager=self._manager,
             fanout=self._fanout,
+            recovers=recovers,
         )
         self._table = self._manager.table("/")
         self.connection_limiter = ConnectionLimiter(settings, self._counts)
@@ -247,6 +254,15 @@ class Engine:
         session = self._table.get(sid)
         if session is not None:
             self._server.disconnect_session(session)
+
+    def end_silently(self, sid: str) -> None:
+        """End a session whose client came back: cut its transport, and free its id and rooms at once.
+
+        ``on_disconnect`` is not called for it. Its client, if it is still there, connects again by itself.
+        """
+        session = self._table.get(sid)
+        if session is not None:
+            self._server.arrivals.end_silently(session)
 
     def count_rooms(self, prefix: str) -> int:
         """Count the rooms with a member whose names begin with ``prefix``. This looks at each room."""

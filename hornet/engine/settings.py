@@ -40,6 +40,13 @@ class EngineSettings:
         "that the server prints at its start tells.",
     )
     transports: tuple[str, ...] = option(TRANSPORTS, doc="Transports that clients may use.")
+    recover_by_default: bool = option(
+        False,
+        doc="Let clients of Engine.IO 4 recover their session after a lost connection even if they don't ask "
+        "for it with `recover`. Each event to such a client has one more argument, which clients older than "
+        "socket.io-client 4.6, and those in other languages, pass on to the page.",
+        reloads=True,
+    )
     max_attachments: int = option(
         10,
         doc="Binary attachments that one event of a client may have (the Node server's limit).",

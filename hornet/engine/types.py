@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -24,6 +24,21 @@ class Reason(StrEnum):
     CONNECT_TIMEOUT = "connect timeout"
     SLOW_READER = "slow reader"
     SHUTDOWN = "server shutting down"
+    TAKEN_OVER = "taken over"
+    """The client came back on another connection, and has its session there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a client that came back gets: the ids that it had, or new ones.
+
+    A client has recovered for itself if ``pid`` is the one that it sent. The engine makes each id that is
+    empty here. ``state`` is for the hooks alone: ``on_connect`` finds it in its handshake.
+    """
+
+    sid: str = ""
+    pid: str = field(default="", repr=False)
+    state: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,10 @@ class Handshake:
     there is one; ``"unix"`` on a Unix socket. ``protocol`` is the Engine.IO version, 3 or 4. ``auth`` is the
     payload of the CONNECT packet (Socket.IO protocol, https://github.com/socketio/socket.io-protocol,
     "Connection to a namespace"). ``secure`` says whether the connection is under TLS.
+
+    ``pid`` is the secret by which the client may recover this session later; it is empty where the client
+    does not recover. Never log it. ``restored`` is what ``on_recover`` returned for a client that came back.
+    Such a client sends the ``auth`` payload again; the engine takes its ``pid`` and ``offset`` out.
     """
 
     auth: object | None
@@ -45,13 +64,32 @@ class Handshake:
     protocol: int
     peer: str = ""
     secure: bool = False
+    pid: str = field(default="", repr=False)
+    restored: Restored | None = field(default=None, repr=False)
 
 
 class Hooks(Protocol):
     """The functions that the engine calls for the default namespace, one after the other for each session."""
 
+    def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Awaitable[Restored | None]:
+        """Return the session of a client that came back; None where there is none to return to.
+
+        Called before the client is answered, in an engine with ``recovers``; packets that the client sends
+        meanwhile wait. ``pid`` has the form of a pid, and ``offset`` that of an offset or is empty: but the
+        client may have made up both. The handshake has no ``pid``.
+
+        The id of the session is free at once: the engine ends a session of this node that still has it, as
+        ``Engine.end_silently`` does.
+
+        A connection may end before this returns. A result that is not None is then handled as ever:
+        ``on_connect`` is called, and ``on_disconnect`` follows. After None neither is called.
+        """
+        ...
+
     def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
         """Handle a session that is connected, and may be sent to from now on.
+
+        What it sends to a restored session before it returns directly follows the answer to the CONNECT.
 
         The engine awaits what this returns before the session's first event; a coroutine function will do.
         A hook that has nothing to wait for returns None, which saves the session a task.

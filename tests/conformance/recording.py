@@ -18,7 +18,7 @@ import socketio
 from aiohttp import web
 from yarl import URL
 
-from hornet.engine import Engine, EngineSettings, Handshake
+from hornet.engine import Engine, EngineSettings, Handshake, Restored
 from tests.e2e.javascript import NODE, node_environment
 from tests.e2e.waiting import DEADLINE_S
 
@@ -116,6 +116,9 @@ class _DefaultNamespace:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._cases: dict[str, str] = {}
+
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+        return None
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         case = self._cases[sid] = _case_of(handshake)

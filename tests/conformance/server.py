@@ -13,7 +13,7 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from hornet.engine import Engine, EngineSettings, Handshake
+from hornet.engine import Engine, EngineSettings, Handshake, Restored
 
 SETTINGS = EngineSettings(
     ping_interval_s=0.3,
@@ -68,6 +68,9 @@ class DefaultNamespace:
 
     def __init__(self) -> None:
         self.auth: dict[str, object] = {}
+
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+        return None
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.auth[sid] = handshake.auth

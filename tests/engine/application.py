@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ import socketio
 from aiohttp import web
 from redis.asyncio import Redis
 
-from hornet.engine import Engine, EngineSettings, Handshake, Publish
+from hornet.engine import Engine, EngineSettings, Handshake, Publish, Restored
 from hornet.engine.transport.polling import PollingTransport
 from tests.engine.caller import Caller, serving
 
@@ -38,6 +38,12 @@ class Application(Caller):
     engine: Engine = field(init=False)
     later: dict[str, asyncio.Future[object]] = field(default_factory=dict)
     """What answers the events ``later``, by their argument."""
+    recoveries: list[tuple[str, str]] = field(default_factory=list)
+    """The pids and offsets of clients that came back."""
+    restore: Callable[[str], Awaitable[Restored | None]] | None = None
+    """Returns what a client with that pid gets; without it, there is nothing to return to."""
+    greeting: tuple[str, ...] = ()
+    """Events that a session gets when it connects."""
     admits: bool = True
     """Whether each session counts as one with a valid credential."""
     departures: asyncio.Event = field(default_factory=asyncio.Event)
@@ -54,10 +60,16 @@ class Application(Caller):
         transport = self.engine.sio.eio.table.sessions[eio_sid].transport
         return isinstance(transport, PollingTransport) and transport.has_poll
 
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+        self.recoveries.append((pid, offset))
+        return None if self.restore is None else await self.restore(pid)
+
     async def on_connect(self, sid: str, handshake: Handshake) -> None:
         self.engine.enter(sid, "all")
         if self.admits:
             self.engine.admit(sid)
+        for event in self.greeting:
+            self.engine.send(sid, event)
         self.connected.put_nowait((sid, handshake))
 
     async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
@@ -86,6 +98,7 @@ async def running(
     through_handshake: bool = False,
     host: str = "127.0.0.1",
     admits: bool = True,
+    recovers: bool = False,
 ) -> AsyncIterator[Application]:
     """Serve an engine, with an HTTP client that has no limit of its own."""
     application = Application(admits=admits)
@@ -93,7 +106,7 @@ async def running(
         publish = (
             None if redis_url is None else await stack.enter_async_context(sharing(application, redis_url))
         )
-        application.engine = Engine(settings or EngineSettings(), publish=publish)
+        application.engine = Engine(settings or EngineSettings(), publish=publish, recovers=recovers)
         yield await stack.enter_async_context(
             _served(application, ssl_context, through_handshake=through_handshake, host=host)
         )

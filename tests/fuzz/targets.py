@@ -6,6 +6,7 @@ missing here; ``guided.py`` feeds them by atheris, which looks for bytes that re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -42,6 +43,7 @@ from hornet.core.user_sessions import parse_user_session
 from hornet.engine.errors import Malformed, Refusal
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.client_packets import parse_message
+from hornet.engine.socketio.connect_packets import parse_recovery
 from hornet.engine.socketio.process_requests import parse_manager_request
 from hornet.engine.transport import endpoint
 from hornet.engine.transport.handshake import is_whole, parse_request
@@ -169,6 +171,16 @@ def _attachments(draw: Draw) -> None:
         pass
 
 
+def _recovery(draw: Draw) -> None:
+    auth, query = draw.value(), {"recover": [draw.text()]}
+    foreign: Counter[str] = Counter()
+    request = parse_recovery(auth, query, by_default=bool(draw.byte() % 2), foreign=foreign)
+    if request is not None and request.pid:
+        assert len(request.pid) == 40
+        assert len(request.offset) < 100
+    assert foreign.total() <= 1
+
+
 def _request(draw: Draw) -> None:
     data = draw.rest()
     is_whole(data)
@@ -288,6 +300,7 @@ TARGETS = (
     of_shown(parse_position, ValueError),
     of_json(parse_record, ValueError),
     of_shown(parse_offset, ValueError),
+    Target(_recovery, (), (parse_recovery,)),
     of_shown(parse_client_publish, PeerError),
     of_shown(parse_call, PeerError),
     Target(lambda draw: parse_pattern(draw.value(), draw.value()), (PeerError,), (parse_pattern,)),

@@ -71,8 +71,10 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cla
 
     # Connecting and disconnecting ----------------------------------------------------------------
 
-    def add(self, session: EngineSession, namespace: str) -> str | None:
+    def add(self, session: EngineSession, namespace: str, sid: str = "") -> str | None:
         """Give the session an id in a namespace, and return it; None when it has one already.
+
+        It gets ``sid``, which must be free, or else a new one.
 
         A client of Engine.IO 3 knows its id: it is the engine's for the main namespace, and
         ``<namespace>#<engine's id>`` for another.
@@ -82,7 +84,7 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the stock cla
         if session.handshake.protocol == 3:
             sid = session.eio_sid if namespace == "/" else f"{namespace}#{session.eio_sid}"
         else:
-            sid = self.server.eio.generate_id()
+            sid = sid or self.server.eio.generate_id()
         if namespace == "/":
             session.sid = sid
         else:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import socketio
@@ -23,18 +22,24 @@ from hornet.engine.counts import Counts
 from hornet.engine.errors import Malformed
 from hornet.engine.rooms.broadcast import FanOut
 from hornet.engine.settings import EngineSettings
+from hornet.engine.socketio.arrivals import Arrivals
 from hornet.engine.socketio.client_packets import parse_message
 from hornet.engine.socketio.compat import SOCKETIO_LOG, Environs, ErrorsAsWarnings
 from hornet.engine.socketio.engineio_adapter import EngineIoAdapter
 from hornet.engine.socketio.manager import RoomManager
+from hornet.engine.socketio.not_started import NotStarted
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.session_table import SessionTable
-from hornet.engine.types import Handshake, Hooks, Reason
-from hornet.engine.wire.msgpack_packets import dump_msgpack
+from hornet.engine.types import Hooks, Reason
 from hornet.engine.wire.packets import SioPacket, Type
 from hornet.engine.wire.payloads import Packet
-from hornet.engine.wire.prepared import MSGPACK, PreparedPacket, SharedAcknowledgement, SharedAnswer
+from hornet.engine.wire.prepared import (
+    MSGPACK,
+    PreparedPacket,
+    SharedAcknowledgement,
+    SharedAnswer,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +58,15 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         leases: WriteLeases,
         manager: RoomManager,
         fanout: FanOut,
+        recovers: bool,
     ) -> None:
         self.sessions = SessionTable(settings=settings, counts=counts, leases=leases, listener=self)
         super().__init__(client_manager=manager, logger=SOCKETIO_LOG, table=self.sessions)
         self.environ = Environs(manager.sessions)
         self._fanout = fanout
         self._counts = counts
-        self._hooks: Hooks = _NotStarted()
+        self._hooks: Hooks = NotStarted()
+        self.arrivals = Arrivals(sessions=self.sessions, manager=manager, counts=counts, recovers=recovers)
         self._table = manager.table("/")
         self._log_filter = ErrorsAsWarnings()
 
@@ -69,7 +76,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
     def start(self, hooks: Hooks) -> None:
         """Accept sessions, call ``hooks`` for them, and serve requests of other processes, from now on."""
         SOCKETIO_LOG.addFilter(self._log_filter)
-        self._hooks = hooks
+        self._hooks = self.arrivals.hooks = hooks
         self.manager_initialized = True
         self.manager.initialize()
         self.sessions.start_accepting()
@@ -90,7 +97,7 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         """
         self.manager.sessions[session.eio_sid] = session
         if session.handshake.protocol == 3:
-            self._connect(session, None)
+            self.arrivals.connect(session, None)
 
     def on_message(self, session: EngineSession, message: Packet) -> None:
         """Handle one message; the first one shows which parser the client has.
@@ -152,8 +159,8 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             session.do(self._handle_plugin_namespace, session, packet, size=packet.size)
         elif packet.type is not Type.CONNECT:
             session.do(self._handle_main_namespace, session, packet, size=packet.size)
-        elif session.sid is None and session.is_open:
-            self._connect(session, packet.data)
+        elif self.arrivals.may_connect(session):
+            self.arrivals.connect(session, packet.data)
         else:
             raise Malformed(codes.ALREADY_CONNECTED, "the client is connected to the namespace already")
 
@@ -198,46 +205,6 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
             self._counts.malformed[codes.NOT_CONNECTED] += 1
             session.end(Reason.PARSE_ERROR, 1002)
 
-    def _connect(self, session: EngineSession, auth: object | None) -> None:
-        """Connect a client to the main namespace, and answer before any hook can send.
-
-        Section "Connection to a namespace": the server answers with a CONNECT that holds the session's id.
-        """
-        sid = self.manager.add(session, "/")
-        if sid is None:
-            return
-        session.connected()
-        session.write(_dump_connected(sid, session))
-        handshake = session.handshake if auth is None else replace(session.handshake, auth=auth)
-        if session.handshake.protocol == 3 or session.inbox is not None:  # version 3 is still being opened
-            session.do(self._run_on_connect, session, sid, handshake)
-        elif (awaitable := self._call_on_connect(session, sid, handshake)) is not None:
-            session.do(self._await_on_connect, session, awaitable)
-
-    async def _run_on_connect(self, session: EngineSession, sid: str, handshake: Handshake) -> None:
-        awaitable = self._call_on_connect(session, sid, handshake)
-        if awaitable is not None:
-            await self._await_on_connect(session, awaitable)
-
-    def _call_on_connect(
-        self, session: EngineSession, sid: str, handshake: Handshake
-    ) -> Awaitable[object] | None:
-        """Call the hook; return what must be awaited before the session's first event, if anything."""
-        try:
-            return self._hooks.on_connect(sid, handshake)
-        except Exception:  # a plug-in or hook may raise anything
-            self._counts.hook_errors += 1
-            log.exception("A handler failed")
-            session.end(Reason.FORCED_CLOSE, 1011)
-            return None
-
-    async def _await_on_connect(self, session: EngineSession, awaitable: Awaitable[object]) -> None:
-        try:
-            await awaitable
-        except Exception:
-            session.end(Reason.FORCED_CLOSE, 1011)
-            raise
-
     async def _handle_main_event(self, session: EngineSession, sid: str, packet: SioPacket) -> None:
         event, *args = packet.data
         result = await self._hooks.on_event(sid, event, args)
@@ -277,7 +244,8 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         try:
             await self._hooks.on_disconnect(sid, reason.value)
         finally:
-            self.manager.remove(sid, "/")
+            if session.sid == sid:  # else another session has the id by now
+                self.manager.remove(sid, "/")
 
     async def _connect_plugin_namespace(self, session: EngineSession, packet: SioPacket) -> None:
         """Connect a client to a plug-in's namespace, by python-socketio's rules.
@@ -347,24 +315,3 @@ async def _call_back(callback: Callable[..., Any], data: Sequence[object]) -> No
     result = callback(*data)
     if isinstance(result, Awaitable):
         await result
-
-
-class _NotStarted:
-    """The hooks of a server that accepts no session yet."""
-
-    def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
-        raise RuntimeError("the engine is not started")
-
-    async def on_event(self, sid: str, event: str, args: Sequence[object]) -> object:
-        raise RuntimeError("the engine is not started")
-
-    async def on_disconnect(self, sid: str, reason: str) -> None:
-        raise RuntimeError("the engine is not started")
-
-
-def _dump_connected(sid: str, session: EngineSession) -> Packet:
-    """Dump the answer to a CONNECT. It is sent once, so it takes no ``Prepared``; an id needs no escapes."""
-    if session.wire_format & MSGPACK:
-        data = {"sid": sid} if session.handshake.protocol == 4 else None
-        return dump_msgpack(SioPacket(Type.CONNECT, data))
-    return f'40{{"sid":"{sid}"}}' if session.handshake.protocol == 4 else "40"

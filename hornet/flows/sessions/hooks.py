@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from hornet.core import answers, codes
 from hornet.core.limits import BURST_S
 from hornet.core.sessions import AuthStep
-from hornet.engine import Engine, Handshake
+from hornet.engine import Engine, Handshake, Restored
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import Router
@@ -66,6 +66,10 @@ class SessionHooks:
     def configure(self, limits: LimitSettings) -> None:
         """Follow ``limits`` from now on, for sessions that are there as well."""
         self._limits = limits
+
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+        """Return None: no session is kept for a client that comes back."""
+        return None
 
     def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
         """Add a session with nothing granted to it yet, and check the credentials of its handshake."""
