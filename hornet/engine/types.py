@@ -29,7 +29,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredSession:
     """What a client that came back gets: the ids that it had, or new ones.
 
     A client has recovered for itself if ``pid`` is the one that it sent. The engine makes each id that is
@@ -65,13 +65,13 @@ class Handshake:
     peer: str = ""
     secure: bool = False
     pid: str = field(default="", repr=False)
-    restored: Restored | None = field(default=None, repr=False)
+    restored: RestoredSession | None = field(default=None, repr=False)
 
 
 class Hooks(Protocol):
     """The functions that the engine calls for the default namespace, one after the other for each session."""
 
-    def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Awaitable[Restored | None]:
+    def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Awaitable[RestoredSession | None]:
         """Return the session of a client that came back; None where there is none to return to.
 
         Called before the client is answered, in an engine with ``recovers``; packets that the client sends

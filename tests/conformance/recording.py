@@ -18,7 +18,7 @@ import socketio
 from aiohttp import web
 from yarl import URL
 
-from hornet.engine import Engine, EngineSettings, Handshake, Restored
+from hornet.engine import Engine, EngineSettings, Handshake, RestoredSession
 from tests.e2e.javascript import NODE, node_environment
 from tests.e2e.waiting import DEADLINE_S
 
@@ -117,7 +117,7 @@ class _DefaultNamespace:
         self._recorder = recorder
         self._cases: dict[str, str] = {}
 
-    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> RestoredSession | None:
         return None
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from hornet.engine import Engine, EngineSettings, Handshake, Restored
+from hornet.engine import Engine, EngineSettings, Handshake, RestoredSession
 
 SETTINGS = EngineSettings(
     ping_interval_s=0.3,
@@ -69,7 +69,7 @@ class DefaultNamespace:
     def __init__(self) -> None:
         self.auth: dict[str, object] = {}
 
-    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> RestoredSession | None:
         return None
 
     async def on_connect(self, sid: str, handshake: Handshake) -> None:

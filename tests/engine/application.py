@@ -13,7 +13,7 @@ import socketio
 from aiohttp import web
 from redis.asyncio import Redis
 
-from hornet.engine import Engine, EngineSettings, Handshake, Publish, Restored
+from hornet.engine import Engine, EngineSettings, Handshake, Publish, RestoredSession
 from hornet.engine.transport.polling import PollingTransport
 from tests.engine.caller import Caller, serving
 
@@ -40,7 +40,7 @@ class Application(Caller):
     """What answers the events ``later``, by their argument."""
     recoveries: list[tuple[str, str]] = field(default_factory=list)
     """The pids and offsets of clients that came back."""
-    restore: Callable[[str], Awaitable[Restored | None]] | None = None
+    restore: Callable[[str], Awaitable[RestoredSession | None]] | None = None
     """Returns what a client with that pid gets; without it, there is nothing to return to."""
     greeting: tuple[str, ...] = ()
     """Events that a session gets when it connects."""
@@ -60,7 +60,7 @@ class Application(Caller):
         transport = self.engine.sio.eio.table.sessions[eio_sid].transport
         return isinstance(transport, PollingTransport) and transport.has_poll
 
-    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> RestoredSession | None:
         self.recoveries.append((pid, offset))
         return None if self.restore is None else await self.restore(pid)
 

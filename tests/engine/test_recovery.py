@@ -10,7 +10,7 @@ import msgpack  # type: ignore[import-untyped]  # ships no types
 import pytest
 import socketio
 
-from hornet.engine import EngineSettings, Handshake, Restored
+from hornet.engine import EngineSettings, Handshake, RestoredSession
 from tests.engine.application import Application, Text, running
 from tests.engine.caller import until
 
@@ -165,8 +165,8 @@ async def test_a_restored_session_has_its_ids_and_first_gets_what_on_connect_sen
 ) -> None:
     state = object()
 
-    async def restore(pid: str) -> Restored | None:
-        return Restored("old", pid, state)
+    async def restore(pid: str) -> RestoredSession | None:
+        return RestoredSession("old", pid, state)
 
     application.restore = restore
     application.greeting = ("first", "second")
@@ -195,8 +195,8 @@ async def test_a_client_without_a_session_to_return_to_gets_a_new_one(applicatio
 
 
 async def test_a_hook_may_restore_a_session_under_new_ids(application: Application) -> None:
-    async def restore(pid: str) -> Restored | None:
-        return Restored(state="rights")
+    async def restore(pid: str) -> RestoredSession | None:
+        return RestoredSession(state="rights")
 
     application.restore = restore
     _, data = await connect(application, came_back())
@@ -204,7 +204,7 @@ async def test_a_hook_may_restore_a_session_under_new_ids(application: Applicati
     assert data == {"sid": sid, "pid": handshake.pid}
     assert len(handshake.pid) == 40
     assert handshake.pid != PID
-    assert handshake.restored == Restored(state="rights")
+    assert handshake.restored == RestoredSession(state="rights")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ async def test_a_client_that_heard_nothing_has_no_offset(application: Applicatio
 
 
 async def test_a_hook_that_fails_lets_the_client_begin_anew(application: Application) -> None:
-    async def restore(_: str) -> Restored | None:
+    async def restore(_: str) -> RestoredSession | None:
         raise RuntimeError("a bug in a hook")
 
     application.restore = restore
@@ -250,7 +250,7 @@ async def test_a_hook_that_fails_lets_the_client_begin_anew(application: Applica
 
 
 def test_a_pid_is_in_no_text_that_may_be_logged() -> None:
-    handshake = Handshake(None, {}, {}, "127.0.0.1", 4, pid=PID, restored=Restored("old", PID, PID))
+    handshake = Handshake(None, {}, {}, "127.0.0.1", 4, pid=PID, restored=RestoredSession("old", PID, PID))
     assert PID not in repr(handshake) + repr(handshake.restored)
 
 
@@ -262,10 +262,10 @@ class Looking:
 
     def __init__(self, application: Application) -> None:
         self.begun = asyncio.Event()
-        self.result: asyncio.Future[Restored | None] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[RestoredSession | None] = asyncio.get_running_loop().create_future()
         application.restore = self._restore
 
-    async def _restore(self, _: str) -> Restored | None:
+    async def _restore(self, _: str) -> RestoredSession | None:
         self.begun.set()
         return await self.result
 
@@ -277,7 +277,7 @@ async def test_what_a_client_sends_meanwhile_waits(application: Application) -> 
     await ws.send_str('420["echo","a"]')
     await application.in_time(looking.begun.wait())
     assert not application.events
-    looking.result.set_result(Restored("old", PID))
+    looking.result.set_result(RestoredSession("old", PID))
     assert await answer(ws) == {"sid": "old", "pid": PID}
     assert [await ws.receive_str() for _ in range(2)] == [f'42["echo","a","{OFFSET}"]', '430["a"]']
 
@@ -293,9 +293,9 @@ async def test_a_second_connect_meanwhile_ends_the_session(application: Applicat
     looking.result.set_result(None)
 
 
-@pytest.mark.parametrize("restored", [Restored("old", PID), None], ids=["restored", "nothing"])
+@pytest.mark.parametrize("restored", [RestoredSession("old", PID), None], ids=["restored", "nothing"])
 async def test_a_session_that_ends_meanwhile_connects_and_disconnects_or_neither(
-    application: Application, restored: Restored | None
+    application: Application, restored: RestoredSession | None
 ) -> None:
     looking = Looking(application)
     ws = await opened(application)
@@ -331,8 +331,8 @@ async def test_the_old_connection_of_a_restored_session_ends_without_a_hook(appl
     sid, _ = await application.connected.get()
     application.engine.enter(sid, "room")
 
-    async def restore(_: str) -> Restored | None:
-        return Restored(sid, data["pid"])
+    async def restore(_: str) -> RestoredSession | None:
+        return RestoredSession(sid, data["pid"])
 
     application.restore = restore
     new, again = await connect(application, came_back(pid=data["pid"]))
@@ -356,8 +356,8 @@ async def test_an_end_that_is_still_handled_takes_nothing_from_the_session_that_
     await old.close()
     await until(lambda: application.engine.counts.closed)
 
-    async def restore(_: str) -> Restored | None:
-        return Restored(sid, data["pid"])
+    async def restore(_: str) -> RestoredSession | None:
+        return RestoredSession(sid, data["pid"])
 
     application.restore = restore
     new, _ = await connect(application, came_back(pid=data["pid"]))

@@ -20,7 +20,7 @@ from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import MSGPACK, WireFormat
 
 IDS_PER_PID = 2
-"""A pid is as long as two ids. It opens a session for whoever has it, so it has 240 random bits."""
+"""A pid is as long as two ids. It opens a session for its holder, so it has 240 random bits."""
 
 _PID = re.compile(rf"[A-Za-z0-9_-]{{{IDS_PER_PID * ID_CHARS}}}")
 _WISHES = {"1": True, "true": True, "0": False, "false": False}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from hornet.engine.types import Handshake, Restored
+from hornet.engine.types import Handshake, RestoredSession
 
 
 class NotStarted:
     """Hooks that nobody may call before ``Engine.start`` gives others."""
 
-    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> RestoredSession | None:
         raise RuntimeError("the engine is not started")
 
     def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from hornet.core import answers, codes
 from hornet.core.limits import BURST_S
 from hornet.core.sessions import AuthStep
-from hornet.engine import Engine, Handshake, Restored
+from hornet.engine import Engine, Handshake, RestoredSession
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.sessions.router import Router
@@ -67,7 +67,7 @@ class SessionHooks:
         """Follow ``limits`` from now on, for sessions that are there as well."""
         self._limits = limits
 
-    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> Restored | None:
+    async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> RestoredSession | None:
         """Return None: no session is kept for a client that comes back."""
         return None
 
