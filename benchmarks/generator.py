@@ -60,6 +60,16 @@ class Report:
     bytes: int
     reads: int
     generator_cpu_s: float
+    recovered: int = 0
+    """Clients that came back to the session that they had. The next fields count the others, in two kinds."""
+    fresh: int = 0
+    failed: int = 0
+    to_recovered: int = 0
+    """Deliveries to clients whose session was recovered."""
+    repeated: int = 0
+    returned_s: float = 0.0
+    """The time in which all clients came back, and the time until they had everything that they missed."""
+    all_back_s: float = 0.0
 
     @property
     def wrong(self) -> int:
@@ -81,6 +91,8 @@ class Generator:
     def __init__(self, process: subprocess.Popen[bytes], progress: Path, complaints: Path) -> None:
         self.progress = progress
         self.connect_s = 0.0
+        self.recoverable = 0
+        """How many clients were told how to recover their sessions."""
         self._process = process
         self._complaints = complaints
         self._unread = b""
@@ -103,6 +115,34 @@ class Generator:
         report = self.report(FAREWELL_S + ANSWER_S)
         return report.stalled_dropped, report.dropped
 
+    def expect(self, deliveries: int, seconds: float) -> None:
+        """Change the number of deliveries that the measurement under way waits for, and its deadline."""
+        self._command(f"expect {deliveries} {seconds}", "EXPECTED")
+
+    def cut(self) -> None:
+        """Cut the connections of all clients that can recover their sessions."""
+        self._command("cut", "CUT")
+
+    def wait_until_away(self, count: int) -> None:
+        """Wait until ``count`` clients have lost their connections, and may come back.
+
+        Raises:
+            RunFailed: they did not lose them.
+        """
+        until = time.monotonic() + ANSWER_S
+        while self._ask("away") != f"AWAY {count}":
+            if time.monotonic() > until:
+                raise RunFailed("clients kept their connections to a server that is gone")
+            time.sleep(WATCH_S)
+
+    def come_back(self, port: int, missed: int) -> None:
+        """Connect the clients that are away to another server; each of them missed ``missed`` messages.
+
+        The measurement under way ends when all are back and have what they missed. It waits for nothing more
+        for clients that got another session.
+        """
+        self._command(f"return {port} {missed}", "RETURNING")
+
     def report(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> Report:
         """Wait for the end of the measurement and return its report; meanwhile, call ``watch`` repeatedly.
 
@@ -124,15 +164,19 @@ class Generator:
         if ready["failed"] or not ready["ready"]:
             raise RunFailed(f"{ready['failed']} clients were not let in: {self._last_complaints()}")
         self.connect_s = ready["connect_s"]
+        self.recoverable = ready["recoverable"]
 
     def _command(self, line: str, expected: str) -> None:
+        if (answer := self._ask(line)) != expected:
+            raise RunFailed(f"the load generator answered {answer!r} instead of {expected!r}")
+
+    def _ask(self, line: str) -> str:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{line}\n".encode())
         except BrokenPipeError:
             raise RunFailed(f"the load generator has ended: {self._last_complaints()}") from None
-        if (answer := self._line(ANSWER_S)) != expected:
-            raise RunFailed(f"the load generator answered {answer!r} instead of {expected!r}")
+        return self._line(ANSWER_S)
 
     def _line(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> str:
         assert self._process.stdout is not None

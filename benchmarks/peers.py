@@ -48,6 +48,8 @@ class Peer:
     """Speaks Socket.IO. Other peers speak only WebSocket, and have one channel for all clients."""
     hornet: bool = False
     """Needs real tokens, and knows ``only`` and ``except``."""
+    only_scenario: str = ""
+    """The one scenario for which this peer is there; without it, the peer runs in all that it fits."""
 
 
 def _hornet(cache: Cache) -> Program:
@@ -103,6 +105,14 @@ def _node_uws(cache: Cache) -> Program:
     return Program(_node_words(node, "uws"), version, env=env, cwd=node.folder)
 
 
+def _node_streams(cache: Cache) -> Program:
+    node = javascript.install_javascript(cache)
+    adapter = f"@socket.io/redis-streams-adapter {node.version('@socket.io/redis-streams-adapter')}"
+    version = f"socket.io {node.version('socket.io')}, {adapter}, Node {node.node_version}"
+    words = (str(node.node), str(SERVERS / "node_streams.mjs"), "{port}", "{redis}")
+    return Program(words, version, cwd=node.folder)
+
+
 def _node_words(node: javascript.Javascript, engine: str) -> tuple[str, ...]:
     return (str(node.node), str(SERVERS / "node.mjs"), "{port}", "{redis}", engine)
 
@@ -128,6 +138,7 @@ PEERS: Mapping[str, Peer] = {
         Peer("node-ws", "Node ws", _node_ws),
         Peer("bun", "Bun", _bun),
         Peer("node-uws", "Node uWS", _node_uws),
+        Peer("node-streams", "Node ws, Redis Streams", _node_streams, only_scenario="storm"),
         Peer("limit-c", "C, one send each", _limit_c, socketio=False),
     )
 }

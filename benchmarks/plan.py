@@ -34,6 +34,21 @@ class Plan:
     """How much is published while the slow clients read nothing."""
     slow_message_bytes: int = 50_000
     slow_rate: int = 200
+    storm_clients: int = 5_000
+    storm_rooms: int = 50
+    storm_messages: int = 100
+    """How many messages each client of the storm misses."""
+    storm_quiet_s: float = 5.0
+    """How long bystanders are measured before the storm."""
+    storm_in_flight: int = 1_000
+    offset_turns: int = 2
+    """How often each kind is measured within one run; so for the next."""
+    recorded_turns: int = 3
+    recorded_clients: int = 10
+    """Few, so that the deliveries do not hide the node's cost of a message."""
+    recorded_messages: int = 20_000
+    recorded_rate: int = 1_000
+    recorded_rate_s: float = 3.0
 
 
 FULL = Plan(sizes=(1_000,), repetitions=3, burst_s=2.0)
@@ -54,5 +69,13 @@ QUICK = Plan(
     slow_clients=2,
     prompt_clients=5,
     slow_bytes=5_000_000,
+    storm_clients=60,
+    storm_rooms=3,
+    storm_messages=20,
+    storm_quiet_s=0.4,
+    offset_turns=1,
+    recorded_turns=1,
+    recorded_messages=200,
+    recorded_rate_s=0.2,
 )
 """Shows within seconds that everything works. Its figures mean nothing."""

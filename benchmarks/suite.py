@@ -44,6 +44,7 @@ def measure(
     machine.raise_open_files()
     cores = machine.split_cores()
     load = load_generator(cache)
+    peers = [peer for peer in peers if any(_fits(scenario, peer) for scenario in scenarios)]
     programs, left_out = _install(peers, cache, tell)
     if not programs:
         raise BenchmarkError("No peer can be run here.")
@@ -56,10 +57,10 @@ def measure(
         runs=[],
     )
     jobs = list(_jobs(scenarios, [peer for peer in peers if peer.name in programs], plan))
-    with _pinned_to(cores.load), valkey(cores.load) as redis_port:
+    with _pinned_to(cores.load):
         for number, job in enumerate(jobs, 1):
             started = time.monotonic()
-            run = _run_job(job, programs[job.peer.name], plan, redis_port, load, cores)
+            run = _run_job(job, programs[job.peer.name], plan, load, cores)
             results.runs.append(run)
             took = f"{time.monotonic() - started:.0f} s"
             tell(f"{number}/{len(jobs)} {_label(job)}: {run.error or _headline(run, job.scenario)} ({took})")
@@ -92,19 +93,24 @@ def _install(peers: Sequence[Peer], cache: Cache, tell: Tell) -> tuple[dict[str,
 def _jobs(scenarios: Sequence[Scenario], peers: Sequence[Peer], plan: Plan) -> Iterator[Job]:
     """List the jobs. Each peer runs once before any runs again: a change of the machine affects all alike."""
     for scenario in scenarios:
-        fitting = [peer for peer in peers if scenario.fits(peer)]
+        fitting = [peer for peer in peers if _fits(scenario, peer)]
         for repetition in range(1 if scenario.once else plan.repetitions):
             for size in scenario.sizes(plan):
                 for peer in fitting:
                     yield Job(scenario, size, peer, repetition)
 
 
-def _run_job(
-    job: Job, program: Program, plan: Plan, redis_port: int, load: Path, cores: machine.Cores
-) -> Run:
+def _fits(scenario: Scenario, peer: Peer) -> bool:
+    return scenario.fits(peer) and peer.only_scenario in ("", scenario.name)
+
+
+def _run_job(job: Job, program: Program, plan: Plan, load: Path, cores: machine.Cores) -> Run:
     facts = (job.scenario.name, job.peer.name, job.clients, job.repetition)
     try:
-        with running_environment(job.peer, program, redis_port, load, cores) as environment:
+        with (
+            valkey(cores.load) as redis_port,
+            running_environment(job.peer, program, redis_port, load, cores) as environment,
+        ):
             figures = job.scenario.run(environment, job.clients, plan, job.repetition)
             return Run(*facts, figures=figures, reports=environment.reports)
     except BenchmarkError as error:

@@ -14,10 +14,12 @@
 
 struct client *clients;
 int ready_count, failed_count, dropped_count, stalled_dropped_count;
+int recoverable_count, away_count, recovered_count, fresh_count;
 int event_queue;
 
 static struct sockaddr_in target;
-static int next_client, under_way;
+static int next_client, under_way, returning_count;
+static uint64_t missed_by_each;
 static uint8_t *received;
 
 void open_clients(void) {
@@ -37,11 +39,13 @@ static void listen_for(struct client *c, int operation, uint32_t events) {
 
 void start_more(void) {
     while (next_client < options.clients && under_way < options.in_flight) {
-        struct client *c = &clients[next_client];
-        c->transport = options.poll_every && next_client % options.poll_every == 0 ? POLLING : WEBSOCKET;
+        long number = next_client++;
+        struct client *c = &clients[number];
+        if (c->state != UNBORN && c->state != AWAY) continue;
+        c->returning = c->state == AWAY;
+        c->transport = options.poll_every && number % options.poll_every == 0 ? POLLING : WEBSOCKET;
         c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (c->fd < 0) give_up("socket: %s (raise ulimit -n)", strerror(errno));
-        next_client++;
         under_way++;
         int one = 1;
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -52,29 +56,46 @@ void start_more(void) {
     }
 }
 
+/* Once every client has come back, the deliveries to expect are those to clients with the session they had. */
+static void settle_return(struct client *c) {
+    c->returning = 0;
+    if (c->recovered) recovered_count++;
+    else if (c->state == READY) fresh_count++;
+    note_return();
+    if (!--returning_count) expect(missed_by_each * recovered_count, 0);
+}
+
+int is_gone(const struct client *c) { return c->state == CLOSED || c->state == AWAY; }
+
 void become_ready(struct client *c) {
     c->state = READY;
     ready_count++;
     under_way--;
+    if (c->returning) settle_return(c);
     start_more();
 }
 
 void lose(struct client *c, const char *why) {
-    if (c->state == CLOSED) return;
-    if (failed_count + dropped_count < 5 && c->state != STALLED)
-        fprintf(stderr, "load: client %ld: %s (state %d)\n", (long)(c - clients), why, c->state);
-    int was = c->state;
+    if (is_gone(c)) return;
+    int was = c->state, goes_away = was == READY && c->memory;
+    if (failed_count + dropped_count < 5 && was != STALLED && !goes_away)
+        fprintf(stderr, "load: client %ld: %s (state %d)\n", (long)(c - clients), why, was);
     close(c->fd);
     free(c->kept);
     forget_poller(c);
     c->kept = NULL;
     c->kept_size = c->kept_room = 0;
-    c->state = CLOSED;
-    if (was == READY) dropped_count++;
+    c->state = goes_away ? AWAY : CLOSED;
+    if (goes_away) {
+        away_count++;
+        ready_count--;
+        c->recovered = 0;
+    } else if (was == READY) dropped_count++;
     else if (was == STALLED) stalled_dropped_count++;
     else {
         failed_count++;
         under_way--;
+        if (c->returning) settle_return(c);
         start_more();
     }
 }
@@ -93,6 +114,24 @@ void stall(int count) {
 void resume(void) {
     for (int i = 0; i < options.clients; i++)
         if (clients[i].state == STALLED) listen_for(&clients[i], EPOLL_CTL_MOD, EPOLLIN);
+}
+
+/* Cut the connection of every client that can come back. */
+void cut_all(void) {
+    for (int i = 0; i < options.clients; i++)
+        if (clients[i].state == READY && clients[i].memory) lose(&clients[i], "cut");
+}
+
+/* Connect all clients that are away to another port. Each of them missed so many messages. */
+void come_back(int port, uint64_t missed) {
+    target.sin_port = htons(port);
+    options.port = port;
+    missed_by_each = missed;
+    returning_count = away_count;
+    away_count = recovered_count = fresh_count = next_client = 0;
+    note_departure();
+    if (returning_count) start_more();
+    else expect(0, 0);
 }
 
 static void discard(struct client *c) {
@@ -127,7 +166,7 @@ static void on_readable(struct client *c) {
     uint64_t now = now_ns();
     size_t have = before + size, taken;
     taken = (c->transport == POLLING ? take_responses : take_frames)(c, received, have, now);
-    if (c->state != CLOSED) keep(c, received + taken, have - taken);
+    if (!is_gone(c)) keep(c, received + taken, have - taken);
     publish_progress();
 }
 
@@ -145,7 +184,7 @@ static void on_connected(struct client *c) {
 }
 
 void on_event(struct client *c, uint32_t events) {
-    if (c->state == CLOSED) return;
+    if (is_gone(c)) return;
     if (c->state == CONNECTING) on_connected(c);
     else if (c->state != STALLED) on_readable(c);
     else if (events & EPOLLIN) discard(c);

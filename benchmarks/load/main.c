@@ -3,6 +3,10 @@
  *   run DELIVERIES DEADLINE_S    answers ARMED; prints one line of JSON when all have come, or at the deadline
  *   stall CLIENTS                stops reading for the last clients; answers STALLED
  *   resume                       reads for them again, only to notice disconnections; answers RESUMED
+ *   expect DELIVERIES SECONDS    changes how many are expected, and gives so much more time; answers EXPECTED
+ *   cut                          cuts the connections of all clients that can come back; answers CUT
+ *   away                         answers AWAY and how many clients wait to come back
+ *   return PORT MISSED           brings them back to that port; each missed so many messages; answers RETURNING
  *   quit
  *
  * Loopback only, and never longer than --life seconds.
@@ -35,6 +39,18 @@ static void obey(const char *line) {
     } else if (sscanf(line, "stall %d", &count) == 1) {
         stall(count);
         answer("STALLED");
+    } else if (sscanf(line, "expect %llu %lf", &deliveries, &deadline_s) == 2) {
+        expect(deliveries, deadline_s);
+        answer("EXPECTED");
+    } else if (!strcmp(line, "cut")) {
+        cut_all();
+        answer("CUT");
+    } else if (!strcmp(line, "away")) {
+        printf("AWAY %d\n", away_count);
+        fflush(stdout);
+    } else if (sscanf(line, "return %d %llu", &count, &deliveries) == 2) {
+        answer("RETURNING");
+        come_back(count, deliveries);
     } else if (!strcmp(line, "resume")) {
         resume();
         answer("RESUMED");
@@ -63,7 +79,8 @@ static void read_commands(void) {
 static int all_ready(uint64_t started) {
     double seconds = (now_ns() - started) / 1e9;
     if (ready_count + failed_count < options.clients && seconds < options.ready_deadline_s) return 0;
-    printf("READY {\"ready\":%d,\"failed\":%d,\"connect_s\":%.4f}\n", ready_count, failed_count, seconds);
+    printf("READY {\"ready\":%d,\"failed\":%d,\"connect_s\":%.4f,\"recoverable\":%d}\n", ready_count, failed_count,
+           seconds, recoverable_count);
     fflush(stdout);
     if (ready_count < options.clients) exit(3);
     return 1;

@@ -21,6 +21,7 @@ struct spread {
 static struct spread spreads[TRANSPORTS], both;
 static uint64_t expected, total, first_ns, last_ns, out_of_order, unmarked, stray, bytes, reads, armed_at;
 static double deadline_s, cpu_at_s;
+static uint64_t departed_at, returned_at, repeated;
 static int armed;
 static volatile uint64_t *progress;
 static uint64_t unshared;
@@ -55,6 +56,7 @@ void publish_progress(void) { *progress = total; }
 void arm(uint64_t deliveries, double seconds) {
     memset(spreads, 0, sizeof spreads);
     total = first_ns = last_ns = out_of_order = unmarked = bytes = reads = 0;
+    departed_at = returned_at = repeated = 0;
     for (int i = 0; i < options.clients; i++) clients[i].got = clients[i].last_stamp = 0;
     *progress = 0;
     expected = deliveries;
@@ -63,6 +65,16 @@ void arm(uint64_t deliveries, double seconds) {
     armed_at = now_ns();
     cpu_at_s = cpu_s();
 }
+
+/* Change the expectation of the measurement under way, and give it that much time from now on. */
+void expect(uint64_t deliveries, double seconds) {
+    expected = deliveries;
+    if (seconds > 0) deadline_s = (now_ns() - armed_at) / 1e9 + seconds;
+}
+
+void note_departure(void) { departed_at = now_ns(); }
+
+void note_return(void) { returned_at = now_ns(); }
 
 int is_armed(void) { return armed; }
 
@@ -84,6 +96,7 @@ void count_delivery(struct client *c, uint64_t stamp, uint64_t now) {
     }
     add(&spreads[c->transport], now > stamp ? now - stamp : 0);
     if (stamp < c->last_stamp) out_of_order++;
+    if (stamp == c->last_stamp) repeated++;
     c->last_stamp = stamp;
     c->got++;
     if (!total++) first_ns = now;
@@ -127,11 +140,12 @@ static void merge(void) {
 }
 
 void report(void) {
-    uint64_t least = UINT64_MAX, most = 0;
+    uint64_t least = UINT64_MAX, most = 0, to_recovered = 0;
     int receivers = 0;
     for (int i = 0; i < options.clients; i++) {
         if (clients[i].got) receivers++;
         if (clients[i].state != READY) continue;
+        if (clients[i].recovered) to_recovered += clients[i].got;
         if (clients[i].got < least) least = clients[i].got;
         if (clients[i].got > most) most = clients[i].got;
     }
@@ -142,6 +156,11 @@ void report(void) {
     print_spread("latency_ms", &both);
     print_spread("websocket_ms", &spreads[WEBSOCKET]);
     print_spread("polling_ms", &spreads[POLLING]);
+    uint64_t all_back = last_ns > returned_at ? last_ns : returned_at;
+    printf("\"recovered\":%d,\"fresh\":%d,\"failed\":%d,\"to_recovered\":%llu,\"repeated\":%llu,"
+           "\"returned_s\":%.6f,\"all_back_s\":%.6f,",
+           recovered_count, fresh_count, failed_count, (unsigned long long)to_recovered, (unsigned long long)repeated,
+           departed_at ? (returned_at - departed_at) / 1e9 : 0, departed_at ? (all_back - departed_at) / 1e9 : 0);
     printf("\"receivers\":%d,\"least_per_client\":%llu,\"most_per_client\":%llu,\"out_of_order\":%llu,"
            "\"unmarked\":%llu,\"stray_before\":%llu,\"dropped\":%d,\"stalled_dropped\":%d,\"bytes\":%llu,"
            "\"reads\":%llu,\"generator_cpu_s\":%.4f}\n",

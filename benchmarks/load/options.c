@@ -63,6 +63,7 @@ void parse_options(int argc, char **argv) {
         else if (!strcmp(name, "--poll-every")) options.poll_every = atoi(value);
         else if (!strcmp(name, "--token-file")) options.token_file = value;
         else if (!strcmp(name, "--ready-marker")) options.ready_marker = value;
+        else if (!strcmp(name, "--auth")) options.auth = atoi(value);
         else if (!strcmp(name, "--in-flight")) options.in_flight = atoi(value);
         else if (!strcmp(name, "--ready-deadline")) options.ready_deadline_s = atof(value);
         else if (!strcmp(name, "--life")) options.life_s = atof(value);
@@ -74,4 +75,5 @@ void parse_options(int argc, char **argv) {
     if (options.poll_every && !options.socketio) give_up("--poll-every needs --protocol socketio");
     if (!options.path) options.path = options.socketio ? "/socket.io/" : "/";
     if (options.token_file) read_tokens(options.token_file);
+    if (options.auth && !token_count) give_up("--auth needs --token-file");
 }

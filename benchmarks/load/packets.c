@@ -23,6 +23,16 @@ static void show_token(struct client *c) {
     c->state = ASKING;
 }
 
+static void on_joined(struct client *c, const uint8_t *packet, size_t size) {
+    if (!options.auth) {
+        show_token(c);
+        return;
+    }
+    c->recovered = take_session(c, packet, size);
+    if (c->recovered) become_ready(c); /* what it missed follows at once */
+    else c->state = ASKING;
+}
+
 void on_upgraded(struct client *c) {
     if (options.socketio) c->state = OPENING;
     else show_token(c);
@@ -48,6 +58,14 @@ static uint64_t find_stamp(const uint8_t *packet, size_t size) {
     return 0;
 }
 
+static void on_message(struct client *c, const uint8_t *packet, size_t size, uint64_t now) {
+    uint64_t stamp = find_stamp(packet, size);
+    keep_offset(c, packet, size);
+    if (stamp) count_delivery(c, stamp, now);
+    else if (options.socketio && starts(packet, size, "1")) lose(c, "close packet");
+    else count_unmarked();
+}
+
 void on_packet(struct client *c, const uint8_t *packet, size_t size, uint64_t now) {
     if (options.socketio && size == 1 && packet[0] == '2') {
         say(c, "3");
@@ -56,24 +74,21 @@ void on_packet(struct client *c, const uint8_t *packet, size_t size, uint64_t no
     switch (c->state) {
     case OPENING:
         if (starts(packet, size, "0")) {
-            say(c, "40");
+            say(c, options.auth ? connect_packet(c) : "40");
             c->state = JOINING;
         }
         break;
     case JOINING:
-        if (starts(packet, size, "40")) show_token(c);
+        if (starts(packet, size, "40")) on_joined(c, packet, size);
         else if (starts(packet, size, "44")) lose(c, "the namespace was refused");
+        else if (c->returning) on_message(c, packet, size, now); /* Node's server sends what was missed first */
         break;
     case ASKING:
+        keep_offset(c, packet, size);
         if (memmem(packet, size, options.ready_marker, strlen(options.ready_marker))) become_ready(c);
+        else if (options.auth && memmem(packet, size, "errorMsg", 8)) lose(c, "the token was refused");
         break;
-    case READY: {
-        uint64_t stamp = find_stamp(packet, size);
-        if (stamp) count_delivery(c, stamp, now);
-        else if (options.socketio && starts(packet, size, "1")) lose(c, "close packet");
-        else count_unmarked();
-        break;
-    }
+    case READY: on_message(c, packet, size, now); break;
     default: break;
     }
 }

@@ -79,7 +79,7 @@ static void keep_session(struct client *c, const uint8_t *body, size_t size) {
 
 static void take_payload(struct client *c, const uint8_t *body, size_t size, uint64_t now) {
     if (!*c->poller->session) keep_session(c, body, size);
-    while (size && c->state != CLOSED) {
+    while (size && !is_gone(c)) {
         const uint8_t *end = memchr(body, SEPARATOR, size);
         size_t length = end ? (size_t)(end - body) : size;
         on_packet(c, body, length, now);
@@ -98,7 +98,7 @@ static long content_length(const uint8_t *head, size_t size) {
 
 size_t take_responses(struct client *c, const uint8_t *data, size_t size, uint64_t now) {
     size_t taken = 0;
-    while (c->state != CLOSED) {
+    while (!is_gone(c)) {
         const uint8_t *head = data + taken, *end = memmem(head, size - taken, "\r\n\r\n", 4);
         if (!end) break;
         size_t head_size = end + 4 - head;
@@ -113,7 +113,7 @@ size_t take_responses(struct client *c, const uint8_t *data, size_t size, uint64
         if (size - taken < head_size + length) break;
         taken += head_size + length;
         if (!c->poller->posting) take_payload(c, head + head_size, length, now);
-        if (c->state != CLOSED) ask_again(c);
+        if (!is_gone(c)) ask_again(c);
     }
     return taken;
 }

@@ -60,7 +60,7 @@ size_t take_frames(struct client *c, const uint8_t *data, size_t size, uint64_t 
     size_t taken = 0;
     if (c->state == UPGRADING) {
         taken = take_upgrade(c, data, size);
-        if (c->state == UPGRADING || c->state == CLOSED) return taken;
+        if (c->state == UPGRADING || is_gone(c)) return taken;
     }
     while (size - taken >= 2) {
         const uint8_t *frame = data + taken;
@@ -82,7 +82,7 @@ size_t take_frames(struct client *c, const uint8_t *data, size_t size, uint64_t 
         case CLOSE: lose(c, "close frame"); break;
         default: break; /* a continuation frame: its message was counted with the first frame */
         }
-        if (c->state == CLOSED) break;
+        if (is_gone(c)) break;
         taken += head + length;
     }
     return taken;

@@ -1,6 +1,16 @@
 """The scenarios that are measured on each peer, by name."""
 
-from benchmarks.scenarios import audience, channels, churn, fan_out, polling, slow_reader
+from benchmarks.scenarios import (
+    audience,
+    channels,
+    churn,
+    fan_out,
+    offsets,
+    polling,
+    recorded,
+    slow_reader,
+    storm,
+)
 from benchmarks.scenarios.scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
@@ -12,6 +22,9 @@ SCENARIOS: dict[str, Scenario] = {
         churn.SCENARIO,
         channels.SCENARIO,
         slow_reader.SCENARIO,
+        recorded.SCENARIO,
+        offsets.SCENARIO,
+        storm.SCENARIO,
     )
 }
 """In the order of the tables."""
