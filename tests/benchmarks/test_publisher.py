@@ -6,7 +6,7 @@ import mmap
 import struct
 import sys
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -95,7 +95,7 @@ async def test_a_message_is_an_entry_of_the_stream_that_the_streams_adapter_read
         valkey, f"hornet:channel:{prefix}", "--count", "1", "--rate", "1", "--form", "streams"
     )
     assert await printed(process) == 1
-    entries: list[Any] = await redis.xrange("socket.io")
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange("socket.io"))
     await redis.delete("socket.io")
     found = [fields for _, fields in entries if json.loads(fields[b"data"])["opts"]["rooms"] == [prefix]]
     [fields] = found
