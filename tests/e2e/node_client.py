@@ -23,7 +23,9 @@ ALL_VERSIONS = tuple(
 )
 OLDER_VERSIONS = ("1.4.8", "1.4.5")
 """Clients whose pages were written for servers that are gone. Few tests need them."""
-VERSIONS = tuple(version for version in ALL_VERSIONS if version not in OLDER_VERSIONS)
+RECOVERY_VERSIONS = ("4.6.2", "4.5.4")
+"""The first client that recovers, and the last one that does not. Only tests of that need them."""
+VERSIONS = tuple(version for version in ALL_VERSIONS if version not in (*OLDER_VERSIONS, *RECOVERY_VERSIONS))
 LATEST = VERSIONS[0]
 POLLING = ("polling",)
 WEBSOCKET = ("websocket",)
@@ -96,7 +98,10 @@ class NodeClient:
         await self.emit("message", json.dumps({"token": token, "channels": channels}))
 
     async def state(self) -> dict[str, Any]:
-        """Return the client's view: ``id``, ``connected``, ``active``, ``recovered``, ``transport``."""
+        """Return the client's view: ``id``, ``connected``, ``active``, ``recovered``, ``transport``.
+
+        ``pid`` and ``offset`` are what the client keeps for its recovery.
+        """
         state: dict[str, Any] = await self._request("state")
         return state
 

@@ -82,6 +82,8 @@ serve({
       connected: socket.connected,
       active: socket.active ?? null,
       recovered: socket.recovered ?? null,
+      pid: socket._pid ?? null,
+      offset: socket._lastOffset ?? null,
       transport: socket.io.engine?.transport?.name ?? null,
     };
   },
