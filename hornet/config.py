@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from hornet.broker.settings import RedisSettings
+from hornet.broker.settings import HistorySettings, RedisSettings
 from hornet.config_values import check, convert
 from hornet.core.errors import SetupError
 from hornet.core.options import ENVIRONMENT_PREFIX, Option
@@ -68,6 +68,7 @@ class Config:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
     backend: BackendSettings = field(default_factory=BackendSettings)

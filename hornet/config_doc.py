@@ -10,6 +10,7 @@ from hornet.core.options import Option
 TITLES = {
     "server": "Server",
     "redis": "Redis",
+    "history": "History",
     "sessions": "Sessions",
     "authentication": "Authentication",
     "backend": "Backend",

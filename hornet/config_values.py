@@ -67,6 +67,7 @@ _MAY_BE_ZERO = {
     "max_connections": "what the system allows",
     "user_grace_s": "gone at once",
     "recovery_window_s": "no session comes back",
+    "history_count": "nothing is kept",
 }
 """The numbers for which 0 has a meaning. For any other, 0 would mean that nothing works."""
 

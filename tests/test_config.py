@@ -71,6 +71,7 @@ def sample(one: Option) -> Any:
         "mode": "closed",
         "secret": "a secret of 24 characters",
         "secrets": ("a secret of 24 characters", "and another one after it"),
+        "rules": ("chat:*=1000:3600", "news=0"),
         "hosts": ("push.example.com", "hornet"),
         "keys": ("shop:publish:0123456789abcdef", "admin:manage+read:0123456789abcdeF"),
     }.get(one.unit, ("a", "b") if one.is_list else "text")

@@ -101,6 +101,7 @@ def create_app(
         hooks.configure(config.limits)
         services.message_limit.configure(config.channels.max_message_bytes)
         flows.configure(config)
+        services.history.configure(config.history)
         api.configure(config.api)
 
     node.reloaded.connect(reconfigure)

@@ -78,6 +78,7 @@ def _start_background(services: Services, flows: Flows) -> list[asyncio.Task[Non
         "output-limit": services.output_limit.run,
         "events": services.events.run,
         "nodes": services.nodes.run,
+        "history": services.history.run,
         "lag": lambda: measure_lag(metrics),
         "census": flows.reconciler.run,
     }
@@ -102,6 +103,7 @@ async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
         raise SetupError(f"Redis does not let Hornet's user subscribe: {refused}.") from None
     except RedisUnavailable as error:
         raise SetupError(f"Redis at {services.redis_url} went away while Hornet started: {error}.") from None
+    await services.history.load()
     await _join(services.nodes)
     await _receive(services)
     await services.engine.start(hooks)

@@ -93,5 +93,6 @@ def connect_signals(services: Services, flows: Flows) -> None:
     nodes.on_node_dead(presence.remove_dead_node)
     nodes.on_lost(resume_reconciler)
     nodes.on_lost(presence.restore)
+    subscriber.on_restored(services.history.renew)
     subscriber.on_restored(reconciler.resume)
     subscriber.on_restored(presence.read_again)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hornet.broker.client import Client, RedisUrl, call, connect, connect_subscriber, parse_url
 from hornet.broker.embedded import EmbeddedValkey, LocalRedis, local_url
 from hornet.broker.events import EventPublisher
+from hornet.broker.history import HistoryStore
 from hornet.broker.keys import MANAGER_TOPIC, probe_topic
 from hornet.broker.nodes import Nodes
 from hornet.broker.output_limit import OutputLimitWatch
@@ -53,6 +54,8 @@ class Services:
     """Asks all nodes a question, and answers those of others."""
     tokens: TokenStore
     """The one-time tokens in Redis."""
+    history: HistoryStore
+    """Records what is published, and reads what clients have missed."""
     events: EventPublisher
     """Tells backends which sessions, tokens and users connect and disconnect."""
     engine: Engine
@@ -106,6 +109,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         nodes=nodes,
         survey=Survey(client=client, subscriber=subscriber, nodes=nodes, timeout_s=config.api.ask_timeout_s),
         tokens=TokenStore(client),
+        history=HistoryStore(client, config.history),
         events=EventPublisher(client),
         engine=Engine(config.engine, publish=publish_to_managers, alias=room_of),
         sessions=Sessions(),

@@ -20,7 +20,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from hornet.core.errors import RedisFull, RedisUnavailable, RefusedByRedis
+from hornet.core.errors import RedisFull, RedisTakesNoWrites, RedisUnavailable, RefusedByRedis
 
 MAX_BACKOFF_S = 5.0
 """Longest wait between attempts; Redis is usually on the same network, so a long wait only adds downtime."""
@@ -38,18 +38,17 @@ FAILURES: tuple[type[Exception], ...] = (
 _MEANINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     ((AuthenticationError, AuthorizationError), "it refuses the login"),
     (BusyLoadingError, "it still loads its data"),
-    (ReadOnlyError, "it is a replica, and takes no writes"),
     ((ClusterDownError, MasterDownError), "a part of it is down"),
     (TryAgainError, "it moves keys between its nodes"),
     (ClusterError, "its cluster can't be used"),
 )
 """The meaning of an error answer for the operator; the first that fits."""
 
-_PREFIXES = {
-    "MISCONF": "it can't save to its disk, and takes no writes",
-    "NOREPLICAS": "it has too few replicas, and takes no writes",
-    "BUSY": "a script keeps it busy",
-    "ACL failure in script": "it does not permit what a script needs",
+_PREFIXES: dict[str, tuple[type[RedisUnavailable], str]] = {
+    "MISCONF": (RedisTakesNoWrites, "it can't save to its disk, and takes no writes"),
+    "NOREPLICAS": (RedisTakesNoWrites, "it has too few replicas, and takes no writes"),
+    "BUSY": (RedisUnavailable, "a script keeps it busy"),
+    "ACL failure in script": (RefusedByRedis, "it does not permit what a script needs"),
 }
 """The same for answers for which redis-py has no class, by how they begin."""
 
@@ -68,13 +67,14 @@ def unavailable(error: Exception) -> RedisUnavailable:
         return RedisFull(f"it is full ({text})")
     if isinstance(reason, NoPermissionError):
         return RefusedByRedis(f"it does not permit that ({text})")
+    if isinstance(reason, ReadOnlyError):
+        return RedisTakesNoWrites(f"it is a replica, and takes no writes ({text})")
     for kinds, meaning in _MEANINGS:
         if isinstance(reason, kinds):
             return RedisUnavailable(f"{meaning} ({text})")
     if isinstance(reason, ResponseError):
-        for prefix, meaning in _PREFIXES.items():
+        for prefix, (kind, meaning) in _PREFIXES.items():
             if text.startswith(prefix):
-                kind = RefusedByRedis if prefix.startswith("ACL") else RedisUnavailable
                 return kind(f"{meaning} ({text})")
     return RedisUnavailable(explain(error))
 

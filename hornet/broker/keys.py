@@ -17,6 +17,8 @@ The names are a contract with connectors in other languages and may not change.
 ``hornet:presence:<channel>``
                             pub/sub  the changes of that HASH, for the nodes
 ``hornet:idempotency:<id>`` string   what was published under a backend's idempotency key; expires
+``{hornet:history}:idempotency:<id>``
+                            string   the same, on a Cluster
 ``{hornet:users}``          ZSET     the users that are online, by name: all have the score 0
 ``{hornet:users}:leaving``  ZSET     those of them without a session, by when they will be gone, in ms
 ``{hornet:users}:epoch``    string   when these data began, in ms; another value shows that Redis lost them
@@ -33,6 +35,12 @@ The names are a contract with connectors in other languages and may not change.
                             ZSET     the digests of the records of a user; expires
 ``{hornet:sessions}:revoked:<token>``
                             string   nobody comes back who got in by that token; expires
+``{hornet:history}``        HASH     the clock of recorded publishes, and the last id on each topic
+``{hornet:history}:s:<topic>``
+                            stream   what was published on that topic lately; expires
+``{hornet:history}:patterns``
+                            ZSET     the topics of patterns, by the last id recorded there
+``{hornet:history}:sweeper``string   there for as long as nodes need not look for topics to forget; expires
 ``hornet:tokens_id``        counter  used by connectors of the Node server; Hornet never needs it
 ``hornet:channel:<channel>``pub/sub  a backend publishes here; the channel's name may contain ``:``
 ``hornet:channel:hornet``   pub/sub  control messages from backends to every node
@@ -91,6 +99,12 @@ which a Cluster must have in one slot."""
 
 SESSION_RECORDS = "{hornet:sessions}"
 """The hash tag of all keys about sessions that can come back."""
+
+HISTORY = "{hornet:history}"
+"""One hash tag for all keys of the history: one clock counts for all topics, so one script needs all keys."""
+
+HISTORY_PATTERNS = f"{HISTORY}:patterns"
+HISTORY_SWEEPER = f"{HISTORY}:sweeper"
 
 USERS_LEAVING = f"{USERS}:leaving"
 USERS_EPOCH = f"{USERS}:epoch"
@@ -170,6 +184,11 @@ def probe_topic(node: str) -> str:
 
 def idempotency_key(digest: str) -> str:
     return f"hornet:idempotency:{digest}"
+
+
+def cluster_idempotency_key(digest: str) -> str:
+    """Return the same key for a Cluster, where it must be in the slot of the history."""
+    return f"{HISTORY}:idempotency:{digest}"
 
 
 def user_sessions_key(user: str) -> str:

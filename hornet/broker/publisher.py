@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hornet.broker.batching import CommandBatcher
 from hornet.broker.client import PUBLISH, PUBLISHES_PER_SCRIPT, Client, ClusterClient, call
+from hornet.broker.history_types import Publication
 from hornet.broker.keys import idempotency_key
 from hornet.core import codes
 from hornet.core.errors import PeerError
@@ -33,16 +34,11 @@ return {0, ARGV[1] .. ' ' .. table.concat(heard, ' ')}
 """
 
 
+__all__ = ["KeyReused", "Once", "Publication", "Published", "Publisher"]
+
+
 class KeyReused(PeerError):
     """An idempotency key that was used for another request before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A topic and the text that is published on it."""
-
-    topic: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hornet.broker.url import parse_url
 from hornet.core.errors import SetupError
+from hornet.core.history_depths import Depth, DepthRule, parse_depth_rule
 from hornet.core.options import option, show_section
 
 DEFAULT_PORT = 6379
@@ -59,3 +60,50 @@ class RedisSettings:
 
     def __repr__(self) -> str:
         return show_section(self)
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    history_count: int = option(
+        100,
+        doc="Messages of each channel that Redis keeps for clients that come back. With 0, none are kept, "
+        "except on the channels of history_channels.",
+        unit="messages",
+        reloads=True,
+    )
+    history_age_s: float = option(120.0, doc="How long a message is kept at most.", unit="s", reloads=True)
+    history_bytes: int = option(
+        1_048_576,
+        doc="About how much the kept messages of one channel may take.",
+        unit="bytes",
+        reloads=True,
+    )
+    history_channels: tuple[str, ...] = option(
+        (),
+        doc="Other numbers for some channels, as `GLOB=MESSAGES[:SECONDS[:BYTES]]`, for example "
+        "`chat:*=1000:3600`. The first rule that matches counts, and 0 messages turn the history off. For a "
+        "user's notices the glob stands for `hornet:user:<user>`, for a pattern for its text.",
+        unit="rules",
+        reloads=True,
+    )
+
+    def __post_init__(self) -> None:
+        self.rules()
+
+    @property
+    def depth(self) -> Depth:
+        """The depth of a channel for which there is no rule."""
+        return Depth(self.history_count, self.history_age_s, self.history_bytes)
+
+    @property
+    def records(self) -> bool:
+        """Whether anything is kept at all."""
+        return any(rule.depth.count for rule in self.rules())
+
+    def rules(self) -> tuple[DepthRule, ...]:
+        """Return all rules in their order; the last one is for every channel."""
+        try:
+            rules = [parse_depth_rule(text, self.depth) for text in self.history_channels]
+        except ValueError as error:
+            raise ValueError(f"history_channels: {error}") from None
+        return (*rules, DepthRule("*", self.depth))

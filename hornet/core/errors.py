@@ -50,7 +50,11 @@ class RedisUnavailable(DependencyError):
     """Redis could not be reached, or did not answer in time."""
 
 
-class RedisFull(RedisUnavailable):
+class RedisTakesNoWrites(RedisUnavailable):
+    """Redis answers, and refuses every write; nothing was done. Publishing still works."""
+
+
+class RedisFull(RedisTakesNoWrites):
     """Redis has no memory left for a write. Commands that need none still work: deleting, and publishing."""
 
 
