@@ -69,6 +69,7 @@ class HistoryStore:
         self._sweep = HistorySweep(client, self._functions)
         self._is_due = asyncio.Event()
         self._warn_at = 0.0
+        self._warned = ""
         self.unrecorded = 0
         """Messages that were published and could not be recorded."""
 
@@ -100,8 +101,10 @@ class HistoryStore:
         try:
             await self._functions.load()
             await self._open()
+        except RefusedByRedis as error:
+            self._warn(f"Messages are not recorded: {error}: its user lacks %RW~{{hornet:* +eval +time")
         except RedisUnavailable as error:
-            log.warning("Redis is not ready to record messages yet: %s", error)
+            self._warn(f"Redis is not ready to record messages yet: {error}")
 
     async def run(self) -> None:
         """Make Redis ready and sweep, every minute and when :meth:`renew` asks for it, until cancelled."""
@@ -158,6 +161,11 @@ class HistoryStore:
             answers = [self._functions.execute("EVAL", PUBLISH, 0, *part) for part in parts]
             counts = itertools.chain.from_iterable(await asyncio.gather(*answers))
         return [Recorded(None, count) for count in counts]
+
+    def _warn(self, text: str) -> None:
+        if text != self._warned:
+            self._warned = text
+            log.warning("%s", text)
 
     def _note_unrecorded(self, count: int, reason: str) -> None:
         self.unrecorded += count
@@ -257,7 +265,9 @@ class HistoryStore:
         except RefusedByRedis:
             self._reader.may_ask_replication = False
             await self._functions.run("hornet_open", text, 0)
+            self._warn("After a failover of Redis, lost messages are not noticed: Hornet's user lacks +info")
         else:
+            self._warned = ""
             self._reader.may_ask_replication = True
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from hornet.broker.client import Client
 from hornet.broker.history import HistoryStore, Missing, Publication
 from hornet.broker.history_scripts import depths_text
 from hornet.broker.history_types import NO_POSITION
@@ -27,7 +28,7 @@ async def store(redis: Redis) -> HistoryStore:
     return await open_store(redis)
 
 
-async def open_store(redis: Redis, **settings: object) -> HistoryStore:
+async def open_store(redis: Client, **settings: object) -> HistoryStore:
     store = HistoryStore(redis, HistorySettings(**settings))  # type: ignore[arg-type]  # each test has its own
     await store.load()
     return store
