@@ -89,11 +89,14 @@ def create_app(
         interface=flows.interface,
         patterns=flows.patterns,
         presence=flows.presence,
+        inflow=flows.inflow,
+        repairs=flows.repairs,
+        gaps=flows.gaps,
         local_redis=services.local_redis,
         load=load,
     )
     api = build_api(services, flows, node.reloading)
-    bind_metrics(services, api.counts)
+    bind_metrics(services, flows, api.counts)
 
     def reconfigure(config: Config) -> None:
         """Hand everything that can be reloaded its new settings."""

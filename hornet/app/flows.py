@@ -14,6 +14,7 @@ from hornet.broker.publisher import Publisher
 from hornet.broker.user_sessions import UserSessionStore
 from hornet.broker.users import UserLists, UserStore
 from hornet.config import Config
+from hornet.core.message_ring import MessageRing
 from hornet.flows.auth.admission import Admission
 from hornet.flows.auth.authenticator import Authenticator
 from hornet.flows.auth.tokens import TokenAuthenticator
@@ -31,6 +32,10 @@ from hornet.flows.commands.commands import CommandRunner
 from hornet.flows.commands.plugins import Declared, collect_commands
 from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
+from hornet.flows.recovery.gaps import GapNotices
+from hornet.flows.recovery.inflow import Inflow
+from hornet.flows.recovery.plain_notes import PlainNotes
+from hornet.flows.recovery.repairs import Repairs
 from hornet.flows.sessions.client_events import ClientEvents
 from hornet.flows.users.channels import UserChannels
 from hornet.flows.users.commands import UserCommandHandler
@@ -57,6 +62,12 @@ class Flows:
     """Lets sessions in."""
     delivery: ChannelDelivery
     """Delivers the messages of backends to the sessions of a channel."""
+    inflow: Inflow
+    """Hands published messages to the flows: in order, each once, with nothing left out."""
+    repairs: Repairs
+    """Reads from the history what this node missed."""
+    gaps: GapNotices
+    """Tells clients where messages may be missing."""
     user_commands: UserCommandHandler
     """Carries out the commands of backends about users."""
     patterns: Patterns
@@ -168,6 +179,17 @@ def build_flows(
         limit=services.message_limit,
         metrics=metrics,
     )
+    plain = PlainNotes(services.history.note_plain)
+    inflow = Inflow(
+        node=services.nodes.id,
+        ring=MessageRing(max_bytes=config.recovery.ring_bytes, max_age_s=config.recovery.recovery_window_s),
+        set_offset=engine.set_offset,
+        note_plain=plain.add,
+    )
+    gaps = GapNotices(engine=engine, sessions=sessions, patterns=patterns)
+    repairs = Repairs(
+        inflow=inflow, history=services.history, messages=services.node_messages, plain=plain, notices=gaps
+    )
     presence = Presence(
         settings=config.channels,
         engine=engine,
@@ -241,6 +263,9 @@ def build_flows(
         tokens=tokens,
         admission=admission,
         delivery=delivery,
+        inflow=inflow,
+        repairs=repairs,
+        gaps=gaps,
         user_commands=user_commands,
         patterns=patterns,
         presence=presence,

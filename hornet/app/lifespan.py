@@ -79,6 +79,8 @@ def _start_background(services: Services, flows: Flows) -> list[asyncio.Task[Non
         "events": services.events.run,
         "nodes": services.nodes.run,
         "history": services.history.run,
+        "repairs": flows.repairs.run,
+        "marks": flows.repairs.run_marks,
         "lag": lambda: measure_lag(metrics),
         "census": flows.reconciler.run,
     }
@@ -95,6 +97,7 @@ async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
     try:
         await services.subscriber.subscribe(CONTROL_TOPIC)
         await services.subscriber.subscribe(MANAGER_TOPIC)
+        await services.subscriber.subscribe(services.node_messages.topic)
         await services.survey.start()
         if services.config.api.emitters:
             await flows.emitters.start()
@@ -106,6 +109,7 @@ async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
     await services.history.load()
     await _join(services.nodes)
     await _receive(services)
+    await flows.repairs.start()
     await services.engine.start(hooks)
 
 

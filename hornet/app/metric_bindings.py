@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from hornet.app.build import build_info
+from hornet.app.flows import Flows
 from hornet.app.services import Services
 from hornet.broker.embedded import LocalRedis
 from hornet.broker.events import EventPublisher
@@ -19,7 +20,7 @@ from hornet.metrics import Metrics
 from hornet.web.api import ApiCounts
 
 
-def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
+def bind_metrics(services: Services, flows: Flows, api_counts: ApiCounts) -> None:
     """Bind all metrics of a node but those that its flows count directly."""
     metrics = services.metrics
     metrics.watch_info("hornet_build", "Versions and speed of the node", partial(build_info, services.engine))
@@ -27,6 +28,7 @@ def bind_metrics(services: Services, api_counts: ApiCounts) -> None:
     bind_engine(metrics, services.engine)
     bind_redis(metrics, services.subscriber, services.events)
     bind_redis_health(metrics, services.subscriber, services.probe, services.output_limit)
+    bind_recovery(metrics, flows)
     bind_api(metrics, api_counts, services.survey)
     bind_embedded(metrics, services.local_redis)
 
@@ -104,6 +106,21 @@ def bind_redis(metrics: Metrics, subscriber: Subscriber, events: EventPublisher)
         "",
         lambda: {"": subscriber.refusals},
     )
+
+
+def bind_recovery(metrics: Metrics, flows: Flows) -> None:
+    inflow, repairs, gaps, totals = flows.inflow, flows.repairs, flows.gaps, metrics.watch_totals
+    metrics.watch(
+        "hornet_history_ring_bytes", "What the node keeps of the messages it heard", lambda: inflow.ring.bytes
+    )
+    totals(
+        "hornet_history_repairs",
+        "Reads of messages that the node had missed",
+        "outcome",
+        lambda: repairs.outcomes,
+    )
+    totals("hornet_history_doubles", "Messages heard twice", "", lambda: {"": inflow.doubles})
+    totals("hornet_gaps", "Topics on which messages may be missing, by reason", "reason", lambda: gaps.counts)
 
 
 def bind_embedded(metrics: Metrics, local_redis: LocalRedis) -> None:

@@ -18,6 +18,9 @@ from hornet.flows.channels.patterns import Patterns
 from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
 from hornet.flows.process.reloading import Outcome, Reloading
+from hornet.flows.recovery.gaps import GapNotices
+from hornet.flows.recovery.inflow import Inflow
+from hornet.flows.recovery.repairs import Repairs
 from hornet.flows.sessions.sessions import Sessions
 from hornet.flows.sessions.signals import Signal, Signals
 from hornet.flows.users.queries import UserQueries
@@ -44,6 +47,9 @@ class Node:
     interface: NodeInterface
     patterns: Patterns
     presence: Presence
+    inflow: Inflow
+    repairs: Repairs
+    gaps: GapNotices
     local_redis: LocalRedis
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))
     """Sent with the configuration that holds from now on, after it was read again."""

@@ -7,7 +7,15 @@ from functools import partial
 
 from hornet.app.flows import Flows
 from hornet.app.services import Services
-from hornet.broker.keys import EMITTERS_GLOB, MANAGER_TOPIC, OWN_PREFIX, PRESENCE_PREFIX, USER_PREFIX
+from hornet.broker.keys import (
+    CONTROL_TOPIC,
+    EMITTERS_GLOB,
+    MANAGER_TOPIC,
+    OWN_PREFIX,
+    PRESENCE_PREFIX,
+    USER_PREFIX,
+)
+from hornet.core.backend_commands import may_be_notify
 from hornet.flows.sessions.router import EventRoute, by_field
 from hornet.flows.sessions.signals import SessionEvents
 
@@ -55,12 +63,19 @@ def route_topics(services: Services, flows: Flows) -> None:
         topics.on(topic, survey.receive)
     topics.on(services.probe.topic, services.probe.receive)
     topics.on(MANAGER_TOPIC, flows.emitters.receive_request)
-    topics.on_prefix(OWN_PREFIX, flows.delivery.receive)
-    topics.on_prefix(USER_PREFIX, flows.user_commands.receive)
+    topics.on(services.node_messages.topic, services.node_messages.receive)
+    topics.on(CONTROL_TOPIC, flows.delivery.receive)
+    inflow = flows.inflow
+    topics.on_prefix(OWN_PREFIX, inflow.through(OWN_PREFIX, flows.delivery.receive))
+    topics.on_prefix(
+        USER_PREFIX, inflow.through(USER_PREFIX, flows.user_commands.receive, is_message=may_be_notify)
+    )
     topics.on_prefix(PRESENCE_PREFIX, flows.presence.receive)
-    topics.on_prefix("", flows.patterns.receive)  # a pattern that names all its values is a topic of its own
+    topics.on_prefix(
+        "", inflow.through("", flows.patterns.receive)
+    )  # a pattern that names all its values is a topic of its own
     topics.on_glob(EMITTERS_GLOB, flows.emitters.receive)
-    topics.on_other_globs(flows.patterns.receive_match)
+    topics.on_other_globs(inflow.through_match(flows.patterns.receive_match))
 
 
 def connect_signals(services: Services, flows: Flows) -> None:
@@ -82,6 +97,9 @@ def connect_signals(services: Services, flows: Flows) -> None:
     signals.left.connect(presence.leave)
     signals.logged_out.connect(patterns.leave_all)
     signals.session_closed.connect(lambda session, _: patterns.leave_all(session))
+
+    subscriber.on_connection(flows.repairs.on_connection)
+    subscriber.on_holding(flows.repairs.on_holding)
 
     async def resume_reconciler() -> None:
         reconciler.resume()

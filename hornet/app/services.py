@@ -9,6 +9,7 @@ from hornet.broker.embedded import EmbeddedValkey, LocalRedis, local_url
 from hornet.broker.events import EventPublisher
 from hornet.broker.history import HistoryStore
 from hornet.broker.keys import MANAGER_TOPIC, probe_topic
+from hornet.broker.node_messages import NodeMessages
 from hornet.broker.nodes import Nodes
 from hornet.broker.output_limit import OutputLimitWatch
 from hornet.broker.subscriber import Subscriber
@@ -50,6 +51,8 @@ class Services:
     """The topics that plug-ins listen to."""
     nodes: Nodes
     """The nodes of the cluster: this one's heartbeat, and which others are dead."""
+    node_messages: NodeMessages
+    """Sends messages to single nodes, and receives those for this node."""
     survey: Survey
     """Asks all nodes a question, and answers those of others."""
     tokens: TokenStore
@@ -107,6 +110,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         topics=topics,
         listeners=TopicListeners(subscriber=subscriber, topics=topics),
         nodes=nodes,
+        node_messages=NodeMessages(client, nodes.id),
         survey=Survey(client=client, subscriber=subscriber, nodes=nodes, timeout_s=config.api.ask_timeout_s),
         tokens=TokenStore(client),
         history=HistoryStore(client, config.history),

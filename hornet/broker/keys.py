@@ -65,6 +65,7 @@ The names are a contract with connectors in other languages and may not change.
 from __future__ import annotations
 
 from hornet.core.channels import CONTROL_CHANNEL
+from hornet.core.patterns import parse_topic
 
 OWN_PREFIX = "hornet:"
 """Begins every topic except those of patterns, which have no prefix."""
@@ -233,3 +234,10 @@ def channel_of(topic: str) -> str:
 
 
 CONTROL_TOPIC = channel_topic(CONTROL_CHANNEL)
+
+
+def carries_messages(topic: str) -> bool:
+    """Return whether clients get messages of ``topic``: of a channel, of a user or of a pattern."""
+    if topic.startswith(_CHANNEL):
+        return topic != CONTROL_TOPIC
+    return topic.startswith(USER_PREFIX) or parse_topic(topic) is not None

@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from enum import Enum, auto
 
 from redis.asyncio import Redis
 
@@ -38,6 +39,7 @@ from hornet.broker.subscription_state import (
     SubscriptionState,
     SubscriptionStatus,
 )
+from hornet.core.errors import RefusedByRedis
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,20 @@ _REASONS = {
     Loss.DEAF: "it is deaf: what this node published to itself did not arrive",
     Loss.MUTE: "it takes no commands",
 }
+
+
+class Holding(Enum):
+    """What became of the subscription to a topic or glob."""
+
+    CONFIRMED = auto()
+    """Redis sends its messages from now on."""
+    REFUSED = auto()
+    """The ACL of Redis does not permit it for now."""
+    RELEASED = auto()
+    """It is wanted no more."""
+
+
+HoldingCallback = Callable[[str, Holding, bool], object]
 
 
 def _ignore(glob: str, topic: str, payload: bytes) -> None:
@@ -90,6 +106,7 @@ class Subscriber:
         self._announcement: asyncio.Handle | None = None
         self._on_restored: list[Callable[[], object]] = []
         self._on_connection: list[Callable[[bool], object]] = []
+        self._on_holding: list[HoldingCallback] = []
         self._is_announced = False
         """The callbacks for connections know of the present one."""
         self._attempt = 0
@@ -144,6 +161,13 @@ class Subscriber:
         A node that stops loses its connection without a call.
         """
         self._on_connection.append(callback)
+
+    def on_holding(self, callback: HoldingCallback) -> None:
+        """Call ``callback(name, holding, is_glob)`` when a topic or glob begins or ceases to be received.
+
+        A topic that is subscribed again after a lost connection is CONFIRMED again.
+        """
+        self._on_holding.append(callback)
 
     def holders(self, topic: str) -> int:
         """Return how many :meth:`subscribe` of ``topic`` were not undone yet."""
@@ -212,6 +236,12 @@ class Subscriber:
     def _unsubscribe(self, subscriptions: SubscriptionSet, name: str) -> None:
         self._state.unsubscribe(subscriptions, name)
         self._update()
+        if name not in subscriptions.wanted:
+            self._tell_holding(subscriptions, name, Holding.RELEASED)
+
+    def _tell_holding(self, subscriptions: SubscriptionSet, name: str, holding: Holding) -> None:
+        for callback in self._on_holding:
+            callback(name, holding, subscriptions is self._globs)
 
     def _confirmed(self) -> asyncio.Future[None]:
         """Return a future that is done. All callers may share it, since nothing can change it."""
@@ -240,6 +270,7 @@ class Subscriber:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Settled(subscription):
+                self._on_settled(subscription)
                 if isinstance(subscription.waiter, asyncio.Future):
                     waiter, subscription.waiter = subscription.waiter, None
                     _complete(waiter, subscription)
@@ -253,6 +284,15 @@ class Subscriber:
             case Regained() if self._announcement is None:  # several come at once, and are announced once
                 log.info("Redis permits again the subscriptions that it refused")
                 self._announcement = asyncio.get_running_loop().call_soon(self._announce_restored)
+
+    def _on_settled(self, subscription: Subscription) -> None:
+        for subscriptions in (self._topics, self._globs):
+            if not subscriptions.has(subscription):
+                continue
+            if subscription.status is SubscriptionStatus.CONFIRMED:
+                self._tell_holding(subscriptions, subscription.name, Holding.CONFIRMED)
+            elif isinstance(subscription.error, RefusedByRedis):
+                self._tell_holding(subscriptions, subscription.name, Holding.REFUSED)
 
     def _announce_connection(self) -> None:
         self._attempt = 0

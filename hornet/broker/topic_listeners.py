@@ -11,6 +11,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.broker.subscription_connection import Receive
 from hornet.broker.topic_router import TopicRouter
 from hornet.core.channels import is_utf8_text
+from hornet.core.history import split_stamp
 
 log = logging.getLogger(__name__)
 
@@ -119,13 +120,14 @@ class TopicListeners:
 
     def _receive(self, topic: str, payload: bytes) -> None:
         listeners = tuple(self._listeners[topic])
+        _, json = split_stamp(payload)
         if self._subscriber.holders(topic) > len(listeners):  # Hornet wants the topic as well
             owner = self._owners.get(topic) or self._topics.find_by_prefix(topic)
             if owner is not None:
                 owner(topic, payload)
         for listener in listeners:
             try:
-                listener.receive(topic, payload)
+                listener.receive(topic, json)
             except Exception:  # a plug-in may raise anything
                 log.exception("A plug-in's receiver of the topic %r failed", topic)
 

@@ -24,6 +24,23 @@ def error(code: str, detail: str = "", channels: tuple[str, ...] = ()) -> Messag
     return Message(CONTROL_CHANNEL, {**body, "channels": list(channels)} if channels else body)
 
 
+def gap(
+    channels: tuple[str, ...], patterns: tuple[str, ...], has_notifications: bool, *, reason: str
+) -> Message:
+    """Return the notice that messages may be missing: of channels, of patterns, notifications of the user."""
+    body: dict[str, object] = {
+        "type": "gap",
+        "channel": CONTROL_CHANNEL,
+        "channels": list(channels),
+        "reason": reason,
+    }
+    if patterns:
+        body["patterns"] = list(patterns)
+    if has_notifications:
+        body["notifications"] = True
+    return Message(CONTROL_CHANNEL, body)
+
+
 def refused(code: str) -> RefusedCredentials:
     """Return the refusal for a code of Hornet's own, with the sentence of the code."""
     return RefusedCredentials(code, codes.MESSAGES[code].sentence)

@@ -112,6 +112,11 @@ def parse_user_command(payload: bytes) -> UserCommand:
     raise InvalidPublish(codes.UNKNOWN_COMMAND, "the command has no type that Hornet knows")
 
 
+def may_be_notify(payload: bytes) -> bool:
+    """Return False for a command on a user's topic that is certainly no :class:`Notify`."""
+    return b'"notify"' in payload
+
+
 def check_client_event(event: str) -> None:
     """Check the name of an event that clients may emit for plug-ins and backends.
 

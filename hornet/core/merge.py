@@ -8,10 +8,27 @@ has them for certain. What was heard has both kinds. The two overlap, and what o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from hornet.core.message_ring import RingEntry
 
 _Key = tuple[str, str, int]
+
+
+class Mergeable(Protocol):
+    """A message with its place in the order; see :class:`~hornet.core.message_ring.RingEntry`."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def cut(self) -> int: ...
+
+
+M = TypeVar("M", bound=Mergeable)
 
 
 def recorded_entry(source: str, topic: str, payload: bytes, id: int) -> RingEntry:
@@ -19,9 +36,7 @@ def recorded_entry(source: str, topic: str, payload: bytes, id: int) -> RingEntr
     return RingEntry(0, topic, payload, id, id, source)
 
 
-def merge(
-    recorded: Iterable[RingEntry], received: Iterable[RingEntry], *, until: int | None = None
-) -> list[RingEntry]:
+def merge(recorded: Iterable[M], received: Iterable[M], *, until: int | None = None) -> list[M]:
     """Return all messages in the order of their publishing, each once for each of its sources.
 
     ``received`` is in the order in which it was heard: by one node, or by one node and from there on by
@@ -34,7 +49,7 @@ def merge(
     """
     received = list(received)
     known = {_key(entry) for entry in received if entry.id}
-    missed: dict[_Key, RingEntry] = {}
+    missed: dict[_Key, M] = {}
     last_missed: dict[tuple[str, str], int] = {}
     for entry in recorded:
         key = _key(entry)
@@ -56,5 +71,5 @@ def merge(
     return [entry for _, _, entry in ordered]
 
 
-def _key(entry: RingEntry) -> _Key:
+def _key(entry: Mergeable) -> _Key:
     return entry.source, entry.topic, entry.id

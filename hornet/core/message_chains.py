@@ -67,6 +67,14 @@ class MessageChains:
         """Forget a source that the node hears no more. When it comes back, nothing was missed before."""
         self._last.pop(source, None)
 
+    def forget_topic(self, source: str, topic: str) -> None:
+        """Forget one topic of a source: the next message on it follows, also where some are missing."""
+        self._last.get(source, {}).pop(topic, None)
+
+    def has(self, source: str) -> bool:
+        """Return whether a recorded publish was heard from ``source``."""
+        return bool(self._last.get(source))
+
     def clear(self) -> None:
         """Forget all: another epoch began, whose ids can't be compared."""
         self._last.clear()

@@ -1,8 +1,8 @@
 """What one node heard of late, in order: the messages that it can give again to clients that missed them.
 
-The node numbers what it hears from 1 on. A *source* is a topic that the node subscribed to by name, or a
-glob. A publish that reaches the node over its name and two globs is heard three times, once from each source,
-and has an entry for each.
+The node numbers what it hears, and what changes its sources. A *source* is a topic that the node subscribed
+to by name, or a glob. A publish that reaches the node over its name and two globs is heard three times, once
+from each source, and has an entry for each.
 
 The ring is bounded in bytes and in age. It must never pass off a part for the whole, so each source has a
 floor, a number: after it, nothing that the source heard is missing from the ring. The floor rises
@@ -52,7 +52,7 @@ class MessageRing:
 
     def __init__(self, *, max_bytes: int, max_age_s: float) -> None:
         self.number = 0
-        """Of the last message that was added."""
+        """Of what happened last."""
         self.bytes = 0
         """What the entries take, roughly."""
         self._max_bytes = max_bytes
@@ -70,8 +70,12 @@ class MessageRing:
         return list(self._sources)
 
     def hold(self, source: str) -> None:
-        """Keep what is heard from ``source`` from now on; for a source that is held, change nothing."""
+        """Keep what is heard from ``source`` from now on; for a source that is held, change nothing.
+
+        That takes a number, because the source may have been held before, up to the same number.
+        """
         if source not in self._sources:
+            self.number += 1
             self._sources[source] = _SourceEntries(self.number)
 
     def release(self, source: str) -> None:
@@ -85,7 +89,8 @@ class MessageRing:
         """Keep one message, and return its number. A source that was not held is held from then on."""
         held = self._sources.get(source)
         if held is None:
-            held = self._sources[source] = _SourceEntries(self.number)
+            self.hold(source)
+            held = self._sources[source]
         self.number = number = self.number + 1
         held.entries.append(RingEntry(number, topic, payload, id, cut, source))
         self._ages.append((now, held))
@@ -113,7 +118,8 @@ class MessageRing:
         return None if held is None else held.floor
 
     def break_at(self, sources: Iterable[str]) -> None:
-        """Note that messages of ``sources`` may have been missed until now."""
+        """Note that messages of ``sources`` may have been missed until now. That takes a number."""
+        self.number += 1
         for source in sources:
             held = self._sources.get(source)
             if held is not None:

@@ -12,9 +12,9 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.client import connect_subscriber
-from hornet.broker.subscriber import Subscriber
+from hornet.broker.subscriber import Holding, Subscriber
 from hornet.broker.url import RedisUrl
-from hornet.core.errors import RedisUnavailable
+from hornet.core.errors import RedisUnavailable, RefusedByRedis
 from tests.broker.servers import RedisServer, Wire
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
@@ -527,3 +527,35 @@ def test_subscriptions_that_wait_for_redis_share_one_timer_on_a_loop_that_rounds
 
     with asyncio.Runner(loop_factory=MillisecondLoop) as runner:
         assert runner.run(subscribe_many()) == 0
+
+
+async def test_what_is_received_and_what_no_longer_is_announced(own_redis: RedisServer, prefix: str) -> None:
+    topic, glob, refused = f"{prefix}t", f"{prefix}g*", f"{prefix}r"
+    async with Redis(port=own_redis.port) as redis:
+        rules = ("resetchannels", f"&{topic}", f"&{glob}")
+        await redis.execute_command("ACL", "SETUSER", "default", *rules)
+        announced: list[tuple[str, Holding, bool]] = []
+        async with listening(own_redis.url) as subscriber:
+            subscriber.on_holding(lambda *holding: announced.append(holding))
+            await asyncio.gather(
+                subscriber.subscribe(topic), subscriber.subscribe(topic), subscriber.subscribe_pattern(glob)
+            )
+            with pytest.raises(RefusedByRedis):
+                await subscriber.subscribe(refused)
+            expected = [
+                (topic, Holding.CONFIRMED, False),
+                (glob, Holding.CONFIRMED, True),
+                (refused, Holding.REFUSED, False),
+            ]
+            assert announced == expected
+            subscriber.unsubscribe(topic)
+            subscriber.unsubscribe(refused)
+            assert announced.pop() == (refused, Holding.RELEASED, False)
+            assert announced == expected
+            await redis.client_kill_filter(_type="pubsub")
+            await wait_lost(subscriber)
+            await subscriber.wait_connected()
+            assert announced[3:] == expected[:2]
+            subscriber.unsubscribe(topic)
+            subscriber.unsubscribe_pattern(glob)
+            assert announced[5:] == [(topic, Holding.RELEASED, False), (glob, Holding.RELEASED, True)]

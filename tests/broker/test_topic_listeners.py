@@ -177,3 +177,12 @@ def test_an_async_receiver_and_an_empty_topic_are_refused(bench: Bench) -> None:
     for topic in ("", "\ud800"):
         with pytest.raises(ValueError, match="topic"):
             bench.listeners.listen(topic, bench.plug_in)
+
+
+async def test_a_plug_in_gets_a_recorded_message_as_the_backend_published_it(
+    bench: Bench, client: Redis
+) -> None:
+    bench.listeners.listen("orders", bench.plug_in)
+    await bench.listeners.start()
+    await client.publish("orders", '{"hornet:position":"e-2-1","type":"paid"}')
+    assert await bench.next() == ("plug-in", "orders", b'{"type":"paid"}')

@@ -14,6 +14,21 @@ MAX_BYTES = 12 * ENTRY_BYTES
 MAX_AGE_S = 10.0
 
 
+def test_a_source_that_was_left_or_broken_without_a_message_is_not_whole() -> None:
+    ring = MessageRing(max_bytes=MAX_BYTES, max_age_s=MAX_AGE_S)
+    ring.hold("a")
+    number = ring.number
+    assert ring.since("a", number) == []
+    ring.break_at(["a"])
+    assert ring.since("a", number) is None
+    number = ring.number
+    assert ring.since("a", number) == []
+    ring.release("a")
+    ring.hold("a")
+    assert ring.since("a", number) is None
+    assert ring.since("a", ring.number) == []
+
+
 class RingAgainstModel(RuleBasedStateMachine):
     """The model knows everything that each source heard since it was held, and since the last break."""
 
@@ -32,6 +47,7 @@ class RingAgainstModel(RuleBasedStateMachine):
     def hold(self, source: str) -> None:
         self.ring.hold(source)
         self.whole_from.setdefault(source, self.ring.number)
+        self.sizes += [0] * (self.ring.number - len(self.sizes))
 
     @rule(source=SOURCES)
     def release(self, source: str) -> None:
@@ -43,7 +59,8 @@ class RingAgainstModel(RuleBasedStateMachine):
     def add(self, source: str, is_recorded: bool, size: int) -> None:
         self.cut += is_recorded
         id = self.cut if is_recorded else 0
-        self.whole_from.setdefault(source, self.ring.number)
+        if source not in self.whole_from:
+            self.hold(source)
         number = self.ring.add(source, "topic", b"x" * size, id, self.cut, self.now)
         assert number == self.ring.number
         self.heard_by[source].append(RingEntry(number, "topic", b"x" * size, id, self.cut, source))
@@ -53,6 +70,7 @@ class RingAgainstModel(RuleBasedStateMachine):
     @rule(source=SOURCES)
     def break_at(self, source: str) -> None:
         self.ring.break_at([source])
+        self.sizes.append(0)
         if source in self.whole_from:
             self.whole_from[source] = self.ring.number
 
@@ -109,4 +127,4 @@ def test_a_ring_without_sources_has_no_bytes() -> None:
     assert ring.bytes == 0
     assert "a" not in ring
     ring.trim(MAX_AGE_S * 2)
-    assert ring.number == 2
+    assert ring.number == 4

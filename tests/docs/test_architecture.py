@@ -9,7 +9,7 @@ from tests.docs.markdown import ROOT
 PAGE = (ROOT / "docs" / "topics" / "architecture.md").read_text(encoding="utf-8")
 WALKS = re.findall(r"^### (.+)\n\n((?:\d+\. .+\n)+)", PAGE, re.MULTILINE)
 MOST_FILES = {
-    "From publish to socket": 10,
+    "From publish to socket": 11,
     "From token to grant": 18,
     "From presence data to member": 14,
     "From HTTP request to publish": 10,

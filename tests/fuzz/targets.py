@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 
 from hornet.broker.emitter_packets import parse_emit
+from hornet.broker.node_messages import parse_mark
 from hornet.broker.presence import parse_notice
 from hornet.broker.url import parse_url
 from hornet.connector.api import ApiError, ApiUnavailable, parse_address, parse_answer
@@ -321,6 +322,7 @@ TARGETS = (
     of_json(parse_grant, ValueError),
     of_json(parse_emit, PeerError),
     of_json(parse_notice, ValueError),
+    of_json(parse_mark, ValueError),
     of_json(parse_manager_request, ValueError),
     of_json(load_member, ValueError),
     of_json(parse_json, ValueError),

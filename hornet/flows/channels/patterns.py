@@ -215,6 +215,11 @@ class Patterns:
             codes.TOO_MANY_PATTERNS, "This server listens to as many kinds of patterns as it can"
         )
 
+    def sources_of(self, session: Session) -> dict[str, tuple[str, ...]]:
+        """Return the texts of a session's patterns, each with the globs or the topic that receive for it."""
+        texts = self._of_session.get(session, ())
+        return {text: self._active[text].globs or (text,) for text in texts}
+
     def leave_all(self, session: Session) -> None:
         """Take a session out of all its patterns: it ended, or it logged out."""
         for pattern in tuple(self._of_session.get(session, {}).values()):

@@ -22,6 +22,12 @@ class RecoverySettings:
         unit="bytes",
         reloads=True,
     )
+    ring_bytes: int = option(
+        67_108_864,
+        doc="The most that a node keeps in its memory of what it heard in the last recovery_window_s: from "
+        "there clients get messages again that Redis keeps no history of.",
+        unit="bytes",
+    )
     session_records: int = option(
         100,
         doc="How many sessions of one user may be kept in Redis for recovery; the oldest make room for new "

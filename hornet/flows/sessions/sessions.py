@@ -64,6 +64,8 @@ class Session:
     """Channels that it may publish on."""
     limiters: dict[Activity, RateLimiter] | None = None
     """Made when first needed: most sessions only listen."""
+    positions: bool = False
+    """The client asked for positions, and so knows notices of gaps."""
     is_warned: bool = False
     """The client was told that its events come too fast, and no event has passed since."""
     end_code: str = ""
