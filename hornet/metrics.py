@@ -68,6 +68,12 @@ class Metrics:
             "hornet_refusals", "Refused attempts and closed sessions", "code"
         )
         self.sessions_opened = self._loop_counter("hornet_sessions_opened", "Socket.IO sessions opened")
+        self.recoveries = self._labelled_counter(
+            "hornet_recoveries", "Clients that came back to a session", "outcome", "reason"
+        )
+        self.replayed = self._loop_counter(
+            "hornet_replayed_messages", "Messages sent again to clients that missed them"
+        )
         self.restarts = self._labelled_counter(
             "hornet_task_restarts", "Background tasks restarted after a failure", "task"
         )

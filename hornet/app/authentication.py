@@ -15,6 +15,7 @@ from hornet.flows.auth.plugins import load_authenticators
 from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.auth.user_sessions import UserSessionAuthenticator, UserSessionTextAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.recovery.records import SessionRecords
 from hornet.flows.users.service import Users
 
 
@@ -25,6 +26,7 @@ def build_admission(
     tokens: TokenAuthenticator,
     subscriptions: Subscriptions,
     users: Users,
+    records: SessionRecords,
 ) -> Admission:
     """Build the flow that lets sessions in.
 
@@ -57,4 +59,5 @@ def build_admission(
         signals=services.signals,
         metrics=services.metrics,
         session_log=services.session_log,
+        records=records,
     )

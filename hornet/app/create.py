@@ -74,6 +74,8 @@ def create_app(
         metrics=services.metrics,
         session_log=services.session_log,
         limits=services.config.limits,
+        records=flows.records,
+        recovery=flows.recovery,
     )
     node = Node(
         config=services.config,

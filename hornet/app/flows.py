@@ -11,6 +11,7 @@ from hornet.app.authentication import build_admission
 from hornet.app.services import Services
 from hornet.broker.presence import PresenceStore
 from hornet.broker.publisher import Publisher
+from hornet.broker.session_records import SessionRecordStore
 from hornet.broker.user_sessions import UserSessionStore
 from hornet.broker.users import UserLists, UserStore
 from hornet.config import Config
@@ -35,7 +36,11 @@ from hornet.flows.presence.service import Presence
 from hornet.flows.recovery.gaps import GapNotices
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.plain_notes import PlainNotes
+from hornet.flows.recovery.record_deletions import RecordDeletions
+from hornet.flows.recovery.records import SessionRecords
+from hornet.flows.recovery.recovery import Recovery
 from hornet.flows.recovery.repairs import Repairs
+from hornet.flows.recovery.replay import Replay
 from hornet.flows.sessions.client_events import ClientEvents
 from hornet.flows.users.channels import UserChannels
 from hornet.flows.users.commands import UserCommandHandler
@@ -68,6 +73,12 @@ class Flows:
     """Reads from the history what this node missed."""
     gaps: GapNotices
     """Tells clients where messages may be missing."""
+    records: SessionRecords
+    """Keeps the records in Redis of sessions that may come back."""
+    deletions: RecordDeletions
+    """Deletes the records of sessions that must not come back."""
+    recovery: Recovery
+    """Brings sessions back."""
     user_commands: UserCommandHandler
     """Carries out the commands of backends about users."""
     patterns: Patterns
@@ -97,6 +108,8 @@ class Flows:
         """Follow ``config`` from now on. Only options that are marked as reloadable may differ."""
         self.subscriptions.configure(config.limits)
         self.user_store.configure(max_sessions=config.users.user_sessions)
+        self.records.configure(max_of_user=config.recovery.session_records)
+        self.recovery.configure(config.recovery)
         self.admission.configure(config.sessions)
         self.patterns.configure(config.channels)
         self.presence.configure(config.channels)
@@ -145,6 +158,27 @@ def build_flows(
         channels=user_channels,
         signals=signals,
     )
+    plain = PlainNotes(services.history.note_plain)
+    inflow = Inflow(
+        node=services.nodes.id,
+        ring=MessageRing(max_bytes=config.recovery.ring_bytes, max_age_s=config.recovery.recovery_window_s),
+        set_offset=engine.set_offset,
+        note_plain=plain.add,
+    )
+    record_store = SessionRecordStore(
+        services.client,
+        services.nodes.id,
+        window_s=config.recovery.recovery_window_s,
+        max_of_user=config.recovery.session_records,
+    )
+    deletions = RecordDeletions(record_store)
+    records = SessionRecords(
+        store=record_store,
+        deletions=deletions,
+        offset=lambda: str(inflow.offset),
+        patterns_of=lambda session: patterns.texts_of(session),
+        signals=signals,
+    )
     tokens = TokenAuthenticator(tokens=services.tokens, sessions=sessions, events=services.events)
     admission = build_admission(
         services,
@@ -152,13 +186,14 @@ def build_flows(
         tokens=tokens,
         subscriptions=subscriptions,
         users=users,
+        records=records,
     )
 
     # Messages and commands from Redis
     delivery = ChannelDelivery(
         engine=engine,
         sessions=sessions,
-        revocation=TokenRevocation(admission=admission, tokens=services.tokens),
+        revocation=TokenRevocation(admission=admission, tokens=services.tokens, deletions=deletions),
         limit=services.message_limit,
         metrics=metrics,
     )
@@ -167,6 +202,7 @@ def build_flows(
         sessions=sessions,
         channels=user_channels,
         admission=admission,
+        deletions=deletions,
         limit=services.message_limit,
         metrics=metrics,
     )
@@ -179,16 +215,30 @@ def build_flows(
         limit=services.message_limit,
         metrics=metrics,
     )
-    plain = PlainNotes(services.history.note_plain)
-    inflow = Inflow(
-        node=services.nodes.id,
-        ring=MessageRing(max_bytes=config.recovery.ring_bytes, max_age_s=config.recovery.recovery_window_s),
-        set_offset=engine.set_offset,
-        note_plain=plain.add,
-    )
     gaps = GapNotices(engine=engine, sessions=sessions, patterns=patterns)
     repairs = Repairs(
         inflow=inflow, history=services.history, messages=services.node_messages, plain=plain, notices=gaps
+    )
+    recovery = Recovery(
+        settings=config.recovery,
+        node=services.nodes.id,
+        engine=engine,
+        sessions=sessions,
+        records=records,
+        deletions=deletions,
+        admission=admission,
+        subscriber=services.subscriber,
+        subscriptions=subscriptions,
+        users=users,
+        user_store=user_store,
+        patterns=patterns,
+        inflow=inflow,
+        history=services.history,
+        catch_up=repairs.catch_up,
+        replay=Replay(engine=engine, limit=services.message_limit, metrics=metrics),
+        signals=signals,
+        metrics=metrics,
+        session_log=services.session_log,
     )
     presence = Presence(
         settings=config.channels,
@@ -266,6 +316,9 @@ def build_flows(
         inflow=inflow,
         repairs=repairs,
         gaps=gaps,
+        records=records,
+        deletions=deletions,
+        recovery=recovery,
         user_commands=user_commands,
         patterns=patterns,
         presence=presence,

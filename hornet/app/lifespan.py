@@ -81,6 +81,7 @@ def _start_background(services: Services, flows: Flows) -> list[asyncio.Task[Non
         "history": services.history.run,
         "repairs": flows.repairs.run,
         "marks": flows.repairs.run_marks,
+        "session-records": flows.records.run,
         "lag": lambda: measure_lag(metrics),
         "census": flows.reconciler.run,
     }
@@ -119,6 +120,9 @@ async def _stop(services: Services, flows: Flows) -> None:
     await flows.commands.close(LEAVE_S)
     await flows.presence.stop()
     await flows.users.close(LEAVE_S)
+    flows.recovery.close()
+    await flows.records.close(LEAVE_S)
+    await flows.deletions.close(LEAVE_S)
     await services.survey.stop()
     await services.events.flush(EVENT_FLUSH_S)
     await _leave(services.nodes)

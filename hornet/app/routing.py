@@ -87,17 +87,20 @@ def connect_signals(services: Services, flows: Flows) -> None:
     presence, patterns, reconciler, tokens = flows.presence, flows.patterns, flows.reconciler, flows.tokens
 
     signals.session_closed.connect(tokens.on_session_closed)
+    signals.session_returned.connect(tokens.on_session_returned)
     signals.logged_out.connect(tokens.on_logged_out)
     session_events = SessionEvents(services.events, nodes.id)
     if services.config.sessions.authentication_events:
         signals.user_authenticated.connect(session_events.on_user_authenticated)
     if services.config.sessions.session_events:
         signals.session_opened.connect(session_events.on_session_opened)
+        signals.session_returned.connect(session_events.on_session_opened)
         signals.session_closed.connect(session_events.on_session_closed)
     signals.left.connect(presence.leave)
     signals.logged_out.connect(patterns.leave_all)
     signals.session_closed.connect(lambda session, _: patterns.leave_all(session))
 
+    services.node_messages.on("take", flows.recovery.on_taken)
     subscriber.on_connection(flows.repairs.on_connection)
     subscriber.on_holding(flows.repairs.on_holding)
 

@@ -115,7 +115,12 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
         tokens=TokenStore(client),
         history=HistoryStore(client, config.history),
         events=EventPublisher(client),
-        engine=Engine(config.engine, publish=publish_to_managers, alias=room_of),
+        engine=Engine(
+            config.engine,
+            publish=publish_to_managers,
+            alias=room_of,
+            recovers=config.recovery.recovery_window_s > 0,
+        ),
         sessions=Sessions(),
         session_log=SessionLog(),
         signals=Signals(),

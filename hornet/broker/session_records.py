@@ -1,8 +1,9 @@
 """The records of sessions in Redis, by which a client comes back as the same session, on any node.
 
 ``{hornet:sessions}:<digest of the pid>`` is a HASH: ``node``, which has the session or had it last; ``sid``,
-``user``, ``tokens`` (a JSON list) and ``record`` (see :mod:`hornet.core.session_records`). It expires unless
-its node refreshes it, so that of a killed node each record stays for the recovery window.
+``user``, ``tokens`` (a JSON list), ``record`` (see :mod:`hornet.core.session_records`), and ``away`` when its
+connection is lost. It expires unless its node refreshes it, so that of a killed node each record stays for
+the recovery window.
 
 ``{hornet:sessions}:user:<user>`` is a ZSET of the digests of one user. ``{hornet:sessions}:revoked:<token>``
 is a mark that lives as long as a record can: nobody comes back who got in by that token. One hash tag keeps
@@ -15,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from enum import Enum
+from typing import NamedTuple
 
 from hornet.broker.batching import ScriptBatcher
 from hornet.broker.client import Client, call
@@ -76,7 +78,8 @@ return redis.call('DEL', KEYS[1])
 # The former owner is told in the same step: what it does after that, no client gets.
 _CLAIM = f"""
 local node, ttl = ARGV[1], ARGV[2]
-local owner, sid, tokens, record = unpack(redis.call('HMGET', KEYS[1], 'node', 'sid', 'tokens', 'record'))
+local owner, sid, tokens, record, is_away =
+  unpack(redis.call('HMGET', KEYS[1], 'node', 'sid', 'tokens', 'record', 'away'))
 if not record then return {{'UNKNOWN'}} end
 for _, token in ipairs(cjson.decode(tokens)) do
   if redis.call('EXISTS', '{SESSION_RECORDS}:revoked:' .. token) == 1 then
@@ -85,12 +88,20 @@ for _, token in ipairs(cjson.decode(tokens)) do
   end
 end
 redis.call('HSET', KEYS[1], 'node', node)
+redis.call('HDEL', KEYS[1], 'away')
 redis.call('PEXPIRE', KEYS[1], ttl)
-if owner ~= node then
+if owner ~= node and not is_away then
   local notice = cjson.encode({{type = 'take', sid = sid, record = ARGV[3]}})
   redis.call('PUBLISH', '{NODE_PREFIX}' .. owner, notice)
 end
-return {{'CLAIMED', owner, record}}
+return {{'CLAIMED', owner, record, is_away and 1 or 0}}
+"""
+
+# ARGV: node, ms to live.
+_LEAVE = """
+if redis.call('HGET', KEYS[1], 'node') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'away', '1')
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
 # ARGV: node, ms to live, the digests.
@@ -128,6 +139,15 @@ class Written(Enum):
     """There was no record to change: it was deleted, or Redis lost it. None was written."""
 
 
+class Claimed(NamedTuple):
+    """A session that is this node's now. ``was_away`` says that its former node knew that it was gone."""
+
+    record: SessionRecord
+    owner: str
+    """The node that had it, or had it last."""
+    was_away: bool
+
+
 class SessionRecordStore:
     """Keeps the records of this node's sessions, and takes over those of others.
 
@@ -141,11 +161,17 @@ class SessionRecordStore:
         self._max_of_user = max_of_user
         self._writes = ScriptBatcher(client, _WRITE)
         self._claims = ScriptBatcher(client, _CLAIM)
+        self._leaves = ScriptBatcher(client, _LEAVE)
         self._deletes = ScriptBatcher(client, _DELETE)
 
     def configure(self, *, max_of_user: int) -> None:
         """Change how many records a user may have, for records that are written from now on."""
         self._max_of_user = max_of_user
+
+    @property
+    def keeps(self) -> bool:
+        """Whether sessions may come back at all."""
+        return self._window_s > 0
 
     @property
     def refresh_s(self) -> float:
@@ -183,8 +209,8 @@ class SessionRecordStore:
         )
         return Written(answer)
 
-    async def claim(self, digest: str) -> SessionRecord | None:
-        """Make the session this node's, and return its record; None where there is none that may come back.
+    async def claim(self, digest: str) -> Claimed | None:
+        """Make the session this node's; return None where there is none that may come back.
 
         A former owner that still lives is told to end the session silently, before this returns.
         """
@@ -194,10 +220,14 @@ class SessionRecordStore:
         if answer != b"CLAIMED":
             return None
         try:
-            return parse_record(values[1])
+            return Claimed(parse_record(values[1]), values[0].decode(), bool(values[2]))
         except ValueError as error:
             log.error("A session can't come back: its record is malformed: %s", error)
             return None
+
+    async def leave(self, digest: str) -> None:
+        """Note that the session's connection is lost; its client may come back for the recovery window."""
+        await self._leaves.execute((session_record_key(digest),), (self._node, str(self.lifetime_ms)))
 
     async def refresh(self, digests: Sequence[str]) -> list[str]:
         """Keep the records of living sessions; return those of which Redis has no record."""

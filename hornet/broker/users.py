@@ -50,7 +50,10 @@ _REGISTER = """
 local function register(user, node, sid, address)
   redis.call('ZADD', KEYS[1], 0, user)
   redis.call('ZREM', KEYS[2], user)
-  redis.call('HSETNX', KEYS[3], sid, cjson.encode({node = node, address = address, since = now}))
+  local held = redis.call('HGET', KEYS[3], sid)
+  if not held or cjson.decode(held).node ~= node then
+    redis.call('HSET', KEYS[3], sid, cjson.encode({node = node, address = address, since = now}))
+  end
   redis.call('HSET', KEYS[4], sid, user)
 end
 """
@@ -73,10 +76,13 @@ local sessions = redis.call('HLEN', KEYS[3])
 return {{sessions, was_online and 1 or 0, redis.call('GET', KEYS[6]), redis.call('SMEMBERS', KEYS[5])}}
 """
 
+# A session that came back on another node is that node's by now.
 _DEPART = f"""
 {_NOW}
-local user, sid, grace_ms = unpack(ARGV)
+local user, sid, grace_ms, node = unpack(ARGV)
 redis.call('HDEL', KEYS[4], sid)
+local held = redis.call('HGET', KEYS[3], sid)
+if held and cjson.decode(held).node ~= node then return end
 if redis.call('HDEL', KEYS[3], sid) == 1 and redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('ZADD', KEYS[2], now + grace_ms, user)
 end
@@ -223,7 +229,8 @@ class UserStore:
 
     async def depart(self, user: str, sid: str, node: str | None = None) -> None:
         """Stop counting a session. With the user's last one, the grace period begins."""
-        await self._run(_DEPART, _keys(user, node or self.node)[:4], user, sid, int(self.grace_s * 1000))
+        node = node or self.node
+        await self._run(_DEPART, _keys(user, node)[:4], user, sid, int(self.grace_s * 1000), node)
 
     async def read(self, user: str, known: KnownChannels) -> KnownChannels:
         """Return the user's channels now, together with known ones if Redis has lost its data since."""

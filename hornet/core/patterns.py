@@ -41,6 +41,7 @@ of Socket.IO, to the Sentinels, which believe what is published on ``__sentinel_
 _ESCAPES = str.maketrans({char: f"%{ord(char):02X}" for char in ":|*%"})
 _GLOB_ESCAPES = str.maketrans({char: f"\\{char}" for char in "*?[]\\"})
 _PAIR = re.compile(r"([^:|*]+):([^:|*]*)")
+_PAIR_OR_ANY = re.compile(r"([^:|*]+):(\*|[^:|*]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,21 @@ def parse_pattern(value: object, subset: object = None) -> Pattern:
         bool(subset),
     )
     return _short(pattern)
+
+
+def parse_pattern_text(text: str) -> Pattern:
+    """Parse the canonical text of a pattern, as :attr:`Pattern.text` has it.
+
+    Raises:
+        PeerError: ``BAD_PATTERN``.
+    """
+    parts = text.split("|")
+    is_subset = parts[-1] == ANY
+    pairs = [_PAIR_OR_ANY.fullmatch(part) for part in (parts[:-1] if is_subset else parts)]
+    items = tuple((pair[1], None if pair[2] == ANY else pair[2]) for pair in pairs if pair is not None)
+    if not items or len(items) < len(pairs):
+        raise _bad("the text is that of no pattern")
+    return _short(Pattern(items, is_subset))
 
 
 def parse_publication(pattern: object) -> str:

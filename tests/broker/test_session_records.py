@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hornet.broker.keys import node_topic, revoked_key, session_record_key, user_records_key
-from hornet.broker.session_records import MAX_RECORD_BYTES, PER_SCRIPT, SessionRecordStore, Written
+from hornet.broker.session_records import MAX_RECORD_BYTES, PER_SCRIPT, Claimed, SessionRecordStore, Written
 from hornet.core.session_records import HeldChannel, SessionRecord
 
 WINDOW_S = 120.0
@@ -28,7 +28,7 @@ def store(make_store: MakeStore) -> SessionRecordStore:
 
 async def test_another_node_takes_a_session_over(store: SessionRecordStore, make_store: MakeStore) -> None:
     assert await store.write("d1", RECORD, is_new=True) is Written.WRITTEN
-    assert await make_store("n2").claim("d1") == RECORD
+    assert await make_store("n2").claim("d1") == Claimed(RECORD, "n1", was_away=False)
     assert await store.write("d1", RECORD, is_new=False) is Written.TAKEN
 
 
@@ -50,11 +50,28 @@ async def test_the_own_node_tells_nobody(store: SessionRecordStore, redis: Redis
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(node_topic("n1"))
         await pubsub.get_message(timeout=5)
-        assert await store.claim("d1") == RECORD
+        assert await store.claim("d1") == Claimed(RECORD, "n1", was_away=False)
         await redis.publish(node_topic("n1"), "next")
         message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
         assert message is not None
         assert message["data"] == b"next"
+
+
+async def test_nobody_is_told_of_a_session_that_was_away(
+    store: SessionRecordStore, make_store: MakeStore, redis: Redis
+) -> None:
+    await store.write("d1", RECORD, is_new=True)
+    await store.leave("d1")
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(node_topic("n1"))
+        await pubsub.get_message(timeout=5)
+        other = make_store("n2")
+        assert await other.claim("d1") == Claimed(RECORD, "n1", was_away=True)
+        await redis.publish(node_topic("n1"), "next")
+        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+        assert message is not None
+        assert message["data"] == b"next"
+    assert await store.claim("d1") == Claimed(RECORD, "n2", was_away=False)
 
 
 async def test_of_many_nodes_the_last_to_claim_has_the_session(
@@ -63,7 +80,7 @@ async def test_of_many_nodes_the_last_to_claim_has_the_session(
     await store.write("d1", RECORD, is_new=True)
     stores = [make_store(f"m{number}") for number in range(10)]
     claimed = await asyncio.gather(*(each.claim("d1") for each in stores))
-    assert claimed == [RECORD] * 10
+    assert [each.record for each in claimed if each is not None] == [RECORD] * 10
     written = [await each.write("d1", RECORD, is_new=False) for each in stores]
     assert sorted(each.name for each in written) == ["TAKEN"] * 9 + ["WRITTEN"]
 

@@ -20,12 +20,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hornet.core import answers, codes
-from hornet.core.channels import NO_NAMES
+from hornet.core.channels import NO_NAMES, Names
 from hornet.core.credentials import Credentials, is_object, parse_delivery, query_fields, shows_credentials
 from hornet.core.errors import RedisUnavailable, RefusedByRedis, RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.core.limits import OverLimit, check_publishable
 from hornet.core.messages import Delivery
+from hornet.core.session_records import SessionRecord
 from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Handshake, PreparedMessage
 from hornet.flows.auth.authenticator import MESSAGE, Answer, Authenticator, Claim, Event, Evidence, Source
@@ -33,6 +34,7 @@ from hornet.flows.auth.authenticators import Authenticators, uncheckable
 from hornet.flows.auth.timeouts import AuthTimeouts
 from hornet.flows.auth.tokens import TokenAuthenticator
 from hornet.flows.channels.subscriptions import Subscriptions, always
+from hornet.flows.recovery.records import SessionRecords
 from hornet.flows.sessions.session_log import SessionLog, named_channels
 from hornet.flows.sessions.sessions import Session, Sessions, SubscribedBy
 from hornet.flows.sessions.signals import Signals
@@ -60,6 +62,7 @@ class Admission:
         signals: Signals,
         metrics: Metrics,
         session_log: SessionLog,
+        records: SessionRecords,
     ) -> None:
         """Give ``tokens`` the evidence that no other authenticator takes.
 
@@ -79,6 +82,7 @@ class Admission:
         self._signals = signals
         self._metrics = metrics
         self._session_log = session_log
+        self._records = records
         self._connected = PreparedMessage(answers.CONNECTED)
         """Encoded once: almost every session gets it."""
         self._checking: dict[Session, object] = {}
@@ -121,12 +125,13 @@ class Admission:
             query = query_fields(handshake.query)
             auth = {**query, **auth} if is_object(auth) else query
         try:
-            self._engine.set_delivery(session.sid, parse_delivery(auth, Delivery.MESSAGE))
+            session.delivery = parse_delivery(auth, Delivery.MESSAGE)
         except RefusedCredentials as refused:
             self._count_refusal(session, refused, named_channels(auth))
             self._answer(session, answers.refusal(refused))
             self._signals.user_authenticated.send(session, False)
             return None
+        self._engine.set_delivery(session.sid, session.delivery)
         claim = self._find_claim(session, Evidence(Source.AUTH, handshake, auth))
         return self._attempt(session, claim) if isinstance(claim, Claim) else None
 
@@ -205,6 +210,7 @@ class Admission:
         self._checking[session] = value
         try:
             grant = await self._authenticate(session, claim)
+            await self._records.expect(session, grant, value)
             if not await self._apply_unless_revoked(session, grant):
                 return _refusal_answer(answers.refused(codes.TOKEN_REVOKED))
         except RefusedCredentials as refused:
@@ -291,12 +297,26 @@ class Admission:
             session.publish |= grant.publish
         if grant.attributes:
             session.attributes = {**(session.attributes or {}), **grant.attributes}
+        self._let_in(session)
+        return True
+
+    def restore(self, session: Session, record: SessionRecord) -> None:
+        """Let a session in that came back, with its rights; the caller gives it its user and its channels."""
+        attributes = {**(self._attributes_of(session.handshake) or {}), **(record.attributes or {})}
+        session.attributes = attributes or None
+        session.publish = Names(record.publish)
+        for token, channels in record.tokens.items():
+            self._sessions.remember_token(session, token, channels)
+        session.delivery = record.delivery
+        self._engine.set_delivery(session.sid, record.delivery)
+        self._let_in(session)
+
+    def _let_in(self, session: Session) -> None:
         if session.state is not AuthState.READY:
             self._session_log.admitted(session, session.channels)
         session.move(AuthStep.GRANTED)
         self._engine.admit(session.sid)
         self._metrics.admitted.inc()
-        return True
 
     async def _apply_unless_revoked(self, session: Session, grant: Grant) -> bool:
         """Apply the grant; close the session instead if its claim was revoked while it was checked."""
@@ -314,6 +334,7 @@ class Admission:
         channels: tuple[str, ...],
     ) -> Mapping[str, object]:
         """Tell the client, which asked for ``channels``; close the session after too many failed attempts."""
+        self._records.undo(session)
         if session.move(AuthStep.REFUSED) is not AuthState.CLOSED:
             self._count_refusal(session, refused, channels)
             self._answer(session, authenticator.refused(refused))
@@ -366,7 +387,7 @@ class Admission:
         if isinstance(answer, Event):
             self._engine.send(session.sid, answer.name, answer.argument)
         elif answer is answers.CONNECTED:
-            self._engine.tell(session.sid, self._connected)
+            self._engine.tell(session.sid, self._records.connected(session) or self._connected)
         elif answer is not None:
             self._engine.tell(session.sid, answer)
 

@@ -52,6 +52,11 @@ class TokenAuthenticator(Authenticator):
         for token, channels in session.tokens.items():
             self._events.tell_disconnect(token, channels)
 
+    def on_session_returned(self, session: Session) -> None:
+        """Tell backends that the tokens of the session are there again."""
+        for token, channels in session.tokens.items():
+            self._events.tell_connect(token, channels)
+
     def on_logged_out(self, session: Session) -> None:
         """Tell backends that the tokens of the session are gone, and forget them."""
         self.on_session_closed(session, "logged out")

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hornet.broker.subscriber import Subscriber
 from hornet.core import codes
 from hornet.core.credentials import Credentials
-from hornet.core.errors import InvalidPublish, RefusedCredentials
+from hornet.core.errors import InvalidPublish, PeerError, RefusedCredentials
 from hornet.core.message_limit import MessageLimit
 from hornet.core.messages import Message, parse_pattern_publish
 from hornet.core.pattern_index import PatternIndex
-from hornet.core.patterns import Pattern, parse_pattern, parse_topic
+from hornet.core.patterns import Pattern, parse_pattern, parse_pattern_text, parse_topic
 from hornet.core.sessions import AuthState
 from hornet.core.tokens import is_token
 from hornet.engine import Engine
@@ -219,6 +219,24 @@ class Patterns:
         """Return the texts of a session's patterns, each with the globs or the topic that receive for it."""
         texts = self._of_session.get(session, ())
         return {text: self._active[text].globs or (text,) for text in texts}
+
+    def texts_of(self, session: Session) -> list[str]:
+        """Return the canonical texts of a session's patterns."""
+        return list(self._of_session.get(session, ()))
+
+    async def restore(self, session: Session, texts: Iterable[str]) -> None:
+        """Subscribe a session that came back to the patterns that it had; it had the right to them.
+
+        A pattern for which this node has no room is left out.
+
+        Raises:
+            RedisUnavailable: some were not subscribed to.
+        """
+        for text in texts:
+            try:
+                await self._join(session, parse_pattern_text(text))
+            except PeerError as refused:
+                log.info("Session %s can't have a pattern again: %s", session.sid, refused.code)
 
     def leave_all(self, session: Session) -> None:
         """Take a session out of all its patterns: it ended, or it logged out."""

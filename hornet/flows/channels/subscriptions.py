@@ -7,7 +7,7 @@ Redis, Redis confirms that, and only then the session enters the room and its cl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from hornet.broker.keys import channel_topic
 from hornet.broker.subscriber import Subscriber
@@ -82,6 +82,14 @@ class Subscriptions:
         """
         added = [channel for channel in channels if channel not in session.channels]
         check_channels(session.channels, added, self._limits.max_channels_per_session)
+
+    def restore(self, session: Session, channels: Mapping[str, SubscribedBy]) -> None:
+        """Put a session that came back into its channels at once.
+
+        This node is subscribed to their topics already; the session takes these subscriptions over.
+        """
+        for channel, by in channels.items():
+            self._enter(session, channel, channel_topic(channel), by)
 
     def leave(self, session: Session, channel: str, by: SubscribedBy) -> bool:
         """Undo the subscription by ``by``; return True if the session thereby left the channel."""

@@ -176,6 +176,23 @@ class Repairs:
                 except RedisUnavailable as error:
                     log.debug("No mark: %s", error)
 
+    async def catch_up(self) -> int:
+        """Wait until everything is delivered that was recorded until now; return the last id of it.
+
+        Raises:
+            RedisUnavailable: Redis was not asked.
+        """
+        mark = await self._await_mark()
+        delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def deliver() -> None:
+            if not delivered.done():
+                delivered.set_result(None)
+
+        self._inflow.in_order(deliver, cut=mark.last)
+        await delivered
+        return mark.last
+
     async def _await_mark(self) -> Mark:
         self._number += 1
         mark: asyncio.Future[Mark] = asyncio.get_running_loop().create_future()

@@ -12,6 +12,8 @@ from hornet.core.sessions import AuthStep
 from hornet.engine import Engine, Handshake, RestoredSession
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.recovery.records import SessionRecords
+from hornet.flows.recovery.recovery import Recovery
 from hornet.flows.sessions.router import Router
 from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Activity, Session, Sessions, session_id
@@ -51,6 +53,8 @@ class SessionHooks:
         metrics: Metrics,
         session_log: SessionLog,
         limits: LimitSettings,
+        records: SessionRecords,
+        recovery: Recovery,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
@@ -62,14 +66,16 @@ class SessionHooks:
         self._metrics = metrics
         self._session_log = session_log
         self._limits = limits
+        self._records = records
+        self._recovery = recovery
 
     def configure(self, limits: LimitSettings) -> None:
         """Follow ``limits`` from now on, for sessions that are there as well."""
         self._limits = limits
 
     async def on_recover(self, handshake: Handshake, pid: str, offset: str) -> RestoredSession | None:
-        """Return None: no session is kept for a client that comes back."""
-        return None
+        """Find the session of a client that came back."""
+        return await self._recovery.on_recover(pid, offset)
 
     def on_connect(self, sid: str, handshake: Handshake) -> Awaitable[object] | None:
         """Add a session with nothing granted to it yet, and check the credentials of its handshake."""
@@ -77,10 +83,14 @@ class SessionHooks:
         try:
             session = Session(sid, handshake.address, handshake)
             self._sessions.add(session)
+            self._records.open(session)
+            if session.positions:
+                self._engine.set_positions(sid, True)
             self._metrics.sessions_opened.inc()
             self._session_log.opened(session)
-            self._signals.session_opened.send(session)
-            attempt = self._admission.begin(session)
+            if not self._recovery.is_same(session):
+                self._signals.session_opened.send(session)
+            attempt = self._recovery.on_connect(session) or self._admission.begin(session)
         finally:
             session_id.reset(before)  # the engine serves other sessions in the same context
         return None if attempt is None else self._finish_connecting(sid, attempt)
@@ -95,7 +105,9 @@ class SessionHooks:
         per_s, now = self._limits.max_event_rate, asyncio.get_running_loop().time()
         if session.may(Activity.EVENT, per_s, now):
             session.is_warned = False
-            return await self._router.handle(session, event, args)
+            answer = await self._router.handle(session, event, args)
+            await self._records.settle(session, event)
+            return answer
         return self._refuse(session, per_s, now)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
@@ -105,9 +117,10 @@ class SessionHooks:
         if session is None:
             return
         session.move(AuthStep.GONE)
+        reason = session.end_code or reason
+        self._recovery.on_disconnect(session, reason)
         self._subscriptions.leave_all(session)
         self._admission.end(session)
-        reason = session.end_code or reason
         self._session_log.closed(session, reason)
         self._signals.session_closed.send(session, reason)
         self._users.depart(session)

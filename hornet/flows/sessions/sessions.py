@@ -10,6 +10,7 @@ from typing import Any
 
 from hornet.core.channels import NO_NAMES, Names
 from hornet.core.limits import RateLimiter
+from hornet.core.messages import Delivery
 from hornet.core.sessions import MOVES, AuthState, AuthStep
 from hornet.engine import Handshake
 
@@ -62,6 +63,8 @@ class Session:
     """Facts for plug-ins, which no client sees."""
     publish: Names = NO_NAMES
     """Channels that it may publish on."""
+    delivery: Delivery = Delivery.MESSAGE
+    """The form in which it gets messages."""
     limiters: dict[Activity, RateLimiter] | None = None
     """Made when first needed: most sessions only listen."""
     positions: bool = False

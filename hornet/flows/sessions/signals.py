@@ -53,6 +53,8 @@ class Signals:
 
     def __init__(self) -> None:
         self.session_opened: Signal[[Session]] = Signal("session_opened")
+        self.session_returned: Signal[[Session]] = Signal("session_returned")
+        """A session came back whose end was sent as ``session_closed``. It is authenticated, as it was."""
         self.session_closed: Signal[[Session, str]] = Signal("session_closed")
         """With the reason. The session has left its channels already, but still has its user."""
         self.logged_out: Signal[[Session]] = Signal("logged_out")

@@ -18,6 +18,7 @@ from hornet.core.message_limit import MessageLimit
 from hornet.engine import Engine
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.rooms import room_of_user
+from hornet.flows.recovery.record_deletions import RecordDeletions
 from hornet.flows.sessions.sessions import Sessions
 from hornet.flows.users.channels import UserChannels
 from hornet.metrics import Metrics
@@ -35,6 +36,7 @@ class UserCommandHandler:
         sessions: Sessions,
         channels: UserChannels,
         admission: Admission,
+        deletions: RecordDeletions,
         limit: MessageLimit,
         metrics: Metrics,
     ) -> None:
@@ -42,6 +44,7 @@ class UserCommandHandler:
         self._sessions = sessions
         self._channels = channels
         self._admission = admission
+        self._deletions = deletions
         self._limit = limit
         self._metrics = metrics
 
@@ -61,6 +64,7 @@ class UserCommandHandler:
             case ChannelsChanged():
                 self._channels.changed(user)
             case DisconnectUser():
+                self._deletions.forget_user(user)
                 for session in self._sessions.of_user(user):
                     self._admission.close(session, codes.USER_DISCONNECTED)
 

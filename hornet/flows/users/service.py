@@ -6,6 +6,8 @@ its list. A guest costs nothing of this.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from hornet.broker.keys import user_topic
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import Arrival, UserStore
@@ -66,9 +68,23 @@ class Users:
         if session.state is AuthState.CLOSED:
             return
         subscribed = self._subscriber.subscribe(user_topic(user))
-        began = self._begin(session, user, grant)
+        await self._complete(session, user, self._begin(session, user, grant), subscribed)
+
+    def restore(self, session: Session, user: str, info: object) -> Awaitable[None]:
+        """Make a session that came back its user's again, at once; await the result to have Redis count it.
+
+        This node is subscribed to the user's topic already; the session takes this subscription over.
+
+        Raises:
+            RefusedCredentials, RedisUnavailable: from the result, as :meth:`arrive`.
+        """
+        began = self._begin(session, user, Grant(user, info))
+        return self._complete(session, user, began, self.removals.wait(session.sid))
+
+    async def _complete(self, session: Session, user: str, began: int, ready: Awaitable[None]) -> None:
+        """Have Redis count a session of the user when it is ``ready`` for that."""
         try:
-            await subscribed
+            await ready
             arrival = await self._register(session, user)
         except BaseException:
             if session.user == user:
@@ -88,8 +104,11 @@ class Users:
                 self.depart(session)
             raise
 
-    def depart(self, session: Session) -> None:
-        """Take the user from a session that ended, or logged out; Redis is told in the background."""
+    def depart(self, session: Session, *, tells_redis: bool = True) -> None:
+        """Take the user from a session that ended, or logged out; Redis is told in the background.
+
+        Redis is not told of a session that is there again, on another connection to this node.
+        """
         user = session.user
         if user is None:
             return
@@ -101,7 +120,8 @@ class Users:
             self._channels.end(user)
         if session.sid not in self.arriving:  # else arrive() still waits for the topic, and unsubscribes
             self._subscriber.unsubscribe(user_topic(user))
-        self.removals.begin(user, session.sid)
+        if tells_redis:
+            self.removals.begin(user, session.sid)
 
     async def close(self, timeout_s: float) -> None:
         """Wait until Redis knows of the sessions that ended, but not longer than this."""

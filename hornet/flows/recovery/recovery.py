@@ -1,0 +1,396 @@
+"""Recovery: a client that lost its connection comes back as the same session, with what it missed.
+
+A stock client shows its pid, and gets its ids, its channels and everything that it missed, before anything
+newer. Where something is missing for certain, or may be, it gets new ids, which tell its page so, and its
+channels and rights all the same: the pid stands for the token, which is used up. A client that keeps
+positions shows its last session in ``resume``. It always gets new ids, everything that is whole, and a notice
+of the channels that are not.
+
+The steps keep one order. The session becomes this node's in Redis, which ends an older connection of it.
+This node subscribes to its topics. What was missed is read. Then, in one turn of the event loop, the session
+enters its rooms, and gets what was read and what the ring has by then. So nothing is missed and nothing is
+doubled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from hornet.broker.history import HistoryStore, Missing
+from hornet.broker.keys import channel_topic, user_topic
+from hornet.broker.session_records import Claimed
+from hornet.broker.subscriber import Subscriber
+from hornet.broker.users import KnownChannels, UserStore
+from hornet.core import answers, codes
+from hornet.core.credentials import is_object
+from hornet.core.errors import RedisUnavailable, RefusedCredentials
+from hornet.core.history import Offset, parse_offset
+from hornet.core.session_records import digest_pid
+from hornet.core.sessions import AuthState, AuthStep
+from hornet.engine import Engine, Handshake, Reason, RestoredSession
+from hornet.flows.auth.admission import Admission
+from hornet.flows.channels.patterns import Patterns
+from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.recovery.inflow import Inflow
+from hornet.flows.recovery.record_deletions import RecordDeletions
+from hornet.flows.recovery.records import SessionRecords, wants_positions
+from hornet.flows.recovery.replay import Replay
+from hornet.flows.recovery.restoration import MissReason, Restoration, begin, offsets_of
+from hornet.flows.recovery.settings import RecoverySettings
+from hornet.flows.recovery.topic_holds import TopicHolds
+from hornet.flows.sessions.session_log import SessionLog
+from hornet.flows.sessions.sessions import Session, Sessions
+from hornet.flows.sessions.signals import Signals
+from hornet.flows.users.service import Users
+from hornet.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_SESSION = "unknown_session"
+"""The reason where there is no record: the pid is made up, or the session expired, was revoked or ended."""
+
+NO_REDIS = "no_redis"
+"""The reason where Redis did not answer. The client is told to come back."""
+
+READ_S = 2.0
+"""How long a client that comes back waits for the messages that it missed. After that it is told."""
+
+
+class Recovery:
+    """Brings sessions back on this node, and lets sessions go that came back elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        settings: RecoverySettings,
+        node: str,
+        engine: Engine,
+        sessions: Sessions,
+        records: SessionRecords,
+        deletions: RecordDeletions,
+        admission: Admission,
+        subscriber: Subscriber,
+        subscriptions: Subscriptions,
+        users: Users,
+        user_store: UserStore,
+        patterns: Patterns,
+        inflow: Inflow,
+        history: HistoryStore,
+        catch_up: Callable[[], Awaitable[int]],
+        replay: Replay,
+        signals: Signals,
+        metrics: Metrics,
+        session_log: SessionLog,
+    ) -> None:
+        """Await ``catch_up`` to have heard all that Redis recorded until now; it returns the last id."""
+        self._settings = settings
+        self._node = node
+        self._engine = engine
+        self._sessions = sessions
+        self._records = records
+        self._deletions = deletions
+        self._admission = admission
+        self._subscriber = subscriber
+        self._subscriptions = subscriptions
+        self._users = users
+        self._user_store = user_store
+        self._patterns = patterns
+        self._inflow = inflow
+        self._history = history
+        self._catch_up = catch_up
+        self._replay = replay
+        self._signals = signals
+        self._session_log = session_log
+        self._holds = TopicHolds(subscriber, settings.recovery_window_s)
+        self._metrics = metrics
+
+    def configure(self, settings: RecoverySettings) -> None:
+        """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
+        self._settings = settings
+
+    def close(self) -> None:
+        """Hold no topics any more: the node stops."""
+        self._holds.close()
+
+    # Clients that come back ----------------------------------------------------------------------
+
+    async def on_recover(self, pid: str, offset: str) -> RestoredSession | None:
+        """Find the session of a stock client, and what it missed. :meth:`enter` goes on."""
+        try:
+            restoration = await self._find(pid, _read_offset(offset))
+        except RedisUnavailable as error:
+            log.debug("A client can't come back now: %s", error)
+            self._metrics.recoveries.labels("refused", NO_REDIS).inc()
+            return RestoredSession(pid=pid)  # without a state: the client is told to come back
+        if restoration is None:
+            return None
+        restoration.collect(self._inflow.ring, self._node, self._settings.replay_bytes)
+        if restoration.missed:
+            return RestoredSession(state=restoration)
+        return RestoredSession(sid=restoration.record.sid, pid=pid, state=restoration)
+
+    def is_same(self, session: Session) -> bool:
+        """Return whether a session that just connected has the ids of one that was there before."""
+        restored = session.handshake.restored
+        return restored is not None and restored.sid != ""
+
+    def on_connect(self, session: Session) -> Awaitable[object] | None:
+        """Go on with a session that just connected, and await the result; None where it did not come back."""
+        restored = session.handshake.restored
+        if restored is not None and restored.state is None:
+            self._engine.close(session.sid)
+            return _nothing()
+        if restored is not None:
+            assert isinstance(restored.state, Restoration)
+            return self._enter(session, restored.state, is_same=bool(restored.sid))
+        if session in self._records and (resume := resumed(session.handshake)) is not None:
+            return self._resume(session, *resume)
+        return None
+
+    async def _resume(self, session: Session, former: str, position: str) -> None:
+        """Bring back what a client that keeps positions had, or let it in as a new one."""
+        restoration: Restoration | None = None
+        try:
+            restoration = await self._find(former, _read_offset(position))
+        except RedisUnavailable as error:
+            log.debug("A client can't come back now: %s", error)
+            self._metrics.recoveries.labels("refused", NO_REDIS).inc()
+        if restoration is not None:
+            if session.state is not AuthState.CLOSED:
+                await self._enter(session, restoration, is_same=False)
+            else:
+                self._deletions.end_return()
+                self._release(restoration)
+            return
+        self._records.tell(session, recovered=False)
+        attempt = self._admission.begin(session)
+        if attempt is not None:
+            await attempt
+
+    async def _find(self, pid: str, start: Offset | None) -> Restoration | None:
+        """Take the session with this pid over, subscribe to its topics, and read what it missed.
+
+        Raises:
+            RedisUnavailable: the session could not be taken over; its client may try again.
+        """
+        digest = digest_pid(pid)
+        began = self._deletions.begin_return()
+        restoration: Restoration | None = None
+        try:
+            claimed = await self._records.claim(digest) if digest is not None else None
+            if digest is not None and claimed is not None:
+                restoration = await self._prepare(digest, claimed, start, began)
+        finally:
+            if restoration is None:
+                self._deletions.end_return()
+        if restoration is None:
+            self._metrics.recoveries.labels("refused", UNKNOWN_SESSION).inc()
+        return restoration
+
+    async def _prepare(self, digest: str, claimed: Claimed, start: Offset | None, began: int) -> Restoration:
+        record = claimed.record
+        former = self._sessions.get(record.sid)
+        if former is not None and self._records.is_of(former, digest):
+            self._holds.hold(self.topics_of(former))
+            self.end_silently(former, is_here=True)
+        channels: frozenset[str] = frozenset()
+        if record.user is not None:
+            channels = (await self._user_store.read(record.user, KnownChannels())).channels
+        restoration = begin(
+            digest=digest,
+            record=record,
+            was_away=claimed.was_away,
+            start=start,
+            user_channels=channels,
+            began=began,
+        )
+        confirmations = [self._subscriber.subscribe(topic) for topic in restoration.topics]
+        try:
+            await asyncio.gather(*confirmations)
+            await self._read(restoration)
+        except BaseException:
+            self._release(restoration)
+            raise
+        return restoration
+
+    async def _read(self, restoration: Restoration) -> None:
+        """Read what the ring does not have."""
+        ring = self._inflow.ring
+        starts = restoration.topic_starts(self._node)
+        topics = [
+            topic
+            for topic, start in starts.items()
+            if start.node != self._node or ring.since(topic, start.number) is None
+        ]
+        if not topics:
+            return
+        for topic in topics:
+            restoration.joined[topic] = ring.number
+        requests = [Missing(topic, starts[topic].position, self._settings.replay_bytes) for topic in topics]
+        try:
+            async with asyncio.timeout(READ_S):
+                answer = await self._history.read(requests)
+                restoration.until = await self._catch_up()
+        except (RedisUnavailable, TimeoutError) as error:
+            log.debug("What a client missed can't be read: %s", error)
+            restoration.missed.update(dict.fromkeys(topics, MissReason.HISTORY_UNAVAILABLE))
+        else:
+            restoration.add_history(starts, answer, topics)
+
+    # The turn in which a session is back ---------------------------------------------------------
+
+    def _enter(self, session: Session, restoration: Restoration, *, is_same: bool) -> Awaitable[object]:
+        """Put a session into everything that it had, and send it what it missed.
+
+        All that must not be torn apart is done before this returns. Await the result for what may come later.
+        """
+        record, positions = restoration.record, session.positions
+        user = record.user
+        is_revoked = self._deletions.is_revoked(record, restoration.began)
+        self._deletions.end_return()
+        entries = restoration.collect(self._inflow.ring, self._node, self._settings.replay_bytes)
+        if is_revoked:
+            self._release(restoration)
+            self._admission.close(session, codes.TOKEN_REVOKED)
+            return _nothing()
+        if is_same and restoration.missed:  # just now: the client must come back to learn of it
+            self._release(restoration)
+            self._engine.close(session.sid)
+            return _nothing()
+        self._records.restore(session, record, is_in_redis=is_same)
+        registering: Awaitable[None] | None = None
+        if user is not None:
+            registering = self._users.restore(session, user, record.info)
+        self._subscriptions.restore(session, restoration.channels)
+        self._admission.restore(session, record)
+        if is_same or positions:
+            offset = self._inflow.offset
+            start = restoration.start or offset
+            steps = zip(entries, offsets_of(entries, start, offset.epoch, self._node), strict=True)
+            self._replay.send(session, restoration.names | {session.sid}, steps)
+        self._count(restoration)
+        self._records.tell(session, recovered=not restoration.missed)
+        if is_same:
+            self._welcome(session, restoration)
+        return self._settle(session, restoration, registering, is_same=is_same)
+
+    def _welcome(self, session: Session, restoration: Restoration) -> None:
+        message = self._records.connected(session)
+        assert message is not None
+        if restoration.missed and session.positions:
+            self._tell_gap(session, restoration)
+        self._engine.tell(session.sid, message)
+        if restoration.was_away:
+            self._signals.session_returned.send(session)
+        self._signals.user_authenticated.send(session, True)
+
+    async def _settle(
+        self,
+        session: Session,
+        restoration: Restoration,
+        registering: Awaitable[None] | None,
+        *,
+        is_same: bool,
+    ) -> None:
+        """Tell Redis of a session that is back, and a client with new ids that it is in."""
+        try:
+            if registering is not None:
+                await registering
+            await self._patterns.restore(session, restoration.record.patterns)
+        except RefusedCredentials as refused:
+            self._admission.close(session, refused.code)
+            return
+        except RedisUnavailable as error:
+            self._session_log.failed(session, "The return", error)
+            self._engine.close(session.sid)
+            return
+        await self._records.save(session)
+        if not is_same:
+            self._records.discard(restoration.digest, restoration.record)
+            self._welcome(session, restoration)
+
+    def _tell_gap(self, session: Session, restoration: Restoration) -> None:
+        """Tell the client which of its channels are not whole, once for each reason."""
+        by_reason: dict[MissReason, list[str]] = {}
+        user = restoration.record.user
+        of_user = None if user is None else restoration.missed.get(user_topic(user))
+        for channel in session.channels:
+            reason = restoration.missed.get(channel_topic(channel))
+            if reason is not None:
+                by_reason.setdefault(reason, []).append(channel)
+        if of_user is not None:
+            by_reason.setdefault(of_user, [])
+        for reason, channels in by_reason.items():
+            has_notifications = reason is of_user
+            self._engine.tell(session.sid, answers.gap(tuple(channels), (), has_notifications, reason=reason))
+
+    def _count(self, restoration: Restoration) -> None:
+        reasons = list(restoration.missed.values())
+        outcome = ("restored", reasons[0].value) if reasons else ("recovered", "whole")
+        self._metrics.recoveries.labels(*outcome).inc()
+
+    def _release(self, restoration: Restoration) -> None:
+        for topic in restoration.topics:
+            self._subscriber.unsubscribe(topic)
+
+    # Sessions that go ----------------------------------------------------------------------------
+
+    def topics_of(self, session: Session) -> list[str]:
+        """Return the topics whose messages the session gets."""
+        topics = [channel_topic(channel) for channel in session.channels]
+        if session.user is not None:
+            topics.append(user_topic(session.user))
+        return topics
+
+    def on_disconnect(self, session: Session, reason: str) -> None:
+        """Keep what a session needs that may come back. It is still in its channels."""
+        if self._records.end(session, reason):
+            self._holds.hold(self.topics_of(session))
+
+    def on_taken(self, message: Mapping[str, Any]) -> None:
+        """End a session that came back on another node.
+
+        Raises:
+            KeyError, TypeError: the message is malformed.
+        """
+        session = self._sessions.get(message["sid"])
+        if session is not None and self._records.is_of(session, message["record"]):
+            self.end_silently(session, is_here=False)
+
+    def end_silently(self, session: Session, *, is_here: bool) -> None:
+        """End a session whose client came back: for everybody else it goes on."""
+        self._engine.end_silently(session.sid)
+        self._sessions.remove(session.sid)
+        session.move(AuthStep.GONE)
+        self._records.drop(session)
+        self._subscriptions.leave_all(session)
+        self._patterns.leave_all(session)
+        self._admission.end(session)
+        self._users.depart(session, tells_redis=not is_here)
+        self._session_log.closed(session, Reason.TAKEN_OVER)
+
+
+def resumed(handshake: Handshake) -> tuple[str, str] | None:
+    """Return the former session and the position in ``resume``; None where the client resumes nothing."""
+    auth = handshake.auth
+    resume = auth.get("resume") if is_object(auth) else None
+    if not is_object(resume) or not wants_positions(handshake):
+        return None
+    former, position = resume.get("session"), resume.get("position", "")
+    if not isinstance(former, str) or not isinstance(position, str):
+        return None
+    return former, position
+
+
+def _read_offset(text: str) -> Offset | None:
+    try:
+        return parse_offset(text)
+    except ValueError:
+        return None
+
+
+async def _nothing() -> None:
+    """Wait for nothing."""

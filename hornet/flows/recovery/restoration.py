@@ -1,0 +1,191 @@
+"""A session on its way back: what it gets again, and the messages that it missed.
+
+A client has everything up to an offset, which it sent. What came later on its topics is in two places:
+
+- Where the offset is of this node, and the node has held the topic since then, the node's ring has it all.
+- Otherwise the history has what was recorded. Plain publishes are not recorded. So a topic is whole only if
+  each of its messages was recorded: if the history knows it, and no node heard a plain publish on it.
+
+Between the reading and the moment when the session enters its rooms, the ring goes on to collect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hornet.broker.history import HistoryAnswer, TopicHistory
+from hornet.broker.keys import channel_topic, user_topic
+from hornet.core.history import NO_EPOCH, Offset, parse_offset
+from hornet.core.merge import merge, recorded_entry
+from hornet.core.message_ring import MessageRing, RingEntry
+from hornet.core.session_records import SessionRecord
+from hornet.flows.sessions.sessions import SubscribedBy
+
+PLAIN_NOTE_US = 10_000_000
+"""By how much a plain publish may be later than the last note of one: nodes write notes at most so often."""
+
+
+class MissReason(StrEnum):
+    """Why a session did not get what it missed; clients get it, and it is a label of a metric."""
+
+    BAD_OFFSET = "bad_offset"
+    """The client sent no offset, or none of Hornet's."""
+    FUTURE_OFFSET = "future_offset"
+    """The offset is behind everything that Redis recorded: it is of a Redis that has lost data since."""
+    REDIS_LOST_DATA = "redis_lost_data"
+    """The offset is of another epoch of Redis' data."""
+    HISTORY_TOO_SHORT = "history_too_short"
+    """Recorded messages are no longer in the history."""
+    HISTORY_UNAVAILABLE = "history_unavailable"
+    """Redis did not answer in time, or keeps no history."""
+    PLAIN_MESSAGES = "plain_messages"
+    """Plain publishes, which are not recorded, may have been missed."""
+    REPLAY_TOO_BIG = "replay_too_big"
+    """The client missed more than one session gets at once."""
+
+
+@dataclass(eq=False, slots=True)
+class Restoration:
+    """A session that comes back. This node holds each of ``topics`` once for it."""
+
+    digest: str
+    record: SessionRecord
+    was_away: bool
+    start: Offset | None
+    """Where the client stands; None where it did not tell."""
+    channels: dict[str, SubscribedBy]
+    topics: list[str]
+    began: int
+    """See :meth:`RecordDeletions.is_revoked`."""
+    recorded: list[RingEntry] = field(default_factory=list)
+    """What the history has of the topics that the ring does not cover."""
+    until: int = 0
+    """What was recorded up to this id and is not in the ring was published before the node held the topic."""
+    joined: dict[str, int] = field(default_factory=dict)
+    """For each topic that was read from the history, from which number on the ring has it."""
+    missed: dict[str, MissReason] = field(default_factory=dict)
+    """The topics that are not whole."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names by which ``only`` and ``except`` may mean the session."""
+        return frozenset((self.record.sid, *self.record.tokens))
+
+    def topic_starts(self, node: str) -> dict[str, Offset]:
+        """Return from where each topic counts: where the client stands, or where the session entered it."""
+        starts: dict[str, Offset] = {}
+        entered = {
+            channel_topic(name): parse_offset(held.since)
+            for name, held in self.record.channels.items()
+            if held.since
+        }
+        for topic in self.topics:
+            since = entered.get(topic)
+            if self.start is None:
+                start = since or min(entered.values(), key=lambda offset: offset.id, default=None)
+            else:
+                start = self.start if since is None else _later(self.start, since, node)
+            if start is None:
+                self.missed[topic] = MissReason.BAD_OFFSET
+            else:
+                starts[topic] = start
+        return starts
+
+    def add_history(self, starts: Mapping[str, Offset], answer: HistoryAnswer, topics: Sequence[str]) -> None:
+        """Take over what the history has of ``topics``, and note which of them are not whole."""
+        for topic, history in zip(topics, answer.topics, strict=True):
+            start = starts[topic]
+            reason = _judge(start, answer, history)
+            if reason is not None:
+                self.missed[topic] = reason
+                continue
+            self.recorded += (
+                recorded_entry(topic, topic, entry.json, entry.id)
+                for entry in history.entries
+                if entry.id > start.id
+            )
+
+    def collect(self, ring: MessageRing, node: str, max_bytes: int) -> list[RingEntry]:
+        """Return what the session missed until now, in order; nothing of topics that are not whole.
+
+        What is of the history has the number 0.
+        """
+        starts = self.topic_starts(node)
+        received: list[RingEntry] = []
+        for topic, start in starts.items():
+            if topic in self.missed:
+                continue
+            number = self.joined.get(topic, start.number)
+            entries = ring.since(topic, number)
+            if entries is None:
+                self.missed[topic] = MissReason.PLAIN_MESSAGES
+                continue
+            received += (entry for entry in entries if not entry.id or entry.id > start.id)
+        received.sort()
+        recorded = [entry for entry in self.recorded if entry.topic not in self.missed]
+        entries = merge(recorded, received, until=self.until)
+        if sum(len(entry.payload) for entry in entries) > max_bytes:
+            self.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
+            return []
+        return [entry for entry in entries if entry.topic not in self.missed]
+
+
+def begin(
+    *,
+    digest: str,
+    record: SessionRecord,
+    was_away: bool,
+    start: Offset | None,
+    user_channels: Collection[str],
+    began: int,
+) -> Restoration:
+    """Return the restoration of a session whose user has ``user_channels`` now."""
+    channels: dict[str, SubscribedBy] = {}
+    for name, held in record.channels.items():
+        by = SubscribedBy(held.by)
+        if name not in user_channels:
+            by &= ~SubscribedBy.BACKEND
+        if by:
+            channels[name] = by
+    topics = [channel_topic(name) for name in channels]
+    missed = dict.fromkeys(record.patterns, MissReason.PLAIN_MESSAGES)
+    if record.user is not None:
+        topics.append(user_topic(record.user))
+    return Restoration(digest, record, was_away, start, channels, topics, began, missed=missed)
+
+
+def offsets_of(entries: Iterable[RingEntry], start: Offset, epoch: str, node: str) -> list[Offset]:
+    """Return where a client stands after each of its missed messages."""
+    offsets: list[Offset] = []
+    last = Offset(epoch, start.id if start.epoch == epoch else 0, start.node, start.number)
+    for entry in entries:
+        id = max(last.id, entry.id)
+        last = Offset(epoch, id, node, entry.number) if entry.number else last._replace(id=id)
+        offsets.append(last)
+    return offsets
+
+
+def _later(offset: Offset, since: Offset, node: str) -> Offset:
+    if offset.epoch != since.epoch:
+        return offset
+    if offset.node == since.node == node:
+        return since if since.number > offset.number else offset
+    return since if since.id > offset.id else offset
+
+
+def _judge(start: Offset, answer: HistoryAnswer, history: TopicHistory) -> MissReason | None:
+    """Return why messages of a topic after ``start`` may be missing; None where all of them were read."""
+    epoch, last = answer.position
+    if NO_EPOCH in (epoch, start.epoch):
+        return MissReason.HISTORY_UNAVAILABLE
+    if start.epoch != epoch:
+        return MissReason.REDIS_LOST_DATA
+    if start.id > last:
+        return MissReason.FUTURE_OFFSET
+    if not history.is_whole:
+        return MissReason.HISTORY_TOO_SHORT
+    if not history.is_recorded or history.plain_at + PLAIN_NOTE_US > start.id:
+        return MissReason.PLAIN_MESSAGES
+    return None
