@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "flows": {"core", "engine", "broker", "metrics"},
     "web": {"core", "flows"},
-    "connector": {"core", "broker.keys", "broker.user_commands"},
+    "connector": {"core", "broker.history_scripts", "broker.keys", "broker.user_commands"},
     "config_values": {"core"},
     "config": {
         "core",

@@ -259,7 +259,7 @@ def build_flows(
     channels = Channels(
         settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
     )
-    client_publishing = ClientPublishing(settings=config.channels, client=services.client, metrics=metrics)
+    client_publishing = ClientPublishing(settings=config.channels, history=services.history, metrics=metrics)
     client_events = ClientEvents(
         settings=config.channels,
         is_published=config.sessions.publish_client_events,
@@ -271,7 +271,7 @@ def build_flows(
 
     # Requests of backends and plug-ins
     backend = BackendService(
-        publisher=Publisher(services.client),
+        publisher=Publisher(services.client, services.history),
         tokens=services.tokens,
         user_sessions=UserSessionStore(services.client),
         limit=services.message_limit,
@@ -283,7 +283,7 @@ def build_flows(
         subscriber=services.subscriber,
         version=__version__,
     )
-    user_queries = UserQueries(UserLists(services.client))
+    user_queries = UserQueries(UserLists(services.client), services.history)
     interface = NodeInterface(
         node_id=services.nodes.id,
         signals=signals,

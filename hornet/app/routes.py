@@ -43,7 +43,7 @@ def add_routes(app: web.Application, services: Services, api: Api) -> None:
         count=services.engine.count_unknown_host,
     )
     if config.server.demo:
-        demo = Demo(client=services.client, tokens=services.tokens)
+        demo = Demo(history=services.history, tokens=services.tokens)
         redis_url = _shown_url(config.redis, services.redis_url)
         page = DemoPage(
             demo=demo,

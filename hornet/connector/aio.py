@@ -38,13 +38,15 @@ class AsyncTransport(Protocol):
 
 
 def open_async_transport(
-    redis: str | Redis | RedisCluster, *, key: str | None, token_length: int
+    redis: str | Redis | RedisCluster, *, key: str | None, token_length: int, record: bool
 ) -> AsyncTransport:
     """Return the transport for a URL or client; it connects on first use.
 
     Raises:
-        ValueError: an invalid URL or key, or a key or token length that has no meaning there.
+        ValueError: an invalid URL or key, or a key, token length or ``record`` that has no meaning there.
     """
+    if is_http(redis) and not record:
+        raise ValueError("Hornet's HTTP API records all messages")
     if is_http(redis):
         # Here, so that a backend that goes through Redis does not load aiohttp.
         from hornet.connector.aiohttp_transport import AiohttpTransport
@@ -52,7 +54,7 @@ def open_async_transport(
         return AiohttpTransport(parse_address(redis, key=key, token_length=token_length))
     if key is not None:
         raise ValueError("a key is for the URL of an HTTP API")
-    return AsyncRedisTransport(redis)
+    return AsyncRedisTransport(redis, record=record)
 
 
 class AsyncConnector:
@@ -66,8 +68,9 @@ class AsyncConnector:
         token_length: int = DEFAULT_TOKEN_LENGTH,
         key: str | None = None,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        record: bool = True,
     ) -> None:
-        self._transport = open_async_transport(redis, key=key, token_length=token_length)
+        self._transport = open_async_transport(redis, key=key, token_length=token_length, record=record)
         self.ttl = ttl
         self.token_length = token_length
         self._limit = MessageLimit(max_message_bytes)

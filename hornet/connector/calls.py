@@ -33,6 +33,8 @@ class ConnectorCall(Generic[T]):
     """Makes the result of the JSON object that the API answers."""
     is_transaction: bool = False
     """Whether Redis carries out all commands or none."""
+    is_message: bool = False
+    """Whether each command publishes a message for clients, who may miss it while they are away."""
     then: Callable[[list[Any]], Sequence[RedisCommand]] | None = None
     """Makes further commands of the first ones' answers; ``read_answers`` then gets theirs."""
 
@@ -73,6 +75,7 @@ def publish(
     names = _listed(channels)
     return ConnectorCall(
         commands=commands.publish_commands(names, type, message, options, limit),
+        is_message=True,
         read_answers=_sum,
         request=lambda: api.publish_request(names, type, message, options),
         read_response=lambda body: sum(entry["nodes"] for entry in body["published"]),
@@ -83,6 +86,7 @@ def publish_to_pattern(pattern: Mapping[str, Any], payload: Any, limit: MessageL
     """Publish any JSON to a pattern; see :func:`commands.pattern_command` for its exceptions."""
     return ConnectorCall(
         commands=[commands.pattern_command(pattern, payload, limit)],
+        is_message=True,
         read_answers=_sum,
         request=lambda: api.publish_to_pattern_request(pattern, payload),
         read_response=_nodes,
@@ -131,6 +135,7 @@ def notify(users: User | Iterable[User], event: str, payload: Any, limit: Messag
     commands.check_length(redis_commands[0][-1], limit)  # the same text for each user
     return ConnectorCall(
         commands=redis_commands,
+        is_message=True,
         read_answers=_sum,
         request=lambda: api.notify_request(listed, event, payload),
         read_response=_nodes,

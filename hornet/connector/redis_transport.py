@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError, ResponseError
 from hornet.broker.user_commands import RedisCommand
 from hornet.connector import events
 from hornet.connector.calls import ConnectorCall
+from hornet.connector.recording import Recording
 
 T = TypeVar("T")
 
@@ -22,10 +23,11 @@ T = TypeVar("T")
 class RedisTransport:
     """Sends the commands of calls to Redis. Safe to share between threads.
 
-    A client that is handed in stays open at :meth:`close`.
+    A client that is handed in stays open at :meth:`close`. With ``record``, messages go into the history.
     """
 
-    def __init__(self, redis: str | Redis) -> None:
+    def __init__(self, redis: str | Redis, *, record: bool = True) -> None:
+        self._recording = Recording() if record else None
         self._owns_redis = isinstance(redis, str)
         self.redis: Redis = Redis.from_url(redis) if isinstance(redis, str) else redis
 
@@ -33,6 +35,8 @@ class RedisTransport:
         """Carry out a call; redis-py's own errors come out."""
         if call.is_transaction:
             return call.read_answers(self._execute_together(call.commands))
+        if call.is_message and self._recording is not None:
+            return call.read_answers([self._publish(self._recording, command) for command in call.commands])
         answers = self._execute(call.commands)
         if call.then is not None:
             answers = self._execute(call.then(answers))
@@ -76,6 +80,20 @@ class RedisTransport:
         if self._owns_redis:
             self.redis.close()
 
+    def _publish(self, recording: Recording, publish: RedisCommand) -> int:
+        steps = recording.steps(*publish[1:])
+        command = next(steps)
+        while True:
+            try:
+                answer = self.redis.execute_command(*command)
+            except ResponseError as refused:
+                command = steps.throw(refused)
+                continue
+            try:
+                command = steps.send(answer)
+            except StopIteration as end:
+                return int(end.value)
+
     def _execute(self, commands: Sequence[RedisCommand]) -> list[Any]:
         return [self.redis.execute_command(*command) for command in commands]
 
@@ -89,10 +107,11 @@ class RedisTransport:
 class AsyncRedisTransport:
     """Sends the commands of calls to Redis, for one event loop.
 
-    A client that is handed in stays open at :meth:`close`.
+    A client that is handed in stays open at :meth:`close`. With ``record``, messages go into the history.
     """
 
-    def __init__(self, redis: str | AsyncRedis | AsyncRedisCluster) -> None:
+    def __init__(self, redis: str | AsyncRedis | AsyncRedisCluster, *, record: bool = True) -> None:
+        self._recording = Recording() if record else None
         self._owns_redis = isinstance(redis, str)
         self.redis: AsyncRedis | AsyncRedisCluster = (
             AsyncRedis.from_url(redis) if isinstance(redis, str) else redis
@@ -102,6 +121,9 @@ class AsyncRedisTransport:
         """Carry out a call; redis-py's own errors come out."""
         if call.is_transaction:
             return call.read_answers(await self._execute_together(call.commands))
+        if call.is_message and self._recording is not None:
+            published = [await self._publish(self._recording, command) for command in call.commands]
+            return call.read_answers(published)
         answers = await self._execute(call.commands)
         if call.then is not None:
             answers = await self._execute(call.then(answers))
@@ -144,6 +166,20 @@ class AsyncRedisTransport:
         """Close the connections, unless the client was handed in."""
         if self._owns_redis:
             await self.redis.aclose()
+
+    async def _publish(self, recording: Recording, publish: RedisCommand) -> int:
+        steps = recording.steps(*publish[1:])
+        command = next(steps)
+        while True:
+            try:
+                answer = await self.redis.execute_command(*command)
+            except ResponseError as refused:
+                command = steps.throw(refused)
+                continue
+            try:
+                command = steps.send(answer)
+            except StopIteration as end:
+                return int(end.value)
 
     async def _execute(self, commands: Sequence[RedisCommand]) -> list[Any]:
         return [await self.redis.execute_command(*command) for command in commands]

@@ -38,17 +38,19 @@ class SyncTransport(Protocol):
         """Close the connections."""
 
 
-def open_transport(redis: str | Redis, *, key: str | None, token_length: int) -> SyncTransport:
+def open_transport(redis: str | Redis, *, key: str | None, token_length: int, record: bool) -> SyncTransport:
     """Return the transport for a URL or client; it connects on first use.
 
     Raises:
-        ValueError: an invalid URL or key, or a key or token length that has no meaning there.
+        ValueError: an invalid URL or key, or a key, token length or ``record`` that has no meaning there.
     """
+    if is_http(redis) and not record:
+        raise ValueError("Hornet's HTTP API records all messages")
     if is_http(redis):
         return HttpTransport(parse_address(redis, key=key, token_length=token_length))
     if key is not None:
         raise ValueError("a key is for the URL of an HTTP API")
-    return RedisTransport(redis)
+    return RedisTransport(redis, record=record)
 
 
 class Connector:
@@ -61,6 +63,9 @@ class Connector:
     ``redis`` is a URL or a ready client (for Sentinel, TLS options, or a pool of your own). ``ttl`` is how
     many seconds an unused token lives. A message longer than ``max_message_bytes``, as JSON text, is refused
     with ``MessageTooLarge``, a ``ValueError``; keep it as the server's ``--max-message``.
+
+    Redis keeps messages for a while, for clients that lost their connection and come back. With
+    ``record=False`` they are gone once they are published, which costs Redis less.
 
     Messages, payloads and infos hold what JSON has, and dates and times (sent as ISO 8601 text), UUIDs (text)
     and Decimals (numbers). Any other type is a ``ValueError``.
@@ -77,8 +82,9 @@ class Connector:
         token_length: int = DEFAULT_TOKEN_LENGTH,
         key: str | None = None,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        record: bool = True,
     ) -> None:
-        self._transport = open_transport(redis, key=key, token_length=token_length)
+        self._transport = open_transport(redis, key=key, token_length=token_length, record=record)
         self.ttl = ttl
         self.token_length = token_length
         self._limit = MessageLimit(max_message_bytes)

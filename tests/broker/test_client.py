@@ -23,7 +23,7 @@ from hornet.broker.client import (
 from hornet.broker.events import EventPublisher
 from hornet.broker.failures import FAILURES
 from hornet.broker.keys import EVENTS_CONNECT, MANAGER_TOPIC, channel_topic
-from hornet.broker.publisher import Publication, Publisher
+from hornet.broker.publisher import Publication
 from hornet.broker.tokens import TokenStore
 from hornet.broker.url import RedisUrl, parse_url
 from hornet.core.credentials import Credentials
@@ -31,6 +31,7 @@ from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.grants import Grant
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer, SentinelServer, Wire, make_cluster, replicate
+from tests.broker.test_publisher import publisher_of
 from tests.broker.test_subscriber import Heard, listening, wait_lost
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
@@ -150,9 +151,9 @@ async def test_tokens_messages_and_events_work_in_every_shape(
                     *map(subscriber.subscribe, (channel_topic("a"), EVENTS_CONNECT, MANAGER_TOPIC))
                 )
                 await call(client.publish, channel_topic("a"), "1")
-                await Publisher(client).publish([Publication(channel_topic("a"), text) for text in "23"])
+                await publisher_of(client).publish([Publication(channel_topic("a"), text) for text in "23"])
                 for expected in (b"1", b"2", b"3"):
-                    assert await heard.next() == (channel_topic("a"), expected)
+                    assert await heard.next_published() == (channel_topic("a"), expected)
 
                 events = EventPublisher(client)
                 events.tell_connect("t", ("a", "b"))

@@ -12,13 +12,14 @@ from hornet.broker.batching import CommandBatcher
 from hornet.broker.client import Client, call, connect
 from hornet.broker.failures import MAX_BACKOFF_S, backoff_s, unavailable
 from hornet.broker.keys import channel_topic
-from hornet.broker.publisher import Once, Publication, Publisher
+from hornet.broker.publisher import Once, Publication
 from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable, RefusedByRedis
 from tests.broker.acl import limited, url_of
 from tests.broker.conftest import StartRedis
 from tests.broker.servers import RedisServer
 from tests.broker.test_client import every_failure
+from tests.broker.test_publisher import publisher_of
 from tests.broker.test_subscriber import Heard, listening
 from tests.e2e.server import free_port
 from tests.e2e.waiting import eventually
@@ -167,16 +168,16 @@ async def test_what_could_not_be_remembered_was_not_published(own_redis: RedisSe
         else:
             await admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
         with pytest.raises(RedisUnavailable):
-            await Publisher(client).publish_once(PUBLICATIONS, once)
+            await publisher_of(client).publish_once(PUBLICATIONS, once)
         await admin.config_set("maxmemory", "0")
         await admin.execute_command("REPLICAOF", "NO", "ONE")
         await subscriber.wait_connected()
         for is_again in (False, True):
-            done = await Publisher(client).publish_once(PUBLICATIONS, once)
+            done = await publisher_of(client).publish_once(PUBLICATIONS, once)
             assert done.nodes == (1,)
             assert done.replayed == is_again
         await admin.publish(channel_topic("news"), "end")
-        assert [(await heard.next())[1] for _ in range(2)] == [b'{"type":"x"}', b"end"]
+        assert [(await heard.next_published())[1] for _ in range(2)] == [b'{"type":"x"}', b"end"]
     await client.aclose()
 
 

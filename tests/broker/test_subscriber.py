@@ -15,6 +15,7 @@ from hornet.broker.client import connect_subscriber
 from hornet.broker.subscriber import Holding, Subscriber
 from hornet.broker.url import RedisUrl
 from hornet.core.errors import RedisUnavailable, RefusedByRedis
+from hornet.core.history import split_stamp
 from tests.broker.servers import RedisServer, Wire
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
@@ -40,6 +41,11 @@ class Heard:
     async def next(self) -> tuple[str, bytes]:
         async with asyncio.timeout(DEADLINE_S):
             return await self._queue.get()
+
+    async def next_published(self) -> tuple[str, bytes]:
+        """Return the next topic, and what was published there, without its position."""
+        topic, payload = await self.next()
+        return topic, split_stamp(payload)[1]
 
 
 @asynccontextmanager

@@ -86,7 +86,7 @@ async def test_publish_reaches_subscribers_and_counts_them(
         data = {"text": "ž 🐎", "n": [1, 2.5, None], "type": "overruled"}
         assert await connector.publish((prefix + "a", prefix + "b", prefix + "c"), "news", data) == 3
         for name in ("a", "b"):
-            topic, payload = await heard.next()
+            topic, payload = await heard.next_published()
             assert topic == f"hornet:channel:{prefix}{name}"
             assert json.loads(payload) == {"text": "ž 🐎", "n": [1, 2.5, None], "type": "news"}
 
@@ -98,7 +98,7 @@ async def test_only_and_except_name_tokens(connector: Shape, valkey: Valkey, pre
 
         async def published(**options: Any) -> Message:
             await connector.publish(prefix, "news", {"x": 1}, options)
-            return parse_publish(prefix, (await heard.next())[1])
+            return parse_publish(prefix, (await heard.next_published())[1])
 
         assert (await published(only="t")).only == frozenset({"t"})
         assert (await published(only=["t", "u"])).only == frozenset({"t", "u"})
@@ -140,9 +140,9 @@ async def test_disconnect_tokens_is_a_control_message(make: Make, own_redis: Red
     async with listening(own_redis.url, heard) as subscriber:
         await subscriber.subscribe(CONTROL_TOPIC)
         assert await connector.disconnect_tokens(["a", "b"]) == 1
-        assert parse_control((await heard.next())[1]) == DisconnectTokens(frozenset({"a", "b"}))
+        assert parse_control((await heard.next_published())[1]) == DisconnectTokens(frozenset({"a", "b"}))
         assert await connector.disconnect_tokens("abc") == 1
-        assert parse_control((await heard.next())[1]) == DisconnectTokens(frozenset({"abc"}))
+        assert parse_control((await heard.next_published())[1]) == DisconnectTokens(frozenset({"abc"}))
     with pytest.raises(ValueError, match="tokens"):
         await connector.disconnect_tokens([""])
     await connector.close()

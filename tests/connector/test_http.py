@@ -68,7 +68,7 @@ async def test_publish_reaches_subscribers_and_counts_them(
         channels = (prefix + "a", prefix + "b", prefix + "c")
         assert await connector.publish(channels, "news", data, {"only": ("t",), "except": None}) == 3
         for name in ("a", "b"):
-            topic, payload = await heard.next()
+            topic, payload = await heard.next_published()
             message = parse_publish(prefix, payload)
             assert topic == f"hornet:channel:{prefix}{name}"
             assert message.only == frozenset({"t"})
@@ -145,7 +145,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced_and_nothing_pu
         second = ServerProcess("--port", str(port), "--redis", valkey.url)
         assert second.url
         assert await connector.publish(prefix, "two") == 1
-        kinds = [parse_publish(prefix, (await heard.next())[1]).body["type"] for _ in range(2)]
+        kinds = [parse_publish(prefix, (await heard.next_published())[1]).body["type"] for _ in range(2)]
         assert kinds == ["one", "two"]
     await connector.close()
     second.sweep()
@@ -161,7 +161,7 @@ async def test_users_are_notified_subscribed_and_seen_as_through_redis(
     async with listening(valkey.url, heard) as subscriber:
         await subscriber.subscribe(user_topic(prefix + "/ž"))
         assert await users.notify([prefix + "/ž", prefix], "mail", {"n": 1}) == 1
-        assert (await heard.next())[1].decode() == dump_notify("mail", {"n": 1})
+        assert (await heard.next_published())[1].decode() == dump_notify("mail", {"n": 1})
         assert await users.disconnect_user(prefix + "/ž") == 1
     assert await users.subscribe_user(prefix, ["b", "a"]) == 2
     assert await users.user_channels(prefix) == ["a", "b"]

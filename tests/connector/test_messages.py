@@ -68,7 +68,7 @@ async def test_dates_times_uuids_and_decimals_are_sent_as_documented(
         assert await connector.publish(prefix, "news", {"value": value}) == 1
         assert await connector.notify(prefix, "news", [value]) == 1
         assert await connector.publish_to_pattern({"key": prefix}, {"value": value}) == 1
-        texts = [(await heard.next())[1].decode() for _ in topics]
+        texts = [(await heard.next_published())[1].decode() for _ in topics]
     assert all(text in sent for sent in texts), texts
 
 
@@ -87,7 +87,7 @@ async def test_a_value_that_json_has_no_form_for_is_a_value_error_and_nothing_is
         with pytest.raises(ValueError, match=r"JSON|keys must be|convert"):
             await connector.publish_to_pattern({"key": prefix}, value)
         await connector.publish(prefix, "last")
-        assert json.loads((await heard.next())[1])["type"] == "last"
+        assert json.loads((await heard.next_published())[1])["type"] == "last"
 
 
 @pytest.mark.parametrize("payload", ["text", 1, None, True, [1], {"a": {"b": 2}}, {"type": 5}])
@@ -99,7 +99,7 @@ async def test_any_json_goes_to_a_pattern_in_whichever_order_its_keys_are_given(
         await subscriber.subscribe(f"channel:{prefix}%3A|kind:news|year:2026")
         pattern = {"year": 2026, "kind": "news", "channel": f"{prefix}:"}
         assert await connector.publish_to_pattern(pattern, payload) == 1
-        assert json.loads((await heard.next())[1]) == payload
+        assert json.loads((await heard.next_published())[1]) == payload
 
 
 @pytest.mark.parametrize(

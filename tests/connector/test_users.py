@@ -34,11 +34,11 @@ async def test_a_notification_goes_to_the_topic_of_each_user(
         await subscriber.subscribe(user_topic("7"))
         assert await connector.notify([f"{prefix}ž", 7, prefix], "order paid", {"n": 1}) == 2
         for user in (f"{prefix}ž", "7"):
-            topic, payload = await heard.next()
+            topic, payload = await heard.next_published()
             assert topic == f"hornet:user:{user}"
             assert parse_user_command(payload) == Notify("order paid", {"n": 1})
         assert await connector.disconnect_user(7) == 1
-        assert parse_user_command((await heard.next())[1]) == DisconnectUser()
+        assert parse_user_command((await heard.next_published())[1]) == DisconnectUser()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from hornet.broker.client import Client, call
+from hornet.broker.history import HistoryStore, Publication
 from hornet.broker.keys import channel_topic
 from hornet.broker.tokens import TokenStore
 from hornet.core import codes
@@ -44,8 +44,8 @@ class TooFast(PeerError):
 class Demo:
     """Carries out the requests of visitors. Nothing here reaches any other channel."""
 
-    def __init__(self, *, client: Client, tokens: TokenStore) -> None:
-        self._client = client
+    def __init__(self, *, history: HistoryStore, tokens: TokenStore) -> None:
+        self._history = history
         self._tokens = tokens
         self._token_limit = SlidingWindow(TOKENS_PER_S, TOKENS_PER_ADDRESS)
         self._publish_limit = SlidingWindow(PUBLISHES_PER_S, PUBLISHES_PER_S)
@@ -73,7 +73,7 @@ class Demo:
         _check_text(text)
         self._publish_limit.check_next(time.monotonic())
         body = dump_json({"type": DEMO_TYPE, "text": text})
-        await call(self._client.publish, channel_topic(DEMO_CHANNEL), body)
+        await self._history.publish([Publication(channel_topic(DEMO_CHANNEL), body)])
 
 
 class SlidingWindow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hornet.broker.client import Client, call
+from hornet.broker.history import HistoryStore, Publication
 from hornet.broker.keys import channel_topic
 from hornet.core import codes
 from hornet.core.client_publishes import parse_client_publish
@@ -21,9 +21,9 @@ from hornet.metrics import Metrics
 class ClientPublishing:
     """Answers ``hornet:publish``."""
 
-    def __init__(self, *, settings: ChannelSettings, client: Client, metrics: Metrics) -> None:
+    def __init__(self, *, settings: ChannelSettings, history: HistoryStore, metrics: Metrics) -> None:
         self._settings = settings
-        self._client = client
+        self._history = history
         self._metrics = metrics
 
     def configure(self, settings: ChannelSettings) -> None:
@@ -45,6 +45,6 @@ class ClientPublishing:
             )
         max_bytes = min(self._settings.max_publish_bytes, self._settings.max_message_bytes)
         text = publish.text(session.sid, session.user, max_bytes)
-        await call(self._client.publish, channel_topic(publish.channel), text)
+        await self._history.publish([Publication(channel_topic(publish.channel), text)])
         self._metrics.client_messages.inc()
         return {"ok": True}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hornet.broker import user_commands
+from hornet.broker.history import HistoryStore, Publication
 from hornet.broker.user_commands import RedisCommand, User
 from hornet.broker.users import ConnectedSession, UserLists
 
@@ -16,8 +17,9 @@ from hornet.broker.users import ConnectedSession, UserLists
 class UserQueries:
     """Finds users, their sessions and channels; notifies, subscribes and disconnects them."""
 
-    def __init__(self, lists: UserLists) -> None:
+    def __init__(self, lists: UserLists, history: HistoryStore) -> None:
         self._lists = lists
+        self._history = history
 
     # Finding -------------------------------------------------------------------------------------
 
@@ -49,7 +51,9 @@ class UserQueries:
 
     async def notify(self, users: User | Iterable[User], event: str, payload: object = None) -> int:
         """Emit an event to every session of the users; return how many nodes heard it, summed over users."""
-        return await self._ask_all(user_commands.notify_commands(users, event, payload))
+        commands = user_commands.notify_commands(users, event, payload)
+        recorded = await self._history.publish([Publication(topic, text) for _, topic, text in commands])
+        return sum(publish.nodes for publish in recorded)
 
     async def disconnect(self, users: User | Iterable[User]) -> int:
         """Disconnect every session of the users; return how many nodes heard it, summed over users."""

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from hornet.core import codes
 from hornet.core.backend_commands import MAX_EVENT_CHARS
+from hornet.core.history import StreamPosition
 from hornet.flows.backend.service import Once, OutboundMessage, Published, message_body
 from hornet.web.api.auth import Right
 from hornet.web.api.fields import (
@@ -127,10 +128,14 @@ class Notification(Request, frozen=True, kw_only=True):
 
 
 class PublishedTo(Answer, frozen=True, kw_only=True):
-    """One publish. `nodes` is how many nodes heard it: 0 means that no client is in the channel."""
+    """One publish. `nodes` is how many nodes heard it: 0 means that no client is in the channel.
+
+    `position` is its place in the history; null where the channel keeps none, or Redis takes no writes.
+    """
 
     channel: ChannelName
     nodes: int
+    position: str | None
 
 
 class PublishedAnswer(Answer, frozen=True, kw_only=True):
@@ -142,9 +147,11 @@ class PublishedAnswer(Answer, frozen=True, kw_only=True):
 
 class HeardAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """How many nodes received it, summed over users. A node counts once for each of its subscriptions that
-    match a pattern. `replayed`: due to an earlier request with this key."""
+    match a pattern. `position` is the place of the last publish in the history; null where none is kept.
+    `replayed`: due to an earlier request with this key."""
 
     nodes: int
+    position: str | None
     replayed: bool = False
 
 
@@ -159,14 +166,22 @@ async def publish_batch(services: ApiServices, call: Call[Nothing, Batch]) -> Pu
 async def publish_to_pattern(services: ApiServices, call: Call[Nothing, PatternMessage]) -> HeardAnswer:
     body = call.body
     published = await services.backend.publish_to_pattern(body.pattern, body.content(), call.once)
-    return HeardAnswer(nodes=published.nodes[0], replayed=published.replayed)
+    return _heard(published)
 
 
 async def notify(services: ApiServices, call: Call[Nothing, Notification]) -> HeardAnswer:
     body = call.body
     users = body.users if isinstance(body.users, list) else [body.users]
     published = await services.backend.notify(users, body.event_name, body.argument, call.once)
-    return HeardAnswer(nodes=sum(published.nodes), replayed=published.replayed)
+    return _heard(published)
+
+
+def _heard(published: Published) -> HeardAnswer:
+    return HeardAnswer(
+        nodes=sum(published.nodes),
+        position=text_of(published.positions[-1]),
+        replayed=published.replayed,
+    )
 
 
 async def _publish(
@@ -189,11 +204,19 @@ async def _publish(
 
 
 def _answer(channels: Sequence[str], published: Published) -> PublishedAnswer:
-    pairs = zip(channels, published.nodes, strict=True)
+    pairs = zip(channels, published.recorded, strict=True)
     return PublishedAnswer(
-        published=[PublishedTo(channel=channel, nodes=nodes) for channel, nodes in pairs],
+        published=[
+            PublishedTo(channel=channel, nodes=recorded.nodes, position=text_of(recorded.position))
+            for channel, recorded in pairs
+        ],
         replayed=published.replayed,
     )
+
+
+def text_of(position: StreamPosition | None) -> str | None:
+    """Return a position as answers carry it."""
+    return None if position is None else str(position)
 
 
 OPERATIONS = (

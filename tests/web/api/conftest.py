@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from yarl import URL
 
 from hornet.app import NODE, Node, create_app
-from hornet.broker.settings import RedisSettings
+from hornet.broker.settings import HistorySettings, RedisSettings
 from hornet.config import Config
+from hornet.core.history import parse_position
 from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES
 from hornet.engine import EngineSettings
 from hornet.flows.settings import ChannelSettings
@@ -100,11 +101,13 @@ async def start_api(valkey: Valkey, start_redis: StartRedis) -> AsyncIterator[St
             redis_timeout_s: float = 5,
             trusted_proxies: tuple[str, ...] = (),
             max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+            history_channels: tuple[str, ...] = (),
             **options: Any,
         ) -> Api:
             config = Config(
                 server=ServerSettings(demo=False),
                 redis=RedisSettings(redis=redis, redis_timeout_s=redis_timeout_s),
+                history=HistorySettings(history_channels=history_channels),
                 api=ApiSettings(**options),
                 channels=ChannelSettings(max_message_bytes=max_message_bytes),
                 engine=EngineSettings(trusted_proxies=trusted_proxies),
@@ -133,6 +136,15 @@ async def api(start_api: StartApi) -> Api:
 @pytest.fixture
 def backend(redis: Redis) -> Backend:
     return Backend(redis)
+
+
+def without_positions(body: Any) -> Any:
+    """Return an answer to a publish without its positions, after a check that each is one."""
+    entries = body.get("published", [body])
+    positions = [parse_position(entry["position"]) for entry in entries]
+    assert positions == sorted(positions)
+    plain = [{name: value for name, value in entry.items() if name != "position"} for entry in entries]
+    return {**body, "published": plain} if "published" in body else plain[0]
 
 
 async def admitted(api: Api, backend: Backend, *channels: str) -> Client:

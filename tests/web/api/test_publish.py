@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from hornet.core.history import split_stamp
 from tests.broker.servers import RedisServer
 from tests.e2e.backend import Backend
 from tests.e2e.waiting import DEADLINE_S
-from tests.web.api.conftest import Api, StartApi, admitted
+from tests.web.api.conftest import Api, StartApi, admitted, without_positions
 
 
 async def test_a_message_reaches_each_client_once_on_every_node(
@@ -20,17 +21,23 @@ async def test_a_message_reaches_each_client_once_on_every_node(
     answer = await one.post(
         "/api/publish", {"channels": prefix, "type": "news", "message": {"text": "ž 🐎", "type": "overruled"}}
     )
-    assert answer.body == {"published": [{"channel": prefix, "nodes": 2}]}
+    assert without_positions(answer.body) == {"published": [{"channel": prefix, "nodes": 2}]}
     await two.post("/api/publish", {"channels": prefix, "type": "last"})
     for client in clients:
         assert await client.message() == {"text": "ž 🐎", "type": "news", "channel": prefix}
         assert (await client.message())["type"] == "last"
 
 
+async def test_a_channel_without_history_has_no_positions(start_api: StartApi, prefix: str) -> None:
+    api = await start_api(history_channels=(f"{prefix}*=0",))
+    answer = await api.post("/api/publish", {"channels": [prefix, "other"], "type": "t"})
+    assert [entry["position"] is None for entry in answer.body["published"]] == [True, False]
+
+
 async def test_several_channels_are_counted_one_by_one(api: Api, backend: Backend, prefix: str) -> None:
     client = await admitted(api, backend, prefix)
     answer = await api.post("/api/publish", {"channels": [prefix, prefix + "x", prefix], "type": "t"})
-    assert answer.body["published"] == [
+    assert without_positions(answer.body)["published"] == [
         {"channel": prefix, "nodes": 1},
         {"channel": prefix + "x", "nodes": 0},
     ]
@@ -61,7 +68,7 @@ async def test_a_batch_arrives_in_its_order(api: Api, backend: Backend, prefix: 
     client = await admitted(api, backend, prefix)
     messages = [{"channels": prefix, "type": "n", "message": {"n": n}} for n in range(300)]
     answer = await api.post("/api/publish/batch", {"messages": messages})
-    assert answer.body["published"] == [{"channel": prefix, "nodes": 1}] * 300
+    assert without_positions(answer.body)["published"] == [{"channel": prefix, "nodes": 1}] * 300
     assert [(await client.message())["n"] for _ in range(300)] == list(range(300))
 
 
@@ -97,7 +104,7 @@ async def test_a_pattern_takes_a_message_or_any_json(
         heard = None
         while heard is None:
             heard = await listening.get_message(timeout=DEADLINE_S)
-        assert heard["data"].decode() == published
+        assert split_stamp(heard["data"])[1].decode() == published
 
 
 async def test_users_are_notified_by_type_and_message_or_by_their_older_names(
@@ -113,7 +120,8 @@ async def test_users_are_notified_by_type_and_message_or_by_their_older_names(
         ({"event": "mail", "message": 0}, ("mail", 0)),
         ({"type": "mail"}, ("mail", None)),
     ):
-        assert (await api.post("/api/publish/users", {"users": prefix, **fields})).body == {"nodes": 1}
+        answer = await api.post("/api/publish/users", {"users": prefix, **fields})
+        assert without_positions(answer.body) == {"nodes": 1}
         assert await client.event() == event
     for wrong in ({}, {"type": "a", "event": "a"}, {"type": "a", "message": 1, "payload": 1}, {"type": ""}):
         refused = await api.post("/api/publish/users", {"users": prefix, **wrong})
@@ -153,11 +161,14 @@ async def test_a_pattern_is_published_on_its_sorted_topic(api: Api, backend: Bac
         answer = await api.post(
             "/api/publish/pattern", {"pattern": {"kind": "news", "channel": prefix}, "payload": [1, "ž"]}
         )
-        assert answer.body == {"nodes": 1}
+        assert without_positions(answer.body) == {"nodes": 1}
         heard = None
         while heard is None:
             heard = await listening.get_message(timeout=DEADLINE_S)
-        assert heard["data"].decode() == '[1,"ž"]'
+        stamp, text = split_stamp(heard["data"])
+        assert text.decode() == '[1,"ž"]'
+        assert stamp is not None
+        assert answer.body["position"] == f"{stamp.epoch}-{stamp.id}"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +256,8 @@ class TestIdempotencyKey:
             nodes[n % 2].post("/api/publish", body, headers={"Idempotency-Key": prefix}) for n in range(50)
         )
         answers = [answer.body for answer in await asyncio.gather(*asked)]
-        first = {"published": [{"channel": prefix, "nodes": 1}]}
+        position = answers[0]["published"][0]["position"]
+        first = {"published": [{"channel": prefix, "nodes": 1, "position": position}]}
         assert answers.count(first) == 1
         assert answers.count({**first, "replayed": True}) == 49
         await nodes[0].post("/api/publish", {"channels": prefix, "type": "last"})

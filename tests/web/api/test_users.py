@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.flows.client import Client
-from tests.web.api.conftest import Api, StartApi
+from tests.web.api.conftest import Api, StartApi, without_positions
 
 
 async def logged_in(api: Api, user: str, channel: str) -> Client:
@@ -26,11 +26,10 @@ async def test_a_notification_reaches_every_session_of_its_users_once(
     other = await logged_in(nodes[1], prefix + "eve", prefix)
     body = {"users": [prefix + "ada", prefix + "bob", prefix + "ada"], "event": "mail", "payload": {"n": 1}}
     headers = {"Idempotency-Key": prefix}
-    assert (await nodes[1].post("/api/publish/users", body, headers=headers)).body == {"nodes": 3}
-    assert (await nodes[0].post("/api/publish/users", body, headers=headers)).body == {
-        "nodes": 3,
-        "replayed": True,
-    }
+    first = await nodes[1].post("/api/publish/users", body, headers=headers)
+    assert without_positions(first.body) == {"nodes": 3}
+    again = await nodes[0].post("/api/publish/users", body, headers=headers)
+    assert again.body == {**first.body, "replayed": True}
     await nodes[0].post("/api/publish", {"channels": prefix, "type": "last"})
     for client in (*ada, bob):
         assert await client.event() == ("mail", {"n": 1})
