@@ -132,10 +132,11 @@ async def test_a_notification_in_answer_to_the_event_of_an_arrival_is_not_missed
 
 async def test_a_guest_costs_nothing_in_redis(start_node: StartNode, own_redis: RedisServer) -> None:
     running = await start_node(redis=own_redis.url)
-    guest = await running.connect_with_token("a")
-    await guest.leave()
-    await running.wait_until_empty()
     async with Redis(port=own_redis.port) as redis:
+        await redis.config_resetstat()
+        guest = await running.connect_with_token("a")
+        await guest.leave()
+        await running.wait_until_empty()
         assert await redis.keys("{hornet:users}*") == []
         used = await redis.info("commandstats")
         assert not {"cmdstat_hset", "cmdstat_hexists", "cmdstat_hdel"} & used.keys()
