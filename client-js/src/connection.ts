@@ -2,12 +2,14 @@ import { io, type Socket } from "socket.io-client";
 import { Backoff } from "./backoff.js";
 import {
   CONTROL_CHANNEL,
+  NOT_RECOVERED,
   parseMessage,
   type DisconnectMessage,
   type ErrorMessage,
   type Message,
 } from "./messages.js";
 import type { Settings, Token } from "./options.js";
+import { Recovery, type Beginning } from "./recovery.js";
 import { checkToken, checkTokenOption } from "./tokens.js";
 import { warn } from "./warn.js";
 
@@ -20,12 +22,21 @@ const UNAVAILABLE = "UNAVAILABLE";
 /** The server sends this code before it closes a session whose token must not be used again. */
 const REVOKED = "TOKEN_REVOKED";
 
+/** The server got no valid credentials in time, and closes the session. */
+const TIMEOUT = "AUTHENTICATION_TIMEOUT";
+
+/** The event that asks whether the session has shown valid credentials. The server answers it in turn. */
+const ASK_FOR_SESSION = "hornet:session";
+
+/** Another credential was accepted on a connection that has begun. */
+const STARTED = { beginning: "new", missed: undefined } as const;
+
 /** What a connection tells its client. */
 export interface ConnectionEvents {
-  /** Called when the session takes requests. `granted` is false if the client has sent no credentials yet. */
-  opened(granted: boolean): void;
-  /** Called when the socket is gone. Requests that were sent on it get no answer. */
-  lost(): void;
+  /** Called when the session takes requests. A `guest` has sent no credentials yet. */
+  opened(beginning: Beginning | "guest"): void;
+  /** Called when the socket is gone. Requests that were sent on it get no answer. `position`: what came last before. */
+  lost(position: string | undefined): void;
   /** Called when no attempt follows until `connect()`. */
   stopped(): void;
   /** Called for a message on the control channel, which the server or this client made. */
@@ -62,6 +73,7 @@ export class Connection {
   /** True from the server's `connected` (without token and channels: from the open socket) until the socket is gone. */
   connected = false;
 
+  readonly recovery: Recovery;
   private readonly backoff: Backoff;
   private phase: Phase = "stopped";
   private currentToken: Token | undefined;
@@ -85,6 +97,7 @@ export class Connection {
   ) {
     this.channels = settings.channels;
     this.currentToken = settings.token;
+    this.recovery = new Recovery(settings.recovers, settings.state);
     this.backoff = new Backoff(settings.firstDelayMs, settings.maxDelayMs);
   }
 
@@ -118,6 +131,7 @@ export class Connection {
 
   /** Closes the socket and stays away until `connect()`. */
   disconnect(): void {
+    this.recovery.forget();
     this.stop();
     this.socket?.disconnect();
   }
@@ -135,7 +149,8 @@ export class Connection {
   /** Gets a token if one has to be fetched, then opens the socket or, if it is open, presents the token on it. */
   private attempt(): void {
     const attempt = ++this.attempts;
-    if (typeof this.currentToken !== "function") return this.proceed();
+    const mayResume = !this.socket?.connected && this.recovery.isPossible(this.channels);
+    if (typeof this.currentToken !== "function" || mayResume) return this.proceed();
     const fetchToken = this.currentToken;
     this.phase = "asking";
     this.fetchedToken = undefined;
@@ -166,10 +181,12 @@ export class Connection {
   private createSocket(): Socket {
     const { uri } = this.settings;
     const options = { ...this.settings.io, autoConnect: false, forceNew: true, reconnection: false };
+    if (this.settings.recovers) options.auth = (send: (payload: object) => void) => this.sendPayload(send);
     const socket = uri === undefined ? io(options) : io(uri, options);
     socket.on("connect", () => {
       this.lastError = undefined;
-      this.presentToken(socket);
+      if (this.recovery.isPending) this.awaitSession(socket);
+      else this.presentToken(socket);
     });
     socket.on("connect_error", (error) => {
       if (this.phase !== "active") return; // the client was stopped, or this attempt has failed already
@@ -184,8 +201,26 @@ export class Connection {
     return socket;
   }
 
+  /** Sends what the page shows with the connection, and the session to come back to. */
+  private sendPayload(send: (payload: object) => void): void {
+    const { auth } = this.settings.io;
+    const sendAll = (own: object) => send(this.recovery.payload(own, this.channels));
+    if (typeof auth === "function") auth(sendAll);
+    else sendAll(auth ?? {});
+  }
+
+  /** Shows credentials if the server does not take the session back. Otherwise `connected` comes before this answer. */
+  private awaitSession(socket: Socket): void {
+    const attempt = this.attempts;
+    socket.emit(ASK_FOR_SESSION, () => {
+      const isAwaited = this.recovery.isPending && this.phase === "active" && attempt === this.attempts;
+      if (isAwaited) this.presentToken(socket);
+    });
+  }
+
   /** Sends the credentials as JSON text, which all versions of the server understand. */
   private presentToken(socket: Socket): void {
+    if (this.recovery.isPending) this.recovery.refused();
     if (this.isGuest) return this.enterAsGuest();
     let token = this.currentToken;
     if (typeof token === "function") {
@@ -202,28 +237,40 @@ export class Connection {
   private enterAsGuest(): void {
     this.phase = "active";
     this.connected = true;
-    this.events.opened(false);
+    this.events.opened("guest");
     this.events.onControl({ type: "connected", channel: CONTROL_CHANNEL, msg: "CONNECTED" });
   }
 
   private receive(raw: unknown): void {
     const message = parseMessage(raw);
     if (message === null) return warn("ignored a message without type and channel", raw);
+    this.recovery.hear(message);
     if (message.channel !== CONTROL_CHANNEL) return this.events.onMessage(message);
-    if (message.type === "connected") {
-      const isKnown = this.connected && this.isGuest;
-      this.connected = true;
-      this.backoff.reset();
-      this.events.opened(true);
-      if (isKnown) return;
-    }
+    if (message.type === "connected") return this.receiveConnected(message);
     if (message.type === "error") return this.receiveError(message);
+    if (message.type !== "position") this.events.onControl(message);
+  }
+
+  private receiveConnected({ session, ...message }: Message): void {
+    const wasConnected = this.connected;
+    if (wasConnected) this.recovery.update({ ...message, session });
+    const start = wasConnected ? STARTED : this.recovery.begin({ ...message, session }, this.channels);
+    this.connected = true;
+    this.backoff.reset();
+    this.events.opened(start.beginning);
+    if (wasConnected && this.isGuest) return;
+    if (start.missed) {
+      const gap = { type: "gap", channel: CONTROL_CHANNEL, channels: start.missed, notifications: true };
+      this.events.onControl({ ...gap, reason: NOT_RECOVERED });
+    }
     this.events.onControl(message);
   }
 
   private receiveError(message: Message): void {
     this.lastError = String(message["error"]);
     const refused = !this.connected && REFUSALS.has(message["error"]);
+    if (message["error"] === REVOKED) this.recovery.forget();
+    if (message["error"] === TIMEOUT && this.recovery.isPending) this.recovery.refused();
     if (refused || message["error"] === REVOKED) {
       // Set this before the handlers run: a token that they set is new. A token set after the last one was sent is new too.
       this.tokenSpent = !this.isGuest && this.currentToken === this.presentedToken;
@@ -236,7 +283,7 @@ export class Connection {
   /** Reports to the page that the socket is gone, then reconnects unless the page or the server prevents that. */
   private lost(reason: string): void {
     this.connected = false;
-    this.events.lost();
+    this.events.lost(this.recovery.lost());
     if (reason === "io client disconnect") this.stop();
     const attempt = this.attempts;
     const closedWith = reason === "io server disconnect" && this.lastError ? { error: this.lastError } : {};

@@ -1,28 +1,30 @@
 import type { Socket } from "socket.io-client";
 import { Connection, type ConnectionEvents } from "./connection.js";
+import {
+  describe,
+  nameOf,
+  type Member,
+  type MemberPage,
+  type Subscribed,
+  type SubscribeOptions,
+} from "./entry.js";
 import { Handlers, type Handler, type NotificationHandler } from "./handlers.js";
 import {
   CONTROL_CHANNEL,
+  NOT_RECOVERED,
   type ConnectedMessage,
   type DisconnectMessage,
   type ErrorMessage,
+  type GapMessage,
   type Message,
   type SubscribedMessage,
 } from "./messages.js";
 import { asList, checkNames, readOptions, type HornetOptions, type Settings, type Token } from "./options.js";
 import { Pace } from "./pace.js";
 import { matchesTopic, type PatternSubscription } from "./patterns.js";
+import type { HornetState } from "./recovery.js";
 import { HornetError, Requests, type Fields } from "./requests.js";
-import {
-  describe,
-  nameOf,
-  Subscriptions,
-  type Host,
-  type Member,
-  type MemberPage,
-  type Subscribed,
-  type SubscribeOptions,
-} from "./subscriptions.js";
+import { Subscriptions, type Host } from "./subscriptions.js";
 import { warn } from "./warn.js";
 
 /**
@@ -57,6 +59,7 @@ export class Hornet {
     this.connection = new Connection(this.settings, this.connectionEvents());
     const { firstDelayMs, maxDelayMs } = this.settings;
     this.subscriptions = new Subscriptions(this.host(), firstDelayMs, maxDelayMs, this.pace);
+    if (this.settings.state) this.subscriptions.restore(this.settings.state);
     if (this.channels.length === 0 && this.token !== undefined) warn("no channel given: the server will refuse the token");
   }
 
@@ -82,6 +85,14 @@ export class Hornet {
   /** The id of the connection, which `authorize` gets and backends sign; `undefined` while there is no connection. */
   get id(): string | undefined {
     return this.socket?.id;
+  }
+
+  /**
+   * Returns what another `Hornet` needs to come back to this session (option `resume`), on this page or after it was loaded
+   * again. It has a secret that stands for the token.
+   */
+  state(): HornetState {
+    return this.connection.recovery.state(this.channels, this.subscriptions.targets());
   }
 
   get token(): Token | undefined {
@@ -110,6 +121,7 @@ export class Hornet {
   on(channel: typeof CONTROL_CHANNEL, type: "error", handler: Handler<ErrorMessage>): this;
   on(channel: typeof CONTROL_CHANNEL, type: "disconnect", handler: Handler<DisconnectMessage>): this;
   on(channel: typeof CONTROL_CHANNEL, type: "subscribed", handler: Handler<SubscribedMessage>): this;
+  on(channel: typeof CONTROL_CHANNEL, type: "gap", handler: Handler<GapMessage>): this;
   on<M extends { type: string; channel: string } = Message>(
     channels: string | readonly string[] | PatternSubscription,
     type: string,
@@ -146,10 +158,12 @@ export class Hornet {
    * Subscribes to a channel or a pattern, as soon as there is a connection and again after each reconnection.
    *
    * Rejects with a `HornetError` when the first subscription is refused. The result after a reconnection is a message on
-   * channel `"hornet"`: `subscribed`, or `error` with a `subscription`.
+   * channel `"hornet"`: `subscribed`, or `error` with a `subscription`. `rewind` and `since` ask for messages of the past,
+   * once; what a loss of the connection leaves out is asked for without that.
    */
   async subscribe(target: string | PatternSubscription, options: SubscribeOptions = {}): Promise<Subscribed> {
     checkNames("subscribe", options, SUBSCRIBE_OPTIONS);
+    checkPast(target, options);
     return this.subscriptions.add(target, options);
   }
 
@@ -222,6 +236,12 @@ export class Hornet {
         const present = { ...(members === undefined ? {} : { members }), ...(count === undefined ? {} : { count }) };
         this.handlers.raise({ ...message, ...present });
       },
+      missed: (targets) => {
+        const channels = targets.filter((target) => typeof target === "string");
+        const patterns = targets.filter((target) => typeof target !== "string").map(nameOf);
+        const gap = { type: "gap", channel: CONTROL_CHANNEL, channels, reason: NOT_RECOVERED };
+        this.handlers.raise(patterns.length > 0 ? { ...gap, patterns } : gap);
+      },
       failed: (subscription, { code, message, cause }, retrying) => {
         const error = { type: "error", channel: CONTROL_CHANNEL, error: code, errorMsg: message } as const;
         this.raiseControl({ ...error, subscription, retrying, ...(cause === undefined ? {} : { cause }) });
@@ -237,9 +257,9 @@ export class Hornet {
 
   private connectionEvents(): ConnectionEvents {
     return {
-      opened: (granted) => this.subscriptions.opened(granted),
-      lost: () => {
-        this.subscriptions.lost();
+      opened: (beginning) => this.subscriptions.opened(beginning),
+      lost: (position) => {
+        this.subscriptions.lost(position);
         this.requests.lost();
       },
       stopped: () => this.subscriptions.stopped(),
@@ -273,7 +293,12 @@ const OWN_EVENTS: ReadonlySet<string> = new Set(["hermes:shutdown", "socket:clos
 /** Where the handlers of notifications are, which have no channel. */
 const NOTIFICATIONS = "";
 
-const SUBSCRIBE_OPTIONS: Readonly<Record<keyof SubscribeOptions, true>> = { token: true, authorize: true };
+const SUBSCRIBE_OPTIONS: Readonly<Record<keyof SubscribeOptions, true>> = {
+  token: true,
+  authorize: true,
+  rewind: true,
+  since: true,
+};
 const PUBLISH_OPTIONS = { excludeSelf: true } as const;
 
 function isPattern(target: string | readonly string[] | PatternSubscription): target is PatternSubscription {
@@ -284,6 +309,13 @@ function reportUnhandled({ error, errorMsg, subscription, channels }: Message, w
   const names = subscription === undefined ? (channels as readonly string[] | undefined) ?? wanted : [subscription];
   const about = names.length > 0 ? ` (channels: ${names.join(", ")})` : "";
   console.error(`Hornet: ${error}: ${errorMsg}${about}. Handle errors with hornet.on("hornet", "error", f).`);
+}
+
+/** Throws `TypeError` for a subscription to messages of the past that can't be meant. */
+function checkPast(target: string | PatternSubscription, { rewind, since }: SubscribeOptions): void {
+  if (rewind === undefined && since === undefined) return;
+  if (typeof target !== "string") throw new TypeError("Hornet: rewind and since are for channels, not for patterns");
+  if (rewind !== undefined && since !== undefined) throw new TypeError("Hornet: give either rewind or since");
 }
 
 /** Throws `TypeError` if a handler is no function: the mistake would show only when a message arrives, or never. */

@@ -1,4 +1,4 @@
-import type { Member } from "./subscriptions.js";
+import type { Member } from "./entry.js";
 
 /** A message as the server sends it: the object that a backend published, with its `channel` added. */
 export interface Message {
@@ -11,6 +11,22 @@ export interface Message {
 export interface ConnectedMessage extends Message {
   readonly type: "connected";
   readonly channel: "hornet";
+  /** True if this is the session of before the loss, and no message was missed. Absent where the server does not recover. */
+  readonly recovered?: boolean;
+  /** Where the client stands now. */
+  readonly position?: string;
+}
+
+/** Messages may have been missed on these channels. Sent by the server, or raised by this client. */
+export interface GapMessage extends Message {
+  readonly type: "gap";
+  readonly channel: "hornet";
+  readonly channels: readonly string[];
+  /** The texts of the patterns whose messages may have been missed, if there are any. */
+  readonly patterns?: readonly string[];
+  /** True if notifications of the user may have been missed. */
+  readonly notifications?: boolean;
+  readonly reason: string;
 }
 
 /** The codes of today's servers. A newer server may send others. */
@@ -74,6 +90,9 @@ export interface DisconnectMessage extends Message {
 
 /** The reserved channel on which the server and this client speak about the connection itself. */
 export const CONTROL_CHANNEL = "hornet";
+
+/** The reason of a gap that this client reports: the server has not said that it has all messages of the meantime. */
+export const NOT_RECOVERED = "not_recovered";
 
 /** Returns the message in `raw` (JSON text, or an object already), or `null` if there is none. */
 export function parseMessage(raw: unknown): Message | null {

@@ -1,4 +1,5 @@
 import type { ManagerOptions, SocketOptions } from "socket.io-client";
+import type { HornetState } from "./recovery.js";
 import { checkTokenOption } from "./tokens.js";
 
 /** A one-time token, or a function that fetches a new one before each connection attempt. */
@@ -41,6 +42,10 @@ export interface HornetOptions {
   reconnectionDelay?: number | undefined;
   /** The longest wait between reconnections, in ms. Default 30000. */
   reconnectionDelayMax?: number | undefined;
+  /** After a loss, come back to the same session, with the messages that were missed. Default true. */
+  recovery?: boolean | undefined;
+  /** What `state()` gave on this page before it was loaded again. */
+  resume?: HornetState | null | undefined;
   io?: IoOptions | undefined;
 }
 
@@ -51,6 +56,8 @@ export interface Settings {
   readonly authorize: Authorize | undefined;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
+  readonly recovers: boolean;
+  readonly state: HornetState | null;
   readonly io: IoOptions;
 }
 
@@ -62,6 +69,8 @@ const OPTIONS: Readonly<Record<keyof HornetOptions, true>> = {
   authorize: true,
   reconnectionDelay: true,
   reconnectionDelayMax: true,
+  recovery: true,
+  resume: true,
   io: true,
 };
 
@@ -88,13 +97,17 @@ export function readOptions(options: HornetOptions): Settings {
   checkTokenOption(options.token);
   const firstDelayMs = checkDelay("reconnectionDelay", options.reconnectionDelay ?? 1000);
   const maxDelayMs = checkDelay("reconnectionDelayMax", options.reconnectionDelayMax ?? 30_000);
+  const recovers = options.recovery ?? true;
+  const state = recovers ? checkState(options.resume) : null;
   return {
     uri: options.uri,
-    channels: asList(options.channels ?? options.channel ?? []),
+    channels: asList(options.channels ?? options.channel ?? state?.channels ?? []),
     token: options.token,
     authorize: options.authorize,
     firstDelayMs,
     maxDelayMs,
+    recovers,
+    state,
     io: options.io ?? {},
   };
 }
@@ -107,6 +120,15 @@ export function asList(channels: string | readonly string[]): string[] {
 function checkDelay(name: string, ms: number): number {
   if (Number.isFinite(ms) && ms > 0) return ms;
   throw new RangeError(`Hornet: ${name} must be a number of milliseconds above 0, not ${String(ms)}`);
+}
+
+/** Returns the state, or `null` for none. Throws `TypeError` for anything but an object, such as its JSON text. */
+function checkState(state: unknown): HornetState | null {
+  if (state === undefined || state === null) return null;
+  if (typeof state !== "object") throw new TypeError(`Hornet: resume is what state() returned, not a ${typeof state}`);
+  const { channels, subscriptions } = state as Partial<HornetState>;
+  if (Array.isArray(channels) && Array.isArray(subscriptions)) return state as HornetState;
+  throw new TypeError("Hornet: resume is what state() returned, and has lists of channels and subscriptions");
 }
 
 /** Throws `TypeError` if `options` has a name that `known` lacks: a misspelt option would change nothing, silently. */

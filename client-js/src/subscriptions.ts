@@ -1,42 +1,22 @@
 import { Backoff } from "./backoff.js";
 import { Batches } from "./batches.js";
-import type { Authorize, Token } from "./options.js";
+import {
+  describe,
+  keyOf,
+  needsNoProof,
+  newEntry,
+  pastIn,
+  pastOf,
+  type Entry,
+  type Subscribed,
+  type SubscribeOptions,
+} from "./entry.js";
+import type { Authorize } from "./options.js";
 import type { Pace } from "./pace.js";
-import { patternText, type PatternSubscription } from "./patterns.js";
+import type { PatternSubscription } from "./patterns.js";
+import type { Beginning, HornetState } from "./recovery.js";
 import { HornetError, type Fields } from "./requests.js";
 import { checkToken } from "./tokens.js";
-
-/** A member of a channel with presence. */
-export interface Member {
-  readonly id: string;
-  /** What the backend signed about the member, for other members to see. */
-  readonly info?: unknown;
-}
-
-/** Some of the members of a channel, and how many there are. Another page begins behind `next`, if that is there. */
-export interface MemberPage {
-  readonly members: readonly Member[];
-  readonly count: number;
-  readonly next?: string;
-}
-
-/** The server's answer to a subscription. */
-export interface Subscribed {
-  readonly channel?: string;
-  /** The canonical text of the pattern. */
-  readonly pattern?: string;
-  /** The listed members of the channel, if presence data was signed. */
-  readonly members?: readonly Member[];
-  /** How many members there are, listed or not. */
-  readonly count?: number;
-}
-
-export interface SubscribeOptions {
-  /** A one-time token that names the channel or pattern, or a function that fetches one for each subscription. */
-  token?: Token | undefined;
-  /** Used for this channel in place of the client's own. */
-  authorize?: Authorize | undefined;
-}
 
 /** The parts of the client that subscriptions use. */
 export interface Host {
@@ -46,6 +26,8 @@ export interface Host {
   request(event: string, fields: Fields): Promise<Fields>;
   /** Called when a subscription was made, the first time or again. */
   subscribed(name: string, answer: Subscribed): void;
+  /** Called when subscriptions were made again, and the messages of the meantime are lost. */
+  missed(targets: readonly (string | PatternSubscription)[]): void;
   /** Called when a subscription could not be made again after a reconnection. */
   failed(name: string, error: HornetError, retrying: boolean): void;
 }
@@ -70,39 +52,6 @@ const PASSING: ReadonlySet<unknown> = new Set([
   "TOKEN_UNAVAILABLE",
 ]);
 
-interface Waiter {
-  resolve(answer: Subscribed): void;
-  reject(error: HornetError): void;
-}
-
-/**
- * One channel or pattern that the page wants.
- *
- *     queued ──its turn──▶ asking ──taken──▶ held
- *       ▲                     │ too fast        │ the connection is lost
- *       └─────────────────────┴─────────────────┘
- *
- * A refusal ends the subscription, unless it was held before and the refusal may pass: then it is queued after a wait.
- */
-interface Entry {
-  readonly name: string;
-  readonly target: string | PatternSubscription;
-  options: SubscribeOptions;
-  state: "queued" | "asking" | "held";
-  /** It waits for a function of the page. */
-  isProving?: boolean;
-  /** The request was sent on this connection, so the server may have made the subscription. */
-  sent: boolean;
-  /** The server holds the subscription on this connection. A later request that is refused does not change that. */
-  held: boolean;
-  /** The server held the subscription once, so it is requested again after a loss. */
-  confirmed: boolean;
-  tokenSpent: boolean;
-  readonly waiters: Waiter[];
-  readonly backoff: Backoff;
-  timer?: ReturnType<typeof setTimeout> | undefined;
-}
-
 /**
  * The channels and patterns that a page has subscribed to, held over all reconnections.
  *
@@ -118,6 +67,8 @@ export class Subscriptions {
   private round = 0;
   /** The server has granted a credential on this connection. */
   private isAuthenticated = false;
+  /** The subscriptions that missed messages, to be reported together. */
+  private missed: (string | PatternSubscription)[] = [];
 
   constructor(
     private readonly host: Host,
@@ -133,19 +84,7 @@ export class Subscriptions {
     const key = keyOf(target);
     let entry = this.entries.get(key);
     if (!entry) {
-      entry = {
-        name: nameOf(target),
-        target,
-        options,
-        state: "queued",
-        sent: false,
-        held: false,
-        confirmed: false,
-        tokenSpent: false,
-        waiters: [],
-        backoff: new Backoff(this.firstDelayMs, this.maxDelayMs),
-      };
-      this.entries.set(key, entry);
+      entry = this.create(target, options);
     } else if (entry.state !== "asking") {
       if (options.token !== entry.options.token) entry.tokenSpent = false;
       clearTimeout(entry.timer);
@@ -153,10 +92,25 @@ export class Subscriptions {
       entry.options = { ...entry.options, ...options };
       entry.state = "queued";
     }
+    if (entry.state === "queued" || !entry.sent) entry.past = pastIn(options) ?? entry.past;
+    if (entry.isRestored && this.authorizeFor(target, entry.options)) entry.isMember = true;
     const { waiters } = entry;
     const answer = new Promise<Subscribed>((resolve, reject) => waiters.push({ resolve, reject }));
     this.pump();
     return answer;
+  }
+
+  /** Takes over the subscriptions of the session to come back to, which another page had. */
+  restore({ session, position, subscriptions }: HornetState): void {
+    if (session === undefined || position === undefined) return;
+    for (const target of subscriptions) {
+      Object.assign(this.create(target, {}), { confirmed: true, isRestored: true, since: position });
+    }
+  }
+
+  /** Returns the channels and patterns that the server has held. */
+  targets(): (string | PatternSubscription)[] {
+    return [...this.entries.values()].filter(({ confirmed }) => confirmed).map(({ target }) => target);
   }
 
   /**
@@ -173,14 +127,19 @@ export class Subscriptions {
     return entry.sent ? "sent" : "unsent";
   }
 
-  /** Begins to send requests on a new connection. `isAuthenticated`: the server has granted its credentials. */
-  opened(isAuthenticated: boolean): void {
-    this.isAuthenticated = isAuthenticated;
+  /** Begins to send requests on a new connection. To a `guest`, the server has granted nothing yet. */
+  opened(beginning: Beginning | "guest"): void {
+    this.isAuthenticated = beginning !== "guest";
+    if (beginning !== "resumed") for (const entry of this.entries.values()) entry.isRestored = false;
     this.pump();
   }
 
-  /** Queues all subscriptions again: the connection is gone, and they are requested on the next one. */
-  lost(): void {
+  /**
+   * Queues all subscriptions again: the connection is gone, and they are requested on the next one.
+   *
+   * `position` is how far the client has heard, if the session can be taken back.
+   */
+  lost(position: string | undefined): void {
     this.round += 1;
     this.batches.lost();
     this.asking = 0;
@@ -191,6 +150,10 @@ export class Subscriptions {
       clearTimeout(entry.timer);
       entry.timer = undefined;
       entry.state = "queued";
+      if (entry.held) {
+        entry.isRestored = position !== undefined;
+        entry.since = position;
+      }
       entry.sent = entry.held = entry.isProving = false;
     }
   }
@@ -201,6 +164,12 @@ export class Subscriptions {
       if (!entry.confirmed) this.drop(entry);
       this.settle(entry, new HornetError("DISCONNECTED", "the page closed the connection"));
     }
+  }
+
+  private create(target: string | PatternSubscription, options: SubscribeOptions): Entry {
+    const entry = newEntry(target, options, new Backoff(this.firstDelayMs, this.maxDelayMs));
+    this.entries.set(keyOf(target), entry);
+    return entry;
   }
 
   private pump(): void {
@@ -224,7 +193,9 @@ export class Subscriptions {
   }
 
   /** Returns true if the subscription has a token or a signature, which authenticates a new session. */
-  private hasProof({ target, options, tokenSpent }: Entry): boolean {
+  private hasProof(entry: Entry): boolean {
+    const { target, options, tokenSpent } = entry;
+    if (needsNoProof(entry)) return false;
     return (options.token !== undefined && !tokenSpent) || this.authorizeFor(target, options) !== undefined;
   }
 
@@ -248,8 +219,9 @@ export class Subscriptions {
       }
       entry.sent = true;
       const isJoinable = this.isAuthenticated && !("token" in proof);
-      const answer = await this.batches.request(entry, { ...describe(entry.target), ...proof }, isJoinable);
-      if (!isStale()) this.taken(entry, answer as Subscribed);
+      const fields = { ...describe(entry.target), ...proof, ...pastOf(entry) };
+      const answer = await this.batches.request(entry, fields, isJoinable);
+      if (!isStale()) this.taken(entry, answer as Subscribed, "token" in proof);
     } catch (error) {
       if (!isStale()) this.refused(entry, error as HornetError);
     } finally {
@@ -263,6 +235,7 @@ export class Subscriptions {
   /** Returns the proof that the request needs: a token, a signature, or nothing. */
   private async prove(entry: Entry): Promise<Fields> {
     const { target, options } = entry;
+    if (needsNoProof(entry)) return {};
     if (options.token !== undefined && !entry.tokenSpent) {
       const token = await call("TOKEN_UNAVAILABLE", async () =>
         checkToken(typeof options.token === "function" ? await options.token() : options.token),
@@ -280,14 +253,25 @@ export class Subscriptions {
     return typeof presence === "string" ? { signature, presence } : { signature };
   }
 
-  private taken(entry: Entry, answer: Subscribed): void {
+  private taken(entry: Entry, answer: Subscribed, tokenUsed: boolean): void {
+    const isMissed = entry.since !== undefined && !entry.isRestored && answer.recovered !== true;
     entry.state = "held";
     entry.held = entry.confirmed = true;
-    entry.tokenSpent = typeof entry.options.token === "string";
+    entry.isRestored = false;
+    entry.isMember ||= answer.members !== undefined;
+    entry.since = entry.past = undefined;
+    entry.tokenSpent ||= tokenUsed && typeof entry.options.token === "string";
     entry.backoff.reset();
     this.isAuthenticated = true;
     this.settle(entry, answer);
+    if (isMissed) this.reportMissed(entry.target);
     this.host.subscribed(entry.name, answer);
+  }
+
+  /** Reports all that were missed in one turn together: the page may load its data again. */
+  private reportMissed(target: string | PatternSubscription): void {
+    this.missed.push(target);
+    if (this.missed.length === 1) void Promise.resolve().then(() => this.host.missed(this.missed.splice(0)));
   }
 
   private refused(entry: Entry, error: HornetError): void {
@@ -296,6 +280,10 @@ export class Subscriptions {
     entry.state = "queued";
     if (error.code === TOO_FAST) {
       this.pause ??= setTimeout(() => this.resume(), PAUSE_MS);
+      return;
+    }
+    if (entry.isRestored && !PASSING.has(error.code)) {
+      entry.isRestored = false; // the session did not have it after all: the next request has the proof
       return;
     }
     const isAwaited = entry.waiters.length > 0;
@@ -328,22 +316,6 @@ export class Subscriptions {
       else resolve(outcome);
     }
   }
-}
-
-/** Returns a channel's name, or a pattern's text. */
-export function nameOf(target: string | PatternSubscription): string {
-  return typeof target === "string" ? target : patternText(target);
-}
-
-/** Returns the fields that name the channel or pattern in a request. */
-export function describe(target: string | PatternSubscription): Fields {
-  if (typeof target === "string") return { channel: target };
-  const { pattern, subset } = target;
-  return subset ? { pattern, subset: true } : { pattern };
-}
-
-function keyOf(target: string | PatternSubscription): string {
-  return `${typeof target === "string" ? "channel" : "pattern"} ${nameOf(target)}`;
 }
 
 /** Calls a function of the page. Its exception becomes a `HornetError` with this code. */

@@ -22,13 +22,15 @@ export class FakeSocket {
   connects = 0;
   /** Everything sent, as sent. */
   readonly sent: string[] = [];
+  /** What was shown with each connection. */
+  readonly payloads: Record<string, unknown>[] = [];
   private opened = 0;
   private readonly anyListeners: ((event: string, argument: any) => void)[] = [];
   private readonly listeners = new Map<string, Listener[]>();
 
   constructor(
     readonly uri: unknown,
-    readonly options: unknown,
+    readonly options: any,
   ) {}
 
   onAny(listener: (event: string, argument: any) => void): void {
@@ -69,6 +71,8 @@ export class FakeSocket {
   }
 
   open(): void {
+    const { auth } = this.options;
+    if (typeof auth === "function") auth((payload: Record<string, unknown>) => this.payloads.push(payload));
     this.connected = true;
     this.id = `connection ${(this.opened += 1)}`;
     this.fire("connect", undefined);
@@ -77,6 +81,11 @@ export class FakeSocket {
   /** The server accepts the credentials. */
   accept(): void {
     this.say({ type: "connected", channel: "hornet", msg: "CONNECTED" });
+  }
+
+  /** The server accepts the credentials, or takes the session back, and can recover it. */
+  begin(session: string, position: string, recovered = false): void {
+    this.say({ type: "connected", channel: "hornet", msg: "CONNECTED", session, position, recovered });
   }
 
   refuse(error: string): void {

@@ -4,6 +4,7 @@ import {
   HornetError,
   type Authorize,
   type ErrorMessage,
+  type HornetState,
   type Member,
   type Message,
   type Token,
@@ -40,7 +41,7 @@ const connected: boolean = hornet.connected;
 hornet.socket?.emit("anything", connected);
 hornet.un("news", "item", (item: NewsItem) => item.title);
 
-new Hornet({ channel: "news" });
+new Hornet({ channel: "news", recovery: false, resume: null });
 new Hornet("https://push.example.com", ["news"], "token");
 
 const authorize: Authorize = async (channel, connectionId) => {
@@ -62,7 +63,13 @@ const member: Member | undefined = (await guest.presence("private-room"))[0];
 const { subscribed } = await guest.unsubscribe("private-room");
 const id: string | undefined = guest.id;
 const code: string = new HornetError("FORBIDDEN", "no").code;
-[here, canonical, sum, anything, member, subscribed, id, code].forEach(String);
+const state: HornetState = JSON.parse(JSON.stringify(hornet.state()));
+const recovered: boolean | undefined = (await guest.subscribe("public-a", { since: state.position })).recovered;
+await guest.subscribe("public-b", { rewind: 20 });
+new Hornet({ token: fetchToken, resume: state })
+  .on("hornet", "gap", ({ channels, patterns, notifications, reason }) => [channels, patterns, notifications, reason])
+  .on("hornet", "connected", (message) => message.recovered === true);
+[here, canonical, sum, anything, member, subscribed, id, code, recovered].forEach(String);
 
 // @ts-expect-error what a command answers is unknown until it is named
 const text: string = await guest.command("add");
