@@ -16,9 +16,9 @@ from tests.docs.markdown import ROOT, Block, all_blocks, anchors, blocks, code_s
 from tests.e2e.waiting import DEADLINE_S
 
 LANGUAGES = {
-    *("caddy", "dockerfile", "ini"),
+    *("caddy", "dart", "dockerfile", "ini"),
     *("go", "haproxy", "html", "java", "js", "json", "jsx", "nginx", "php"),
-    *("python", "redis", "ruby", "sh", "text", "toml", "ts"),
+    *("python", "redis", "ruby", "sh", "swift", "text", "toml", "ts"),
 }
 HOSTS = {
     "$host$request_uri",  # nginx's variables
