@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import TypeVar
 
 from hornet.core import codes
 from hornet.core.addresses import parse_ip
 from hornet.core.channels import MAX_PUBLISH_NAMES, Names
 from hornet.core.errors import PeerError
+
+T = TypeVar("T")
 
 BURST_S = 2.0
 """A peer that was quiet may use the allowance of this time at once: a page asks for several things
@@ -115,7 +118,7 @@ class AddressLimiter:
         name = counted_as(address)
         if name is None:
             return
-        self._forget_quiet(per_s, now)
+        forget_quiet(self._peers, lambda peer: not peer.sessions and peer.limiter.is_full(per_s, now))
         peer = self._peers.pop(name, None) or _AddressUse(RateLimiter(per_s, now))
         self._peers[name] = peer  # moves to the end, so quiet addresses gather at the start
         if not peer.limiter.offer(per_s, now):
@@ -130,15 +133,17 @@ class AddressLimiter:
         if peer is not None:
             peer.sessions -= 1
 
-    def _forget_quiet(self, per_s: float, now: float) -> None:
-        """Look at the two addresses that were longest without a new session, and forget the quiet ones.
 
-        That is more than one call adds, so no quiet address stays for long.
-        """
-        for name in list(islice(self._peers, 2)):
-            peer = self._peers.pop(name)
-            if peer.sessions or not peer.limiter.is_full(per_s, now):
-                self._peers[name] = peer
+def forget_quiet(addresses: dict[str, T], is_quiet: Callable[[T], bool]) -> None:
+    """Look at the two addresses that come first, and forget the quiet ones; others move to the end.
+
+    A caller that moves each address to the end, as it adds or uses it, calls this before. Two are more than
+    such a caller adds, so no quiet address stays for long.
+    """
+    for name in list(islice(addresses, 2)):
+        use = addresses.pop(name)
+        if not is_quiet(use):
+            addresses[name] = use
 
 
 @lru_cache(maxsize=1024)

@@ -13,10 +13,9 @@ their sessions then has a rate of its own.
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
 
 from hornet.core import codes
-from hornet.core.limits import RateLimiter, counted_as
+from hornet.core.limits import RateLimiter, counted_as, forget_quiet
 from hornet.engine.errors import Malformed
 from hornet.engine.settings import EngineSettings
 
@@ -34,6 +33,14 @@ class Share:
         self.bytes = RateLimiter(settings.max_unauthenticated_byte_rate, now)
         self.held = 0
         self.members = 0
+
+    def is_quiet(self, settings: EngineSettings, now: float) -> bool:
+        """Return whether the address has no newcomers, and may send as much as one that never had any."""
+        return (
+            not self.members
+            and self.packets.is_full(settings.max_unauthenticated_packet_rate, now)
+            and self.bytes.is_full(settings.max_unauthenticated_byte_rate, now)
+        )
 
 
 class Newcomers:
@@ -59,7 +66,7 @@ class Newcomers:
         name = counted_as(address)
         if name is None:
             return Newcomer(self, Share(self._settings, now), is_counted=False)
-        self._forget_quiet(now)
+        forget_quiet(self._shares, lambda share: share.is_quiet(self._settings, now))
         share = self._shares.pop(name, None) or Share(self._settings, now)
         self._shares[name] = share  # moves to the end, so quiet addresses gather at the start
         share.members += 1
@@ -90,21 +97,6 @@ class Newcomers:
     def take_packets(self, share: Share, count: int, now: float) -> bool:
         """Count packets that came; False when they come too fast."""
         return share.packets.offer(self._settings.max_unauthenticated_packet_rate, now, count)
-
-    def _forget_quiet(self, now: float) -> None:
-        """Look at the two addresses that were longest without a newcomer, and forget the quiet ones.
-
-        That is more than one call adds, so no quiet address stays for long.
-        """
-        settings = self._settings
-        for name in list(islice(self._shares, 2)):
-            share = self._shares.pop(name)
-            if (
-                share.members
-                or not share.packets.is_full(settings.max_unauthenticated_packet_rate, now)
-                or not share.bytes.is_full(settings.max_unauthenticated_byte_rate, now)
-            ):
-                self._shares[name] = share
 
 
 class Newcomer:
