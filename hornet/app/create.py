@@ -93,6 +93,7 @@ def create_app(
         presence=flows.presence,
         inflow=flows.inflow,
         repairs=flows.repairs,
+        handover=flows.handover,
         gaps=flows.gaps,
         local_redis=services.local_redis,
         load=load,

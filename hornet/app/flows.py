@@ -9,6 +9,7 @@ from functools import partial
 from hornet._version import __version__
 from hornet.app.authentication import build_admission
 from hornet.app.services import Services
+from hornet.broker.client import ClusterClient
 from hornet.broker.presence import PresenceStore
 from hornet.broker.publisher import Publisher
 from hornet.broker.session_records import SessionRecordStore
@@ -34,6 +35,7 @@ from hornet.flows.commands.plugins import Declared, collect_commands
 from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
 from hornet.flows.recovery.gaps import GapNotices
+from hornet.flows.recovery.handover import Handover
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.plain_notes import PlainNotes
 from hornet.flows.recovery.record_deletions import RecordDeletions
@@ -71,6 +73,8 @@ class Flows:
     """Hands published messages to the flows: in order, each once, with nothing left out."""
     repairs: Repairs
     """Reads from the history what this node missed."""
+    handover: Handover
+    """Gets from other nodes what their clients missed that come here, and gives it to others."""
     gaps: GapNotices
     """Tells clients where messages may be missing."""
     records: SessionRecords
@@ -240,6 +244,12 @@ def build_flows(
         metrics=metrics,
         session_log=services.session_log,
     )
+    handover = Handover(
+        node=services.nodes.id,
+        inflow=inflow,
+        messages=services.node_messages,
+        is_offered=not isinstance(services.client, ClusterClient),
+    )
     presence = Presence(
         settings=config.channels,
         engine=engine,
@@ -315,6 +325,7 @@ def build_flows(
         delivery=delivery,
         inflow=inflow,
         repairs=repairs,
+        handover=handover,
         gaps=gaps,
         records=records,
         deletions=deletions,

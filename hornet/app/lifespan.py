@@ -123,6 +123,7 @@ async def _stop(services: Services, flows: Flows) -> None:
     flows.recovery.close()
     await flows.records.close(LEAVE_S)
     await flows.deletions.close(LEAVE_S)
+    await flows.handover.close()
     await services.survey.stop()
     await services.events.flush(EVENT_FLUSH_S)
     await _leave(services.nodes)

@@ -120,6 +120,12 @@ def bind_recovery(metrics: Metrics, flows: Flows) -> None:
         lambda: repairs.outcomes,
     )
     totals("hornet_history_doubles", "Messages heard twice", "", lambda: {"": inflow.doubles})
+    totals(
+        "hornet_handovers",
+        "Requests to other nodes for what clients missed there",
+        "outcome",
+        lambda: flows.handover.outcomes,
+    )
     totals("hornet_gaps", "Topics on which messages may be missing, by reason", "reason", lambda: gaps.counts)
 
 

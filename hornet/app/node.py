@@ -19,6 +19,7 @@ from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
 from hornet.flows.process.reloading import Outcome, Reloading
 from hornet.flows.recovery.gaps import GapNotices
+from hornet.flows.recovery.handover import Handover
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.repairs import Repairs
 from hornet.flows.sessions.sessions import Sessions
@@ -49,6 +50,7 @@ class Node:
     presence: Presence
     inflow: Inflow
     repairs: Repairs
+    handover: Handover
     gaps: GapNotices
     local_redis: LocalRedis
     reloaded: Signal[[Config]] = field(default_factory=lambda: Signal("reloaded"))

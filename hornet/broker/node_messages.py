@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 MARK = "mark"
 
-# ARGV: the topic and the number of the mark, then perhaps the topic of another node and a message for it.
-# Answers how many subscribers that message had.
+# ARGV: the topic, the number and the type of the mark, then perhaps the topic of another node and a message
+# for it. Answers how many subscribers that message had.
 _MARK = f"""
 local state, receivers = redis.call('HMGET', KEYS[1], 'epoch', 'last'), 0
-if ARGV[3] then receivers = redis.call('PUBLISH', ARGV[3], ARGV[4]) end
-redis.call('PUBLISH', ARGV[1], '{{"type":"{MARK}","number":' .. ARGV[2] .. ',"epoch":"' ..
+if ARGV[4] then receivers = redis.call('PUBLISH', ARGV[4], ARGV[5]) end
+redis.call('PUBLISH', ARGV[1], '{{"type":"' .. ARGV[3] .. '","number":' .. ARGV[2] .. ',"epoch":"' ..
   (state[1] or '{NO_EPOCH}') .. '","last":' .. (state[2] or '0') .. '}}')
 return receivers
 """
@@ -50,22 +50,23 @@ class NodeMessages:
         self.dropped = 0
         """How many messages on the topic were no message between nodes."""
         self._client = client
-        self._receivers: dict[str, Callable[[Mapping[str, Any]], object]] = {}
+        self._receivers: dict[str, list[Callable[[Mapping[str, Any]], object]]] = {}
 
     def on(self, kind: str, receive: Callable[[Mapping[str, Any]], object]) -> None:
         """Call ``receive`` with each message of the type ``kind``. It may raise ValueError for a bad one."""
-        self._receivers[kind] = receive
+        self._receivers.setdefault(kind, []).append(receive)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take a message on :attr:`topic`."""
         try:
             message = parse_json(payload)
-            self._receivers[message["type"]](message)
+            for receive in self._receivers[message["type"]]:
+                receive(message)
         except (ValueError, TypeError, KeyError) as error:
             self.dropped += 1
             log.warning("Dropped %d bytes on %r: %s", len(payload), topic, type(error).__name__)
 
-    async def send(self, node: str, kind: str, **fields: Any) -> int:
+    async def send(self, node: str, kind: str, /, **fields: Any) -> int:
         """Send a message to a node; return how many subscribers received it.
 
         Raises:
@@ -81,17 +82,19 @@ class NodeMessages:
         Raises:
             RedisUnavailable: it is not known whether it was sent.
         """
-        await call(self._client.eval, _MARK, 1, HISTORY, self.topic, number)
+        await call(self._client.eval, _MARK, 1, HISTORY, self.topic, number, MARK)
 
-    async def ask(self, node: str, kind: str, *, number: int, **fields: Any) -> int:
-        """Send a message to a node, and in the same step a mark to this one; return how many received it.
+    async def ask(self, node: str, kind: str, /, *, mark: str, number: int, **fields: Any) -> int:
+        """Send a message to a node, and in the same step a mark of the type ``mark`` to this one.
+
+        Return how many subscribers received the message.
 
         Raises:
             RedisUnavailable: it is not known whether both were sent.
         """
         text = dump_ascii_json({"type": kind, **fields})
         receivers: int = await call(
-            self._client.eval, _MARK, 1, HISTORY, self.topic, number, node_topic(node), text
+            self._client.eval, _MARK, 1, HISTORY, self.topic, number, mark, node_topic(node), text
         )
         return receivers
 

@@ -140,7 +140,7 @@ class Worker:
         if self._has_successor:
             _close(servers)
         window_s = node.config.sessions.drain_window_s
-        await _unless_stopped(drain(node.engine, node.sessions, window_s), self._stop)
+        await _unless_stopped(drain(node.engine, node.sessions, node.handover, window_s), self._stop)
         _close(servers)
 
 

@@ -21,6 +21,7 @@ from hornet.core.message_ring import MessageRing
 from hornet.flows.recovery import inflow as inflow_module
 from hornet.flows.recovery import repairs as repairs_module
 from hornet.flows.recovery.gaps import GapReason
+from hornet.flows.recovery.handover import Handover
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.plain_notes import PlainNotes
 from hornet.flows.recovery.repairs import RepairOutcome, Repairs
@@ -46,7 +47,7 @@ class Notices:
 class Receiving:
     """What of a node receives messages, from the connection to the flows."""
 
-    def __init__(self, url: str, commands_url: str = "") -> None:
+    def __init__(self, url: str, commands_url: str, name: str) -> None:
         self.client = connect(parse_url(commands_url or url), 2.0)
         self.delivered: list[tuple[str, str]] = []
         self.offsets: list[str] = []
@@ -61,10 +62,10 @@ class Receiving:
             heartbeat_s=10,
         )
         history = HistoryStore(self.client, DEEP)
-        messages = NodeMessages(self.client, "me")
+        messages = NodeMessages(self.client, name)
         plain = PlainNotes(history.note_plain)
         self.inflow = Inflow(
-            node="me",
+            node=name,
             ring=MessageRing(max_bytes=1 << 20, max_age_s=60),
             set_offset=self.offsets.append,
             note_plain=plain.add,
@@ -78,6 +79,7 @@ class Receiving:
         self.router.on_prefix("", self.inflow.through("", self._deliver))
         self.router.on_other_globs(self.inflow.through_match(self._deliver_match))
         self.messages = messages
+        self.handover = Handover(node=name, inflow=self.inflow, messages=messages, is_offered=True)
 
     def _fate(self, payload: bytes) -> int:
         """Return how many times a message arrives."""
@@ -95,10 +97,10 @@ class Receiving:
             self.router.receive_match(glob, topic, payload)
 
     def _deliver(self, topic: str, payload: bytes) -> None:
-        self.delivered.append((topic, json.loads(payload)["type"]))
+        self.delivered.append((topic, _type(payload)))
 
     def _deliver_match(self, glob: str, topic: str, payload: bytes) -> None:
-        self.delivered.append((f"{glob} {topic}", json.loads(payload)["type"]))
+        self.delivered.append((f"{glob} {topic}", _type(payload)))
 
     async def expect(self, *expected: tuple[str, str]) -> None:
         """Wait until exactly these messages are delivered."""
@@ -113,9 +115,14 @@ class Receiving:
         return {outcome: count for outcome, count in self.repairs.outcomes.items() if count}
 
 
+def _type(payload: bytes) -> str:
+    message = json.loads(payload)
+    return str(message["type"] if isinstance(message, dict) else message)
+
+
 @asynccontextmanager
-async def receiving(url: str, commands_url: str = "") -> AsyncIterator[Receiving]:
-    node = Receiving(url, commands_url)
+async def receiving(url: str, commands_url: str = "", name: str = "me") -> AsyncIterator[Receiving]:
+    node = Receiving(url, commands_url, name)
     tasks = [
         asyncio.create_task(run()) for run in (node.subscriber.run, node.repairs.run, node.repairs.run_marks)
     ]
@@ -128,6 +135,7 @@ async def receiving(url: str, commands_url: str = "") -> AsyncIterator[Receiving
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await node.handover.close()
         await node.client.aclose()
 
 
