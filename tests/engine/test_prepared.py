@@ -12,10 +12,8 @@ from hornet.engine.wire.prepared import (
     DEFLATE_FROM_BYTES,
     DEFLATED,
     MSGPACK,
-    OFFSETS,
     TEXT_ONLY,
     VERSION_3,
-    WIRE_FORMATS,
     FrameBatch,
     PreparedMessage,
     PreparedPacket,
@@ -28,10 +26,6 @@ from tests.engine.application import Text
 
 def event(*args: Any) -> PreparedPacket:
     return PreparedPacket(SioPacket(Type.EVENT, ["x", *args]))
-
-
-def test_there_is_a_place_for_every_sum_of_the_formats() -> None:
-    assert BY_EVENT | MSGPACK | VERSION_3 | DEFLATED | TEXT_ONLY | OFFSETS == WIRE_FORMATS - 1
 
 
 def test_a_message_is_text_or_an_event_as_its_session_wants_it() -> None:

@@ -153,8 +153,7 @@ class FanOut:
         self._counts = counts
         self._leases = leases
         self._send_each = send_each
-        self.offset = ""
-        """How far the node has heard: the offset of each event that is made from now on."""
+        self.offset = ""  # of each event that is made from now on: how far the node has heard
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_scheduled = False
         self._number = 0
@@ -351,7 +350,7 @@ class FanOut:
                 self._write_through(session, batch, 0)
             return
         for wire_format, first, last in recipients.formats(start, stop):
-            frames = batch.frames[wire_format] or batch.make_frames(wire_format)
+            frames = batch.frames.get(wire_format) or batch.make_frames(wire_format)
             if not frames:  # none of it could be encoded
                 continue
             rest = self._send_each(
@@ -381,7 +380,10 @@ class FanOut:
         if session.ws is None:
             session.enqueue_batch(batch)
             return
-        frames = batch.frames[session.wire_format] or batch.make_frames(session.wire_format)
+        try:
+            frames = batch.frames[session.wire_format]  # a call of ``get`` costs more, for each session
+        except KeyError:
+            frames = batch.make_frames(session.wire_format)
         if len(frames) >= LONG_BYTES:
             session.transport.make_room(batch.longest(session.wire_format))
         session.put(frames[sent:])
