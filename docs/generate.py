@@ -164,6 +164,8 @@ def _type(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         most = f"up to {schema['maxItems']} " if "maxItems" in schema else ""
         return f"list of {most}{_type(schema['items'])}"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
     kind = words.get(schema.get("type", ""), schema.get("type", "any JSON"))
     if "maxLength" in schema:

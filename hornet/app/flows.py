@@ -27,6 +27,7 @@ from hornet.flows.channels.channels import Channels
 from hornet.flows.channels.client_publishing import ClientPublishing
 from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.emitters import Emitters
+from hornet.flows.channels.history import ChannelHistory
 from hornet.flows.channels.patterns import Patterns
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.commands.actions import CallerActions
@@ -93,6 +94,8 @@ class Flows:
     """Delivers the messages of Socket.IO emitters to sessions."""
     channels: Channels
     """Subscribes sessions to channels by name."""
+    history: ChannelHistory
+    """Reads what was published on channels."""
     client_publishing: ClientPublishing
     """Publishes for clients."""
     client_events: ClientEvents
@@ -118,6 +121,7 @@ class Flows:
         self.patterns.configure(config.channels)
         self.presence.configure(config.channels)
         self.channels.configure(config.channels)
+        self.history.configure(config.channels, config.recovery)
         self.client_publishing.configure(config.channels)
         self.client_events.configure(config.channels)
         self.commands.configure(config.commands)
@@ -269,6 +273,7 @@ def build_flows(
     channels = Channels(
         settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
     )
+    history = ChannelHistory(store=services.history, settings=config.channels, recovery=config.recovery)
     client_publishing = ClientPublishing(settings=config.channels, history=services.history, metrics=metrics)
     client_events = ClientEvents(
         settings=config.channels,
@@ -335,6 +340,7 @@ def build_flows(
         presence=presence,
         emitters=emitters,
         channels=channels,
+        history=history,
         client_publishing=client_publishing,
         client_events=client_events,
         commands=commands,

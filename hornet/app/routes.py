@@ -28,7 +28,11 @@ def build_api(services: Services, flows: Flows, reloading: Reloading[Config]) ->
     return Api(
         settings=services.config.api,
         services=ApiServices(
-            backend=flows.backend, cluster=flows.cluster, users=flows.user_queries, reloading=reloading
+            backend=flows.backend,
+            cluster=flows.cluster,
+            history=flows.history,
+            users=flows.user_queries,
+            reloading=reloading,
         ),
         trusted_proxies=parse_networks(services.config.engine.trusted_proxies),
     )

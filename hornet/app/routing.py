@@ -43,6 +43,7 @@ def event_routes(flows: Flows, client_events: Iterable[str]) -> list[EventRoute]
         EventRoute("hornet:subscribe",   subscribe,                        False, takes_several=True),
         EventRoute("hornet:unsubscribe", unsubscribe,                      False),
         EventRoute("hornet:presence",    flows.presence.on_presence,       True),
+        EventRoute("hornet:history",     flows.history.on_history,         True),
         EventRoute("hornet:publish",     flows.client_publishing.publish,  True),
         EventRoute("hornet:command",     flows.commands.call,              False),
         *(

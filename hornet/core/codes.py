@@ -163,6 +163,8 @@ BAD_CHANNEL = _acknowledgement("BAD_CHANNEL", "",
     "the name is not a channel's (1 to 512 characters), or it is the reserved `hornet`", "no")
 BAD_PATTERN = _acknowledgement("BAD_PATTERN", "",
     "the argument is not a [pattern](../howto/patterns.md)", "no")
+BAD_POSITION = _acknowledgement("BAD_POSITION", "",
+    "`since` or `before` is no position as Hornet gives them", "without it, or with a valid one")
 BAD_PRESENCE = _acknowledgement("BAD_PRESENCE", "",
     "the presence data is no JSON object, is too long, or has an `id` that is no text", "no")
 BAD_MESSAGE = _acknowledgement("BAD_MESSAGE", "",
@@ -206,7 +208,8 @@ COMMAND_FAILED = _acknowledgement("COMMAND_FAILED",
     "the plug-in failed; the reason is in the server's log", "once the operator has mended it")
 RATE_LIMITED = _acknowledgement("RATE_LIMITED", "",
     "the session publishes faster than `--max-publish-rate`, calls commands faster than "
-    "`--max-command-rate`, or asks for members faster than `--max-presence-rate`", "more slowly")
+    "`--max-command-rate`, asks for members faster than `--max-presence-rate`, or for the past faster than "
+    "`--max-history-rate`", "more slowly")
 _acknowledgement(TOO_MANY_EVENTS, MESSAGES[TOO_MANY_EVENTS].sentence,
     "the session sends faster than `--max-event-rate`", "more slowly")
 SESSION_ENDED = _acknowledgement("SESSION_ENDED", "The session ended meanwhile",
@@ -261,6 +264,7 @@ INVALID_IDEMPOTENCY_KEY = _problem("INVALID_IDEMPOTENCY_KEY", 400,
     "The Idempotency-Key is not 1 to 255 visible ASCII characters", _CORRECT_IT)
 RESERVED_CHANNEL = _problem("RESERVED_CHANNEL", 400, "The channel is Hornet's own", "no")
 _problem(BAD_PATTERN, 400, "The pattern is not a set of keys and values to publish to", _CORRECT_IT)
+_problem(BAD_POSITION, 400, "A position is not a text as Hornet gives it", _CORRECT_IT)
 KEY_MISSING = _problem("KEY_MISSING", 401, "The request has no bearer key", "with a key")
 KEY_UNKNOWN = _problem("KEY_UNKNOWN", 401, "The bearer key is not one of this server's", "with another key")
 RIGHT_MISSING = _problem("RIGHT_MISSING", 403,

@@ -100,6 +100,13 @@ class ChannelSettings:
         unit="requests/s",
         reloads=True,
     )
+    max_history_rate: float = option(
+        50.0,
+        doc="Requests per second for the past of a channel (`hornet:history`, and `hornet:subscribe` with "
+        "`rewind` or `since`) that a session may make; twice as many may come at once.",
+        unit="requests/s",
+        reloads=True,
+    )
     max_patterns: int = option(
         100, doc="Patterns that one session may be subscribed to at a time.", unit="patterns", reloads=True
     )

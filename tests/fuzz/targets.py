@@ -34,6 +34,7 @@ from hornet.core.grants import parse_grant, parse_user_id
 from hornet.core.history import parse_offset, parse_position
 from hornet.core.jsontext import parse_json
 from hornet.core.messages import Delivery, parse_pattern_publish, parse_publish
+from hornet.core.past import parse_bound, parse_page_request, parse_recorded, parse_rewind
 from hornet.core.patterns import parse_pattern, parse_publication, parse_topic
 from hornet.core.presence import load_member, parse_member
 from hornet.core.session_records import parse_record
@@ -303,6 +304,10 @@ TARGETS = (
     of_shown(parse_offset, ValueError),
     Target(_recovery, (), (parse_recovery,)),
     of_shown(parse_client_publish, PeerError),
+    of_shown(parse_page_request, PeerError),
+    Target(lambda draw: parse_rewind(read_fields(draw.shown())), (PeerError,), (parse_rewind,)),
+    Target(lambda draw: parse_bound("since", draw.shown()), (PeerError,), (parse_bound,)),
+    Target(lambda draw: parse_recorded(draw.text(), draw.json()), (), (parse_recorded,)),
     of_shown(parse_call, PeerError),
     Target(lambda draw: parse_pattern(draw.value(), draw.value()), (PeerError,), (parse_pattern,)),
     Target(

@@ -39,6 +39,8 @@ class Activity(Enum):
     COMMAND = auto()
     PRESENCE = auto()
     """To ask for the members of a channel."""
+    HISTORY = auto()
+    """To ask for the past of a channel."""
 
 
 @dataclass(eq=False, slots=True)

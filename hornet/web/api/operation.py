@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from hornet.flows.backend.cluster_queries import ClusterQueries
 from hornet.flows.backend.service import BackendService, Once
+from hornet.flows.channels.history import ChannelHistory
 from hornet.flows.process.reloading import Reloading
 from hornet.flows.users.queries import UserQueries
 from hornet.web.api.auth import Right
@@ -25,6 +26,7 @@ class ApiServices:
 
     backend: BackendService
     cluster: ClusterQueries
+    history: ChannelHistory
     users: UserQueries
     reloading: Reloading[Any]
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from hornet.core import codes
 from hornet.core.addresses import Network
-from hornet.web.api import administration, cluster, credentials, publish, tokens, users
+from hornet.web.api import administration, cluster, credentials, history, publish, tokens, users
 from hornet.web.api.document import openapi
 from hornet.web.api.endpoint import API_VERSION, ApiCounts, ApiEndpoint
 from hornet.web.api.operation import ApiServices, Operation
@@ -25,6 +25,7 @@ OPERATIONS: Sequence[Operation] = (
     *publish.OPERATIONS,
     *tokens.OPERATIONS,
     *cluster.OPERATIONS,
+    *history.OPERATIONS,
     *users.OPERATIONS,
     *credentials.OPERATIONS,
     *administration.OPERATIONS,
