@@ -9,7 +9,7 @@ from hornet.engine.counts import Counts
 from hornet.engine.engine import Engine
 from hornet.engine.settings import EngineSettings
 from hornet.engine.socketio.manager import Publish
-from hornet.engine.types import Handshake, Hooks, Reason, RestoredSession
+from hornet.engine.types import FollowedAnswer, Handshake, Hooks, Reason, RestoredSession
 from hornet.engine.wire.prepared import PreparedMessage, SharedAnswer
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Delivery",
     "Engine",
     "EngineSettings",
+    "FollowedAnswer",
     "Handshake",
     "Hooks",
     "Outgoing",

@@ -300,6 +300,11 @@ class Engine:
         """
         self._fanout.offset = offset
 
+    @property
+    def offset(self) -> str:
+        """The offset that events get now; empty before the first :meth:`set_offset`."""
+        return self._fanout.offset
+
     def _offset(self, offset: str | None) -> str:
         return self._fanout.offset if offset is None else offset
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -68,6 +68,18 @@ class Handshake:
     restored: RestoredSession | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class FollowedAnswer:
+    """An answer to an event, and what has to be sent right behind it.
+
+    The engine calls ``follow`` in the step in which it queues the answer, so nothing comes in between. It
+    also calls it where the client asked for no answer.
+    """
+
+    value: Mapping[str, object]
+    follow: Callable[[], object]
+
+
 class Hooks(Protocol):
     """The functions that the engine calls for the default namespace, one after the other for each session."""
 
@@ -100,7 +112,7 @@ class Hooks(Protocol):
         """Handle an event of the client, and return the answer to its acknowledgement, if it asked for one.
 
         None answers with no argument, a tuple with several. A future (or task) answers when it is done; the
-        session's next events don't wait for it.
+        session's next events don't wait for it. After a :class:`FollowedAnswer`, its ``follow`` is called.
         """
         ...
 

@@ -31,7 +31,7 @@ from hornet.engine.socketio.not_started import NotStarted
 from hornet.engine.transport.direct_write import WriteLeases
 from hornet.engine.transport.session import EngineSession
 from hornet.engine.transport.session_table import SessionTable
-from hornet.engine.types import Hooks, Reason
+from hornet.engine.types import FollowedAnswer, Hooks, Reason
 from hornet.engine.wire.packets import SioPacket, Type
 from hornet.engine.wire.payloads import Packet
 from hornet.engine.wire.prepared import (
@@ -210,6 +210,9 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # the stock c
         result = await self._hooks.on_event(sid, event, args)
         if isinstance(result, asyncio.Future):
             result.add_done_callback(lambda done: self._acknowledge_late(session, sid, packet.id, done))
+        elif isinstance(result, FollowedAnswer):
+            self._acknowledge(session, packet.id, result.value)
+            result.follow()
         else:
             self._acknowledge(session, packet.id, result)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hornet.core import answers, codes
 from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.sessions import AuthState
-from hornet.engine import SharedAnswer
+from hornet.engine import FollowedAnswer, SharedAnswer
 from hornet.flows.sessions.session_log import SessionLog, named_channels
 from hornet.flows.sessions.sessions import Session
 from hornet.metrics import Metrics
@@ -120,6 +120,9 @@ class Router:
                 result: object = self._refuse(session, event, (item,), error)
             else:
                 result = await self.handle(session, event, (item,))
+                if isinstance(result, FollowedAnswer):  # the answer to all comes too late for that
+                    result.follow()
+                    result = result.value
             results.append(result)
             if isinstance(result, dict) and result.get("error", {}).get("code") == codes.UNAVAILABLE:
                 results += [result] * (len(items) - len(results))
