@@ -29,12 +29,14 @@ from hornet.flows.channels.delivery import ChannelDelivery
 from hornet.flows.channels.emitters import Emitters
 from hornet.flows.channels.history import ChannelHistory
 from hornet.flows.channels.patterns import Patterns
+from hornet.flows.channels.rewinding import Rewinding
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.commands.actions import CallerActions
 from hornet.flows.commands.commands import CommandRunner
 from hornet.flows.commands.plugins import Declared, collect_commands
 from hornet.flows.plugins.interface import NodeInterface
 from hornet.flows.presence.service import Presence
+from hornet.flows.recovery.catching_up import CatchingUp
 from hornet.flows.recovery.gaps import GapNotices
 from hornet.flows.recovery.handover import Handover
 from hornet.flows.recovery.inflow import Inflow
@@ -76,6 +78,8 @@ class Flows:
     """Reads from the history what this node missed."""
     handover: Handover
     """Gets from other nodes what their clients missed that come here, and gives it to others."""
+    catching_up: CatchingUp
+    """Waits until this node has delivered what was published."""
     gaps: GapNotices
     """Tells clients where messages may be missing."""
     records: SessionRecords
@@ -92,6 +96,8 @@ class Flows:
     """Keeps the members of channels, and tells sessions about them."""
     emitters: Emitters
     """Delivers the messages of Socket.IO emitters to sessions."""
+    rewinding: Rewinding
+    """Gives sessions the past of a channel before all else."""
     channels: Channels
     """Subscribes sessions to channels by name."""
     history: ChannelHistory
@@ -122,6 +128,7 @@ class Flows:
         self.presence.configure(config.channels)
         self.channels.configure(config.channels)
         self.history.configure(config.channels, config.recovery)
+        self.rewinding.configure(config.recovery)
         self.client_publishing.configure(config.channels)
         self.client_events.configure(config.channels)
         self.commands.configure(config.commands)
@@ -270,10 +277,24 @@ def build_flows(
     )
 
     # Requests of clients
-    channels = Channels(
-        settings=config.channels, admission=admission, subscriptions=subscriptions, presence=presence
-    )
     history = ChannelHistory(store=services.history, settings=config.channels, recovery=config.recovery)
+    catching_up = CatchingUp(repairs.catch_up)
+    rewinding = Rewinding(
+        engine=engine,
+        store=services.history,
+        inflow=inflow,
+        catching_up=catching_up,
+        settings=config.recovery,
+    )
+    channels = Channels(
+        settings=config.channels,
+        admission=admission,
+        subscriptions=subscriptions,
+        presence=presence,
+        engine=engine,
+        history=history,
+        rewinding=rewinding,
+    )
     client_publishing = ClientPublishing(settings=config.channels, history=services.history, metrics=metrics)
     client_events = ClientEvents(
         settings=config.channels,
@@ -339,6 +360,8 @@ def build_flows(
         patterns=patterns,
         presence=presence,
         emitters=emitters,
+        catching_up=catching_up,
+        rewinding=rewinding,
         channels=channels,
         history=history,
         client_publishing=client_publishing,

@@ -117,6 +117,7 @@ async def _start(services: Services, flows: Flows, hooks: SessionHooks) -> None:
 async def _stop(services: Services, flows: Flows) -> None:
     """Stop the engine, which ends all sessions; then wait until the flows have told Redis about that."""
     await services.engine.stop()
+    await flows.catching_up.close()
     await flows.commands.close(LEAVE_S)
     await flows.presence.stop()
     await flows.users.close(LEAVE_S)

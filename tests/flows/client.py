@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from hornet.core.history import parse_position
 from tests.e2e.waiting import DEADLINE_S
 
 WAIT_S = DEADLINE_S
@@ -76,6 +77,10 @@ class Client:
         """Send credentials the classic way."""
         await self.emit("message", json.dumps({"token": token, "channels": channels}))
 
+    async def packet(self) -> str:
+        """Return the next packet of Socket.IO, be it an event or an acknowledgement."""
+        return await self._packet()
+
     async def event(self) -> tuple[str, Any]:
         """Return the name and the argument of the next event."""
         packet = await self._packet()
@@ -123,3 +128,10 @@ async def refusal(client: Client, event: str, *args: object) -> str:
     assert answer.keys() == {"error"}
     assert answer["error"].keys() == {"code", "message"}
     return str(answer["error"]["code"])
+
+
+def placed(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Check that an answer has a position, and return the rest of it."""
+    fields = dict(answer)
+    parse_position(fields.pop("position"))
+    return fields

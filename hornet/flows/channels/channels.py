@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 from hornet.core import codes
 from hornet.core.channels import Kind, Names, check_channel, kind_of
@@ -16,12 +17,15 @@ from hornet.core.credentials import Credentials
 from hornet.core.errors import RefusedCredentials
 from hornet.core.grants import Grant
 from hornet.core.limits import Throttle
+from hornet.core.past import Rewind, parse_rewind
 from hornet.core.presence import Member, parse_member
 from hornet.core.sessions import AuthState
 from hornet.core.signatures import is_signed
 from hornet.core.tokens import is_token
-from hornet.engine import SharedAnswer
+from hornet.engine import Engine, FollowedAnswer, SharedAnswer
 from hornet.flows.auth.admission import Admission
+from hornet.flows.channels.history import ChannelHistory
+from hornet.flows.channels.rewinding import Past, Rewinding
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.presence.service import Presence
 from hornet.flows.sessions.router import RefusedEvent
@@ -47,6 +51,9 @@ class Channels:
         admission: Admission,
         subscriptions: Subscriptions,
         presence: Presence,
+        engine: Engine,
+        history: ChannelHistory,
+        rewinding: Rewinding,
     ) -> None:
         self._public: Names
         self._secrets: tuple[str, ...]
@@ -55,6 +62,9 @@ class Channels:
         self._admission = admission
         self._subscriptions = subscriptions
         self._presence = presence
+        self._engine = engine
+        self._history = history
+        self._rewinding = rewinding
         self._turns = TurnLimiter(SUBSCRIPTIONS_PER_TURN)
 
     def configure(self, settings: ChannelSettings) -> None:
@@ -64,42 +74,77 @@ class Channels:
 
     async def subscribe(
         self, session: Session, request: Mapping[str, object]
-    ) -> Mapping[str, object] | SharedAnswer:
-        """Answer ``hornet:subscribe`` with ``{"channel", "signature"?, "presence"?, "token"?}``.
+    ) -> Mapping[str, object] | SharedAnswer | FollowedAnswer:
+        """Answer ``hornet:subscribe`` with ``{"channel"}``, a proof, and perhaps ``rewind`` or ``since``.
 
-        Messages on the channel reach the session from now on. A channel that the session has already needs no
-        proof again.
+        The proof is ``signature``, with which ``presence`` may come, or ``token``. Messages on the channel
+        reach the session from now on, behind those that ``rewind`` or ``since`` ask for. A channel that the
+        session has already needs no proof again.
 
         Raises:
             PeerError: ``BAD_CHANNEL``, ``TOO_MANY_CHANNELS``, ``SIGNATURE_REQUIRED``, ``BAD_SIGNATURE``,
                 ``NO_CHANNEL_SECRET``, ``BAD_PRESENCE``, ``NOT_AUTHENTICATED``, ``FORBIDDEN``,
-                ``SESSION_ENDED``, or what is wrong with the token; nothing has changed.
+                ``SESSION_ENDED``, ``WRONG_PARAMETERS``, ``BAD_POSITION``, ``RATE_LIMITED``, or what is wrong
+                with the token; nothing has changed.
             RedisUnavailable: the token could not be checked.
         """
         await self._turns.wait()
         channel = check_channel(request.get("channel"))
+        rewind = parse_rewind(request)
         self._subscriptions.check_room(session, (channel,))
+        if rewind is not None:
+            self._history.check_pace(session)
         was_subscribed = self._is_subscribed(session, channel)
-        signature, presence, token = (request.get(name) for name in ("signature", "presence", "token"))
-        member: Member | None = None
-        if signature is not None:
-            member = self._check_signature(session, channel, signature, presence)
-            await self._admit(session, channel)
-        elif presence is not None:
-            raise RefusedEvent(codes.SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
-        elif token is not None:
-            await self._redeem(session, channel, token)
-        elif not was_subscribed:
-            self._check_public(session, channel)
-            await self._join(session, channel)
+        member = await self._prove(session, channel, request, was_subscribed=was_subscribed)
+        past = None if rewind is None else await self._rewinding.enter(session, channel, rewind)
+        answer = self._answer(channel, rewind, past)
         if member is None:
-            return {"ok": True, "channel": channel}
+            return answer if past is None else FollowedAnswer(answer, partial(self._tell, session, past))
+        if past is not None:
+            self._tell(session, past)
         try:
-            return await self._presence.join(session, channel, member)
+            joined = await self._presence.join(session, channel, member)
         except BaseException:
             if not was_subscribed:
                 self._subscriptions.leave(session, channel, SubscribedBy.CLIENT)
             raise
+        if past is None or not isinstance(joined.value, Mapping):
+            return joined
+        return {**joined.value, **answer}
+
+    async def _prove(
+        self, session: Session, channel: str, request: Mapping[str, object], *, was_subscribed: bool
+    ) -> Member | None:
+        """Put the session into the channel by the proof in its request; return the member that it describes.
+
+        Nothing is awaited after the session has entered the room.
+        """
+        signature, presence, token = (request.get(name) for name in ("signature", "presence", "token"))
+        if signature is not None:
+            member = self._check_signature(session, channel, signature, presence)
+            await self._admit(session, channel)
+            return member
+        if presence is not None:
+            raise RefusedEvent(codes.SIGNATURE_REQUIRED, "Presence data is signed together with the channel")
+        if token is not None:
+            await self._redeem(session, channel, token)
+        elif not was_subscribed:
+            self._check_public(session, channel)
+            await self._join(session, channel)
+        return None
+
+    def _answer(self, channel: str, rewind: Rewind | None, past: Past | None) -> dict[str, object]:
+        """Return the answer to a session that is in the room, with how far its messages go then."""
+        answer: dict[str, object] = {"ok": True, "channel": channel}
+        if self._engine.offset:
+            answer["position"] = self._engine.offset
+        if past is not None and rewind is not None and (rewind.since or not past.is_whole):
+            answer["recovered"] = past.is_whole
+        return answer
+
+    def _tell(self, session: Session, past: Past) -> None:
+        for message in past.messages:
+            self._engine.tell(session.sid, message)
 
     async def unsubscribe(self, session: Session, request: Mapping[str, object]) -> Mapping[str, object]:
         """Answer ``hornet:unsubscribe`` with ``{"channel"}``, for a subscription by any proof.

@@ -31,7 +31,7 @@ class ClientPublishing:
         self._settings = settings
 
     async def publish(self, session: Session, args: Sequence[object]) -> dict[str, object]:
-        """Publish one message for a client; answer when Redis has it.
+        """Publish one message for a client; answer when Redis has it, with its position if it is recorded.
 
         Raises:
             PeerError: ``BAD_CHANNEL``, ``BAD_MESSAGE``, ``TOO_LARGE``, ``FORBIDDEN`` or ``RATE_LIMITED``.
@@ -45,6 +45,6 @@ class ClientPublishing:
             )
         max_bytes = min(self._settings.max_publish_bytes, self._settings.max_message_bytes)
         text = publish.text(session.sid, session.user, max_bytes)
-        await self._history.publish([Publication(channel_topic(publish.channel), text)])
+        [recorded] = await self._history.publish([Publication(channel_topic(publish.channel), text)])
         self._metrics.client_messages.inc()
-        return {"ok": True}
+        return {"ok": True} if recorded.position is None else {"ok": True, "position": str(recorded.position)}

@@ -182,6 +182,8 @@ class PresenceChannel:
             if len(self._pages) >= MAX_PAGES:
                 self._pages.clear()
             value = {"ok": True, "channel": self.name, **members().as_json()}
+            if key is None and self._engine.offset:
+                value["position"] = self._engine.offset
             latest = self.listed if key is None else None
             answer = self._pages[key] = SharedAnswer(value, latest=latest)
         return answer

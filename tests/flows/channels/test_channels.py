@@ -11,7 +11,7 @@ from hornet.connector import AsyncConnector, sign_channel
 from hornet.core.signatures import sign_hmac, sign_sha256
 from hornet.flows.settings import ChannelSettings, LimitSettings
 from tests.conftest import Valkey
-from tests.flows.client import Client, refusal
+from tests.flows.client import Client, placed, refusal
 from tests.flows.conftest import Running, StartNode
 
 SECRET = "a secret of the backend"
@@ -49,7 +49,7 @@ def admissions(running: Running) -> int:
 async def test_a_public_channel_is_open_to_every_session_that_is_in(open_node: Running, prefix: str) -> None:
     client = await open_node.connect_with_token(f"{prefix}in")
     channel = f"{prefix}public-news"
-    assert await client.ask(SUBSCRIBE, {"channel": channel}) == {"ok": True, "channel": channel}
+    assert placed(await client.ask(SUBSCRIBE, {"channel": channel})) == {"ok": True, "channel": channel}
     assert await hears(client, open_node, channel)
 
 
@@ -84,10 +84,10 @@ async def test_a_signature_opens_a_private_channel_and_lets_in(
     channel = f"private-{prefix}A"
     signature = sign(secret, client.sid, channel)
     answer = await client.ask(SUBSCRIBE, {"channel": channel, "signature": signature})
-    assert answer == {"ok": True, "channel": channel}
+    assert placed(answer) == {"ok": True, "channel": channel}
     assert await hears(client, open_node, channel)
     public = f"{prefix}public-news"
-    assert await client.ask(SUBSCRIBE, {"channel": public}) == {"ok": True, "channel": public}
+    assert placed(await client.ask(SUBSCRIBE, {"channel": public})) == {"ok": True, "channel": public}
 
 
 async def test_what_the_connector_signs_is_what_the_page_shows(open_node: Running, prefix: str) -> None:
@@ -147,7 +147,7 @@ async def test_presence_data_of_pushys_backends_make_a_member_of_each_session(
         shown = {"channel": channel, "signature": signature, "presence": presence}
         answer = await client.ask(SUBSCRIBE, shown)
         members.append({"id": user or client.sid, "info": info})
-        assert answer == {"ok": True, "channel": channel, "members": members, "count": len(members)}
+        assert placed(answer) == {"ok": True, "channel": channel, "members": members, "count": len(members)}
 
 
 async def test_presence_data_without_a_signature_is_refused(open_node: Running, prefix: str) -> None:
@@ -163,7 +163,7 @@ async def test_a_further_token_opens_a_channel_once(open_node: Running, valkey: 
         token = await backend.create_access_token(channel, user="ana")
     shown = {"channel": f"{prefix}b", "token": token}
     assert await refusal(client, SUBSCRIBE, shown) == "WRONG_TOKEN_ASSOCIATION"
-    assert await client.ask(SUBSCRIBE, {"channel": channel, "token": token}) == {
+    assert placed(await client.ask(SUBSCRIBE, {"channel": channel, "token": token})) == {
         "ok": True,
         "channel": channel,
     }
@@ -183,7 +183,7 @@ async def test_a_token_is_a_credential_for_a_new_session(
     async with AsyncConnector(valkey.url) as backend:
         token = await backend.create_access_token(f"{prefix}a")
     answer = await client.ask(SUBSCRIBE, {"channel": f"{prefix}a", "token": token})
-    assert answer == {"ok": True, "channel": f"{prefix}a"}
+    assert placed(answer) == {"ok": True, "channel": f"{prefix}a"}
     assert await hears(client, open_node, f"{prefix}a")
 
 
@@ -192,7 +192,7 @@ async def test_a_session_may_subscribe_again_to_a_channel_that_it_has(
 ) -> None:
     channel = f"{prefix}in"
     client = await open_node.connect_with_token(channel)
-    assert await client.ask(SUBSCRIBE, {"channel": channel}) == {"ok": True, "channel": channel}
+    assert placed(await client.ask(SUBSCRIBE, {"channel": channel})) == {"ok": True, "channel": channel}
     assert await hears(client, open_node, channel)
 
 

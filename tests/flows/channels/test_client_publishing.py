@@ -7,7 +7,7 @@ import pytest
 from hornet.connector import AsyncConnector
 from hornet.core.channels import MAX_PUBLISH_NAMES
 from hornet.flows.settings import ChannelSettings
-from tests.flows.client import Client, refusal
+from tests.flows.client import Client, placed, refusal
 from tests.flows.conftest import Running, StartNode
 
 PUBLISH = "hornet:publish"
@@ -27,7 +27,7 @@ async def test_what_a_client_publishes_reaches_the_clients_of_every_node(
     start_node: StartNode, chat: Client, prefix: str
 ) -> None:
     other = await (await start_node()).connect_with_token(f"{prefix}chat-1")
-    assert await chat.ask(PUBLISH, hello(f"{prefix}chat-1")) == {"ok": True}
+    assert placed(await chat.ask(PUBLISH, hello(f"{prefix}chat-1"))) == {"ok": True}
     expected = {"type": "hello", "text": "hi", "user": "ana", "channel": f"{prefix}chat-1"}
     assert await chat.message() == expected
     assert await other.message() == expected
@@ -65,7 +65,7 @@ async def test_a_message_has_a_greatest_length(start_node: StartNode, prefix: st
     running = await start_node(channels=ChannelSettings(max_publish_bytes=100))
     client = await running.connect_with_token(f"{prefix}a", publish=["*"])
     assert await refusal(client, PUBLISH, hello(f"{prefix}a", message={"text": "é" * 50})) == "TOO_LARGE"
-    assert await client.ask(PUBLISH, hello(f"{prefix}a")) == {"ok": True}
+    assert placed(await client.ask(PUBLISH, hello(f"{prefix}a"))) == {"ok": True}
 
 
 async def test_a_session_may_publish_on_so_many_names_by_all_its_tokens(
@@ -79,7 +79,7 @@ async def test_a_session_may_publish_on_so_many_names_by_all_its_tokens(
     assert (await client.ask("hornet:subscribe", {"channel": f"{prefix}b", "token": same}))["ok"]
     request = {"channel": f"{prefix}c", "token": more}
     assert await refusal(client, "hornet:subscribe", request) == "TOO_MANY_CHANNELS"
-    assert await client.ask(PUBLISH, hello(f"{prefix}999-x")) == {"ok": True}
+    assert placed(await client.ask(PUBLISH, hello(f"{prefix}999-x"))) == {"ok": True}
     assert await refusal(client, PUBLISH, hello("more")) == "FORBIDDEN"
 
 
@@ -92,5 +92,5 @@ async def test_a_grant_of_many_wildcards_is_built_once_and_matched_without_going
     publishable = running.session(client).publish
     for number in range(9):
         assert await refusal(client, PUBLISH, hello(f"{prefix}{number}" + "a" * 400)) == "FORBIDDEN"
-    assert await client.ask(PUBLISH, hello(f"{prefix}1" + "a" * 400 + "b")) == {"ok": True}
+    assert placed(await client.ask(PUBLISH, hello(f"{prefix}1" + "a" * 400 + "b"))) == {"ok": True}
     assert running.session(client).publish is publishable

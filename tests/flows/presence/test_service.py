@@ -19,7 +19,7 @@ from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.settings import ChannelSettings
 from tests.broker.servers import RedisServer
 from tests.e2e.waiting import eventually
-from tests.flows.client import Client
+from tests.flows.client import Client, placed
 from tests.flows.conftest import Running, StartNode
 
 SECRET = "a secret of the backend"
@@ -160,7 +160,7 @@ async def test_a_member_that_leaves_the_channel_or_the_presence_is_gone_and_hear
 async def test_only_a_member_may_ask_for_the_members(running: Running, redis: Redis, prefix: str) -> None:
     ann = await join(running, prefix, Member("ann", 1))
     outsider = await running.connect_with_token(prefix)
-    assert await ann.client.ask("hornet:presence", {"channel": prefix}) == {
+    assert placed(await ann.client.ask("hornet:presence", {"channel": prefix})) == {
         "ok": True, "channel": prefix, "members": [{"id": "ann", "info": 1}], "count": 1,
     }  # fmt: skip
 
@@ -392,7 +392,7 @@ async def test_a_signature_with_presence_data_makes_a_member(start_node: StartNo
     ann, ben = await running.connect(), await running.connect()
     entered = await subscribe(ann, channel, {"id": "ann", "info": {"name": "Ann"}})
     info = {"id": "ann", "info": {"name": "Ann"}}
-    assert entered == {"ok": True, "channel": channel, "members": [info], "count": 1}
+    assert placed(entered) == {"ok": True, "channel": channel, "members": [info], "count": 1}
     assert (await subscribe(ben, channel, {"id": 7}))["members"] == [info, {"id": "7"}]
     assert (await ann.message())["members"] == [{"id": "7"}]
     assert (await ann.ask("hornet:presence", {"channel": channel}))["members"] == [info, {"id": "7"}]
@@ -408,7 +408,7 @@ async def test_several_channels_in_one_request_are_each_answered_with_the_member
     channels = [f"private-{prefix}{number}" for number in range(2)]
     signed = [sign_channel(SECRET, client.sid, channel, {"id": "ann"}) for channel in channels]
     answer = await client.ask("hornet:subscribe", {"subscriptions": signed})
-    assert answer["subscriptions"] == [
+    assert [placed(each) for each in answer["subscriptions"]] == [
         {"ok": True, "channel": channel, "members": [{"id": "ann"}], "count": 1} for channel in channels
     ]
 
@@ -418,7 +418,7 @@ async def test_a_session_without_presence_data_sees_nobody_and_is_not_seen(
 ) -> None:
     running, channel = await start_node(channels=SECRETS), f"private-{prefix}"
     unseen, ann = await running.connect(), await running.connect()
-    assert await subscribe(unseen, channel, None) == {"ok": True, "channel": channel}
+    assert placed(await subscribe(unseen, channel, None)) == {"ok": True, "channel": channel}
     assert (await subscribe(ann, channel, {"id": "ann"}))["members"] == [{"id": "ann"}]
     assert (await unseen.ask("hornet:presence", {"channel": channel}))["error"]["code"] == "NOT_A_MEMBER"
     async with AsyncConnector(redis) as backend:
