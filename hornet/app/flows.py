@@ -284,6 +284,7 @@ def build_flows(
         store=services.history,
         inflow=inflow,
         catching_up=catching_up,
+        save=records.save,
         settings=config.recovery,
     )
     channels = Channels(

@@ -18,7 +18,7 @@ A client that was here a moment ago needs none of this, if the ring has all sinc
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from hornet.broker.history import HistoryStore, Missing
@@ -72,12 +72,15 @@ class Rewinding:
         store: HistoryStore,
         inflow: Inflow,
         catching_up: CatchingUp,
+        save: Callable[[Session], Awaitable[None]],
         settings: RecoverySettings,
     ) -> None:
+        """``save`` writes the record of a session that may come back, before its client is answered."""
         self._engine = engine
         self._store = store
         self._inflow = inflow
         self._catching_up = catching_up
+        self._save = save
         self.configure(settings)
 
     def configure(self, settings: RecoverySettings) -> None:
@@ -94,16 +97,15 @@ class Rewinding:
             RefusedEvent: ``SESSION_ENDED``: the session left the channel meanwhile.
         """
         room, topic = room_of(channel), channel_topic(channel)
+        from_number, is_back = self._covered_from(topic, rewind), False
+        recorded = _Recorded([], is_whole=True)
         began = self._inflow.ring.number
-        past = self._from_ring(session, channel, rewind)
-        if past is not None:
-            return past
         self._engine.leave(session.sid, room)
-        recorded = _Recorded([], is_whole=False)
-        is_back = False
         try:
-            recorded = await self._read(channel, rewind)
-            await self._catching_up.wait()
+            if from_number is None:
+                recorded = await self._read(channel, rewind)
+                await self._catching_up.wait()
+            await self._save(session)
         except RedisUnavailable as error:
             log.warning("The past of a channel can't be read: %s", error)
             recorded = _Recorded([], is_whole=False)
@@ -113,21 +115,20 @@ class Rewinding:
                 self._engine.enter(session.sid, room)
         if channel not in session.channels or session.state is AuthState.CLOSED:
             raise RefusedEvent(codes.SESSION_ENDED)
-        heard = self._inflow.ring.since(topic, began)
-        if heard is None or is_back:
+        received = self._inflow.ring.since(topic, began if from_number is None else from_number)
+        if received is None or is_back:
             return Past([], is_whole=False)
-        return _join(session, channel, rewind, recorded, heard)
+        return _join(session, channel, rewind, recorded, received)
 
-    def _from_ring(self, session: Session, channel: str, rewind: Rewind) -> Past | None:
-        """Return what the ring has for a client that was on this node; None where it may lack something."""
-        offset, topic = rewind.offset, channel_topic(channel)
-        here = self._inflow.offset
+    def _covered_from(self, topic: str, rewind: Rewind) -> int | None:
+        """Return from which number on the ring has all that a client missed; None where it may lack some."""
+        offset, here, ring = rewind.offset, self._inflow.offset, self._inflow.ring
         if offset is None or (offset.node, offset.epoch) != (here.node, here.epoch):
             return None
-        entries = self._inflow.ring.since(topic, offset.number)
+        entries = ring.since(topic, offset.number)
         if entries is None or sum(len(entry.payload) for entry in entries) > self._max_bytes:
             return None
-        return Past(list(_visible(session, channel, entries)), is_whole=True)
+        return offset.number
 
     async def _read(self, channel: str, rewind: Rewind) -> _Recorded:
         topic = channel_topic(channel)
@@ -146,17 +147,17 @@ class Rewinding:
 
 
 def _join(
-    session: Session, channel: str, rewind: Rewind, recorded: _Recorded, heard: list[RingEntry]
+    session: Session, channel: str, rewind: Rewind, recorded: _Recorded, received: list[RingEntry]
 ) -> Past:
     """Put what was read and what was heard together, as far as the client asked for it."""
     if not recorded.is_whole:
-        return Past(list(_visible(session, channel, heard)), is_whole=False)
+        return Past(list(_visible(session, channel, received)), is_whole=False)
     if rewind.since is None:
-        known = {entry.id for entry in heard}
+        known = {entry.id for entry in received}
         before = [entry for entry in recorded.entries if entry.id not in known]
         last = list(_visible(session, channel, before))[-(rewind.count or 0) :]
-        return Past([*last, *_visible(session, channel, heard)], is_whole=True)
-    new = [entry for entry in heard if not 0 < entry.id <= rewind.since.id]
+        return Past([*last, *_visible(session, channel, received)], is_whole=True)
+    new = [entry for entry in received if not 0 < entry.id <= rewind.since.id]
     return Past(list(_visible(session, channel, merge(recorded.entries, new))), is_whole=True)
 
 

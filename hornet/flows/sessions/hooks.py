@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from hornet.core import answers, codes
 from hornet.core.limits import BURST_S
 from hornet.core.sessions import AuthStep
-from hornet.engine import Engine, Handshake, RestoredSession
+from hornet.engine import Engine, FollowedAnswer, Handshake, RestoredSession, SharedAnswer
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.recovery.records import SessionRecords
@@ -106,8 +106,10 @@ class SessionHooks:
         if session.may(Activity.EVENT, per_s, now):
             session.is_warned = False
             answer = await self._router.handle(session, event, args)
+            if isinstance(answer, FollowedAnswer):  # it must not wait, and its record is written
+                return answer
             await self._records.settle(session, event)
-            return answer
+            return answer.latest() if isinstance(answer, SharedAnswer) else answer
         return self._refuse(session, per_s, now)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
