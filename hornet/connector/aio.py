@@ -15,6 +15,7 @@ from hornet.connector.commands import DEFAULT_URL
 from hornet.connector.events import CLASSIC_EVENTS, Event
 from hornet.connector.redis_transport import AsyncRedisTransport
 from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES, MessageLimit
+from hornet.core.past import DEFAULT_LIMIT
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S
 
 T = TypeVar("T")
@@ -113,6 +114,18 @@ class AsyncConnector:
     async def publish_to_pattern(self, pattern: Mapping[str, Any], payload: Any) -> int:
         """See :meth:`hornet.connector.Connector.publish_to_pattern`."""
         return await self._transport.run(calls.publish_to_pattern(pattern, payload, self._limit))
+
+    async def history(
+        self,
+        channel: str,
+        limit: int = DEFAULT_LIMIT,
+        since: str | None = None,
+        before: str | None = None,
+        newest_first: bool = False,
+    ) -> dict[str, Any]:
+        """See :meth:`hornet.connector.Connector.history`."""
+        call = calls.history(channel, limit=limit, since=since, before=before, newest_first=newest_first)
+        return await self._transport.run(call)
 
     async def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         """See :meth:`hornet.connector.Connector.disconnect_tokens`."""

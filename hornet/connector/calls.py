@@ -15,6 +15,7 @@ from hornet.broker import user_commands
 from hornet.broker.user_commands import RedisCommand, User
 from hornet.connector import api, commands
 from hornet.connector.api import ApiRequest
+from hornet.connector.history import HistoryRead
 from hornet.core.message_limit import MessageLimit
 from hornet.core.tokens import create_token
 
@@ -90,6 +91,20 @@ def publish_to_pattern(pattern: Mapping[str, Any], payload: Any, limit: MessageL
         read_answers=_sum,
         request=lambda: api.publish_to_pattern_request(pattern, payload),
         read_response=_nodes,
+    )
+
+
+def history(
+    channel: str, *, limit: int, since: str | None, before: str | None, newest_first: bool
+) -> ConnectorCall[dict[str, Any]]:
+    """Read what was published on a channel; see :class:`HistoryRead` for its exceptions."""
+    read = HistoryRead(channel, limit=limit, since=since, before=before, newest_first=newest_first)
+    return ConnectorCall(
+        commands=[read.command()],
+        then=read.then,
+        read_answers=read.read,
+        request=read.request,
+        read_response=dict,
     )
 
 

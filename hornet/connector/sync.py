@@ -16,6 +16,7 @@ from hornet.connector.events import CLASSIC_EVENTS, Event
 from hornet.connector.http_transport import HttpTransport
 from hornet.connector.redis_transport import RedisTransport
 from hornet.core.message_limit import DEFAULT_MAX_MESSAGE_BYTES, MessageLimit
+from hornet.core.past import DEFAULT_LIMIT
 from hornet.core.tokens import DEFAULT_TOKEN_LENGTH, DEFAULT_TOKEN_TTL_S
 
 T = TypeVar("T")
@@ -156,6 +157,25 @@ class Connector:
             ValueError: a malformed pattern, or a payload that JSON can't carry; nothing was published.
         """
         return self._transport.run(calls.publish_to_pattern(pattern, payload, self._limit))
+
+    def history(
+        self,
+        channel: str,
+        limit: int = DEFAULT_LIMIT,
+        since: str | None = None,
+        before: str | None = None,
+        newest_first: bool = False,
+    ) -> dict[str, Any]:
+        """Read what was published on a channel, as far as Redis keeps it.
+
+        Returns the fields of the API's answer: ``channel``, ``messages`` (each with ``position`` and
+        ``message``), ``position``, ``whole`` and ``more``. ``since`` and ``before`` are positions.
+
+        Raises:
+            ValueError: an invalid channel, the reserved one, a limit beyond 1 to 1000, or no position.
+        """
+        call = calls.history(channel, limit=limit, since=since, before=before, newest_first=newest_first)
+        return self._transport.run(call)
 
     def disconnect_tokens(self, tokens: str | Iterable[str]) -> int:
         """End the sessions of ``tokens`` and delete unused ones. Returns how many nodes received it.
