@@ -46,6 +46,7 @@ from hornet.flows.recovery.records import SessionRecords
 from hornet.flows.recovery.recovery import Recovery
 from hornet.flows.recovery.repairs import Repairs
 from hornet.flows.recovery.replay import Replay
+from hornet.flows.recovery.shared_wait import SharedWait
 from hornet.flows.sessions.client_events import ClientEvents
 from hornet.flows.users.channels import UserChannels
 from hornet.flows.users.commands import UserCommandHandler
@@ -249,7 +250,7 @@ def build_flows(
         patterns=patterns,
         inflow=inflow,
         history=services.history,
-        catch_up=repairs.catch_up,
+        catch_up=SharedWait(repairs.catch_up),
         replay=Replay(engine=engine, limit=services.message_limit, metrics=metrics),
         signals=signals,
         metrics=metrics,
@@ -320,7 +321,7 @@ def build_flows(
         subscriber=services.subscriber,
         version=__version__,
     )
-    user_queries = UserQueries(UserLists(services.client), services.history)
+    user_queries = UserQueries(UserLists(services.client), services.history, deletions)
     interface = NodeInterface(
         node_id=services.nodes.id,
         signals=signals,

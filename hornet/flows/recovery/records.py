@@ -248,7 +248,7 @@ class SessionRecords:
                 log.debug("The records of sessions could not be refreshed: %s", error)
 
     async def refresh(self) -> None:
-        """Refresh all records; write those again that Redis has lost.
+        """Refresh all records; write those that Redis has lost, or did not take.
 
         A record that is missing may have been deleted by another node, which told this one to end the
         session. So it is written again only if the session is still there at the next refresh.
@@ -270,6 +270,9 @@ class SessionRecords:
                 kept.written = None
                 await self._update(session, kept)
             kept.is_missing = not kept.is_missing
+        for session, kept in list(self._kept.items()):
+            if kept.is_changed and kept.written is None:  # Redis was away when the session was let in
+                await self._update(session, kept)
 
     async def close(self, timeout_s: float) -> None:
         """Wait until Redis knows of the changes, but not longer than this."""

@@ -23,6 +23,9 @@ from hornet.core.message_ring import MessageRing, RingEntry
 from hornet.core.session_records import SessionRecord
 from hornet.flows.sessions.sessions import SubscribedBy
 
+MESSAGE_BYTES = 150
+"""What a message takes on the wire beside what was published: its channel, its offset, and its frame."""
+
 PLAIN_NOTE_US = 10_000_000
 """By how much a plain publish may be later than the last note of one: nodes write notes at most so often."""
 
@@ -126,7 +129,7 @@ class Restoration:
         received.sort()
         recorded = [entry for entry in self.recorded if entry.topic not in self.missed]
         entries = merge(recorded, received, until=self.until)
-        if sum(len(entry.payload) for entry in entries) > max_bytes:
+        if sum(len(entry.payload) + MESSAGE_BYTES for entry in entries) > max_bytes:
             self.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
             return []
         return [entry for entry in entries if entry.topic not in self.missed]

@@ -10,16 +10,19 @@ from collections.abc import Iterable
 
 from hornet.broker import user_commands
 from hornet.broker.history import HistoryStore, Publication
+from hornet.broker.keys import user_of
 from hornet.broker.user_commands import RedisCommand, User
 from hornet.broker.users import ConnectedSession, UserLists
+from hornet.flows.recovery.record_deletions import RecordDeletions
 
 
 class UserQueries:
     """Finds users, their sessions and channels; notifies, subscribes and disconnects them."""
 
-    def __init__(self, lists: UserLists, history: HistoryStore) -> None:
+    def __init__(self, lists: UserLists, history: HistoryStore, deletions: RecordDeletions) -> None:
         self._lists = lists
         self._history = history
+        self._deletions = deletions
 
     # Finding -------------------------------------------------------------------------------------
 
@@ -56,8 +59,14 @@ class UserQueries:
         return sum(publish.nodes for publish in recorded)
 
     async def disconnect(self, users: User | Iterable[User]) -> int:
-        """Disconnect every session of the users; return how many nodes heard it, summed over users."""
-        return await self._ask_all(user_commands.disconnect_user_commands(users))
+        """Disconnect every session of the users; return how many nodes heard it, summed over users.
+
+        Sessions that lost their connection don't come back, even if no node has the user now.
+        """
+        commands = user_commands.disconnect_user_commands(users)
+        for _, topic, _ in commands:
+            self._deletions.forget_user(user_of(topic))
+        return await self._ask_all(commands)
 
     async def subscribe(self, user: User, channels: str | Iterable[str]) -> int:
         """Subscribe all sessions of the user, later ones too, to the channels; return how many are new."""
