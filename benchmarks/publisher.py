@@ -93,33 +93,36 @@ def end_of_reply(data: bytes, start: int) -> int:
     return end
 
 
-def words(*parts: str) -> bytes:
-    """Return words of a command as Redis reads them."""
-    encoded = [part.encode() for part in parts]
-    return b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in encoded)
-
-
 Command = tuple[bytes, bytes, bytes]
 """What stands before the last argument of a command, and before and after the message in that argument."""
 
 
+def command(*words: str, before: bytes = b"", after: bytes = b"") -> Command:
+    """Return a command of Redis with ``words`` and one more argument, which holds the message."""
+    encoded = [word.encode() for word in words]
+    head = b"*%d\r\n" % (len(words) + 1) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
+    return head, before, after
+
+
 def plain(topic: str) -> Command:
     """Return the command that publishes on a topic of Redis."""
-    return b"*3\r\n" + words("PUBLISH", topic), b"", b""
+    return command("PUBLISH", topic)
 
 
 def recorded(topic: str) -> Command:
     """Return the command that publishes and records, with the function that Hornet loads into Redis."""
-    return b"*5\r\n" + words("FCALL", "hornet_publish_topic", "1", "{hornet:history}", topic), b"", b""
+    return command("FCALL", "hornet_publish_topic", "1", "{hornet:history}", topic)
 
 
 def streams(topic: str) -> Command:
     """Return the command with which the Redis Streams adapter of Socket.IO emits ``message`` to a room."""
-    entry = ("uid", "benchmark", "nsp", "/", "type", "3", "data")
-    head = words("XADD", "socket.io", "MAXLEN", "~", "10000", "*", *entry)
     room = json.dumps(topic.removeprefix("hornet:channel:")).encode()
-    after = b'],"nsp":"/"},"opts":{"rooms":[%s],"except":[],"flags":{}}}' % room
-    return b"*14\r\n" + head, b'{"packet":{"type":2,"data":["message",', after
+    return command(
+        *("XADD", "socket.io", "MAXLEN", "~", "10000", "*"),
+        *("uid", "benchmark", "nsp", "/", "type", "3", "data"),
+        before=b'{"packet":{"type":2,"data":["message",',
+        after=b'],"nsp":"/"},"opts":{"rooms":[%s],"except":[],"flags":{}}}' % room,
+    )
 
 
 FORMS = {"plain": plain, "recorded": recorded, "streams": streams}

@@ -12,6 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from benchmarks import publisher
+from hornet.broker.history import HistoryStore
+from hornet.broker.settings import HistorySettings
 from tests.conftest import Valkey
 
 DEADLINE_S = 20.0
@@ -103,6 +105,16 @@ async def test_a_message_is_an_entry_of_the_stream_that_the_streams_adapter_read
     event, message = json.loads(fields[b"data"])["packet"]["data"]
     assert event == "message"
     assert message["t"] > 0
+
+
+async def test_a_recorded_message_is_in_the_history(valkey: Valkey, redis: Redis, prefix: str) -> None:
+    topic = f"hornet:channel:{prefix}"
+    store = HistoryStore(redis, HistorySettings())
+    await store.load()
+    process = await start(valkey, topic, "--count", "3", "--rate", "1000", "--form", "recorded")
+    assert await printed(process) == 3
+    page = await store.page(topic, limit=10)
+    assert [json.loads(entry.json)["type"] for entry in page.messages] == ["news"] * 3
 
 
 async def test_a_publisher_ends_with_its_input_if_it_is_told_to(valkey: Valkey, prefix: str) -> None:
