@@ -58,7 +58,7 @@ def make_plan(chosen: argparse.Namespace) -> Plan:
     """Return the plan that the options describe."""
     plan = QUICK if chosen.quick else FULL
     if chosen.clients:
-        plan = dataclasses.replace(plan, sizes=chosen.clients)
+        plan = dataclasses.replace(plan, sizes=chosen.clients, storm_sizes=chosen.clients)
     if chosen.runs:
         plan = dataclasses.replace(plan, repetitions=chosen.runs)
     return plan
@@ -84,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         "docs/topics/performance.md says how to read it.",
     )
     parser.add_argument(
-        "-n", dest="clients", type=_sizes, metavar="N[,N]", help="numbers of clients (default: 1000)"
+        "-n",
+        dest="clients",
+        type=_sizes,
+        metavar="N[,N]",
+        help="numbers of clients (default: 1000; in storm 5000)",
     )
     parser.add_argument("--peers", metavar="NAMES", help=f"some of {','.join(PEERS)} (default: all)")
     parser.add_argument(

@@ -162,7 +162,7 @@ class Generator:
             raise RunFailed(f"the load generator answered {word!r} instead of 'READY'")
         ready = json.loads(text)
         if ready["failed"] or not ready["ready"]:
-            raise RunFailed(f"{ready['failed']} clients were not let in: {self._last_complaints()}")
+            raise RunFailed(f"{ready['failed']} clients were not let in: {self.last_complaints()}")
         self.connect_s = ready["connect_s"]
         self.recoverable = ready["recoverable"]
 
@@ -175,7 +175,7 @@ class Generator:
         try:
             self._process.stdin.write(f"{line}\n".encode())
         except BrokenPipeError:
-            raise RunFailed(f"the load generator has ended: {self._last_complaints()}") from None
+            raise RunFailed(f"the load generator has ended: {self.last_complaints()}") from None
         return self._line(ANSWER_S)
 
     def _line(self, deadline_s: float, watch: Callable[[], None] = lambda: None) -> str:
@@ -187,13 +187,14 @@ class Generator:
             if select.select([self._process.stdout], [], [], WATCH_S)[0]:
                 more = os.read(self._process.stdout.fileno(), 65536)
                 if not more:
-                    raise RunFailed(f"the load generator has ended: {self._last_complaints()}")
+                    raise RunFailed(f"the load generator has ended: {self.last_complaints()}")
                 self._unread += more
             watch()
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode()
 
-    def _last_complaints(self) -> str:
+    def last_complaints(self) -> str:
+        """Return the last lines that the generator printed about clients that failed."""
         lines = self._complaints.read_text(errors="replace").splitlines()
         return "; ".join(lines[-3:]) or "it printed nothing"
 

@@ -34,7 +34,7 @@ class Plan:
     """How much is published while the slow clients read nothing."""
     slow_message_bytes: int = 50_000
     slow_rate: int = 200
-    storm_clients: int = 5_000
+    storm_sizes: tuple[int, ...] = (5_000,)
     storm_rooms: int = 50
     storm_messages: int = 100
     """How many messages each client of the storm misses."""
@@ -69,7 +69,7 @@ QUICK = Plan(
     slow_clients=2,
     prompt_clients=5,
     slow_bytes=5_000_000,
-    storm_clients=60,
+    storm_sizes=(60,),
     storm_rooms=3,
     storm_messages=20,
     storm_quiet_s=0.4,

@@ -96,6 +96,8 @@ def _measure(environment: Environment, clients: Generator, bystanders: Generator
         bystanders.expect(publishing.stop() * BYSTANDERS, GRACE_S)
         others = bystanders.report(2 * GRACE_S)
     environment.reports += [dataclasses.asdict(report) for report in (returned, others)]
+    if returned.failed:
+        environment.reports.append({"complaints": clients.last_complaints()})
     environment.reports.append({"redis_calls": redis.calls, "redis_cpu_s": redis.cpu_s})
     return Storm(returned, others, cpu_s, redis)
 
@@ -153,7 +155,7 @@ SCENARIO = Scenario(
         ],
         headline="killed_per_s",
     ),
-    sizes=lambda plan: (plan.storm_clients,),
+    sizes=lambda plan: plan.storm_sizes,
     fits=lambda peer: peer.hornet or peer.only_scenario == "storm",
     run=run,
 )
