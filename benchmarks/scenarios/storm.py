@@ -11,7 +11,9 @@ recovered then, so the storm happens a second time with connections that are cut
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
+from urllib.request import urlopen
 
 from benchmarks.environment import CHANNEL, Environment, Traffic
 from benchmarks.errors import RunFailed
@@ -26,6 +28,7 @@ ROOM = "room"
 RATE = 50
 BYSTANDERS = 50
 DEADLINE_S = 100.0
+RECOVERIES = re.compile(r"^hornet_recoveries_total\{([^}]*)\} (\S+)$", re.MULTILINE)
 SPEED = 20_000
 """Messages a second that are published while the clients are away: faster than Redis takes them."""
 
@@ -98,8 +101,17 @@ def _measure(environment: Environment, clients: Generator, bystanders: Generator
     environment.reports += [dataclasses.asdict(report) for report in (returned, others)]
     if returned.failed:
         environment.reports.append({"complaints": clients.last_complaints()})
+    if environment.peer.hornet:
+        environment.reports.append({"recoveries": _recoveries(environment)})
     environment.reports.append({"redis_calls": redis.calls, "redis_cpu_s": redis.cpu_s})
     return Storm(returned, others, cpu_s, redis)
+
+
+def _recoveries(environment: Environment) -> dict[str, float]:
+    """Return how many sessions the node has recovered and not recovered so far, and why not."""
+    with urlopen(f"http://127.0.0.1:{environment.port}/metrics", timeout=GRACE_S) as answer:
+        text = answer.read().decode()
+    return {name: float(value) for name, value in RECOVERIES.findall(text)}
 
 
 def _put(figures: Figures, way: str, storm: Storm, quiet_share: float, plan: Plan) -> None:
