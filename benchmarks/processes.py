@@ -70,13 +70,13 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], deadline_s: float = PORT_S) -> None:
     """Wait until a process listens on ``port``.
 
     Raises:
         RunFailed: the process ended, or the deadline passed.
     """
-    until = time.monotonic() + PORT_S
+    until = time.monotonic() + deadline_s
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RunFailed(f"the process ended with {process.returncode}")
@@ -86,4 +86,4 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(PORT_STEP_S)
         else:
             return
-    raise RunFailed(f"no process listened on the port within {PORT_S:.0f} s")
+    raise RunFailed(f"no process listened on the port within {deadline_s:.0f} s")

@@ -37,7 +37,7 @@ function open({ client, channels, transports, delivery }) {
     timeout: 5000,
     auth: async (answer) => {
       token ??= await fetchToken(channels);
-      answer({ token, channels, recover: true, delivery });
+      answer({ token, channels, recover: true, positions: true, delivery });
     },
   });
   const startAgain = (why) => {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,7 @@ CHANNELS = 20
 CHANNELS_OF_EACH = 4
 FIRST_S = 60.0
 PROGRESS_S = 5.0
+RECOVERIES = re.compile(r"^hornet_recoveries_total\{([^}]*)\} (\S+)$", re.MULTILINE)
 LAST_S = 30.0
 STEP_S = 0.1
 RECORDED_S = 15.0
@@ -134,6 +137,8 @@ class _Run:
         )  # fmt: skip
         await self._cause_faults()
         self._judge()
+        with suppress(aiohttp.ClientError):  # a node may be away where the run has failed
+            await self._count_recoveries(http)
         return self._verdict
 
     async def _start_redis(self) -> None:
@@ -242,3 +247,13 @@ class _Run:
             verdict.faults.append("no session was recovered")
         for node in self._nodes:
             verdict.faults += node.complaints()
+
+    async def _count_recoveries(self, http: aiohttp.ClientSession) -> None:
+        """Add what the nodes say of recoveries since they were started last."""
+        counts: Counter[str] = Counter()
+        for node in self._nodes:
+            async with http.get(f"{node.url}/metrics") as response:
+                for labels, value in RECOVERIES.findall(await response.text()):
+                    counts[labels] += int(float(value))
+        told = "; ".join(f"{labels} {count}" for labels, count in sorted(counts.items()) if count)
+        self._verdict.facts.append(f"the nodes' own counts, each since its last start: {told or 'none'}")

@@ -20,7 +20,9 @@ from benchmarks.processes import free_port, running, wait_for_port
 from benchmarks.valkey import valkey_command
 
 STOP_S = 30.0
-READY_S = 30.0
+READY_S = 90.0
+"""How long a process may take to start, also where a machine has much else to do."""
+
 STEP_S = 0.05
 SERVICE = "continuity"
 
@@ -48,7 +50,7 @@ class Process:
         self._process = self._stack.enter_context(
             running(self.command(), os.sched_getaffinity(0), env=kept, stdout=log, stderr=log)
         )
-        wait_for_port(self.port, self._process)
+        wait_for_port(self.port, self._process, READY_S)
 
     def kill(self) -> None:
         """Kill the process, so that it can't say anything to anyone."""
