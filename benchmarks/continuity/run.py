@@ -255,5 +255,5 @@ class _Run:
             async with http.get(f"{node.url}/metrics") as response:
                 for labels, value in RECOVERIES.findall(await response.text()):
                     counts[labels] += int(float(value))
-        told = "; ".join(f"{labels} {count}" for labels, count in sorted(counts.items()) if count)
-        self._verdict.facts.append(f"the nodes' own counts, each since its last start: {told or 'none'}")
+        listed = "; ".join(f"{labels} {count}" for labels, count in sorted(counts.items()) if count)
+        self._verdict.facts.append(f"the nodes' own counts, each since its last start: {listed or 'none'}")
