@@ -38,10 +38,10 @@ const AT_ONCE = 100;
 /** How many of them wait for a function of the page, which often asks its backend. */
 const PROVING_AT_ONCE = 8;
 
-/** The wait after the server said that events come too fast. */
+/** The wait after the server said that events, or those that ask for the past, come too fast. */
 const PAUSE_MS = 1000;
 
-const TOO_FAST = "TOO_MANY_EVENTS";
+const TOO_FAST: ReadonlySet<unknown> = new Set(["TOO_MANY_EVENTS", "RATE_LIMITED"]);
 
 /** Refusals that may pass soon. A subscription that was held before is requested again after one of these. */
 const PASSING: ReadonlySet<unknown> = new Set([
@@ -278,7 +278,7 @@ export class Subscriptions {
     entry.sent = entry.held;
     entry.isProving = false;
     entry.state = "queued";
-    if (error.code === TOO_FAST) {
+    if (TOO_FAST.has(error.code)) {
       this.pause ??= setTimeout(() => this.resume(), PAUSE_MS);
       return;
     }

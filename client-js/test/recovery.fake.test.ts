@@ -342,6 +342,21 @@ test("rewind and since go with the first request, and a loss is asked for by its
   ]);
 });
 
+test("a request for the past that comes too fast is sent again a second later", async (t) => {
+  const { socket, hornet, tick } = await begin(t);
+  const subscribed = hornet.subscribe("public-a", { rewind: 5 });
+  await settle();
+  nextSubscription(socket).refuse("RATE_LIMITED");
+  await settle();
+  assert.deepEqual(socket.requests, []);
+  tick(1000);
+  await settle();
+  const again = nextSubscription(socket);
+  assert.deepEqual(again.fields, { channel: "public-a", rewind: 5 });
+  again.answer({ channel: "public-a", position: "e-1" });
+  assert.deepEqual(await subscribed, { channel: "public-a", position: "e-1" });
+});
+
 test("rewind and since exclude each other, and are not for patterns", async () => {
   const hornet = new Hornet({ channels: CHANNELS, token: "one" });
   await assert.rejects(hornet.subscribe("public-a", { rewind: 1, since: "e-1" }), TypeError);

@@ -40,6 +40,7 @@ def event_routes(flows: Flows, client_events: Iterable[str]) -> list[EventRoute]
             for event in admission.events
         ),
         EventRoute("user:logout",        admission.on_logout,              False),
+        EventRoute("hornet:session",     admission.on_session,             False),
         EventRoute("hornet:subscribe",   subscribe,                        False, takes_several=True),
         EventRoute("hornet:unsubscribe", unsubscribe,                      False),
         EventRoute("hornet:presence",    flows.presence.on_presence,       True),

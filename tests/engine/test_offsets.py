@@ -130,14 +130,12 @@ def test_a_message_has_its_position_in_the_last_field(wire_format: int) -> None:
     assert message.packets(0) == ['42["message","{\\"type\\":\\"news\\",\\"body\\":\\"a\\"}"]']
 
 
-def test_a_position_that_the_backend_published_is_replaced() -> None:
+def test_a_position_that_the_backend_published_stays_and_the_other_has_another_name() -> None:
     message = PreparedMessage(news(position="mine", at={"position": 1}), OFFSET)
-    expected = {"type": "news", "position": OFFSET, "at": {"position": 1}}
+    expected = {"type": "news", "position": "mine", "at": {"position": 1}, "hornet:position": OFFSET}
     [text] = message.packets(POSITIONS)
     assert isinstance(text, str)
-    argument = json.loads(text[2:])[1]
-    assert json.loads(argument) == expected
-    assert argument.count('"position"') == 2
+    assert json.loads(json.loads(text[2:])[1]) == expected
     [text] = message.packets(POSITIONS | BY_EVENT)
     assert isinstance(text, str)
     assert json.loads(text[2:]) == ["news", expected]
@@ -150,11 +148,29 @@ def test_an_empty_object_gets_a_position_and_other_json_does_not(text: str, expe
     assert message.packet(POSITIONS | BY_EVENT).data == ["x", json.loads(expected)]
 
 
-def test_messages_without_an_offset_and_other_events_are_as_without_positions() -> None:
-    message = PreparedMessage(news())
-    assert message.frames(POSITIONS) is message.frames(0)
-    other = event()
-    assert other.frames(POSITIONS) is other.frames(0)
+def test_a_deeper_field_position_takes_no_name() -> None:
+    [text] = PreparedMessage(news(at={"position": 1}), OFFSET).packets(POSITIONS)
+    assert isinstance(text, str)
+    assert json.loads(json.loads(text[2:])[1])["position"] == OFFSET
+
+
+@pytest.mark.parametrize("also", [0, RECOVERABLE, VERSION_3, MSGPACK])
+def test_a_message_with_the_position_follows_another_event(also: int) -> None:
+    other = PreparedPacket(SioPacket(Type.EVENT, ["order paid", {"order": 7}]), OFFSET)
+    first, second = other.packets(POSITIONS | also)
+    assert [first] == other.packets(also)
+    position = Message("hornet", {"type": "position", "channel": "hornet"})
+    assert [second] == PreparedMessage(position, OFFSET).packets(POSITIONS | also)
+
+
+def test_messages_without_an_offset_and_acknowledgements_are_as_without_positions() -> None:
+    for prepared in (
+        PreparedMessage(news()),
+        PreparedPacket(SioPacket(Type.EVENT, ["order paid"])),
+        PreparedPacket(SioPacket(Type.EVENT, ["order paid"], id=1), OFFSET),
+        PreparedPacket(SioPacket(Type.ACK, [1], id=1), OFFSET),
+    ):
+        assert prepared.frames(POSITIONS) is prepared.frames(0)
 
 
 def test_a_session_may_have_the_offset_in_both_places() -> None:

@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from hornet.core.channels import CONTROL_CHANNEL
 from hornet.core.jsontext import dump_ascii_json, dump_json, parse_json
-from hornet.core.messages import Outgoing
+from hornet.core.messages import Message, Outgoing
 from hornet.engine.wire.compression import deflate
 from hornet.engine.wire.frames import BINARY, TEXT, frame
 from hornet.engine.wire.msgpack_packets import dump_msgpack
@@ -42,7 +43,10 @@ RECOVERABLE = 32
 """The session's client recovers: each event that asks for no ACK has one more argument at its end, the offset
 (https://socket.io/docs/v4/connection-state-recovery)."""
 POSITIONS = 64
-"""The session's messages have the offset in their last field, ``position``."""
+"""The session's messages have the offset in their last field, ``position``, or ``hornet:position`` where the
+backend has published a field ``position``. A message of type ``position`` follows any other event that asks
+for no ACK."""
+POSITION, OTHER_POSITION = "position", "hornet:position"
 
 OFFSETS = RECOVERABLE | POSITIONS
 """The formats that an offset makes a difference to."""
@@ -165,13 +169,20 @@ class Prepared(ABC):
     def _encode(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
         """Dump the packet, with the offset as its last argument for ``RECOVERABLE``."""
         if not wire_format & RECOVERABLE:
-            return self._dump(wire_format, ascii_only=ascii_only)
+            packets = self._dump(wire_format, ascii_only=ascii_only)
+            return [*packets, *self._position_packets(wire_format)]
         if wire_format & MSGPACK:
             packet = self.packet(wire_format)
-            return [dump_msgpack(replace(packet, data=[*packet.data, self.offset]))]
+            packed = dump_msgpack(replace(packet, data=[*packet.data, self.offset]))
+            return [packed, *self._position_packets(wire_format)]
         text, *attachments = self._dump(wire_format, ascii_only=ascii_only)
         assert isinstance(text, str)
-        return [f'{text[:-1]},"{self.offset}"]', *attachments]
+        event = f'{text[:-1]},"{self.offset}"]'
+        return [event, *attachments, *self._position_packets(wire_format)]
+
+    def _position_packets(self, wire_format: WireFormat) -> list[Packet]:
+        """Return what tells the position behind an event that has no field for it."""
+        return []
 
     def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
         packet = self.packet(wire_format)
@@ -202,7 +213,13 @@ class PreparedPacket(Prepared):
         """
         packet = self._packet
         is_plain = packet.type is Type.EVENT and packet.id is None and packet.namespace == "/"
-        return RECOVERABLE if is_plain else 0
+        return (OFFSETS if self.offset else RECOVERABLE) if is_plain else 0
+
+    def _position_packets(self, wire_format: WireFormat) -> list[Packet]:
+        if not wire_format & POSITIONS:
+            return []
+        position = Message(CONTROL_CHANNEL, {"type": POSITION, "channel": CONTROL_CHANNEL})
+        return PreparedMessage(position, self.offset).packets(wire_format)
 
 
 class SharedAnswer:
@@ -287,7 +304,7 @@ class PreparedMessage(Prepared):
             return SioPacket(Type.EVENT, ["message", text])
         name, body = self._message.event()
         if isinstance(body, dict):
-            body = {**body, "position": self.offset}
+            body = {**body, OTHER_POSITION if POSITION in body else POSITION: self.offset}
         return SioPacket(Type.EVENT, [name, body])
 
     def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:
@@ -300,18 +317,16 @@ class PreparedMessage(Prepared):
 
 
 def _add_position(text: str, position: str) -> str:
-    """Return the text of a JSON object with ``position`` as its last field; any other JSON as it is.
+    """Return the text of a JSON object with the position as its last field; any other JSON as it is.
 
-    A field of that name that the backend published is replaced: some parsers refuse a name that comes twice.
+    A field ``position`` that the backend published stays, and the position gets its other name.
     """
     if not text.endswith("}"):
         return text
-    if '"position"' in text:
-        body = parse_json(text)
-        body.pop("position", None)
-        return dump_json({**body, "position": position})
+    is_taken = '"position"' in text and POSITION in parse_json(text)
+    name = OTHER_POSITION if is_taken else POSITION
     fields = text[:-1]
-    return f'{fields}{"" if fields.strip() == "{" else ","}"position":"{position}"}}'
+    return f'{fields}{"" if fields.strip() == "{" else ","}"{name}":"{position}"}}'
 
 
 class FrameBatch:

@@ -146,6 +146,10 @@ class Admission:
         answer = await self._attempt(session, claim) if isinstance(claim, Claim) else claim
         return answer or _refusal_answer(answers.refused(codes.WRONG_PARAMETERS))
 
+    async def on_session(self, session: Session, args: Sequence[object]) -> object:
+        """Answer whether the session has got in: its handshake was checked before this event."""
+        return {"ok": True, "authenticated": session.state is AuthState.READY}
+
     async def on_logout(self, session: Session, args: Sequence[object]) -> object:
         """Take all grants back from the session, and start its authentication timeout again."""
         if session.state is AuthState.READY:

@@ -25,7 +25,7 @@ from hornet.broker.session_records import Claimed
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import KnownChannels, UserStore
 from hornet.core import answers, codes
-from hornet.core.credentials import is_object
+from hornet.core.credentials import is_object, read_fields
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
 from hornet.core.history import Offset, parse_offset
 from hornet.core.session_records import digest_pid
@@ -374,10 +374,13 @@ class Recovery:
 
 
 def resumed(handshake: Handshake) -> tuple[str, str] | None:
-    """Return the former session and the position in ``resume``; None where the client resumes nothing."""
+    """Return the former session and the position in ``resume``; None where the client resumes nothing.
+
+    ``resume`` may be JSON text, for clients whose ``auth`` holds only texts.
+    """
     auth = handshake.auth
-    resume = auth.get("resume") if is_object(auth) else None
-    if not is_object(resume) or not wants_positions(handshake):
+    resume = read_fields(auth.get("resume")) if is_object(auth) else {}
+    if not resume or not wants_positions(handshake):
         return None
     former, position = resume.get("session"), resume.get("position", "")
     if not isinstance(former, str) or not isinstance(position, str):
