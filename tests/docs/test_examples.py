@@ -1,5 +1,6 @@
 """Each example does what it says."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from tests.e2e.waiting import eventually
 EXAMPLES = ROOT / "examples"
 BUILT = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
 PIP_DEADLINE_S = 120
+ANSWER = "document.getElementById('answer').textContent"
 TIME = "document.getElementById('time').textContent"
 
 
@@ -99,6 +101,40 @@ async def test_the_example_backend_waits_for_hornet_and_goes_on_after_hornet_was
 
 async def reports_more_visitors(backend: ServerProcess, before: int) -> bool:
     return backend.output.count('connect "clock"') > before
+
+
+async def test_an_answer_word_by_word_survives_a_reload_and_has_a_second_viewer(
+    browser: Browser, server: ServerProcess, reader: Reader, port: int
+) -> None:
+    backend = reader.start(
+        f".venv/bin/python {EXAMPLES / 'llm-stream' / 'backend.py'}",
+        HORNET_REDIS=reader.redis_url,
+        PUSH_URL=server.url,
+        PORT=str(port),
+    )
+    backend.wait_for_output("Running on")
+    first = await browser.open(f"http://localhost:{port}/")
+    await first.click("button")
+    await first.wait_for(f"{ANSWER}.startsWith('You asked: How')")
+    await first.evaluate("(globalThis.isOld = true, setTimeout(() => location.reload()))")
+    await first.wait_for("!globalThis.isOld")
+    second = await browser.open(await first.evaluate("location.href"))
+    words = f"You asked: How does this work? {published_answer()}"
+    for viewer in (first, second):
+        await viewer.wait_for("document.getElementById('state')?.textContent === 'Done'")
+        assert (await viewer.evaluate(ANSWER)).strip() == words
+        assert viewer.errors == []
+
+
+def published_answer() -> str:
+    """Return the text that the example's backend publishes."""
+    source = (EXAMPLES / "llm-stream" / "backend.py").read_text(encoding="utf-8")
+    [answer] = [
+        ast.literal_eval(node.value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ANSWER"
+    ]
+    return str(answer)
 
 
 async def test_publish_sh_reaches_a_client(
