@@ -73,6 +73,18 @@ def test_no_message_is_lost_and_none_reaches_a_wrong_client(quick: tuple[str, Pa
             assert line.endswith("| 0 |"), line
 
 
+def test_a_quick_run_measures_history_and_recovery_and_loses_nothing(cache: Cache) -> None:
+    done = benchmarks(
+        cache, "--quick", "--peers", "hornet", "--scenarios", "recorded,offsets,storm", "-n", "20"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = rows(done.stdout)
+    for title in ("ratio in Redis, burst", "ratio of the burst", "node killed: commands in Redis per client"):
+        assert NUMBER.fullmatch(found[title]), f"{title}: {found[title]}"
+    assert found["lost by bystanders"] == "0"
+    assert "**20 clients come back to another node**" in done.stdout
+
+
 def test_the_table_names_the_day_the_machine_and_the_versions(quick: tuple[str, Path, Path]) -> None:
     printed, _, _ = quick
     assert re.search(r"^- \d{4}-\d\d-\d\d\. \d+ cores?, .+Linux \d", printed, re.MULTILINE)
