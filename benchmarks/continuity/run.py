@@ -161,7 +161,7 @@ class _Run:
     async def _start_nodes(self) -> None:
         for number in range(self._plan.nodes):
             if self._sentinel is not None:
-                url = f"redis+sentinel://127.0.0.1:{self._sentinel.port}/{SERVICE}/0"
+                url = f"redis+sentinel://127.0.0.1:{self._sentinel.port}/0/{SERVICE}"
             else:
                 proxy = RedisProxy(self._redis[0].port)
                 await proxy.start()
