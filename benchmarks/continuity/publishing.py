@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError, MasterDownError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 
 from benchmarks.continuity.ledger import Ledger
 from hornet.broker.keys import channel_topic
@@ -122,6 +122,8 @@ class Publishing:
             self._clients[port] = Redis(port=port, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         try:
             await self._clients[port].execute_command(*words)
+        except (ReadOnlyError, BusyLoadingError, MasterDownError) as error:
+            raise NotPublished from error
         except ResponseError as error:
             if "Function not found" in str(error) or str(error).startswith(NOT_DONE):
                 raise NotPublished from error
