@@ -92,6 +92,7 @@ def build_services(config: Config, *, metrics: Metrics, embedded: EmbeddedValkey
     probe = SubscriptionProbe(
         topic=probe_topic(nodes.id), publish=probe_publisher(client), interval_s=redis.redis_probe_s
     )
+    nodes.carry(probe)
     subscriber = Subscriber(
         connect=lambda attempt: connect_subscriber(redis_url, redis.redis_timeout_s, attempt),
         receive=topics.receive,

@@ -11,6 +11,8 @@ come through for as long as a node may be silent.
 
 A node whose own entry is missing at its next heartbeat was taken for dead (it was paused), or Redis lost its
 data. The node then writes its own data again.
+
+A heartbeat also carries the probe of the subscription connection, which then needs no command of its own.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import NODES, claim_key
+from hornet.broker.subscription_probe import SubscriptionProbe
 from hornet.core.errors import RedisFull, RedisUnavailable
 
 log = logging.getLogger(__name__)
@@ -38,13 +41,16 @@ dead lasts for two of them at least, and every node was without an answer meanwh
 CLAIM_S = 30
 """Far longer than a clean-up takes; a node that dies in the middle of one delays it by this much."""
 
-# The time is that of Redis, so that the clocks of the nodes do not matter.
+# The time is that of Redis, so that the clocks of the nodes do not matter. The probe comes first, because a
+# Redis that is full refuses the rest. A probe that the ACL refuses must not cost the heartbeat.
 _BEAT = """
+local heard = ARGV[3] and redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], now, ARGV[1])
-return {known and 1 or 0, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])}
+local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+return {known and 1 or 0, silent, type(heard) == 'number' and 1 or 0}
 """
 
 _IS_SILENT = """
@@ -79,6 +85,7 @@ class Nodes:
         """Whether there was such a pause after the start."""
         self.is_answered = False
         """Whether Redis carried out the last heartbeat, or at least could say that it is full."""
+        self._probe: SubscriptionProbe | None = None
         self._on_node_dead: list[Callable[[str], Awaitable[None]]] = []
         self._on_lost: list[Callable[[], Awaitable[None]]] = []
 
@@ -92,6 +99,10 @@ class Nodes:
     def on_lost(self, restore: Callable[[], Awaitable[None]]) -> None:
         """Await ``restore()`` when this node's own data in Redis are gone; it writes them again."""
         self._on_lost.append(restore)
+
+    def carry(self, probe: SubscriptionProbe) -> None:
+        """Publish a probe with each heartbeat from now on."""
+        self._probe = probe
 
     @property
     def may_judge(self) -> bool:
@@ -144,20 +155,31 @@ class Nodes:
 
     async def _leave_heartbeat(self) -> list[str]:
         """Leave a heartbeat; return the nodes that left none for too long."""
+        carried = [] if self._probe is None else [self._probe.topic, self._probe.next_text()]
         try:
-            known, silent = await call(
-                self._client.eval, _BEAT, 1, NODES, self.id, int(self._timeout_s * 1000)
+            known, silent, published = await call(
+                self._client.eval, _BEAT, 1, NODES, self.id, int(self._timeout_s * 1000), *carried
             )
         except RedisUnavailable as error:
             self.is_answered = isinstance(error, RedisFull)
+            self._tell_probe(carried, is_published=self.is_answered)
             raise
         self.is_answered = True
+        self._tell_probe(carried, is_published=bool(published))
         self._hear()
         if self._was_seen and not known:
             log.warning("Redis has no trace of this node (it was taken for dead, or lost data): registering")
             await self._restore_all()
         self._was_seen = True
         return [node.decode() for node in silent] if self.may_judge else []
+
+    def _tell_probe(self, carried: Sequence[str], *, is_published: bool) -> None:
+        if self._probe is None or not carried:
+            return
+        if is_published:
+            self._probe.on_carried(carried[-1])
+        else:
+            self._probe.on_not_carried()
 
     def _hear(self) -> None:
         """Note that Redis answers now."""

@@ -32,9 +32,10 @@ class RedisSettings:
     )
     redis_probe_s: float = option(
         1.5,
-        doc="Time between two probes of the subscription connection: short messages that the node publishes "
-        "to itself. If two probes in a row do not arrive although Redis took them, Hornet replaces the "
-        "connection.",
+        doc="How long a probe of the subscription connection may take: a short message that the node "
+        "publishes to itself with each heartbeat (node_heartbeat), or alone where no heartbeat came through "
+        "for this time. If a probe and the one after it are late although Redis took them, Hornet replaces "
+        "the connection.",
         unit="s",
     )
     redis_heartbeat_s: float = option(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hornet.broker.subscription_probe import Loss, SubscriptionProbe
+from hornet.broker.subscription_probe import PROBES_PER_PING, Loss, SubscriptionProbe
 from hornet.core.errors import RedisUnavailable
 from tests.e2e.waiting import eventually
 
@@ -16,15 +16,18 @@ INTERVAL_S = 0.03
 class Connection:
     """A connection and its Redis. ``delivers`` and ``pongs`` are False where an answer is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, interval_s: float = INTERVAL_S) -> None:
         self.turns = 0
         self.pings = 0
+        self.asked = 0
+        """How many PINGs were sent."""
         self.published = 0
         self.delivers = self.pongs = self.answers = True
         self.is_busy = False
-        self.probe = SubscriptionProbe(topic="probe", publish=self.publish, interval_s=INTERVAL_S)
+        self.probe = SubscriptionProbe(topic="probe", publish=self.publish, interval_s=interval_s)
 
     async def ping(self) -> None:
+        self.asked += 1
         self.pings += not self.pongs
 
     async def publish(self, topic: str, text: str) -> None:
@@ -35,6 +38,16 @@ class Connection:
         self.published += 1
         if self.delivers:
             self.probe.receive(topic, text.encode())
+
+    def carry(self) -> None:
+        """Do as a heartbeat does."""
+        text = self.probe.next_text()
+        if not self.answers:
+            self.probe.on_not_carried()
+            return
+        if self.delivers:
+            self.probe.receive("probe", text.encode())
+        self.probe.on_carried(text)
 
     async def after(self, probes: int) -> None:
         """Wait until so many more probes were published."""
@@ -47,8 +60,10 @@ class Connection:
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[tuple[Connection, "asyncio.Task[Loss]"]]:
-    connection = Connection()
+async def watching(
+    interval_s: float = INTERVAL_S,
+) -> AsyncIterator[tuple[Connection, "asyncio.Task[Loss]"]]:
+    connection = Connection(interval_s)
     task = asyncio.create_task(connection.probe.watch(connection))
     await connection.probe.wait_receiving()
     try:
@@ -77,7 +92,49 @@ async def test_pings_without_an_answer_mean_a_connection_that_takes_no_commands(
     async with watching() as (connection, task):
         connection.pongs = False
         assert await task is Loss.MUTE
-        assert connection.published <= 5
+        assert connection.published <= 3 + PROBES_PER_PING
+
+
+async def test_a_ping_goes_with_every_few_probes_only() -> None:
+    async with watching() as (connection, _):
+        await connection.after(probes=4 * PROBES_PER_PING)
+        assert 3 <= connection.asked <= 5
+
+
+async def test_carried_probes_that_arrive_need_no_command() -> None:
+    async with watching() as (connection, task):
+        while connection.asked < 2:
+            connection.carry()
+            await asyncio.sleep(INTERVAL_S / 10)
+        assert connection.probe.is_receiving
+        assert not task.done()
+        assert connection.published == 1
+
+
+async def test_where_nothing_carries_probes_they_go_by_themselves() -> None:
+    async with watching() as (connection, _):
+        await connection.after(probes=3)
+
+
+async def test_a_carried_probe_that_does_not_arrive_is_followed_by_one_of_its_own() -> None:
+    async with watching(interval_s=0.3) as (connection, task):
+        connection.delivers = False
+        connection.carry()
+        assert await task is Loss.DEAF
+        assert connection.published <= 3
+
+
+async def test_after_a_heartbeat_that_failed_only_a_probe_that_arrives_shows_that_messages_do() -> None:
+    async with watching() as (connection, _):
+        connection.delivers = connection.answers = False
+        connection.carry()
+        assert not connection.probe.is_receiving
+        connection.answers = True
+        connection.carry()
+        assert not connection.probe.is_receiving
+        connection.delivers = True
+        connection.carry()
+        assert connection.probe.is_receiving
 
 
 async def test_a_late_probe_of_a_busy_connection_counts_little() -> None:
