@@ -24,6 +24,7 @@ class Client:
         self._headers = headers
         self.sid = ""
         self.opened: dict[str, Any] = {}
+        self.connected: dict[str, Any] = {}
         self._asked = 0
         self._unread: deque[str] = deque()
 
@@ -36,7 +37,8 @@ class Client:
         await self._ws.send_str("40" + (json.dumps(self._auth) if self._auth is not None else ""))
         connected = await self._packet()
         assert connected.startswith("40{"), connected
-        self.sid = json.loads(connected[2:])["sid"]
+        self.connected = json.loads(connected[2:])
+        self.sid = self.connected["sid"]
         return self
 
     async def __aexit__(

@@ -72,7 +72,7 @@ class Rewinding:
         store: HistoryStore,
         inflow: Inflow,
         catching_up: CatchingUp,
-        save: Callable[[Session], Awaitable[None]],
+        save: Callable[[Session], Awaitable[object]],
         settings: RecoverySettings,
     ) -> None:
         """``save`` writes the record of a session that may come back, before its client is answered."""

@@ -179,11 +179,13 @@ class SessionRecords:
         else:
             self._forget(kept)
 
-    async def save(self, session: Session) -> None:
-        """Write the record as it is now, before the client is told of something."""
+    async def save(self, session: Session) -> bool:
+        """Write the record as it is now, before the client is told of something; return if there is one."""
         kept = self._kept.get(session)
-        if kept is not None:
-            await self._update(session, kept)
+        if kept is None:
+            return False
+        await self._update(session, kept)
+        return kept.written is not None
 
     async def settle(self, session: Session, event: str) -> None:
         """Write what ``event`` changed, before its acknowledgement is sent."""

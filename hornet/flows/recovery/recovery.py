@@ -24,21 +24,22 @@ from hornet.broker.keys import channel_topic, user_topic
 from hornet.broker.session_records import Claimed
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import KnownChannels, UserStore
-from hornet.core import answers, codes
-from hornet.core.credentials import is_object, read_fields
+from hornet.core import codes
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
-from hornet.core.history import Offset, parse_offset
+from hornet.core.history import Offset
 from hornet.core.session_records import digest_pid
 from hornet.core.sessions import AuthState, AuthStep
-from hornet.engine import Engine, Handshake, Reason, RestoredSession
+from hornet.engine import Engine, Reason, RestoredSession
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.patterns import Patterns
 from hornet.flows.channels.subscriptions import Subscriptions
+from hornet.flows.recovery.claims import Claim, Claims
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.record_deletions import RecordDeletions
-from hornet.flows.recovery.records import SessionRecords, wants_positions
+from hornet.flows.recovery.records import SessionRecords
 from hornet.flows.recovery.replay import Replay
 from hornet.flows.recovery.restoration import MissReason, Restoration, begin, offsets_of
+from hornet.flows.recovery.resuming import gaps_of, read_offset, resumed
 from hornet.flows.recovery.settings import RecoverySettings
 from hornet.flows.recovery.topic_holds import TopicHolds
 from hornet.flows.sessions.session_log import SessionLog
@@ -106,6 +107,7 @@ class Recovery:
         self._session_log = session_log
         self._holds = TopicHolds(subscriber, settings.recovery_window_s)
         self._metrics = metrics
+        self._claims = Claims()
 
     def configure(self, settings: RecoverySettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
@@ -120,13 +122,16 @@ class Recovery:
     async def on_recover(self, pid: str, offset: str) -> RestoredSession | None:
         """Find the session of a stock client, and what it missed. :meth:`enter` goes on."""
         try:
-            restoration = await self._find(pid, _read_offset(offset))
+            restoration = await self._find(pid, read_offset(offset))
         except RedisUnavailable as error:
             log.debug("A client can't come back now: %s", error)
             self._metrics.recoveries.labels("refused", NO_REDIS).inc()
             return RestoredSession(pid=pid)  # without a state: the client is told to come back
         if restoration is None:
             return None
+        if not self._claims.is_last(restoration.claim):
+            self._give_up(restoration)
+            return RestoredSession(pid=pid)
         restoration.collect(self._inflow.ring, self._node, self._settings.replay_bytes)
         if restoration.missed:
             return RestoredSession(state=restoration)
@@ -154,7 +159,7 @@ class Recovery:
         """Bring back what a client that keeps positions had, or let it in as a new one."""
         restoration: Restoration | None = None
         try:
-            restoration = await self._find(former, _read_offset(position))
+            restoration = await self._find(former, read_offset(position))
         except RedisUnavailable as error:
             log.debug("A client can't come back now: %s", error)
             self._metrics.recoveries.labels("refused", NO_REDIS).inc()
@@ -162,8 +167,8 @@ class Recovery:
             if session.state is not AuthState.CLOSED:
                 await self._enter(session, restoration, is_same=False)
             else:
-                self._deletions.end_return()
-                self._release(restoration)
+                self._claims.settle(restoration.claim)
+                self._give_up(restoration)
             return
         self._records.tell(session, recovered=False)
         attempt = self._admission.begin(session)
@@ -178,29 +183,32 @@ class Recovery:
         """
         digest = digest_pid(pid)
         began = self._deletions.begin_return()
+        claim = self._claims.begin(digest) if digest is not None else None
         restoration: Restoration | None = None
         try:
-            claimed = await self._records.claim(digest) if digest is not None else None
-            if digest is not None and claimed is not None:
-                restoration = await self._prepare(digest, claimed, start, began)
+            claimed = await self._records.claim(claim.digest) if claim is not None else None
+            if claim is not None and claimed is not None:
+                restoration = await self._prepare(claim, claimed, start, began)
         finally:
             if restoration is None:
                 self._deletions.end_return()
+                if claim is not None:
+                    self._claims.settle(claim)
         if restoration is None:
             self._metrics.recoveries.labels("refused", UNKNOWN_SESSION).inc()
         return restoration
 
-    async def _prepare(self, digest: str, claimed: Claimed, start: Offset | None, began: int) -> Restoration:
+    async def _prepare(self, claim: Claim, claimed: Claimed, start: Offset | None, began: int) -> Restoration:
         record = claimed.record
         former = self._sessions.get(record.sid)
-        if former is not None and self._records.is_of(former, digest):
+        if former is not None and self._records.is_of(former, claim.digest):
             self._holds.hold(self.topics_of(former))
             self.end_silently(former, is_here=True)
         channels: frozenset[str] = frozenset()
         if record.user is not None:
             channels = (await self._user_store.read(record.user, KnownChannels())).channels
         restoration = begin(
-            digest=digest,
+            claim=claim,
             record=record,
             was_away=claimed.was_away,
             start=start,
@@ -249,6 +257,10 @@ class Recovery:
         """
         record, positions = restoration.record, session.positions
         user = record.user
+        if not self._claims.settle(restoration.claim):
+            self._give_up(restoration)
+            self._engine.close(session.sid)
+            return _nothing()
         is_revoked = self._deletions.is_revoked(record, restoration.began)
         self._deletions.end_return()
         entries = restoration.collect(self._inflow.ring, self._node, self._settings.replay_bytes)
@@ -260,6 +272,8 @@ class Recovery:
             self._release(restoration)
             self._engine.close(session.sid)
             return _nothing()
+        if not is_same:
+            self._claims.go_on(restoration.claim.digest, session)
         self._records.restore(session, record, is_in_redis=is_same)
         registering: Awaitable[None] | None = None
         if user is not None:
@@ -281,7 +295,8 @@ class Recovery:
         message = self._records.connected(session)
         assert message is not None
         if restoration.missed and session.positions:
-            self._tell_gap(session, restoration)
+            for gap in gaps_of(session, restoration):
+                self._engine.tell(session.sid, gap)
         self._engine.tell(session.sid, message)
         if restoration.was_away:
             self._signals.session_returned.send(session)
@@ -304,33 +319,25 @@ class Recovery:
             self._admission.close(session, refused.code)
             return
         except RedisUnavailable as error:
+            self._claims.forget(restoration.claim.digest)
             self._session_log.failed(session, "The return", error)
             self._engine.close(session.sid)
             return
-        await self._records.save(session)
-        if not is_same:
-            self._records.discard(restoration.digest, restoration.record)
+        is_saved = await self._records.save(session)
+        if session.state is AuthState.CLOSED and not is_saved:
+            self._claims.forget(restoration.claim.digest)
+        elif not is_same:
+            self._records.discard(restoration.claim.digest, restoration.record)
             self._welcome(session, restoration)
-
-    def _tell_gap(self, session: Session, restoration: Restoration) -> None:
-        """Tell the client which of its channels are not whole, once for each reason."""
-        by_reason: dict[MissReason, list[str]] = {}
-        user = restoration.record.user
-        of_user = None if user is None else restoration.missed.get(user_topic(user))
-        for channel in session.channels:
-            reason = restoration.missed.get(channel_topic(channel))
-            if reason is not None:
-                by_reason.setdefault(reason, []).append(channel)
-        if of_user is not None:
-            by_reason.setdefault(of_user, [])
-        for reason, channels in by_reason.items():
-            has_notifications = reason is of_user
-            self._engine.tell(session.sid, answers.gap(tuple(channels), (), has_notifications, reason=reason))
 
     def _count(self, restoration: Restoration) -> None:
         reasons = list(restoration.missed.values())
         outcome = ("restored", reasons[0].value) if reasons else ("recovered", "whole")
         self._metrics.recoveries.labels(*outcome).inc()
+
+    def _give_up(self, restoration: Restoration) -> None:
+        self._deletions.end_return()
+        self._release(restoration)
 
     def _release(self, restoration: Restoration) -> None:
         for topic in restoration.topics:
@@ -356,9 +363,13 @@ class Recovery:
         Raises:
             KeyError, TypeError: the message is malformed.
         """
-        session = self._sessions.get(message["sid"])
-        if session is not None and self._records.is_of(session, message["record"]):
+        session, digest = self._sessions.get(message["sid"]), message["record"]
+        successor = self._claims.take(digest)
+        if session is not None and self._records.is_of(session, digest):
             self.end_silently(session, is_here=False)
+        elif successor is not None and successor.state is not AuthState.CLOSED:
+            successor.end_code = Reason.TAKEN_OVER
+            self._engine.close(successor.sid)
 
     def end_silently(self, session: Session, *, is_here: bool) -> None:
         """End a session whose client came back: for everybody else it goes on."""
@@ -371,28 +382,6 @@ class Recovery:
         self._admission.end(session)
         self._users.depart(session, tells_redis=not is_here)
         self._session_log.closed(session, Reason.TAKEN_OVER)
-
-
-def resumed(handshake: Handshake) -> tuple[str, str] | None:
-    """Return the former session and the position in ``resume``; None where the client resumes nothing.
-
-    ``resume`` may be JSON text, for clients whose ``auth`` holds only texts.
-    """
-    auth = handshake.auth
-    resume = read_fields(auth.get("resume")) if is_object(auth) else {}
-    if not resume or not wants_positions(handshake):
-        return None
-    former, position = resume.get("session"), resume.get("position", "")
-    if not isinstance(former, str) or not isinstance(position, str):
-        return None
-    return former, position
-
-
-def _read_offset(text: str) -> Offset | None:
-    try:
-        return parse_offset(text)
-    except ValueError:
-        return None
 
 
 async def _nothing() -> None:

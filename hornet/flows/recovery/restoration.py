@@ -21,6 +21,7 @@ from hornet.core.history import NO_EPOCH, Offset, parse_offset
 from hornet.core.merge import merge, recorded_entry
 from hornet.core.message_ring import MessageRing, RingEntry
 from hornet.core.session_records import SessionRecord
+from hornet.flows.recovery.claims import Claim
 from hornet.flows.sessions.sessions import SubscribedBy
 
 MESSAGE_BYTES = 150
@@ -53,7 +54,7 @@ class MissReason(StrEnum):
 class Restoration:
     """A session that comes back. This node holds each of ``topics`` once for it."""
 
-    digest: str
+    claim: Claim
     record: SessionRecord
     was_away: bool
     start: Offset | None
@@ -137,7 +138,7 @@ class Restoration:
 
 def begin(
     *,
-    digest: str,
+    claim: Claim,
     record: SessionRecord,
     was_away: bool,
     start: Offset | None,
@@ -156,7 +157,7 @@ def begin(
     missed = dict.fromkeys(record.patterns, MissReason.PLAIN_MESSAGES)
     if record.user is not None:
         topics.append(user_topic(record.user))
-    return Restoration(digest, record, was_away, start, channels, topics, began, missed=missed)
+    return Restoration(claim, record, was_away, start, channels, topics, began, missed=missed)
 
 
 def offsets_of(entries: Iterable[RingEntry], start: Offset, epoch: str, node: str) -> list[Offset]:
