@@ -215,7 +215,7 @@ class HistoryStore:
             RedisUnavailable: Redis did not answer.
         """
         after_id = since.id if since else 0
-        before_id: int | str = before.id if before else ""
+        before_id: int | str = max(before.id, 1) if before else ""  # Redis takes no id below 0
         words = [topic, after_id, before_id, limit + 1, int(newest_first)]
         epoch, last, floor, topic_last, previous, entries = await self._functions.run("hornet_page", *words)
         if epoch is None or not self._settings.records:

@@ -319,5 +319,9 @@ async def test_pages_of_a_topic(store: HistoryStore) -> None:
     assert page.is_whole
     page = await store.page(NEWS, limit=99, since=StreamPosition("other", 1))
     assert (len(page.messages), page.is_whole) == (10, False)
+    page = await store.page(NEWS, limit=4, before=StreamPosition(positions[0].epoch, 0))
+    assert page.messages == []
+    page = await store.page(NEWS, limit=4, before=StreamPosition("other", 0))
+    assert len(page.messages) == 4
     page = await store.page(SPORT, limit=9, since=positions[0])
     assert (page.messages, page.is_whole, page.has_more) == ([], True, False)

@@ -12,34 +12,34 @@ REMEMBER_S = 10.0
 
 
 @dataclass(eq=False, slots=True)
-class Claim:
+class PidClaim:
     """A client on its way back to the session with the record ``digest``."""
 
     digest: str
 
 
-class Claims:
+class PidClaims:
     """Knows which client on this node came last with each pid."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Claim] = {}
+        self._last: dict[str, PidClaim] = {}
         self._successors: dict[str, Session] = {}
 
-    def begin(self, digest: str) -> Claim | None:
+    def begin(self, digest: str) -> PidClaim | None:
         """Note that a client came, later than all others; None where the session has gone on already."""
         if digest in self._successors:
             return None
-        claim = self._last[digest] = Claim(digest)
+        claim = self._last[digest] = PidClaim(digest)
         return claim
 
-    def settle(self, claim: Claim) -> bool:
+    def settle(self, claim: PidClaim) -> bool:
         """Return whether the client may enter: no other came after it. Its claim ends with that."""
         if self._last.get(claim.digest) is not claim:
             return False
         del self._last[claim.digest]
         return True
 
-    def is_last(self, claim: Claim) -> bool:
+    def is_last(self, claim: PidClaim) -> bool:
         return self._last.get(claim.digest) is claim
 
     def go_on(self, digest: str, session: Session) -> None:

@@ -33,7 +33,7 @@ from hornet.engine import Engine, Reason, RestoredSession
 from hornet.flows.auth.admission import Admission
 from hornet.flows.channels.patterns import Patterns
 from hornet.flows.channels.subscriptions import Subscriptions
-from hornet.flows.recovery.claims import Claim, Claims
+from hornet.flows.recovery.claims import PidClaim, PidClaims
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.record_deletions import RecordDeletions
 from hornet.flows.recovery.records import SessionRecords
@@ -107,7 +107,7 @@ class Recovery:
         self._session_log = session_log
         self._holds = TopicHolds(subscriber, settings.recovery_window_s)
         self._metrics = metrics
-        self._claims = Claims()
+        self._claims = PidClaims()
 
     def configure(self, settings: RecoverySettings) -> None:
         """Follow ``settings`` from now on. Only options that are marked as reloadable may differ."""
@@ -198,7 +198,9 @@ class Recovery:
             self._metrics.recoveries.labels("refused", UNKNOWN_SESSION).inc()
         return restoration
 
-    async def _prepare(self, claim: Claim, claimed: Claimed, start: Offset | None, began: int) -> Restoration:
+    async def _prepare(
+        self, claim: PidClaim, claimed: Claimed, start: Offset | None, began: int
+    ) -> Restoration:
         record = claimed.record
         former = self._sessions.get(record.sid)
         if former is not None and self._records.is_of(former, claim.digest):

@@ -21,7 +21,7 @@ from hornet.core.history import NO_EPOCH, Offset, parse_offset
 from hornet.core.merge import merge, recorded_entry
 from hornet.core.message_ring import MessageRing, RingEntry
 from hornet.core.session_records import SessionRecord
-from hornet.flows.recovery.claims import Claim
+from hornet.flows.recovery.claims import PidClaim
 from hornet.flows.sessions.sessions import SubscribedBy
 
 MESSAGE_BYTES = 150
@@ -54,7 +54,7 @@ class MissReason(StrEnum):
 class Restoration:
     """A session that comes back. This node holds each of ``topics`` once for it."""
 
-    claim: Claim
+    claim: PidClaim
     record: SessionRecord
     was_away: bool
     start: Offset | None
@@ -138,7 +138,7 @@ class Restoration:
 
 def begin(
     *,
-    claim: Claim,
+    claim: PidClaim,
     record: SessionRecord,
     was_away: bool,
     start: Offset | None,

@@ -9,7 +9,7 @@ from hornet.broker.keys import channel_topic, user_topic
 from hornet.core.history import Offset, StreamPosition
 from hornet.core.message_ring import MessageRing
 from hornet.core.session_records import HeldChannel, SessionRecord
-from hornet.flows.recovery.claims import Claim
+from hornet.flows.recovery.claims import PidClaim
 from hornet.flows.recovery.restoration import MissReason, Restoration, begin, offsets_of
 
 NODE, OTHER, EPOCH = "n1", "n2", "e1"
@@ -23,7 +23,7 @@ HELD = 1
 
 
 def restoration(start: Offset | None = START, record: SessionRecord = RECORD) -> Restoration:
-    return begin(claim=Claim("d"), record=record, was_away=True, start=start, user_channels=(), began=0)
+    return begin(claim=PidClaim("d"), record=record, was_away=True, start=start, user_channels=(), began=0)
 
 
 def ring_with(*ids: int) -> MessageRing:
@@ -120,7 +120,9 @@ def test_channels_of_the_user_are_as_they_are_now() -> None:
         user="42",
         channels={"own": HeldChannel(1, ""), "gone": HeldChannel(2, ""), "both": HeldChannel(3, "")},
     )
-    back = begin(claim=Claim("d"), record=record, was_away=True, start=START, user_channels=("new",), began=0)
+    back = begin(
+        claim=PidClaim("d"), record=record, was_away=True, start=START, user_channels=("new",), began=0
+    )
     assert {name: int(by) for name, by in back.channels.items()} == {"own": 1, "both": 1}
 
 
