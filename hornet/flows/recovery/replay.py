@@ -11,7 +11,8 @@ from hornet.core.errors import InvalidPublish
 from hornet.core.history import Offset
 from hornet.core.message_limit import MessageLimit
 from hornet.core.message_ring import RingEntry
-from hornet.core.messages import Message, parse_publish
+from hornet.core.messages import parse_publish
+from hornet.core.past import is_for
 from hornet.engine import Engine
 from hornet.flows.sessions.sessions import Session
 from hornet.metrics import Metrics
@@ -52,10 +53,3 @@ class Replay:
         if is_for(message, names):
             self._engine.tell(session.sid, message, offset=offset)
             self._metrics.replayed.inc()
-
-
-def is_for(message: Message, names: Collection[str]) -> bool:
-    """Return whether a message is for a session with these names: its tokens and its ids."""
-    if message.only is not None and message.only.isdisjoint(names):
-        return False
-    return message.exclude.isdisjoint(names)
