@@ -17,6 +17,8 @@ from redis import Redis
 from hornet.cli import main, serve
 from hornet.cli.server import server_parser
 from hornet.config import options
+from hornet.connector import Connector
+from hornet.core.history import split_stamp
 from tests.broker.servers import RedisServer, silent_server
 from tests.conftest import Valkey
 from tests.e2e.server import ServerProcess, free_port, server_environment
@@ -55,7 +57,9 @@ def is_one_sentence(err: str, program: str = "hornet") -> bool:
 # hornet
 
 
-@pytest.mark.parametrize("words", [("--help",), ("token", "--help"), ("publish", "--help")])
+@pytest.mark.parametrize(
+    "words", [("--help",), ("token", "--help"), ("publish", "--help"), ("history", "--help")]
+)
 def test_help_is_printed_and_is_no_failure(hornet: Say, words: tuple[str, ...]) -> None:
     code, out, err = hornet(*words)
     assert (code, err) == (0, "")
@@ -92,7 +96,8 @@ def test_publish_publishes_and_prints_how_many_heard(
         )  # fmt: skip
         assert (code, out, err) == (0, "1\n", "")
         message = heard.get_message(timeout=DEADLINE_S)
-        assert json.loads(message["data"]) == {
+        _, published = split_stamp(message["data"].encode())
+        assert json.loads(published) == {
             "text": "ž",
             "only": ["a", "b"],
             "except": ["c"],
@@ -103,6 +108,30 @@ def test_publish_publishes_and_prints_how_many_heard(
         "0\n",
         f"hornet: no node has a client in channel {prefix!r}.\n",
     )
+
+
+def test_history_prints_what_was_published_and_where(hornet: Say, valkey: Valkey, prefix: str) -> None:
+    def history(*words: str) -> tuple[int, str, str]:
+        return hornet("history", prefix, "--redis", valkey.url, *words)
+
+    with Connector(valkey.url) as backend:
+        for number in range(3):
+            backend.publish(prefix, "news", {"text": f"ž{number}"})
+        page = backend.history(prefix)
+    positions = [entry["position"] for entry in page["messages"]]
+    code, out, err = history()
+    assert (code, err) == (0, "")
+    assert [line.split(" ", 1)[0] for line in out.splitlines()] == positions
+    assert [json.loads(line.split(" ", 1)[1])["text"] for line in out.splitlines()] == ["ž0", "ž1", "ž2"]
+    code, text, err = history("--json")
+    assert (code, err) == (0, "")
+    assert json.loads(text)["messages"] == page["messages"]
+    assert history("--since", positions[0], "--before", positions[2]) == (0, out.splitlines(True)[1], "")
+    newest = "hornet: there are more messages than --limit.\n"
+    assert history("--newest-first", "--limit", "1") == (0, out.splitlines(True)[2], newest)
+    assert history("--since", positions[2]) == (0, "", "")
+    code, text, err = history("--since", "other-1")
+    assert (code, text, err) == (0, out, "hornet: messages after --since are no longer kept.\n")
 
 
 def test_token_carries_user_info_and_channels_to_publish_on(
@@ -177,6 +206,9 @@ def test_redis_may_be_named_in_the_environment(
         (("publish", "a", "t", "[]"), "not an object"),
         (("publish", "a", "t", '{"x": NaN}'), "not JSON"),
         (("publish", "a", "t", '{"x": 1e999}'), "JSON"),
+        (("history", "hornet"), "no channel that has a history"),
+        (("history", "a", "--limit", "0"), "from 1 to"),
+        (("history", "a", "--since", "yesterday"), "a position is a text"),
         (("token", "a", "--redis", "http://host"), "redis://"),
         (("token", "a", "--redis", "redis://:secret@host:port"), "port"),
         (("token", "a", "--url", "localhost:8187"), "--url and HORNET_URL begin with http://"),

@@ -1,4 +1,4 @@
-"""``hornet token`` and ``hornet publish``: what a backend does, through Redis or over HTTP."""
+"""``hornet token``, ``publish`` and ``history``: what a backend does, through Redis or over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 from hornet.broker.client import connect, parse_url
 from hornet.cli.parsing import Parser, add_config_option
 from hornet.connector import DEFAULT_URL, AsyncConnector
-from hornet.core.jsontext import parse_json
+from hornet.core.jsontext import dump_json, parse_json
+from hornet.core.past import DEFAULT_LIMIT
 from hornet.core.tokens import DEFAULT_TOKEN_TTL_S
 
 REDIS_TIMEOUT_S = 5.0
@@ -86,6 +87,33 @@ def add_publish(commands: Any) -> Parser:
     return parser
 
 
+def add_history(commands: Any) -> Parser:
+    parser: Parser = commands.add_parser(
+        "history",
+        help="print what was published on a channel",
+        description="Print the messages of a channel that Redis keeps, one a line, each behind its position.",
+        epilog=f"examples:\n"
+        f"  hornet history news --newest-first --limit 5\n"
+        f"  hornet history news --json\n\n{REACHING}",
+    )
+    parser.add_argument("channel", metavar="CHANNEL")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=DEFAULT_LIMIT,
+        metavar="N",
+        help="messages at most (default: %(default)s)",
+    )
+    parser.add_argument("--since", metavar="POSITION", help="only messages after this position")
+    parser.add_argument("--before", metavar="POSITION", help="only messages before this position")
+    parser.add_argument("--newest-first", action="store_true", help="begin with the newest message")
+    parser.add_argument("--json", action="store_true", help="print the whole answer as one JSON object")
+    parser.set_defaults(run=_history)
+    _add_reaching(parser)
+    parser.flags += ["--limit", "--since", "--before", "--newest-first", "--json"]
+    return parser
+
+
 def _add_reaching(parser: Parser) -> None:
     parser.add_argument(
         "--redis",
@@ -151,6 +179,25 @@ async def _publish(arguments: argparse.Namespace) -> int:
     if nodes == 0:
         print(f"hornet: no node has a client in channel {arguments.channel!r}.", file=sys.stderr)
     return nodes
+
+
+async def _history(arguments: argparse.Namespace) -> str | None:
+    async with _connector(arguments) as connector:
+        page = await connector.history(
+            arguments.channel,
+            limit=arguments.limit,
+            since=arguments.since,
+            before=arguments.before,
+            newest_first=arguments.newest_first,
+        )
+    if arguments.json:
+        return dump_json(page)
+    if not page["whole"]:
+        print("hornet: messages after --since are no longer kept.", file=sys.stderr)
+    if page["more"]:
+        print("hornet: there are more messages than --limit.", file=sys.stderr)
+    lines = [f"{entry['position']} {dump_json(entry['message'])}" for entry in page["messages"]]
+    return "\n".join(lines) or None
 
 
 def _parse(what: str, text: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hornet._version import __version__
 from hornet.broker.failures import FAILURES, explain
-from hornet.cli.backend_commands import add_publish, add_token
+from hornet.cli.backend_commands import add_history, add_publish, add_token
 from hornet.cli.parsing import Parser, add_options
 from hornet.cli.running import EXIT_FAILED, EXIT_USAGE, complain, run_politely
 from hornet.connector import ApiError, ApiUnavailable
@@ -43,19 +43,20 @@ def _main(argv: Sequence[str] | None) -> int:
     except FAILURES as error:
         complain(PROGRAM, f"Redis can't be used: {explain(error)}")
         return EXIT_FAILED
-    print(answer)
+    if answer is not None:
+        print(answer)
     return 0
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
-        description="Make tokens and publish messages by hand; check a configuration.",
+        description="Make tokens, publish messages and read them again by hand; check a configuration.",
         epilog="The server itself is another command: hornet-server.",
     )
     parser.add_argument("--version", action="version", version=f"Hornet v{__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
-    subparsers = [add_token(commands), add_publish(commands)]
+    subparsers = [add_token(commands), add_publish(commands), add_history(commands)]
 
     check = commands.add_parser(
         "check-config",
