@@ -8,6 +8,7 @@ call of a script that shares a command with others, with one answer for all of t
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from hornet.broker.client import Client, call
 from hornet.broker.failures import unavailable
 from hornet.core.errors import RedisUnavailable
 from hornet.core.jsontext import dump_json
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH = 256
 """Commands in one round trip; more wait for the next, so that no answer waits for thousands of others."""
@@ -92,6 +95,11 @@ class CommandBatcher:
             for _, answer in batch:
                 answer.cancel()
             raise
+        except (
+            Exception
+        ) as error:  # a closed transport of uvloop raises RuntimeError, which redis-py passes on
+            log.exception("A batch of %d commands could not be sent", len(batch))
+            results = [unavailable(error)] * len(batch)
         for (_, answer), result in zip(batch, results, strict=True):
             if answer.done():  # its caller was cancelled
                 continue

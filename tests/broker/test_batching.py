@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from hornet.broker.client import RedisUrl, connect
 from hornet.core.errors import RedisUnavailable
 from tests.conftest import Valkey
 from tests.e2e.server import free_port
+from tests.e2e.waiting import DEADLINE_S
 
 SCRIPT = "return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 
@@ -117,3 +119,17 @@ async def test_without_redis_each_call_waiter_is_told_and_the_next_is_tried_anew
     with pytest.raises(RedisUnavailable):
         await calls.execute(["key"], ["GET"])
     await client.aclose()
+
+
+async def test_a_batch_that_cannot_be_sent_fails_for_its_callers_and_the_next_is_sent(
+    calls: ScriptBatcher, prefix: str
+) -> None:
+    unfit: list[Any] = [b"JSON can't carry bytes"]
+    failures = await asyncio.wait_for(
+        asyncio.gather(
+            calls.execute([prefix], unfit), calls.execute([prefix], ["INCR"]), return_exceptions=True
+        ),
+        DEADLINE_S,
+    )
+    assert [type(failure) for failure in failures] == [RedisUnavailable] * 2
+    assert await calls.execute([prefix], ["INCR"]) == 1

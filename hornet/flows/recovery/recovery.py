@@ -56,8 +56,11 @@ UNKNOWN_SESSION = "unknown_session"
 NO_REDIS = "no_redis"
 """The reason where Redis did not answer. The client is told to come back."""
 
-READ_S = 2.0
-"""How long a client that comes back waits for the messages that it missed. After that it is told."""
+READ_S = 10.0
+"""How long a client that comes back waits for the messages that it missed. After that it is told.
+
+When a node has died, thousands wait at once: a slow answer is better than none.
+"""
 
 
 class Recovery:

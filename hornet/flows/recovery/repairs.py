@@ -194,14 +194,14 @@ class Repairs:
         return mark.last
 
     async def _await_mark(self) -> Mark:
-        self._number += 1
+        number = self._number = self._number + 1
         mark: asyncio.Future[Mark] = asyncio.get_running_loop().create_future()
-        self._marks[self._number] = mark
+        self._marks[number] = mark
         try:
-            await self._messages.mark(self._number)
+            await self._messages.mark(number)
             return await mark
         finally:
-            del self._marks[self._number]
+            del self._marks[number]
 
     def _on_mark(self, message: Mapping[str, Any]) -> None:
         mark = parse_mark(message)

@@ -162,6 +162,14 @@ async def record(backend: Recording, topic: str, *types: str) -> None:
     await backend.record(topic, *({"type": type} for type in types))
 
 
+async def test_two_that_wait_for_a_mark_at_once_both_get_one(valkey: Valkey) -> None:
+    async with receiving(valkey.url) as node:
+        last, same = await asyncio.wait_for(
+            asyncio.gather(node.repairs.catch_up(), node.repairs.catch_up()), DEADLINE_S
+        )
+        assert last == same
+
+
 async def test_recorded_and_plain_messages_pass_in_order_with_an_offset_each(
     node: Receiving, backend: Recording
 ) -> None:
