@@ -9,6 +9,7 @@ from hornet.app.flows import Flows
 from hornet.app.services import Services
 from hornet.broker.embedded import LocalRedis
 from hornet.broker.events import EventPublisher
+from hornet.broker.history import HistoryStore
 from hornet.broker.output_limit import OutputLimitWatch
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.subscription_probe import SubscriptionProbe
@@ -28,7 +29,7 @@ def bind_metrics(services: Services, flows: Flows, api_counts: ApiCounts) -> Non
     bind_engine(metrics, services.engine)
     bind_redis(metrics, services.subscriber, services.events)
     bind_redis_health(metrics, services.subscriber, services.probe, services.output_limit)
-    bind_recovery(metrics, flows)
+    bind_recovery(metrics, flows, services.history)
     bind_api(metrics, api_counts, services.survey)
     bind_embedded(metrics, services.local_redis)
 
@@ -108,7 +109,7 @@ def bind_redis(metrics: Metrics, subscriber: Subscriber, events: EventPublisher)
     )
 
 
-def bind_recovery(metrics: Metrics, flows: Flows) -> None:
+def bind_recovery(metrics: Metrics, flows: Flows, history: HistoryStore) -> None:
     inflow, repairs, gaps, totals = flows.inflow, flows.repairs, flows.gaps, metrics.watch_totals
     metrics.watch(
         "hornet_history_ring_bytes", "What the node keeps of the messages it heard", lambda: inflow.ring.bytes
@@ -118,6 +119,12 @@ def bind_recovery(metrics: Metrics, flows: Flows) -> None:
         "Reads of messages that the node had missed",
         "outcome",
         lambda: repairs.outcomes,
+    )
+    totals(
+        "hornet_history_unrecorded",
+        "Messages published that Redis did not record",
+        "",
+        lambda: {"": history.unrecorded},
     )
     totals("hornet_history_doubles", "Messages heard twice", "", lambda: {"": inflow.doubles})
     totals(
