@@ -28,7 +28,7 @@ from hornet.broker.history_types import (
 from hornet.broker.keys import HISTORY_PATTERNS
 from hornet.broker.settings import HistorySettings
 from hornet.core.errors import RedisTakesNoWrites, RedisUnavailable, RefusedByRedis
-from hornet.core.history import PUBLISHED_BEFORE, StreamPosition, parse_position
+from hornet.core.history import PUBLISHED_BEFORE, StreamPosition, is_whole_after, parse_position
 
 __all__ = [
     "HistoryAnswer",
@@ -225,10 +225,12 @@ class HistoryStore:
         if any(bound.epoch != position.epoch or bound.id > position.id for bound in known):
             page = await self.page(topic, limit=limit, newest_first=newest_first)
             return dataclasses.replace(page, is_whole=False)
-        if topic_last is None:
-            is_whole = after_id >= int(floor)
-        else:
-            is_whole = int(topic_last) <= after_id or (previous is not None and int(previous) <= after_id)
+        is_whole = is_whole_after(
+            after_id,
+            floor=int(floor),
+            last=None if topic_last is None else int(topic_last),
+            previous=None if previous is None else int(previous),
+        )
         messages = parse_entries(entries[:limit])
         return HistoryPage(position, messages, is_whole or since is None, has_more=len(entries) > limit)
 

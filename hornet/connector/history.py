@@ -13,7 +13,7 @@ from hornet.broker.keys import HISTORY, channel_topic
 from hornet.broker.user_commands import RedisCommand
 from hornet.connector.api import ApiRequest
 from hornet.core.channels import CONTROL_CHANNEL, is_channel_name
-from hornet.core.history import NO_EPOCH, StreamPosition, parse_position
+from hornet.core.history import NO_EPOCH, StreamPosition, is_whole_after, parse_position
 from hornet.core.past import MAX_LIMIT, NEWEST_FIRST, parse_recorded
 
 
@@ -74,10 +74,12 @@ class HistoryRead:
                 if message.only is not None or message.exclude:
                     entry["addressed"] = True
                 messages.append(entry)
-        if topic_last is None:
-            is_whole = since >= int(floor)
-        else:
-            is_whole = int(topic_last) <= since or (previous is not None and int(previous) <= since)
+        is_whole = is_whole_after(
+            since,
+            floor=int(floor),
+            last=None if topic_last is None else int(topic_last),
+            previous=None if previous is None else int(previous),
+        )
         return {
             "channel": self._channel,
             "messages": messages,

@@ -12,6 +12,7 @@ has both: the position in Redis, and a number on one node. Clients keep it as a 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 PUBLISHED_BEFORE = b'{"hornet:position":"'
@@ -23,6 +24,9 @@ WRAPPED = b'"hornet:payload":'
 _STAMP = re.compile(rb'\{"hornet:position":"([0-9a-z]{1,32})-([0-9]{1,16})-([0-9]{1,16})"(?:,|(?=\}$))')
 _POSITION = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,16})(?:-[0-9a-z]{1,32}-[0-9]{1,16})?")
 _OFFSET = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,16})-([0-9a-z]{1,32})-([0-9]{1,16})")
+
+POSITION, OTHER_POSITION = "position", "hornet:position"
+"""The field of the position in messages for clients, and its name where a message has a ``position`` already."""
 
 NO_EPOCH = "0"
 """Stands for the epoch in the offsets of a node that does not know it: Redis records nothing, or is away."""
@@ -84,6 +88,22 @@ def parse_offset(text: object) -> Offset:
     if match is None:
         raise ValueError("an offset is a text as Hornet gave it")
     return Offset(match[1], int(match[2]), match[3], int(match[4]))
+
+
+def with_position(body: Mapping[str, object], position: str) -> dict[str, object]:
+    """Return a message with its position as the last field; a field ``position`` of the backend's stays."""
+    return {**body, OTHER_POSITION if POSITION in body else POSITION: position}
+
+
+def is_whole_after(since: int, *, floor: int, last: int | None, previous: int | None) -> bool:
+    """Return whether all is kept that was recorded on a topic after the id ``since``.
+
+    ``last`` is the newest id of the topic, or None where it is not known; then nothing was recorded there
+    after ``floor``. ``previous`` is the id before the oldest message that is kept, or None if there is none.
+    """
+    if last is None:
+        return since >= floor
+    return last <= since or (previous is not None and previous <= since)
 
 
 def split_stamp(payload: bytes) -> tuple[Stamp | None, bytes]:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hornet.core.history import Offset, Stamp, StreamPosition, parse_offset, parse_position, split_stamp
+from hornet.core.history import (
+    Offset,
+    Stamp,
+    StreamPosition,
+    is_whole_after,
+    parse_offset,
+    parse_position,
+    split_stamp,
+    with_position,
+)
 
 IDS = st.integers(min_value=0, max_value=10**16 - 1)
 WORDS = st.from_regex(r"[0-9a-z]{1,32}", fullmatch=True)
@@ -62,3 +71,25 @@ def test_any_bytes_behind_a_stamp_are_left_as_they_are(rest: bytes) -> None:
     stamp, payload = split_stamp(STAMPED + b"," + rest)
     assert stamp == STAMP
     assert payload in (b"{" + rest, rest.removeprefix(b'"hornet:payload":')[:-1])
+
+
+@pytest.mark.parametrize(
+    ("since", "floor", "last", "previous", "is_whole"),
+    [
+        (7, 5, 9, 7, True),
+        (6, 5, 9, 7, False),
+        (9, 5, 9, None, True),
+        (8, 5, 9, None, False),
+        (5, 5, None, None, True),
+        (4, 5, None, None, False),
+    ],
+)
+def test_all_since_an_id_is_kept_if_the_chain_reaches_it(
+    since: int, floor: int, last: int | None, previous: int | None, is_whole: bool
+) -> None:
+    assert is_whole_after(since, floor=floor, last=last, previous=previous) is is_whole
+
+
+def test_the_position_of_a_message_replaces_no_field() -> None:
+    assert with_position({"n": 1}, "a-1") == {"n": 1, "position": "a-1"}
+    assert with_position({"position": 3}, "a-1") == {"position": 3, "hornet:position": "a-1"}

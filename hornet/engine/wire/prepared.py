@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hornet.core.channels import CONTROL_CHANNEL
+from hornet.core.history import OTHER_POSITION, POSITION, with_position
 from hornet.core.jsontext import dump_ascii_json, dump_json, parse_json
 from hornet.core.messages import Message, Outgoing
 from hornet.engine.wire.compression import deflate
@@ -46,7 +47,6 @@ POSITIONS = 64
 """The session's messages have the offset in their last field, ``position``, or ``hornet:position`` where the
 backend has published a field ``position``. A message of type ``position`` follows any other event that asks
 for no ACK."""
-POSITION, OTHER_POSITION = "position", "hornet:position"
 
 OFFSETS = RECOVERABLE | POSITIONS
 """The formats that an offset makes a difference to."""
@@ -304,7 +304,7 @@ class PreparedMessage(Prepared):
             return SioPacket(Type.EVENT, ["message", text])
         name, body = self._message.event()
         if isinstance(body, dict):
-            body = {**body, OTHER_POSITION if POSITION in body else POSITION: self.offset}
+            body = with_position(body, self.offset)
         return SioPacket(Type.EVENT, [name, body])
 
     def _dump(self, wire_format: WireFormat, *, ascii_only: bool) -> list[Packet]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hornet.broker.history import HistoryStore
 from hornet.broker.keys import channel_topic
 from hornet.core import codes
-from hornet.core.history import StreamPosition
+from hornet.core.history import StreamPosition, with_position
 from hornet.core.messages import Message
 from hornet.core.past import PageRequest, is_for, parse_page_request, parse_recorded
 from hornet.flows.recovery.settings import RecoverySettings
@@ -103,7 +103,7 @@ class ChannelHistory:
             "ok": True,
             "channel": page.channel,
             "messages": [
-                {**past.message.body, "position": str(past.position)} for past in page.messages[:fitting]
+                with_position(past.message.body, str(past.position)) for past in page.messages[:fitting]
             ],
             "position": str(page.position),
             "whole": page.is_whole,

@@ -56,6 +56,17 @@ async def test_messages_from_before_come_with_their_positions(
     }
 
 
+async def test_a_field_position_of_the_backend_stays(
+    running: Running, store: HistoryStore, prefix: str
+) -> None:
+    [place] = await record(store, prefix, {"position": "left"})
+    client = await running.connect_with_token(prefix)
+    answer = await client.ask(HISTORY, {"channel": prefix})
+    assert answer["messages"] == [
+        {"type": "news", "channel": prefix, "position": "left", "hornet:position": str(place)}
+    ]
+
+
 async def test_a_client_asks_for_a_part_and_in_either_order(
     running: Running, store: HistoryStore, prefix: str
 ) -> None:
