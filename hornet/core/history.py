@@ -26,7 +26,7 @@ _POSITION = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,16})(?:-[0-9a-z]{1,32}-[0-9]{
 _OFFSET = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,16})-([0-9a-z]{1,32})-([0-9]{1,16})")
 
 POSITION, OTHER_POSITION = "position", "hornet:position"
-"""The field of the position in messages for clients, and its name where a message has a ``position`` already."""
+"""The field of the position in messages for clients; the other name where the backend uses the first."""
 
 NO_EPOCH = "0"
 """Stands for the epoch in the offsets of a node that does not know it: Redis records nothing, or is away."""
