@@ -84,7 +84,7 @@ def test_the_flags_that_pages_name_exist() -> None:
         "--no-compression",
     }
     known |= {"--ttl", "--user", "--info", "--publish", "--only", "--except", "--url", "--key"}
-        known |= {"--limit", "--since", "--before", "--newest-first", "--json"}
+    known |= {"--limit", "--since", "--before", "--newest-first", "--json"}
     for page in ("socketio.md", "cli.md", "redis.md"):
         for span in code_spans(REFERENCE / page):
             if span.startswith("--"):
