@@ -233,7 +233,12 @@ def build_flows(
     )
     gaps = GapNotices(engine=engine, sessions=sessions, patterns=patterns)
     repairs = Repairs(
-        inflow=inflow, history=services.history, messages=services.node_messages, plain=plain, notices=gaps
+        inflow=inflow,
+        history=services.history,
+        messages=services.node_messages,
+        plain=plain,
+        notices=gaps,
+        has_offsets=lambda: len(records) > 0,
     )
     recovery = Recovery(
         settings=config.recovery,

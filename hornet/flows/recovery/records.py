@@ -109,6 +109,10 @@ class SessionRecords:
     def __contains__(self, session: Session) -> bool:
         return session in self._kept
 
+    def __len__(self) -> int:
+        """Return how many sessions of this node may come back."""
+        return len(self._kept)
+
     def open(self, session: Session) -> None:
         """Keep a record of the session from when it is let in, if its client asked for that."""
         handshake = session.handshake

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -41,7 +41,11 @@ AGAIN_S = 0.1
 """Time between two attempts to read, while Redis is not there."""
 
 TICK_S = 1.0
-"""Time between two marks. A new subscription is known to miss nothing only from the mark before it."""
+"""Time between two marks while clients hold offsets, or the node subscribed to something since the last."""
+
+QUIET_TICKS = 30
+"""After how many ticks a mark is due all the same. A mark costs as much as the heartbeats of 30 idle clients,
+and the history keeps messages for far longer than this."""
 
 MAX_TOPIC_BYTES = 1_048_576
 """What a repair reads of one topic, at most: as much as the history keeps by default."""
@@ -101,14 +105,19 @@ class Repairs:
         messages: NodeMessages,
         plain: PlainNotes,
         notices: Notices,
+        has_offsets: Callable[[], bool],
     ) -> None:
+        """Ask ``has_offsets`` whether any client of this node may come back with an offset."""
         self.outcomes: Counter[RepairOutcome] = Counter(dict.fromkeys(RepairOutcome, 0))
         self._inflow = inflow
         self._history = history
         self._messages = messages
         self._plain = plain
         self._notices = notices
+        self._has_offsets = has_offsets
         self._is_connected = False
+        self._is_changed = False
+        """The node has subscribed to something since the last mark."""
         self._lost: set[str] = set()
         """Sources that were held when the connection was lost, and are not repaired yet."""
         self._refused: set[str] = set()
@@ -138,6 +147,7 @@ class Repairs:
             return
         if holding is Holding.CONFIRMED:
             self._inflow.hold(name)
+            self._is_changed = True
             if name in self._refused:
                 self._refused.discard(name)
                 self._notices.tell([name], GapReason.REDIS_CONNECTION_LOST)
@@ -165,16 +175,24 @@ class Repairs:
             log.warning("Redis does not tell yet up to where it has recorded")
 
     async def run_marks(self) -> None:
-        """Ask for a mark each second, note plain publishes, and trim the ring, until cancelled."""
+        """Ask for marks, note plain publishes, and trim the ring, each second until cancelled."""
+        ticks = 0
         while True:
             await asyncio.sleep(TICK_S)
             self._inflow.ring.trim(time.monotonic())
             await self._plain.flush()
-            if self._is_connected:
-                try:
-                    await self._messages.mark(0)
-                except RedisUnavailable as error:
-                    log.debug("No mark: %s", error)
+            ticks += 1
+            is_due = self._is_changed or ticks >= QUIET_TICKS or self._has_offsets()
+            if self._is_connected and is_due:
+                ticks, self._is_changed = 0, False
+                await self._mark()
+
+    async def _mark(self) -> None:
+        try:
+            await self._messages.mark(0)
+        except RedisUnavailable as error:
+            log.debug("No mark: %s", error)
+            self._is_changed = True
 
     async def catch_up(self) -> int:
         """Wait until everything is delivered that was recorded until now; return the last id of it.

@@ -70,8 +70,14 @@ class Receiving:
             set_offset=self.offsets.append,
             note_plain=plain.add,
         )
+        self.has_offsets = True
         self.repairs = Repairs(
-            inflow=self.inflow, history=history, messages=messages, plain=plain, notices=self.notices
+            inflow=self.inflow,
+            history=history,
+            messages=messages,
+            plain=plain,
+            notices=self.notices,
+            has_offsets=lambda: self.has_offsets,
         )
         self.subscriber.on_connection(self.repairs.on_connection)
         self.subscriber.on_holding(self.repairs.on_holding)
@@ -288,6 +294,28 @@ async def test_plain_publishes_are_noted_in_redis_for_other_nodes(
         return bool(await redis.hexists("{hornet:history}", f"p:{A}"))
 
     await eventually(is_noted, True)
+
+
+async def test_a_node_whose_clients_hold_no_offsets_asks_for_few_marks(
+    node: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.has_offsets = False
+    ticks: list[float] = []
+    monkeypatch.setattr(node.inflow.ring, "trim", ticks.append)
+    monkeypatch.setattr(repairs_module, "TICK_S", 0.01)
+
+    async def has_ticked() -> bool:
+        return len(ticks) >= 2 * repairs_module.QUIET_TICKS
+
+    await eventually(has_ticked, True)
+    idle = len(node.offsets)
+    assert idle < repairs_module.QUIET_TICKS
+    await node.subscriber.subscribe("news")
+
+    async def is_marked() -> bool:  # one offset for the subscription, and one for the mark
+        return len(node.offsets) > idle + 1
+
+    await eventually(is_marked, True)
 
 
 async def test_an_idle_node_learns_what_was_recorded_elsewhere(node: Receiving, backend: Recording) -> None:
