@@ -29,6 +29,9 @@ MAX_WAITING_BYTES = 16_777_216
 ARRIVAL_BYTES = 400
 """What a message that waits takes beside its payload."""
 
+MAX_FORMER_EPOCHS = 16
+"""How many epochs are known again when Redis returns to them."""
+
 PER_TURN = 256
 """How many messages that waited are delivered before the loop may run something else. That is more than the
 subscriber takes in a turn, so what waits gets less."""
@@ -76,6 +79,8 @@ class Inflow:
         self._note_plain = note_plain
         self._epoch = NO_EPOCH
         self._cut = 0
+        self._former: dict[str, int] = {}
+        """For each epoch that was left, the greatest id that was delivered."""
         self._flows: list[tuple[str, Receive]] = []
         self._match_flow: ReceiveMatch | None = None
         self._waiting: deque[Inbound] | None = None
@@ -95,6 +100,14 @@ class Inflow:
     def offset(self) -> Offset:
         """What a client has that has everything up to now."""
         return Offset(self._epoch, self._cut, self._node, self.ring.number)
+
+    def has_left(self, epoch: str) -> bool:
+        """Return whether ``epoch`` was the present one before, and is not now.
+
+        Where a former master of Redis becomes the master again before it has taken over the data of the one
+        between, its epoch returns.
+        """
+        return epoch in self._former
 
     def advance(self, position: StreamPosition) -> None:
         """Note that everything up to ``position`` is delivered. Its epoch counts from now on."""
@@ -125,6 +138,11 @@ class Inflow:
         self._set_offset(str(self.offset))
 
     def _begin_epoch(self, epoch: str, cut: int) -> None:
+        if self._epoch != NO_EPOCH:
+            self._former[self._epoch] = self._cut
+        cut = max(cut, self._former.pop(epoch, 0))
+        if len(self._former) > MAX_FORMER_EPOCHS:
+            del self._former[next(iter(self._former))]
         self._epoch, self._cut = epoch, cut
         self.chains.clear()
 

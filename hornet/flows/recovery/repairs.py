@@ -325,7 +325,7 @@ class Repairs:
                 epoch = answer.position.epoch
                 until = mark.last if mark.epoch == epoch else 0
                 findings = _Findings(answer.position, until)
-                if epoch != before.epoch and until:
+                if epoch != before.epoch and until and not self._inflow.has_left(epoch):
                     answer = await self._read_since(StreamPosition(epoch, 0), pairs)
             except RedisUnavailable:
                 await asyncio.sleep(AGAIN_S)
