@@ -135,10 +135,11 @@ class Faults:
         await in_thread(self._redis[0])
 
     async def _fail_over(self) -> None:
-        """Let the Sentinel make the replica the master."""
+        """Let the Sentinel make the replica the master, and the old master a replica with the same data."""
         old = await asyncio.to_thread(self._master)
         await asyncio.to_thread(self._need_sentinel().fail_over)
         await self._wait_for_another(old)
+        await asyncio.to_thread(old.wait_until_linked)
 
     async def _kill_master(self) -> None:
         """Kill the master; when the replica has taken over, the old one comes back as its replica."""
