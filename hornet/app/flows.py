@@ -231,7 +231,9 @@ def build_flows(
         limit=services.message_limit,
         metrics=metrics,
     )
-    gaps = GapNotices(engine=engine, sessions=sessions, patterns=patterns)
+    gaps = GapNotices(
+        engine=engine, sessions=sessions, patterns=patterns, recovers=lambda session: session in records
+    )
     repairs = Repairs(
         inflow=inflow,
         history=services.history,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from hornet.broker.keys import channel_topic, user_topic
@@ -27,9 +27,16 @@ class GapReason(StrEnum):
 
 
 class GapNotices:
-    """Tells the sessions that asked for positions; other clients don't know such a message."""
+    """Tells the sessions that asked for positions; other clients don't know such a message.
 
-    def __init__(self, *, engine: Engine, sessions: Sessions, patterns: Patterns) -> None:
+    Those that ``recovers`` names lose their transport instead. Their offset is from before the gap, so they
+    come back with what can still be read, or as new sessions, and so learn of it.
+    """
+
+    def __init__(
+        self, *, engine: Engine, sessions: Sessions, patterns: Patterns, recovers: Callable[[Session], bool]
+    ) -> None:
+        self._recovers = recovers
         self._engine = engine
         self._sessions = sessions
         self._patterns = patterns
@@ -43,11 +50,14 @@ class GapNotices:
             return
         self.counts[reason] += len(wanted)
         prepared: dict[tuple[tuple[str, ...], tuple[str, ...], bool], PreparedMessage] = {}
-        for session in self._sessions.all():
-            if not session.positions:
+        for session in list(self._sessions.all()):
+            if not session.positions and not self._recovers(session):
                 continue
             key = self._places(session, wanted)
             if not any(key):
+                continue
+            if not session.positions:
+                self._engine.close(session.sid)
                 continue
             if key not in prepared:
                 prepared[key] = PreparedMessage(answers.gap(*key, reason=reason))

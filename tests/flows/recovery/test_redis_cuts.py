@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -249,3 +250,27 @@ async def test_a_history_that_is_too_short_is_told(
     assert (notice["type"], notice["reason"]) == ("gap", "history_too_short")
     await backend.record(channel_topic("a"), {"type": "end"})
     assert await until_end(client) == [str(number) for number in range(390, 400)]
+
+
+async def test_a_stock_client_comes_back_as_new_where_plain_messages_may_be_missing(
+    cut_node: Running, strait: Strait, backend: Recording
+) -> None:
+    wish = {"recover": True}
+    clients: dict[str, tuple[Client, dict[str, Any]]] = {}
+    for channel in ("plain", "recorded"):
+        token = await cut_node.create_token(channel)
+        client = await cut_node.connect(auth={**wish, "token": token, "channels": [channel]})
+        _, offset = json.loads((await client.packet())[2:])[1:]
+        clients[channel] = client, {**wish, "pid": client.connected["pid"], "offset": offset}
+    await backend.plain(channel_topic("plain"), {"type": "1"})
+    await backend.number("recorded", 2)
+    for client, back in clients.values():
+        back["offset"] = json.loads((await client.packet())[2:])[-1]
+    strait.deafen()
+    await backend.number("recorded", 3)
+    client, back = clients["plain"]
+    await client.closed()
+    returned = await cut_node.connect(auth=back)
+    assert returned.connected["pid"] != back["pid"]
+    client, _ = clients["recorded"]
+    assert json.loads(json.loads((await client.packet())[2:])[1])["type"] == "3"
