@@ -42,6 +42,7 @@ from hornet.flows.recovery.restoration import MissReason, Restoration, begin, of
 from hornet.flows.recovery.resuming import gaps_of, read_offset, resumed
 from hornet.flows.recovery.settings import RecoverySettings
 from hornet.flows.recovery.topic_holds import TopicHolds
+from hornet.flows.recovery.topic_reads import TopicReads
 from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Session, Sessions
 from hornet.flows.sessions.signals import Signals
@@ -103,8 +104,7 @@ class Recovery:
         self._user_store = user_store
         self._patterns = patterns
         self._inflow = inflow
-        self._history = history
-        self._catch_up = catch_up
+        self._topic_reads = TopicReads(history=history, ring=inflow.ring, catch_up=catch_up)
         self._replay = replay
         self._signals = signals
         self._session_log = session_log
@@ -240,18 +240,19 @@ class Recovery:
         ]
         if not topics:
             return
-        for topic in topics:
-            restoration.joined[topic] = ring.number
         requests = [Missing(topic, starts[topic].position, self._settings.replay_bytes) for topic in topics]
         try:
             async with asyncio.timeout(READ_S):
-                answer = await self._history.read(requests)
-                restoration.until = await self._catch_up()
+                reads = await self._topic_reads.read(requests)
         except (RedisUnavailable, TimeoutError) as error:
             log.debug("What a client missed can't be read: %s", error)
             restoration.missed.update(dict.fromkeys(topics, MissReason.HISTORY_UNAVAILABLE))
         else:
-            restoration.add_history(starts, answer, topics)
+            for request in requests:
+                read = reads[request.topic]
+                restoration.joined[request.topic] = read.joined
+                restoration.until = max(restoration.until, read.until)
+                restoration.add_history(starts, read.answer(request), [request.topic])
 
     # The turn in which a session is back ---------------------------------------------------------
 
