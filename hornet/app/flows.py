@@ -195,6 +195,7 @@ def build_flows(
         patterns_of=lambda session: patterns.texts_of(session),
         signals=signals,
     )
+    inflow.on_other_epoch(records.renew)
     tokens = TokenAuthenticator(tokens=services.tokens, sessions=sessions, events=services.events)
     admission = build_admission(
         services,

@@ -88,6 +88,7 @@ class Inflow:
         self._waiting_cut = 0
         self._on_missing: list[Callable[[], object]] = []
         self._on_too_many: list[Callable[[], object]] = []
+        self._on_other_epoch: list[Callable[[], object]] = []
 
     # Places --------------------------------------------------------------------------------------
 
@@ -138,6 +139,7 @@ class Inflow:
         self._set_offset(str(self.offset))
 
     def _begin_epoch(self, epoch: str, cut: int) -> None:
+        had_other = self._epoch not in (NO_EPOCH, epoch)
         if self._epoch != NO_EPOCH:
             self._former[self._epoch] = self._cut
         cut = max(cut, self._former.pop(epoch, 0))
@@ -145,6 +147,9 @@ class Inflow:
             del self._former[next(iter(self._former))]
         self._epoch, self._cut = epoch, cut
         self.chains.clear()
+        if had_other:
+            for hook in self._on_other_epoch:
+                hook()
 
     # What arrives --------------------------------------------------------------------------------
 
@@ -223,6 +228,10 @@ class Inflow:
     def on_missing(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when a message shows that one before it is missing. It waits then."""
         self._on_missing.append(callback)
+
+    def on_other_epoch(self, hook: Callable[[], object]) -> None:
+        """Call ``hook`` when Redis has begun another history: it may have lost its data."""
+        self._on_other_epoch.append(hook)
 
     def on_too_many(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when more waits than may."""

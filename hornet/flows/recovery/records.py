@@ -253,11 +253,22 @@ class SessionRecords:
             except RedisUnavailable as error:
                 log.debug("The records of sessions could not be refreshed: %s", error)
 
-    async def refresh(self) -> None:
+    def renew(self) -> None:
+        """Write the records again that Redis has lost: it has begun another history."""
+        self._start(self._renew())
+
+    async def _renew(self) -> None:
+        try:
+            await self.refresh(is_lost=True)
+        except RedisUnavailable as error:
+            log.debug("The records of sessions could not be written again: %s", error)
+
+    async def refresh(self, *, is_lost: bool = False) -> None:
         """Refresh all records; write those that Redis has lost, or did not take.
 
         A record that is missing may have been deleted by another node, which told this one to end the
-        session. So it is written again only if the session is still there at the next refresh.
+        session. So it is written again only if the session is still there at the next refresh, or if
+        Redis is known to have lost its data.
 
         Raises:
             RedisUnavailable: not all were refreshed.
@@ -268,17 +279,15 @@ class SessionRecords:
             if (kept := self._kept.get(sessions[digest])) is not None:
                 kept.is_missing = False
         for digest in missing:
-            session = sessions[digest]
-            kept = self._kept.get(session)
+            kept = self._kept.get(sessions[digest])
             if kept is None:
                 continue
-            if kept.is_missing:
-                kept.written = None
-                await self._update(session, kept)
-            kept.is_missing = not kept.is_missing
-        for session, kept in list(self._kept.items()):
-            if kept.is_changed and kept.written is None:  # Redis was away when the session was let in
-                await self._update(session, kept)
+            if kept.is_missing or is_lost:
+                kept.written, kept.is_changed, kept.is_missing = None, True, False
+            else:
+                kept.is_missing = True
+        unwritten = [pair for pair in self._kept.items() if pair[1].is_changed and pair[1].written is None]
+        await asyncio.gather(*(self._update(*pair) for pair in unwritten))
 
     async def close(self, timeout_s: float) -> None:
         """Wait until Redis knows of the changes, but not longer than this."""
