@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from hornet.broker.client import PUBLISH, PUBLISHES_PER_SCRIPT, Client, ClusterClient, call
 from hornet.broker.history_functions import HistoryFunctions
-from hornet.broker.history_reads import HistoryReader, Snapshot, parse_entries
+from hornet.broker.history_reads import HistoryReader, Snapshot, to_messages
 from hornet.broker.history_scripts import depths_text
 from hornet.broker.history_sweep import HistorySweep
 from hornet.broker.history_types import (
@@ -147,7 +147,7 @@ class HistoryStore:
         for answer in answers:
             if len(answer) == 3:
                 self._note_unrecorded(1, answer[2].decode(errors="replace"))
-        return [parse_recorded(*answer[:2]) for answer in answers]
+        return [to_recorded(*answer[:2]) for answer in answers]
 
     async def _publish_plain(self, publications: Sequence[Publication]) -> list[Recorded]:
         pairs = [(publication.topic, unstamped(publication.text)) for publication in publications]
@@ -231,7 +231,7 @@ class HistoryStore:
             last=None if topic_last is None else int(topic_last),
             previous=None if previous is None else int(previous),
         )
-        messages = parse_entries(entries[:limit])
+        messages = to_messages(entries[:limit])
         return HistoryPage(position, messages, is_whole or since is None, has_more=len(entries) > limit)
 
     async def topics_since(self, id: int) -> list[str]:
@@ -273,8 +273,8 @@ class HistoryStore:
             self._reader.may_ask_replication = True
 
 
-def parse_recorded(position: bytes | None, nodes: int) -> Recorded:
-    """Parse what the scripts answer to a publish."""
+def to_recorded(position: bytes | None, nodes: int) -> Recorded:
+    """Return what the scripts answered to a publish."""
     return Recorded(parse_position(position.decode()) if position else None, nodes)
 
 

@@ -152,10 +152,10 @@ class HistoryReader:
 def _parse_topic(topic: Sequence[Any]) -> _KnownTopic:
     last, plain_at, entries = topic
     return _KnownTopic(
-        None if last is None else int(last), int(plain_at or 0), parse_entries(reversed(entries))
+        None if last is None else int(last), int(plain_at or 0), to_messages(reversed(entries))
     )
 
 
-def parse_entries(entries: Iterable[Sequence[bytes]]) -> list[RecordedMessage]:
-    """Parse entries as the scripts answer them."""
+def to_messages(entries: Iterable[Sequence[bytes]]) -> list[RecordedMessage]:
+    """Return the messages of entries, as the scripts answer them."""
     return [RecordedMessage(int(id), json, int(previous)) for id, previous, json in entries]

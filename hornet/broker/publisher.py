@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hornet.broker.batching import CommandBatcher
 from hornet.broker.client import Client, ClusterClient
-from hornet.broker.history import HistoryStore, parse_recorded, unstamped
+from hornet.broker.history import HistoryStore, to_recorded, unstamped
 from hornet.broker.history_scripts import RECORD
 from hornet.broker.history_types import Publication, Recorded
 from hornet.broker.keys import HISTORY, cluster_idempotency_key, idempotency_key
@@ -136,4 +136,4 @@ class Publisher:
 
 def _parse_count(word: str) -> Recorded:
     nodes, _, position = word.partition("@")
-    return parse_recorded(position.encode() or None, int(nodes))
+    return to_recorded(position.encode() or None, int(nodes))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hornet.connector import AsyncConnector
+from hornet.core.history import parse_position
 from hornet.web.api import describe
 from tests.conftest import StartServer
 from tests.docs.markdown import ROOT, blocks
@@ -56,10 +57,10 @@ async def test_every_command_of_the_page_works_as_written(
     assert await client.event() == {"type": "headline", "text": "It works", "channel": "news"}
     assert await client.event() == {"type": "headline", "text": "One", "channel": "news"}
     answers = [part.strip() for part in done.stdout.split(SEPARATOR)]
-    assert json.loads(answers[1])["published"] == [
-        {"channel": "news", "nodes": 1},
-        {"channel": "sports", "nodes": 0},
-    ]
+    published = json.loads(answers[1])["published"]
+    assert [(entry["channel"], entry["nodes"]) for entry in published] == [("news", 1), ("sports", 0)]
+    first, second = [parse_position(entry["position"]) for entry in published]
+    assert (first.epoch, first.id) < (second.epoch, second.id)
 
 
 def test_every_operation_is_in_a_command_of_the_page() -> None:

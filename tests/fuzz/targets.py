@@ -32,10 +32,11 @@ from hornet.core.encodings import preferred_coding
 from hornet.core.errors import PeerError, SetupError
 from hornet.core.grants import parse_grant, parse_user_id
 from hornet.core.history import parse_offset, parse_position
+from hornet.core.history_depths import Depth, parse_depth_rule
 from hornet.core.jsontext import parse_json
 from hornet.core.messages import Delivery, parse_pattern_publish, parse_publish
 from hornet.core.past import parse_bound, parse_page_request, parse_recorded, parse_rewind
-from hornet.core.patterns import parse_pattern, parse_publication, parse_topic
+from hornet.core.patterns import parse_pattern, parse_pattern_text, parse_publication, parse_topic
 from hornet.core.presence import load_member, parse_member
 from hornet.core.session_records import parse_record
 from hornet.core.signatures import is_signed
@@ -65,6 +66,7 @@ from hornet.engine.wire.payloads import (
     parse_text3,
     parse_text_packet3,
 )
+from hornet.flows.recovery.resuming import read_offset
 from hornet.web.api.auth import parse_keys
 from hornet.web.api.cluster import ChannelListing
 from hornet.web.api.endpoint import parse_any, parse_body, parse_params
@@ -302,6 +304,13 @@ TARGETS = (
     of_shown(parse_position, ValueError),
     of_json(parse_record, ValueError),
     of_shown(parse_offset, ValueError),
+    of_text(read_offset),
+    of_text(parse_pattern_text, PeerError),
+    Target(
+        lambda draw: parse_depth_rule(draw.text(), Depth(100, 120.0, 1_048_576)),
+        (ValueError,),
+        (parse_depth_rule,),
+    ),
     Target(_recovery, (), (parse_recovery,)),
     of_shown(parse_client_publish, PeerError),
     of_shown(parse_page_request, PeerError),

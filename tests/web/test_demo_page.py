@@ -18,6 +18,7 @@ from hornet._version import __version__
 from hornet.app import create_app
 from hornet.broker.settings import RedisSettings
 from hornet.config import Config
+from hornet.core.history import split_stamp
 from hornet.engine import EngineSettings
 from hornet.flows.backend.demo import MAX_TEXT_CHARS, PUBLISHES_PER_S, TOKENS_PER_ADDRESS, TOKENS_PER_S
 from hornet.web.demo_page import FILES, MAX_BODY_BYTES, redis_commands
@@ -210,7 +211,9 @@ async def test_a_visitors_text_goes_out_through_redis_as_it_is(
         assert (await publish(visitor, {"text": text})).status == 202
         message = await heard.get_message(timeout=DEADLINE_S)
     assert message is not None
-    assert json.loads(message["data"]) == {"type": "hello", "text": text}
+    stamp, published = split_stamp(message["data"])
+    assert stamp is not None
+    assert json.loads(published) == {"type": "hello", "text": text}
 
 
 @pytest.mark.parametrize(
