@@ -81,13 +81,10 @@ SENT = {
     "pongs": CONNECT + frame(b"3") * 5000,
     "fragments": CONNECT + frame(b"", 0x01) + frame(b"x", 0x00) * 5000,
     "bombs": CONNECT + bomb() * 1000,
-    "made-up pids": (frame(b'40{"recover":true,"pid":"%s","offset":"a1-9-b1-9"}' % (b"p" * 40)) + frame(b"41"))
-    * 2500,
-    "made-up sessions": (
-        frame(b'40{"positions":true,"resume":{"session":"%s","position":"a1-9-b1-9"}}' % (b"p" * 32))
-        + frame(b"41")
-    )
-    * 2500,
+    "made-up pids": 2500
+    * (frame(b'40{"recover":true,"pid":"%s","offset":"a1-9-b1-9"}' % (b"p" * 40)) + frame(b"41")),
+    "made-up sessions": 2500
+    * (frame(b'40{"positions":true,"resume":{"session":"%s","position":"a1"}}' % (b"p" * 32)) + frame(b"41")),
 }
 """What a session sends again and again on WebSockets that it opens one after the other."""
 

@@ -26,7 +26,7 @@ from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import KnownChannels, UserStore
 from hornet.core import codes
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
-from hornet.core.history import Offset
+from hornet.core.history import NO_EPOCH, Offset
 from hornet.core.session_records import digest_pid
 from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Reason, RestoredSession
@@ -62,6 +62,9 @@ READ_S = 10.0
 
 When a node has died, thousands wait at once: a slow answer is better than none.
 """
+
+TOPICS_PER_READ = 32
+"""A node holds what it reads for one client: this many times ``replay_bytes`` at most."""
 
 
 class Recovery:
@@ -230,29 +233,37 @@ class Recovery:
         return restoration
 
     async def _read(self, restoration: Restoration) -> None:
-        """Read what the ring does not have."""
-        ring = self._inflow.ring
+        """Read what the ring does not have, or can't find: ids of another epoch can't be compared."""
+        ring, epochs = self._inflow.ring, (self._inflow.position.epoch, NO_EPOCH)
         starts = restoration.topic_starts(self._node)
         topics = [
             topic
             for topic, start in starts.items()
-            if start.node != self._node or ring.since(topic, start.number) is None
+            if start.node != self._node
+            or start.epoch not in epochs
+            or ring.since(topic, start.number) is None
         ]
         if not topics:
             return
-        requests = [Missing(topic, starts[topic].position, self._settings.replay_bytes) for topic in topics]
+        max_bytes = self._settings.replay_bytes
+        requests = [Missing(topic, starts[topic].position, max_bytes) for topic in topics]
         try:
             async with asyncio.timeout(READ_S):
-                reads = await self._topic_reads.read(requests)
+                for at in range(0, len(requests), TOPICS_PER_READ):
+                    part = requests[at : at + TOPICS_PER_READ]
+                    reads = await self._topic_reads.read(part)
+                    for request in part:
+                        read = reads[request.topic]
+                        restoration.joined[request.topic] = read.joined
+                        restoration.until = max(restoration.until, read.until)
+                        restoration.add_history(starts, read.answer(request), [request.topic])
+                    if restoration.recorded_bytes > max_bytes:
+                        restoration.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
+                        restoration.recorded.clear()
+                        return
         except (RedisUnavailable, TimeoutError) as error:
             log.debug("What a client missed can't be read: %s", error)
             restoration.missed.update(dict.fromkeys(topics, MissReason.HISTORY_UNAVAILABLE))
-        else:
-            for request in requests:
-                read = reads[request.topic]
-                restoration.joined[request.topic] = read.joined
-                restoration.until = max(restoration.until, read.until)
-                restoration.add_history(starts, read.answer(request), [request.topic])
 
     # The turn in which a session is back ---------------------------------------------------------
 

@@ -77,6 +77,11 @@ class Restoration:
         """The names by which ``only`` and ``except`` may mean the session."""
         return frozenset((self.record.sid, *self.record.tokens))
 
+    @property
+    def recorded_bytes(self) -> int:
+        """What was read so far takes on the wire."""
+        return sum(len(entry.payload) + MESSAGE_BYTES for entry in self.recorded)
+
     def topic_starts(self, node: str) -> dict[str, Offset]:
         """Return from where each topic counts: where the client stands, or where the session entered it."""
         starts: dict[str, Offset] = {}
