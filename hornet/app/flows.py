@@ -40,6 +40,7 @@ from hornet.flows.recovery.catching_up import CatchingUp
 from hornet.flows.recovery.gaps import GapNotices
 from hornet.flows.recovery.handover import Handover
 from hornet.flows.recovery.inflow import Inflow
+from hornet.flows.recovery.missed import MissedMessages
 from hornet.flows.recovery.plain_notes import PlainNotes
 from hornet.flows.recovery.record_deletions import RecordDeletions
 from hornet.flows.recovery.records import SessionRecords
@@ -243,6 +244,19 @@ def build_flows(
         notices=gaps,
         has_offsets=lambda: len(records) > 0,
     )
+    handover = Handover(
+        node=services.nodes.id,
+        inflow=inflow,
+        messages=services.node_messages,
+        is_offered=not isinstance(services.client, ClusterClient),
+    )
+    missed = MissedMessages(
+        node=services.nodes.id,
+        inflow=inflow,
+        history=services.history,
+        catch_up=SharedWait(repairs.catch_up),
+        handover=handover,
+    )
     recovery = Recovery(
         settings=config.recovery,
         node=services.nodes.id,
@@ -257,18 +271,11 @@ def build_flows(
         user_store=user_store,
         patterns=patterns,
         inflow=inflow,
-        history=services.history,
-        catch_up=SharedWait(repairs.catch_up),
+        missed=missed,
         replay=Replay(engine=engine, limit=services.message_limit, metrics=metrics),
         signals=signals,
         metrics=metrics,
         session_log=services.session_log,
-    )
-    handover = Handover(
-        node=services.nodes.id,
-        inflow=inflow,
-        messages=services.node_messages,
-        is_offered=not isinstance(services.client, ClusterClient),
     )
     presence = Presence(
         settings=config.channels,

@@ -1,6 +1,8 @@
 """Stock clients come back after their connection was lost: with the same ids, and with what they missed."""
 
+import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +21,14 @@ from tests.flows.recovery.publishing import Recording, recording
 
 TRANSPORTS = {"polling": POLLING, "websocket": WEBSOCKET, "upgrade": UPGRADE}
 
+PACE_S = 0.005
+"""Between two messages of a stream, so that it does not outgrow what one session gets at once."""
+
 
 @pytest.fixture
 def nodes(start_server: StartServer) -> tuple[ServerProcess, ServerProcess]:
-    return start_server(), start_server()
+    window = ("--drain-window", "4")
+    return start_server(*window), start_server(*window)
 
 
 @pytest.fixture
@@ -65,17 +71,19 @@ async def admitted(
     return client
 
 
-async def numbers_until_connected(client: NodeClient) -> tuple[list[int], dict[str, Any]]:
+async def numbers_until(client: NodeClient, last: str) -> tuple[list[int], dict[str, Any]]:
+    """Return the numbers until a message of the type ``last``, and that message."""
     numbers: list[int] = []
-    while (body := await message(client))["type"] != "connected":
-        numbers.append(int(body["type"]))
+    while (body := await message(client))["type"] != last:
+        if body["type"].isdecimal():
+            numbers.append(int(body["type"]))
     return numbers, body
 
 
 async def come_back(client: NodeClient) -> tuple[list[int], dict[str, Any]]:
     """Wait for the client's return; return what it missed, and the answer."""
     await client.next("connect")
-    return await numbers_until_connected(client)
+    return await numbers_until(client, "connected")
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS.values(), ids=TRANSPORTS)
@@ -144,6 +152,88 @@ async def test_a_client_gets_what_was_recorded_on_another_node(
     assert (after["recovered"], after["id"]) == (True, before["id"])
     await recorder.number(channels[0], 15)
     assert (await message(client))["type"] == "15"
+
+
+async def publish_stream(
+    recorder: Recording, channels: list[str], stop: asyncio.Event, *, is_mixed: bool
+) -> int:
+    """Publish growing numbers on two channels in turn until ``stop``; return the last one."""
+    number = 0
+    while not stop.is_set():
+        number += 1
+        publish = recorder.record if is_mixed and number % 3 == 0 else recorder.plain
+        await publish(channel_topic(channels[number % 2]), {"type": str(number)})
+        await asyncio.sleep(PACE_S)
+    return number
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS.values(), ids=TRANSPORTS)
+@pytest.mark.parametrize("is_mixed", [False, True], ids=["plain", "mixed"])
+@pytest.mark.parametrize("end", ["alive", "drains"])
+async def test_a_client_gets_plain_messages_too_when_it_moves_from_a_living_node(
+    clients: NodeClients,
+    nodes: tuple[ServerProcess, ServerProcess],
+    balancer: Balancer,
+    recorder: Recording,
+    backend: Backend,
+    prefix: str,
+    transports: tuple[str, ...],
+    is_mixed: bool,
+    end: str,
+) -> None:
+    channels = [f"{prefix}news", f"{prefix}sport"]
+    client = await admitted(
+        clients, balancer, await backend.token(*channels), *channels, transports=transports
+    )
+    before = await client.state()
+    witness = await clients.connect(
+        nodes[1].url, auth={"token": await backend.token(*channels), "channels": channels}
+    )
+    assert (await witness.event())["type"] == "connected"
+    stop = asyncio.Event()
+    publishing = asyncio.create_task(publish_stream(recorder, channels, stop, is_mixed=is_mixed))
+    assert (await message(client))["type"] == "1"
+    balancer.port = None
+    if end == "drains":
+        nodes[0].process.send_signal(signal.SIGTERM)
+    else:
+        await balancer.cut()
+    await client.next("disconnect")
+    for _ in range(20):
+        await witness.event()
+    balancer.port = port_of(nodes[1])
+    await client.next("connect")
+    missed, answer = await numbers_until(client, "connected")
+    stop.set()
+    last = await publishing
+    await recorder.plain(channel_topic(channels[0]), {"type": "last"})
+    later, _ = await numbers_until(client, "last")
+    assert answer["recovered"] is True
+    assert [*missed, *later] == list(range(2, last + 1))
+    after = await client.state()
+    assert (after["recovered"], after["id"]) == (True, before["id"])
+    if end == "drains":
+        assert nodes[0].wait() == 0
+
+
+async def test_a_client_moves_before_its_node_knows_that_the_connection_is_lost(
+    clients: NodeClients,
+    nodes: tuple[ServerProcess, ServerProcess],
+    balancer: Balancer,
+    recorder: Recording,
+    backend: Backend,
+    prefix: str,
+) -> None:
+    channel = f"{prefix}news"
+    client = await admitted(clients, balancer, await backend.token(channel), channel)
+    state = await client.state()
+    await recorder.plain(channel_topic(channel), *({"type": str(number)} for number in range(1, 6)))
+    assert (await numbers_until(client, "5"))[0] == [1, 2, 3, 4]
+    auth = {"recover": True, "pid": state["pid"], "offset": state["offset"]}
+    again = await clients.connect(nodes[1].url, auth=auth)
+    missed, answer = await numbers_until(again, "connected")
+    assert (missed, answer["recovered"]) == ([1, 2, 3, 4, 5], True)
+    assert (await again.state())["id"] == state["id"]
 
 
 async def test_a_client_is_told_of_plain_messages_that_a_killed_node_heard(
@@ -295,7 +385,7 @@ async def test_a_half_open_connection_ends_when_its_client_comes_back(
             assert (await again.state())["id"] == state["id"]
             assert (await client.next("disconnect")).name in ("transport close", "transport error")
             await client.disconnect()
-            missed, answer = await numbers_until_connected(again)
+            missed, answer = await numbers_until(again, "connected")
             assert (missed, answer["recovered"]) == ([], True)
             client = again
         await redis.publish("hornet:events:disconnect", "last")

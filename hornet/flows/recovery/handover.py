@@ -39,6 +39,9 @@ GATHER_S = 0.01
 WAIT_S = 2.0
 """How long a node waits for an answer. Without one, plain messages may be missing."""
 
+ASK_S = 1.0
+"""How long a node that stops goes on to answer after a session was taken: the other node subscribes first."""
+
 MAX_BYTES = 4_194_304
 """Of one answer. What does not fit is not handed over."""
 
@@ -217,7 +220,12 @@ class Handover:
         await self._is_taken.wait()
 
     def _on_taken(self, message: Mapping[str, Any]) -> None:
-        self._expected.discard(message["sid"])
+        sid = message["sid"]
+        if sid in self._expected:
+            asyncio.get_running_loop().call_later(ASK_S, self._expect_no_more, sid)
+
+    def _expect_no_more(self, sid: str) -> None:
+        self._expected.discard(sid)
         self._check_expected()
 
     def _check_expected(self) -> None:

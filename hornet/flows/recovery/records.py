@@ -18,14 +18,15 @@ from typing import Any
 from hornet.broker.session_records import Claimed, SessionRecordStore, Written
 from hornet.core import answers
 from hornet.core.channels import CONTROL_CHANNEL
-from hornet.core.credentials import Credentials, is_object
+from hornet.core.credentials import Credentials
 from hornet.core.errors import RedisUnavailable
 from hornet.core.grants import Grant
 from hornet.core.messages import Message
 from hornet.core.session_records import HeldChannel, SessionRecord, digest_pid
 from hornet.core.sessions import AuthState
-from hornet.engine import Handshake, Reason
+from hornet.engine import Reason
 from hornet.flows.recovery.record_deletions import RecordDeletions
+from hornet.flows.recovery.resuming import wants_positions
 from hornet.flows.sessions.sessions import Session, SubscribedBy
 from hornet.flows.sessions.signals import Signals
 
@@ -406,12 +407,3 @@ class SessionRecords:
         if kept.timer is not None:
             kept.timer.cancel()
             kept.timer = None
-
-
-def wants_positions(handshake: Handshake) -> bool:
-    """Return whether a client asked for positions, in ``auth`` or in the query."""
-    auth = handshake.auth
-    if is_object(auth) and isinstance(auth.get("positions"), bool):
-        return bool(auth["positions"])
-    values = handshake.query.get("positions")
-    return values is not None and values[-1] in ("1", "true")

@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from hornet.broker.history import HistoryStore, Missing
 from hornet.broker.keys import channel_topic, user_topic
 from hornet.broker.session_records import Claimed
 from hornet.broker.subscriber import Subscriber
 from hornet.broker.users import KnownChannels, UserStore
 from hornet.core import codes
 from hornet.core.errors import RedisUnavailable, RefusedCredentials
-from hornet.core.history import NO_EPOCH, Offset
+from hornet.core.history import Offset
 from hornet.core.session_records import digest_pid
 from hornet.core.sessions import AuthState, AuthStep
 from hornet.engine import Engine, Reason, RestoredSession
@@ -35,14 +34,14 @@ from hornet.flows.channels.patterns import Patterns
 from hornet.flows.channels.subscriptions import Subscriptions
 from hornet.flows.recovery.claims import PidClaim, PidClaims
 from hornet.flows.recovery.inflow import Inflow
+from hornet.flows.recovery.missed import MissedMessages
 from hornet.flows.recovery.record_deletions import RecordDeletions
 from hornet.flows.recovery.records import SessionRecords
 from hornet.flows.recovery.replay import Replay
-from hornet.flows.recovery.restoration import MissReason, Restoration, begin, offsets_of
+from hornet.flows.recovery.restoration import Restoration, begin, offsets_of
 from hornet.flows.recovery.resuming import gaps_of, read_offset, resumed
 from hornet.flows.recovery.settings import RecoverySettings
 from hornet.flows.recovery.topic_holds import TopicHolds
-from hornet.flows.recovery.topic_reads import TopicReads
 from hornet.flows.sessions.session_log import SessionLog
 from hornet.flows.sessions.sessions import Session, Sessions
 from hornet.flows.sessions.signals import Signals
@@ -56,15 +55,6 @@ UNKNOWN_SESSION = "unknown_session"
 
 NO_REDIS = "no_redis"
 """The reason where Redis did not answer. The client is told to come back."""
-
-READ_S = 10.0
-"""How long a client that comes back waits for the messages that it missed. After that it is told.
-
-When a node has died, thousands wait at once: a slow answer is better than none.
-"""
-
-TOPICS_PER_READ = 32
-"""A node holds what it reads for one client: this many times ``replay_bytes`` at most."""
 
 
 class Recovery:
@@ -86,14 +76,12 @@ class Recovery:
         user_store: UserStore,
         patterns: Patterns,
         inflow: Inflow,
-        history: HistoryStore,
-        catch_up: Callable[[], Awaitable[int]],
+        missed: MissedMessages,
         replay: Replay,
         signals: Signals,
         metrics: Metrics,
         session_log: SessionLog,
     ) -> None:
-        """Await ``catch_up`` to have heard all that Redis recorded until now; it returns the last id."""
         self._settings = settings
         self._node = node
         self._engine = engine
@@ -107,7 +95,7 @@ class Recovery:
         self._user_store = user_store
         self._patterns = patterns
         self._inflow = inflow
-        self._topic_reads = TopicReads(history=history, ring=inflow.ring, catch_up=catch_up)
+        self._missed = missed
         self._replay = replay
         self._signals = signals
         self._session_log = session_log
@@ -226,44 +214,11 @@ class Recovery:
         confirmations = [self._subscriber.subscribe(topic) for topic in restoration.topics]
         try:
             await asyncio.gather(*confirmations)
-            await self._read(restoration)
+            await self._missed.read(restoration, self._settings.replay_bytes)
         except BaseException:
             self._release(restoration)
             raise
         return restoration
-
-    async def _read(self, restoration: Restoration) -> None:
-        """Read what the ring does not have, or can't find: ids of another epoch can't be compared."""
-        ring, epochs = self._inflow.ring, (self._inflow.position.epoch, NO_EPOCH)
-        starts = restoration.topic_starts(self._node)
-        topics = [
-            topic
-            for topic, start in starts.items()
-            if start.node != self._node
-            or start.epoch not in epochs
-            or ring.since(topic, start.number) is None
-        ]
-        if not topics:
-            return
-        max_bytes = self._settings.replay_bytes
-        requests = [Missing(topic, starts[topic].position, max_bytes) for topic in topics]
-        try:
-            async with asyncio.timeout(READ_S):
-                for at in range(0, len(requests), TOPICS_PER_READ):
-                    part = requests[at : at + TOPICS_PER_READ]
-                    reads = await self._topic_reads.read(part)
-                    for request in part:
-                        read = reads[request.topic]
-                        restoration.joined[request.topic] = read.joined
-                        restoration.until = max(restoration.until, read.until)
-                        restoration.add_history(starts, read.answer(request), [request.topic])
-                    if restoration.recorded_bytes > max_bytes:
-                        restoration.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
-                        restoration.recorded.clear()
-                        return
-        except (RedisUnavailable, TimeoutError) as error:
-            log.debug("What a client missed can't be read: %s", error)
-            restoration.missed.update(dict.fromkeys(topics, MissReason.HISTORY_UNAVAILABLE))
 
     # The turn in which a session is back ---------------------------------------------------------
 
@@ -299,8 +254,8 @@ class Recovery:
         self._admission.restore(session, record)
         if is_same or positions:
             offset = self._inflow.offset
-            start = restoration.start or offset
-            steps = zip(entries, offsets_of(entries, start, offset.epoch, self._node), strict=True)
+            start = restoration.least_start(restoration.topic_starts(self._node)) or offset
+            steps = zip(entries, offsets_of(entries, start, offset), strict=True)
             self._replay.send(session, restoration.names | {session.sid}, steps)
         self._count(restoration)
         self._records.tell(session, recovered=not restoration.missed)
@@ -383,6 +338,7 @@ class Recovery:
         session, digest = self._sessions.get(message["sid"]), message["record"]
         successor = self._claims.take(digest)
         if session is not None and self._records.is_of(session, digest):
+            self._holds.hold(self.topics_of(session))  # the other node is about to ask for them
             self.end_silently(session, is_here=False)
         elif successor is not None and successor.state is not AuthState.CLOSED:
             successor.end_code = Reason.TAKEN_OVER

@@ -1,8 +1,10 @@
 """A session on its way back: what it gets again, and the messages that it missed.
 
-A client has everything up to an offset, which it sent. What came later on its topics is in two places:
+A client has everything up to an offset, which it sent. What came later on a topic is in one of three places:
 
 - Where the offset is of this node, and the node has held the topic since then, the node's ring has it all.
+- Where the offset is of another node that is still there, that node hands over what it heard, and this
+  node's ring goes on from there.
 - Otherwise the history has what was recorded. Plain publishes are not recorded. So a topic is whole only if
   each of its messages was recorded: if the history knows it, and no node heard a plain publish on it.
 
@@ -11,7 +13,7 @@ Between the reading and the moment when the session enters its rooms, the ring g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,6 +24,7 @@ from hornet.core.merge import merge, recorded_entry
 from hornet.core.message_ring import MessageRing, RingEntry
 from hornet.core.session_records import SessionRecord
 from hornet.flows.recovery.claims import PidClaim
+from hornet.flows.recovery.handover import HandedOver
 from hornet.flows.sessions.sessions import SubscribedBy
 
 MESSAGE_BYTES = 150
@@ -67,8 +70,10 @@ class Restoration:
     """What the history has of the topics that the ring does not cover."""
     until: int = 0
     """What was recorded up to this id and is not in the ring was published before the node held the topic."""
+    handed_over: dict[str, list[RingEntry]] = field(default_factory=dict)
+    """What the former node heard. The numbers are of that node, and negative to tell them apart."""
     joined: dict[str, int] = field(default_factory=dict)
-    """For each topic that was read from the history, from which number on the ring has it."""
+    """For each topic that was read or handed over, from which number on the ring has it."""
     missed: dict[str, MissReason] = field(default_factory=dict)
     """The topics that are not whole."""
 
@@ -95,12 +100,24 @@ class Restoration:
             if self.start is None:
                 start = since or min(entered.values(), key=lambda offset: offset.id, default=None)
             else:
-                start = self.start if since is None else _later(self.start, since, node)
+                start = self.start if since is None else _later(self.start, since)
             if start is None:
                 self.missed[topic] = MissReason.BAD_OFFSET
             else:
                 starts[topic] = start
         return starts
+
+    def least_start(self, starts: Mapping[str, Offset]) -> Offset | None:
+        """Return where the client stands, with all of its topics; None where there is nothing to get."""
+        if self.start is not None:
+            return self.start
+        return min(starts.values(), key=lambda start: (start.id, start.number), default=None)
+
+    def add_handed_over(self, handed: HandedOver) -> None:
+        """Take over what the former node heard of its topics, up to where this node's ring goes on."""
+        for topic, entries in handed.entries.items():
+            self.handed_over[topic] = [entry._replace(number=-entry.number) for entry in entries]
+            self.joined[topic] = handed.number
 
     def add_history(self, starts: Mapping[str, Offset], answer: HistoryAnswer, topics: Sequence[str]) -> None:
         """Take over what the history has of ``topics``, and note which of them are not whole."""
@@ -119,9 +136,10 @@ class Restoration:
     def collect(self, ring: MessageRing, node: str, max_bytes: int) -> list[RingEntry]:
         """Return what the session missed until now, in order; nothing of topics that are not whole.
 
-        What is of the history has the number 0.
+        What is of the history has the number 0, and what was handed over a negative one.
         """
         starts = self.topic_starts(node)
+        former: list[RingEntry] = []
         received: list[RingEntry] = []
         for topic, start in starts.items():
             if topic in self.missed:
@@ -131,10 +149,12 @@ class Restoration:
             if entries is None:
                 self.missed[topic] = MissReason.PLAIN_MESSAGES
                 continue
-            received += (entry for entry in entries if not entry.id or entry.id > start.id)
+            former += _after(start.id, self.handed_over.get(topic, ()))
+            received += _after(start.id, entries)
+        former.sort(key=lambda entry: -entry.number)
         received.sort()
         recorded = [entry for entry in self.recorded if entry.topic not in self.missed]
-        entries = merge(recorded, received, until=self.until)
+        entries = merge(recorded, former + received, until=self.until)
         if sum(len(entry.payload) + MESSAGE_BYTES for entry in entries) > max_bytes:
             self.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
             return []
@@ -165,21 +185,35 @@ def begin(
     return Restoration(claim, record, was_away, start, channels, topics, began, missed=missed)
 
 
-def offsets_of(entries: Iterable[RingEntry], start: Offset, epoch: str, node: str) -> list[Offset]:
-    """Return where a client stands after each of its missed messages."""
+def offsets_of(entries: Sequence[RingEntry], start: Offset, now: Offset) -> list[Offset]:
+    """Return where a client stands after each of its missed messages; after the last one, it is ``now``.
+
+    Until it has all that was handed over, it stands on its former node: only there is the rest of that.
+    """
+    handed_over = max((place for place, entry in enumerate(entries) if entry.number < 0), default=-1)
+    last = Offset(now.epoch, start.id if start.epoch == now.epoch else 0, start.node, start.number)
     offsets: list[Offset] = []
-    last = Offset(epoch, start.id if start.epoch == epoch else 0, start.node, start.number)
-    for entry in entries:
-        id = max(last.id, entry.id)
-        last = Offset(epoch, id, node, entry.number) if entry.number else last._replace(id=id)
+    for place, entry in enumerate(entries):
+        last = last._replace(id=max(last.id, entry.id))
+        if entry.number < 0:
+            last = last._replace(number=-entry.number)
+        elif entry.number and place > handed_over:
+            last = last._replace(node=now.node, number=entry.number)
         offsets.append(last)
+    if offsets:
+        offsets[-1] = now._replace(id=max(now.id, last.id))
     return offsets
 
 
-def _later(offset: Offset, since: Offset, node: str) -> Offset:
+def _after(id: int, entries: Iterable[RingEntry]) -> Iterator[RingEntry]:
+    """Yield the plain messages, and of those with an id the later ones."""
+    return (entry for entry in entries if not entry.id or entry.id > id)
+
+
+def _later(offset: Offset, since: Offset) -> Offset:
     if offset.epoch != since.epoch:
         return offset
-    if offset.node == since.node == node:
+    if offset.node == since.node:
         return since if since.number > offset.number else offset
     return since if since.id > offset.id else offset
 

@@ -10,9 +10,17 @@ from hornet.core.credentials import is_object, read_fields
 from hornet.core.history import Offset, parse_offset
 from hornet.core.messages import Message
 from hornet.engine import Handshake
-from hornet.flows.recovery.records import wants_positions
 from hornet.flows.recovery.restoration import MissReason, Restoration
 from hornet.flows.sessions.sessions import Session
+
+
+def wants_positions(handshake: Handshake) -> bool:
+    """Return whether a client asked for positions, in ``auth`` or in the query."""
+    auth = handshake.auth
+    if is_object(auth) and isinstance(auth.get("positions"), bool):
+        return bool(auth["positions"])
+    values = handshake.query.get("positions")
+    return values is not None and values[-1] in ("1", "true")
 
 
 def resumed(handshake: Handshake) -> tuple[str, str] | None:

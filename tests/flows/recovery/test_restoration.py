@@ -7,9 +7,10 @@ import pytest
 from hornet.broker.history import HistoryAnswer, RecordedMessage, TopicHistory
 from hornet.broker.keys import channel_topic, user_topic
 from hornet.core.history import Offset, StreamPosition
-from hornet.core.message_ring import MessageRing
+from hornet.core.message_ring import MessageRing, RingEntry
 from hornet.core.session_records import HeldChannel, SessionRecord
 from hornet.flows.recovery.claims import PidClaim
+from hornet.flows.recovery.handover import HandedOver
 from hornet.flows.recovery.restoration import MissReason, Restoration, begin, offsets_of
 
 NODE, OTHER, EPOCH = "n1", "n2", "e1"
@@ -41,6 +42,10 @@ def history(*ids: int, whole: bool = True, recorded: bool = True, plain_at: int 
 
 def answer(topic: TopicHistory, last: int = 200 * S, epoch: str = EPOCH) -> HistoryAnswer:
     return HistoryAnswer(StreamPosition(epoch, last), [topic])
+
+
+def former_entry(number: int, id: int = 0) -> RingEntry:
+    return RingEntry(number, NEWS, b'{"type":"%d"}' % number, id, id or 100 * S, NEWS)
 
 
 def collected(back: Restoration, ring: MessageRing) -> list[int]:
@@ -133,7 +138,53 @@ def test_the_offset_after_each_message_leads_on_from_it() -> None:
     back.until = 101 * S
     back.add_history({NEWS: START}, answer(history(101 * S, 102 * S)), [NEWS])
     entries = back.collect(ring, NODE, MAX_BYTES)
-    assert offsets_of(entries, START, EPOCH, NODE) == [
+    now = Offset(EPOCH, 103 * S, NODE, 9)
+    assert offsets_of([*entries, *entries[1:]], START, now) == [
         Offset(EPOCH, 101 * S, OTHER, 7),
         Offset(EPOCH, 102 * S, NODE, HELD + 2),
+        now,
     ]
+
+
+def test_what_was_handed_over_comes_before_what_this_node_heard_from_there_on() -> None:
+    back = restoration()
+    ring = ring_with(103 * S, 0, 104 * S, 0)  # the first was published before the hand-over
+    former = [former_entry(8, 101 * S), former_entry(9), former_entry(10, 103 * S), former_entry(12)]
+    back.add_handed_over(HandedOver({NEWS: former}, HELD + 2))
+    entries = back.collect(ring, NODE, MAX_BYTES)
+    assert [entry.id for entry in entries] == [101 * S, 0, 103 * S, 0, 104 * S, 0]
+    assert back.missed == {}
+
+
+def test_an_offset_in_the_middle_of_a_replay_leads_to_the_rest_of_it() -> None:
+    """Up to the end of what was handed over it is an offset of the former node, and then of this one."""
+    ring = ring_with(0, 104 * S, 0)
+    former = [former_entry(8, 101 * S), former_entry(9), former_entry(10, 103 * S), former_entry(12)]
+    handed = HandedOver({NEWS: former}, HELD)
+    back = restoration()
+    back.add_handed_over(handed)
+    entries = back.collect(ring, NODE, MAX_BYTES)
+    now = Offset(EPOCH, 104 * S, NODE, ring.number)
+    offsets = offsets_of(entries, START, now)
+    assert [offset.node for offset in offsets] == [OTHER] * 4 + [NODE] * 3
+    assert offsets[-1] == now
+    for place, offset in enumerate(offsets, 1):
+        again = restoration(offset)
+        if offset.node == OTHER:
+            left = [entry for entry in former if entry.number > offset.number]
+            again.add_handed_over(HandedOver({NEWS: left}, HELD))
+        assert again.collect(ring, NODE, MAX_BYTES) == entries[place:]
+
+
+def test_what_was_handed_over_is_told_where_this_node_does_not_go_on_from_there() -> None:
+    back = restoration()
+    ring = ring_with(101 * S)
+    back.add_handed_over(HandedOver({NEWS: [former_entry(8)]}, HELD))
+    ring.break_at([NEWS])
+    assert back.collect(ring, NODE, MAX_BYTES) == []
+    assert back.missed == {NEWS: MissReason.PLAIN_MESSAGES}
+
+
+def test_a_channel_counts_from_where_the_session_entered_it_on_another_node_too() -> None:
+    late = replace(RECORD, channels={"news": HeldChannel(1, f"{EPOCH}-{100 * S}-{OTHER}-9")})
+    assert restoration(START, late).topic_starts(NODE) == {NEWS: START._replace(number=9)}
