@@ -35,6 +35,7 @@ from hornet.flows.commands.actions import CallerActions
 from hornet.flows.commands.commands import CommandRunner
 from hornet.flows.commands.plugins import Declared, collect_commands
 from hornet.flows.plugins.interface import NodeInterface
+from hornet.flows.presence.lingering import Lingering
 from hornet.flows.presence.service import Presence
 from hornet.flows.recovery.catching_up import CatchingUp
 from hornet.flows.recovery.gaps import GapNotices
@@ -95,6 +96,7 @@ class Flows:
     patterns: Patterns
     """Subscriptions to patterns, and the delivery to them."""
     presence: Presence
+    lingering: Lingering
     """Keeps the members of channels, and tells sessions about them."""
     emitters: Emitters
     """Delivers the messages of Socket.IO emitters to sessions."""
@@ -277,12 +279,19 @@ def build_flows(
         metrics=metrics,
         session_log=services.session_log,
     )
+    presence_store = PresenceStore(services.client, services.nodes.id)
     presence = Presence(
         settings=config.channels,
         engine=engine,
-        store=PresenceStore(services.client, services.nodes.id),
+        store=presence_store,
         subscriber=services.subscriber,
         metrics=metrics,
+    )
+    lingering = Lingering(
+        presence=presence,
+        store=presence_store,
+        node=services.nodes.id,
+        grace_s=min(config.users.user_grace_s, config.recovery.recovery_window_s),
     )
     emitters = Emitters(
         engine=engine,
@@ -376,6 +385,7 @@ def build_flows(
         user_commands=user_commands,
         patterns=patterns,
         presence=presence,
+        lingering=lingering,
         emitters=emitters,
         catching_up=catching_up,
         rewinding=rewinding,

@@ -98,6 +98,8 @@ def connect_signals(services: Services, flows: Flows) -> None:
         signals.session_opened.connect(session_events.on_session_opened)
         signals.session_returned.connect(session_events.on_session_opened)
         signals.session_closed.connect(session_events.on_session_closed)
+    signals.session_lost.connect(flows.lingering.on_session_lost)
+    signals.session_restored.connect(flows.lingering.on_session_restored)
     signals.left.connect(presence.leave)
     signals.logged_out.connect(patterns.leave_all)
     signals.session_closed.connect(lambda session, _: patterns.leave_all(session))

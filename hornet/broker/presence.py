@@ -8,8 +8,9 @@ which a node wrote, for the node that cleans up behind it.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from hornet.broker.client import Client, call
 from hornet.broker.keys import node_presence_key, presence_key
@@ -78,9 +79,9 @@ class PresenceStore:
         self._client = client
         self._node = node
 
-    def session_key(self, sid: str) -> str:
-        """Return the name of a session of this node among those of all nodes."""
-        return f"{self._node}/{sid}"
+    def session_key(self, sid: str, node: str | None = None) -> str:
+        """Return the name of a session of ``node``, or of this node, among those of all nodes."""
+        return f"{self._node if node is None else node}/{sid}"
 
     async def register(self, channel: str) -> None:
         """Note that this node writes on ``channel``, so that its members there are found if it dies.
@@ -123,6 +124,18 @@ class PresenceStore:
         epoch, _, version = fields.pop(b"", b":0").decode().rpartition(":")
         sessions = {key.decode(): load_member(text) for key, text in fields.items()}
         return PresenceSnapshot(epoch, int(version), sessions)
+
+    async def members_of(self, session: str, channels: Sequence[str]) -> dict[str, Member]:
+        """Return the members that a session of any node is, by the channel.
+
+        Raises:
+            RedisUnavailable: Redis can't be asked.
+        """
+        texts = await asyncio.gather(
+            *(call(self._client.hget, presence_key(channel), session) for channel in channels)
+        )
+        found = zip(channels, texts, strict=True)
+        return {channel: load_member(text) for channel, text in found if text is not None}
 
     async def remove_dead_node(self, node: str) -> None:
         """Remove all sessions that a node made present. Repeating it is harmless.

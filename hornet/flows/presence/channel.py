@@ -27,7 +27,7 @@ from hornet.core.errors import HornetError, RedisUnavailable
 from hornet.core.messages import Message
 from hornet.core.presence import Member, MemberList, PresenceNotice, PresenceView, as_json
 from hornet.core.sessions import AuthState
-from hornet.engine import Engine, SharedAnswer
+from hornet.engine import Engine, PreparedMessage, SharedAnswer
 from hornet.flows.channels.rooms import presence_room
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Session
@@ -54,14 +54,14 @@ RETRY_S = 1.0
 """Pause before a change is written again that Redis did not take."""
 
 SETTLE_S = 15.0
-"""How long the other nodes have to write their members again after Redis lost its data. By then each of them
-has connected again and has missed its own heartbeat."""
+"""For the other nodes to write their members again after Redis lost its data: each missed its heartbeat."""
 
 
 @dataclass(slots=True)
 class _Newcomer:
     session: Session
-    answer: asyncio.Future[SharedAnswer]
+    answer: asyncio.Future[SharedAnswer] | None
+    """None for a session that came back: it asked for nothing, and gets a message."""
 
 
 class PresenceChannel:
@@ -95,12 +95,14 @@ class PresenceChannel:
         self._unwritten: dict[str, None] = {}
         """The sessions whose presence or absence Redis does not know yet."""
         self._newcomers: dict[str, _Newcomer] = {}
+        self._lingering: dict[str, asyncio.TimerHandle] = {}  # lost their connection, and may come back
         self._announced_count: int | None = None
         """How many members a crowd was told that it has; None when all members were listed."""
         self._count_due = 0.0
         """When the event loop's clock allows the next such message."""
         self._pages: dict[tuple[str, int] | None, SharedAnswer] = {}
         """Encoded answers since the last batch: for the listed members (None), and for pages."""
+        self._list: PreparedMessage | None = None
         self._is_registered = False
         self._settling: asyncio.TimerHandle | None = None
         self._has_ended = False
@@ -131,7 +133,7 @@ class PresenceChannel:
     def leave(self, session: Session) -> None:
         """Make the session absent; does nothing if it is no member."""
         key = self._store.session_key(session.sid)
-        if key not in self._own:
+        if key not in self._own or key in self._lingering:
             return
         del self._own[key]
         self._unwritten[key] = None
@@ -139,8 +141,50 @@ class PresenceChannel:
         self._dismiss(key, _left())
         self._start()
 
+    def linger(self, session: Session, grace_s: float) -> None:
+        """Keep a session present that lost its connection; does nothing if it is no member."""
+        key = self._store.session_key(session.sid)
+        if key in self._own and key not in self._lingering:
+            self._engine.leave(session.sid, presence_room(self.name))
+            self._dismiss(key, _left())
+            self._lingering[key] = asyncio.get_running_loop().call_later(grace_s, self._quit, key)
+
+    def take_back(self, session: Session, former: str, member: Member | None) -> None:
+        """Make a session the member that ``former`` was, which ends, and send it the list of members."""
+        key = self._store.session_key(session.sid)
+        kept = self._forget(former) or member
+        if kept is None:
+            return
+        if key not in self._own:
+            self._own[key] = kept
+            self._newcomers[key] = _Newcomer(session, None)
+        if key != former:
+            self._unwritten.pop(former, None)
+            self._unwritten.update({key: None, former: None})  # in this order the member is never absent
+        self._start()
+
+    def end_lingering(self) -> None:
+        """Make all absent that have not come back."""
+        for key in tuple(self._lingering):
+            self._quit(key)
+
+    def _quit(self, key: str) -> None:
+        self._forget(key)
+        self._unwritten[key] = None
+        self._start()
+
+    def _forget(self, key: str) -> Member | None:
+        """Return the member of a session that lingers, which does so no longer; None if it does not."""
+        timer = self._lingering.pop(key, None)
+        if timer is None:
+            return None
+        timer.cancel()
+        return self._own.pop(key)
+
     def apply(self, notice: PresenceNotice) -> None:
-        """Apply a change that some node wrote."""
+        """Apply a change that some node wrote. Another node may have taken over who lingers here."""
+        for key in notice.gone:
+            self._forget(key)
         self._view.apply(notice)
         self._start()
 
@@ -156,7 +200,9 @@ class PresenceChannel:
         self.read_again()
 
     def close(self) -> None:
-        """Cancel the timer; to be called when the worker has ended."""
+        """Cancel the timers; to be called when the worker has ended."""
+        for timer in self._lingering.values():
+            timer.cancel()
         if self._settling is not None:
             self._settling.cancel()
 
@@ -237,6 +283,8 @@ class PresenceChannel:
         losses = self._view.losses
         snapshot = await self._store.read(self.name)
         self._view.reset(snapshot, losses)
+        for key in self._lingering.keys() - snapshot.sessions.keys() - self._unwritten.keys():
+            self._forget(key)
         self._unwritten.update(dict.fromkeys(self._own.keys() - snapshot.sessions.keys()))
         if self._view.is_settling and self._settling is None:
             log.warning("Redis lost the members of %r: the nodes write them again", self.name)
@@ -288,6 +336,7 @@ class PresenceChannel:
         """Send one batch: the changes to all members, then the whole list to each newcomer."""
         changes = self._view.roster.take_changes()
         self._pages.clear()
+        self._list = None
         for kind, members in (("presence-quit", changes.gone), ("presence-add", changes.added)):
             for start in range(0, len(members), MEMBERS_PER_MESSAGE):
                 self._send({"type": kind, "members": as_json(members[start : start + MEMBERS_PER_MESSAGE])})
@@ -317,18 +366,29 @@ class PresenceChannel:
         if newcomer is None or key not in self._view.roster:  # it left while others were answered
             return
         del self._newcomers[key]
-        if newcomer.session.state is not AuthState.CLOSED and not newcomer.answer.done():
+        if newcomer.session.state is AuthState.CLOSED:
+            return
+        if newcomer.answer is None:
+            self._engine.enter(newcomer.session.sid, presence_room(self.name))
+            self._engine.tell(newcomer.session.sid, self._list_message())
+        elif not newcomer.answer.done():
             self._engine.enter(newcomer.session.sid, presence_room(self.name))
             newcomer.answer.set_result(self.listed())
 
+    def _list_message(self) -> PreparedMessage:
+        if self._list is None:
+            body = {"type": "presence-list", **self._view.roster.listed.as_json(), "channel": self.name}
+            self._list = PreparedMessage(Message(self.name, body))
+        return self._list
+
     def _dismiss(self, key: str, why: HornetError) -> None:
         newcomer = self._newcomers.pop(key, None)
-        if newcomer is not None and not newcomer.answer.done():
+        if newcomer is not None and newcomer.answer is not None and not newcomer.answer.done():
             newcomer.answer.set_exception(why)
 
     def _dismiss_all(self, why: HornetError) -> None:
         """Refuse all newcomers. Redis may have them by now, so they are taken out again."""
-        for key in tuple(self._newcomers):
+        for key in [key for key, newcomer in self._newcomers.items() if newcomer.answer is not None]:
             if key not in self._view.roster:
                 del self._own[key]
                 self._unwritten[key] = None

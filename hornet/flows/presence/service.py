@@ -84,6 +84,24 @@ class Presence:
         if presence_channel is not None:
             presence_channel.leave(session)
 
+    def linger(self, session: Session, channel: str, grace_s: float) -> None:
+        """Keep the member of a session that lost its connection; does nothing if it is no member."""
+        presence_channel = self._channels.get(channel)
+        if presence_channel is not None:
+            presence_channel.linger(session, grace_s)
+
+    def take_back(self, session: Session, channel: str, former: str, member: Member | None = None) -> None:
+        """Make a session that came back the member that session ``former`` is, and send it the members.
+
+        Without ``member``, ``former`` is a session of this node, and may be no member.
+        """
+        presence_channel = self._channels.get(channel)
+        if presence_channel is None:
+            if member is None:
+                return
+            presence_channel = self._channels[channel] = self._open(channel)
+        presence_channel.take_back(session, former, member)
+
     async def on_presence(self, session: Session, args: Sequence[object]) -> SharedAnswer:
         """Answer event ``hornet:presence``, ``{"channel", "after"?, "limit"?}``, of a member.
 
@@ -161,6 +179,8 @@ class Presence:
 
     async def stop(self) -> None:
         """Write the last changes to Redis, for ``STOP_S`` at most, and end."""
+        for presence_channel in self._channels.values():
+            presence_channel.end_lingering()
         workers = [
             presence_channel.worker
             for presence_channel in self._channels.values()

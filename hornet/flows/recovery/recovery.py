@@ -211,6 +211,7 @@ class Recovery:
             user_channels=channels,
             began=began,
         )
+        restoration.owner = claimed.owner
         confirmations = [self._subscriber.subscribe(topic) for topic in restoration.topics]
         try:
             await asyncio.gather(*confirmations)
@@ -251,6 +252,7 @@ class Recovery:
         if user is not None:
             registering = self._users.restore(session, user, record.info)
         self._subscriptions.restore(session, restoration.channels)
+        self._signals.session_restored.send(session, restoration.owner, record.sid)
         self._admission.restore(session, record)
         if is_same or positions:
             offset = self._inflow.offset
@@ -328,6 +330,7 @@ class Recovery:
         """Keep what a session needs that may come back. It is still in its channels."""
         if self._records.end(session, reason):
             self._holds.hold(self.topics_of(session))
+            self._signals.session_lost.send(session)
 
     def on_taken(self, message: Mapping[str, Any]) -> None:
         """End a session that came back on another node.
@@ -350,6 +353,7 @@ class Recovery:
         self._sessions.remove(session.sid)
         session.move(AuthStep.GONE)
         self._records.drop(session)
+        self._signals.session_lost.send(session)
         self._subscriptions.leave_all(session)
         self._patterns.leave_all(session)
         self._admission.end(session)

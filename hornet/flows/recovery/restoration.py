@@ -76,6 +76,8 @@ class Restoration:
     """For each topic that was read or handed over, from which number on the ring has it."""
     missed: dict[str, MissReason] = field(default_factory=dict)
     """The topics that are not whole."""
+    owner: str = ""
+    """The node that had the session last."""
 
     @property
     def names(self) -> frozenset[str]:

@@ -55,6 +55,10 @@ class Signals:
         self.session_opened: Signal[[Session]] = Signal("session_opened")
         self.session_returned: Signal[[Session]] = Signal("session_returned")
         """A session came back whose end was sent as ``session_closed``. It is authenticated, as it was."""
+        self.session_lost: Signal[[Session]] = Signal("session_lost")
+        """The session may come back, or did so elsewhere. It leaves its channels after this."""
+        self.session_restored: Signal[[Session, str, str]] = Signal("session_restored")
+        """A session came back, and is in its channels; with its former node, and its id there."""
         self.session_closed: Signal[[Session, str]] = Signal("session_closed")
         """With the reason. The session has left its channels already, but still has its user."""
         self.logged_out: Signal[[Session]] = Signal("logged_out")
