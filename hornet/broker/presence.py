@@ -134,8 +134,8 @@ class PresenceStore:
         texts = await asyncio.gather(
             *(call(self._client.hget, presence_key(channel), session) for channel in channels)
         )
-        found = zip(channels, texts, strict=True)
-        return {channel: load_member(text) for channel, text in found if text is not None}
+        members = zip(channels, texts, strict=True)
+        return {channel: load_member(text) for channel, text in members if text is not None}
 
     async def remove_dead_node(self, node: str) -> None:
         """Remove all sessions that a node made present. Repeating it is harmless.
