@@ -153,7 +153,8 @@ async def test_failing_over(start_redis: StartRedis, watch: Watch) -> None:
         stranger = await watched.connect(await watched.token())
         await watched.publish(END)
         assert await heard_until_end(client) == ["before", "after"]
-        assert await heard_until_end(stranger) == []
+        # What waited for the repair on the new master may go out when the stranger is there already.
+        assert await heard_until_end(stranger) in ([], ["after"])
     finally:
         sentinel.remove()
 
