@@ -94,6 +94,13 @@ async def test_a_react_component_shows_what_arrives_and_leaves_its_channel_in_st
         for channel, other in ((first, second), (second, first)):
             await opened.evaluate(f"show({json.dumps(channel)})")
             await wait_for_listeners(backend, {channel: 1, other: 0})
+
+            async def is_shown(channel: str = channel) -> bool:
+                """Publish until the component, which mounts twice in strict mode, shows something."""
+                await backend.publish(channel, "headline", text=f"try {channel}")
+                return f"try {channel}" in await opened.evaluate("document.body.innerText")
+
+            await eventually(is_shown, True)
             await backend.publish(channel, "headline", text=f"on {channel}")
             await opened.wait_for(f"document.body.innerText.includes('on {channel}')")
             assert (await opened.evaluate("document.body.innerText")).count(f"on {channel}") == 1
