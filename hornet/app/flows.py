@@ -48,7 +48,6 @@ from hornet.flows.recovery.records import SessionRecords
 from hornet.flows.recovery.recovery import Recovery
 from hornet.flows.recovery.repairs import Repairs
 from hornet.flows.recovery.replay import Replay
-from hornet.flows.recovery.shared_wait import SharedWait
 from hornet.flows.sessions.client_events import ClientEvents
 from hornet.flows.users.channels import UserChannels
 from hornet.flows.users.commands import UserCommandHandler
@@ -96,8 +95,9 @@ class Flows:
     patterns: Patterns
     """Subscriptions to patterns, and the delivery to them."""
     presence: Presence
-    lingering: Lingering
     """Keeps the members of channels, and tells sessions about them."""
+    lingering: Lingering
+    """Keeps the members whose sessions lost their connection, and may come back."""
     emitters: Emitters
     """Delivers the messages of Socket.IO emitters to sessions."""
     rewinding: Rewinding
@@ -252,11 +252,12 @@ def build_flows(
         messages=services.node_messages,
         is_offered=not isinstance(services.client, ClusterClient),
     )
+    catching_up = CatchingUp(repairs.catch_up)
     missed = MissedMessages(
         node=services.nodes.id,
         inflow=inflow,
         history=services.history,
-        catch_up=SharedWait(repairs.catch_up),
+        catch_up=catching_up.wait,
         handover=handover,
     )
     recovery = Recovery(
@@ -303,7 +304,6 @@ def build_flows(
 
     # Requests of clients
     history = ChannelHistory(store=services.history, settings=config.channels, recovery=config.recovery)
-    catching_up = CatchingUp(repairs.catch_up)
     rewinding = Rewinding(
         engine=engine,
         store=services.history,

@@ -17,6 +17,7 @@ A client that was here a moment ago needs none of this, if the ring has all sinc
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ log = logging.getLogger(__name__)
 
 PLAIN_MARGIN_US = 10_000_000
 """Nodes tell Redis of plain publishes at most so often, so one may lie that much after the time told."""
+
+
+WAIT_S = 5.0
+"""How long a client waits for the mark, before it is told that the past is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,10 @@ class Rewinding:
         try:
             if from_number is None:
                 recorded = await self._read(channel, rewind)
-                await self._catching_up.wait()
+                async with asyncio.timeout(WAIT_S):
+                    await self._catching_up.wait()
             await self._save(session)
-        except RedisUnavailable as error:
+        except (RedisUnavailable, TimeoutError) as error:
             log.warning("The past of a channel can't be read: %s", error)
             recorded = _Recorded([], is_whole=False)
         finally:

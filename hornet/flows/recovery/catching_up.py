@@ -7,20 +7,22 @@ from collections.abc import Awaitable, Callable
 
 from hornet.core.errors import RedisUnavailable
 
-WAIT_S = 5.0
+WAIT_S = 10.0
 """How long a mark may take. It waits for repairs, and for what is on its way to this node."""
 
 
 class CatchingUp:
     """Shares marks among callers. ``catch_up`` waits for one; see :meth:`Repairs.catch_up`."""
 
-    def __init__(self, catch_up: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, catch_up: Callable[[], Awaitable[int]]) -> None:
         self._catch_up = catch_up
-        self._next: asyncio.Future[None] | None = None
+        self._next: asyncio.Future[int] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self) -> None:
+    async def wait(self) -> int:
         """Return when everything that was published before this call has been delivered on this node.
+
+        The result is the last id that Redis had recorded by then.
 
         Raises:
             RedisUnavailable: that is not known, since no mark came.
@@ -30,7 +32,7 @@ class CatchingUp:
         caught_up = self._next
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="hornet-catching-up")
-        await asyncio.shield(caught_up)
+        return await asyncio.shield(caught_up)
 
     async def close(self) -> None:
         """Let go of all that wait: the node stops."""
@@ -39,14 +41,13 @@ class CatchingUp:
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        caught_up: asyncio.Future[None] | None = None
+        caught_up: asyncio.Future[int] | None = None
         try:
             while self._next is not None:
                 caught_up, self._next = self._next, None
                 try:
                     async with asyncio.timeout(WAIT_S):
-                        await self._catch_up()
-                    caught_up.set_result(None)
+                        caught_up.set_result(await self._catch_up())
                 except (RedisUnavailable, TimeoutError):
                     _fail(caught_up)
         finally:
@@ -57,6 +58,6 @@ class CatchingUp:
             self._next = None
 
 
-def _fail(caught_up: asyncio.Future[None]) -> None:
+def _fail(caught_up: asyncio.Future[int]) -> None:
     caught_up.set_exception(RedisUnavailable("no mark came back"))
     caught_up.exception()  # those who waited may be gone

@@ -1,11 +1,11 @@
-"""One wait for many callers."""
+"""One mark for many callers that wait for what was published."""
 
 import asyncio
 
 import pytest
 
 from hornet.core.errors import RedisUnavailable
-from hornet.flows.recovery.shared_wait import SharedWait
+from hornet.flows.recovery.catching_up import CatchingUp
 
 
 async def test_callers_share_a_wait_that_began_after_all_of_them() -> None:
@@ -16,7 +16,7 @@ async def test_callers_share_a_wait_that_began_after_all_of_them() -> None:
         calls.put_nowait(call)
         return call
 
-    wait = SharedWait(work)
+    wait = CatchingUp(work).wait
     early = [asyncio.create_task(wait()) for _ in range(10)]
     first = await calls.get()
     late = [asyncio.create_task(wait()) for _ in range(10)]
@@ -32,7 +32,7 @@ async def test_every_caller_learns_of_a_failure() -> None:
     async def work() -> int:
         raise RedisUnavailable("gone")
 
-    wait = SharedWait(work)
+    wait = CatchingUp(work).wait
     results = await asyncio.gather(*(wait() for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [RedisUnavailable] * 3
     with pytest.raises(RedisUnavailable):
@@ -47,7 +47,7 @@ async def test_a_caller_that_gives_up_does_not_end_the_wait_of_others() -> None:
         started.set()
         return await done
 
-    wait = SharedWait(work)
+    wait = CatchingUp(work).wait
     hasty, patient = asyncio.create_task(wait()), asyncio.create_task(wait())
     await started.wait()
     hasty.cancel()
