@@ -262,7 +262,6 @@ def build_flows(
     )
     recovery = Recovery(
         settings=config.recovery,
-        node=services.nodes.id,
         engine=engine,
         sessions=sessions,
         records=records,

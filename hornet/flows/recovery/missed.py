@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from hornet.broker.history import HistoryStore, Missing
 from hornet.core.errors import RedisUnavailable
-from hornet.core.history import NO_EPOCH, Offset
+from hornet.core.history import NO_EPOCH
 from hornet.flows.recovery.handover import Handover
 from hornet.flows.recovery.inflow import Inflow
 from hornet.flows.recovery.restoration import MissReason, Restoration
@@ -54,24 +54,21 @@ class MissedMessages:
         This node holds the topics of the session.
         """
         ring, epochs = self._inflow.ring, (self._inflow.position.epoch, NO_EPOCH)
-        starts = restoration.topic_starts(self._node)
         topics = [
             topic
-            for topic, start in starts.items()
+            for topic, start in restoration.starts.items()
             if start.node != self._node
             or start.epoch not in epochs
             or ring.since(topic, start.number) is None
         ]
-        await self._ask_former_node(restoration, starts, topics)
+        await self._ask_former_node(restoration, topics)
         left = [topic for topic in topics if topic not in restoration.handed_over]
         if left:
-            await self._read_history(restoration, starts, left, max_bytes)
+            await self._read_history(restoration, left, max_bytes)
 
-    async def _ask_former_node(
-        self, restoration: Restoration, starts: Mapping[str, Offset], topics: Sequence[str]
-    ) -> None:
+    async def _ask_former_node(self, restoration: Restoration, topics: Sequence[str]) -> None:
         """Ask the node of the client's offset, and no other: an offset counts the messages of one node."""
-        former = restoration.least_start(starts)
+        former, starts = restoration.least_start, restoration.starts
         if former is None or former.node == self._node:
             return
         since = {topic: starts[topic].number for topic in topics if starts[topic].node == former.node}
@@ -79,10 +76,8 @@ class MissedMessages:
         if handed is not None:
             restoration.add_handed_over(handed)
 
-    async def _read_history(
-        self, restoration: Restoration, starts: Mapping[str, Offset], topics: Sequence[str], max_bytes: int
-    ) -> None:
-        requests = [Missing(topic, starts[topic].position, max_bytes) for topic in topics]
+    async def _read_history(self, restoration: Restoration, topics: Sequence[str], max_bytes: int) -> None:
+        requests = [Missing(topic, restoration.starts[topic].position, max_bytes) for topic in topics]
         try:
             async with asyncio.timeout(READ_S):
                 for at in range(0, len(requests), TOPICS_PER_READ):
@@ -92,10 +87,9 @@ class MissedMessages:
                         read = reads[request.topic]
                         restoration.joined[request.topic] = read.joined
                         restoration.until = max(restoration.until, read.until)
-                        restoration.add_history(starts, read.answer(request), [request.topic])
+                        restoration.add_history(read.answer(request), [request.topic])
                     if restoration.recorded_bytes > max_bytes:
-                        restoration.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
-                        restoration.recorded.clear()
+                        restoration.miss_all(MissReason.REPLAY_TOO_BIG)
                         return
         except (RedisUnavailable, TimeoutError) as error:
             log.debug("What a client missed can't be read: %s", error)

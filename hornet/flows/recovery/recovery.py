@@ -64,7 +64,6 @@ class Recovery:
         self,
         *,
         settings: RecoverySettings,
-        node: str,
         engine: Engine,
         sessions: Sessions,
         records: SessionRecords,
@@ -83,7 +82,6 @@ class Recovery:
         session_log: SessionLog,
     ) -> None:
         self._settings = settings
-        self._node = node
         self._engine = engine
         self._sessions = sessions
         self._records = records
@@ -126,7 +124,7 @@ class Recovery:
         if not self._claims.is_last(restoration.claim):
             self._give_up(restoration)
             return RestoredSession(pid=pid)
-        restoration.collect(self._inflow.ring, self._node, self._settings.replay_bytes)
+        restoration.collect(self._inflow.ring, self._settings.replay_bytes)
         if restoration.missed:
             return RestoredSession(state=restoration)
         return RestoredSession(sid=restoration.record.sid, pid=pid, state=restoration)
@@ -236,7 +234,7 @@ class Recovery:
             return _nothing()
         is_revoked = self._deletions.is_revoked(record, restoration.began)
         self._deletions.end_return()
-        entries = restoration.collect(self._inflow.ring, self._node, self._settings.replay_bytes)
+        entries = restoration.collect(self._inflow.ring, self._settings.replay_bytes)
         if is_revoked:
             self._release(restoration)
             self._admission.close(session, codes.TOKEN_REVOKED)
@@ -256,7 +254,7 @@ class Recovery:
         self._admission.restore(session, record)
         if is_same or positions:
             offset = self._inflow.offset
-            start = restoration.least_start(restoration.topic_starts(self._node)) or offset
+            start = restoration.least_start or offset
             steps = zip(entries, offsets_of(entries, start, offset), strict=True)
             self._replay.send(session, restoration.names | {session.sid}, steps)
         self._count(restoration)

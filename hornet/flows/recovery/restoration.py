@@ -13,7 +13,7 @@ Between the reading and the moment when the session enters its rooms, the ring g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,6 +64,8 @@ class Restoration:
     """Where the client stands; None where it did not tell."""
     channels: dict[str, SubscribedBy]
     topics: list[str]
+    starts: dict[str, Offset]
+    """From where each topic counts: where the client stands, or where the session entered it."""
     began: int
     """See :meth:`RecordDeletions.is_revoked`."""
     recorded: list[RingEntry] = field(default_factory=list)
@@ -89,31 +91,12 @@ class Restoration:
         """What was read so far takes on the wire."""
         return sum(len(entry.payload) + MESSAGE_BYTES for entry in self.recorded)
 
-    def topic_starts(self, node: str) -> dict[str, Offset]:
-        """Return from where each topic counts: where the client stands, or where the session entered it."""
-        starts: dict[str, Offset] = {}
-        entered = {
-            channel_topic(name): parse_offset(held.since)
-            for name, held in self.record.channels.items()
-            if held.since
-        }
-        for topic in self.topics:
-            since = entered.get(topic)
-            if self.start is None:
-                start = since or min(entered.values(), key=lambda offset: offset.id, default=None)
-            else:
-                start = self.start if since is None else _later(self.start, since)
-            if start is None:
-                self.missed[topic] = MissReason.BAD_OFFSET
-            else:
-                starts[topic] = start
-        return starts
-
-    def least_start(self, starts: Mapping[str, Offset]) -> Offset | None:
-        """Return where the client stands, with all of its topics; None where there is nothing to get."""
+    @property
+    def least_start(self) -> Offset | None:
+        """Where the client stands, with all of its topics; None where there is nothing to get."""
         if self.start is not None:
             return self.start
-        return min(starts.values(), key=lambda start: (start.id, start.number), default=None)
+        return min(self.starts.values(), key=lambda start: (start.id, start.number), default=None)
 
     def add_handed_over(self, handed: HandedOver) -> None:
         """Take over what the former node heard of its topics, up to where this node's ring goes on."""
@@ -121,10 +104,10 @@ class Restoration:
             self.handed_over[topic] = [entry._replace(number=-entry.number) for entry in entries]
             self.joined[topic] = handed.number
 
-    def add_history(self, starts: Mapping[str, Offset], answer: HistoryAnswer, topics: Sequence[str]) -> None:
+    def add_history(self, answer: HistoryAnswer, topics: Sequence[str]) -> None:
         """Take over what the history has of ``topics``, and note which of them are not whole."""
         for topic, history in zip(topics, answer.topics, strict=True):
-            start = starts[topic]
+            start = self.starts[topic]
             reason = _judge(start, answer, history)
             if reason is not None:
                 self.missed[topic] = reason
@@ -135,15 +118,19 @@ class Restoration:
                 if entry.id > start.id
             )
 
-    def collect(self, ring: MessageRing, node: str, max_bytes: int) -> list[RingEntry]:
+    def miss_all(self, reason: MissReason) -> None:
+        """Give the session nothing of what it missed."""
+        self.missed.update(dict.fromkeys(self.starts, reason))
+        self.recorded.clear()
+
+    def collect(self, ring: MessageRing, max_bytes: int) -> list[RingEntry]:
         """Return what the session missed until now, in order; nothing of topics that are not whole.
 
         What is of the history has the number 0, and what was handed over a negative one.
         """
-        starts = self.topic_starts(node)
         former: list[RingEntry] = []
         received: list[RingEntry] = []
-        for topic, start in starts.items():
+        for topic, start in self.starts.items():
             if topic in self.missed:
                 continue
             number = self.joined.get(topic, start.number)
@@ -158,7 +145,7 @@ class Restoration:
         recorded = [entry for entry in self.recorded if entry.topic not in self.missed]
         entries = merge(recorded, former + received, until=self.until)
         if sum(len(entry.payload) + MESSAGE_BYTES for entry in entries) > max_bytes:
-            self.missed.update(dict.fromkeys(starts, MissReason.REPLAY_TOO_BIG))
+            self.miss_all(MissReason.REPLAY_TOO_BIG)
             return []
         return [entry for entry in entries if entry.topic not in self.missed]
 
@@ -181,10 +168,27 @@ def begin(
         if by:
             channels[name] = by
     topics = [channel_topic(name) for name in channels]
-    missed = dict.fromkeys(record.patterns, MissReason.PLAIN_MESSAGES)
     if record.user is not None:
         topics.append(user_topic(record.user))
-    return Restoration(claim, record, was_away, start, channels, topics, began, missed=missed)
+    starts = _find_starts(start, record, topics)
+    missed = dict.fromkeys(record.patterns, MissReason.PLAIN_MESSAGES)
+    missed |= {topic: MissReason.BAD_OFFSET for topic in topics if topic not in starts}
+    return Restoration(claim, record, was_away, start, channels, topics, starts, began, missed=missed)
+
+
+def _find_starts(start: Offset | None, record: SessionRecord, topics: Iterable[str]) -> dict[str, Offset]:
+    """Return from where each topic counts, without those for which nobody knows."""
+    entered = {
+        channel_topic(name): parse_offset(held.since) for name, held in record.channels.items() if held.since
+    }
+    otherwise = start or min(entered.values(), key=lambda offset: offset.id, default=None)
+    starts: dict[str, Offset] = {}
+    for topic in topics:
+        since = entered.get(topic)
+        topic_start = _later(start, since) if start is not None and since is not None else since or otherwise
+        if topic_start is not None:
+            starts[topic] = topic_start
+    return starts
 
 
 def offsets_of(entries: Sequence[RingEntry], start: Offset, now: Offset) -> list[Offset]:

@@ -49,7 +49,7 @@ def former_entry(number: int, id: int = 0) -> RingEntry:
 
 
 def collected(back: Restoration, ring: MessageRing) -> list[int]:
-    return [entry.id for entry in back.collect(ring, NODE, MAX_BYTES)]
+    return [entry.id for entry in back.collect(ring, MAX_BYTES)]
 
 
 def test_the_ring_has_all_since_an_offset_of_this_node() -> None:
@@ -62,7 +62,7 @@ def test_the_history_and_the_ring_overlap_without_doubles() -> None:
     ring = ring_with(104 * S)
     back.joined[NEWS] = HELD
     back.until = 104 * S
-    back.add_history({NEWS: START}, answer(history(99 * S, 101 * S, 104 * S, 105 * S)), [NEWS])
+    back.add_history(answer(history(99 * S, 101 * S, 104 * S, 105 * S)), [NEWS])
     assert collected(back, ring) == [101 * S, 104 * S]
     assert back.missed == {}
 
@@ -85,7 +85,7 @@ def test_a_topic_is_whole_only_where_that_is_certain(read: HistoryAnswer, reason
     back = restoration()
     back.joined[NEWS] = HELD
     back.until = 200 * S
-    back.add_history({NEWS: START}, read, [NEWS])
+    back.add_history(read, [NEWS])
     entries = collected(back, ring_with())
     assert back.missed.get(NEWS) == reason
     assert entries == ([101 * S] if reason is None else [])
@@ -101,7 +101,7 @@ def test_a_ring_that_was_trimmed_is_not_taken_for_the_whole() -> None:
 
 def test_more_than_a_session_gets_at_once_is_not_sent_in_part() -> None:
     back = restoration(Offset(EPOCH, 100 * S, NODE, HELD))
-    assert back.collect(ring_with(101 * S, 102 * S), NODE, 200) == []
+    assert back.collect(ring_with(101 * S, 102 * S), 200) == []
     assert back.missed == {NEWS: MissReason.REPLAY_TOO_BIG}
 
 
@@ -112,10 +112,10 @@ def test_a_channel_counts_from_where_the_session_entered_it() -> None:
 
 
 def test_a_client_without_an_offset_begins_where_its_session_did() -> None:
-    assert restoration(None).topic_starts(NODE) == {NEWS: Offset(EPOCH, 5, OTHER, 1)}
+    assert restoration(None).starts == {NEWS: Offset(EPOCH, 5, OTHER, 1)}
     bare = SessionRecord("sid", user="42")
     back = restoration(None, bare)
-    assert back.topic_starts(NODE) == {}
+    assert back.starts == {}
     assert back.missed == {user_topic("42"): MissReason.BAD_OFFSET}
 
 
@@ -136,8 +136,8 @@ def test_the_offset_after_each_message_leads_on_from_it() -> None:
     back = restoration()
     back.joined[NEWS] = HELD + 1
     back.until = 101 * S
-    back.add_history({NEWS: START}, answer(history(101 * S, 102 * S)), [NEWS])
-    entries = back.collect(ring, NODE, MAX_BYTES)
+    back.add_history(answer(history(101 * S, 102 * S)), [NEWS])
+    entries = back.collect(ring, MAX_BYTES)
     now = Offset(EPOCH, 103 * S, NODE, 9)
     assert offsets_of([*entries, *entries[1:]], START, now) == [
         Offset(EPOCH, 101 * S, OTHER, 7),
@@ -151,7 +151,7 @@ def test_what_was_handed_over_comes_before_what_this_node_heard_from_there_on() 
     ring = ring_with(103 * S, 0, 104 * S, 0)  # the first was published before the hand-over
     former = [former_entry(8, 101 * S), former_entry(9), former_entry(10, 103 * S), former_entry(12)]
     back.add_handed_over(HandedOver({NEWS: former}, HELD + 2))
-    entries = back.collect(ring, NODE, MAX_BYTES)
+    entries = back.collect(ring, MAX_BYTES)
     assert [entry.id for entry in entries] == [101 * S, 0, 103 * S, 0, 104 * S, 0]
     assert back.missed == {}
 
@@ -163,7 +163,7 @@ def test_an_offset_in_the_middle_of_a_replay_leads_to_the_rest_of_it() -> None:
     handed = HandedOver({NEWS: former}, HELD)
     back = restoration()
     back.add_handed_over(handed)
-    entries = back.collect(ring, NODE, MAX_BYTES)
+    entries = back.collect(ring, MAX_BYTES)
     now = Offset(EPOCH, 104 * S, NODE, ring.number)
     offsets = offsets_of(entries, START, now)
     assert [offset.node for offset in offsets] == [OTHER] * 4 + [NODE] * 3
@@ -173,7 +173,7 @@ def test_an_offset_in_the_middle_of_a_replay_leads_to_the_rest_of_it() -> None:
         if offset.node == OTHER:
             left = [entry for entry in former if entry.number > offset.number]
             again.add_handed_over(HandedOver({NEWS: left}, HELD))
-        assert again.collect(ring, NODE, MAX_BYTES) == entries[place:]
+        assert again.collect(ring, MAX_BYTES) == entries[place:]
 
 
 def test_what_was_handed_over_is_told_where_this_node_does_not_go_on_from_there() -> None:
@@ -181,10 +181,10 @@ def test_what_was_handed_over_is_told_where_this_node_does_not_go_on_from_there(
     ring = ring_with(101 * S)
     back.add_handed_over(HandedOver({NEWS: [former_entry(8)]}, HELD))
     ring.break_at([NEWS])
-    assert back.collect(ring, NODE, MAX_BYTES) == []
+    assert back.collect(ring, MAX_BYTES) == []
     assert back.missed == {NEWS: MissReason.PLAIN_MESSAGES}
 
 
 def test_a_channel_counts_from_where_the_session_entered_it_on_another_node_too() -> None:
     late = replace(RECORD, channels={"news": HeldChannel(1, f"{EPOCH}-{100 * S}-{OTHER}-9")})
-    assert restoration(START, late).topic_starts(NODE) == {NEWS: START._replace(number=9)}
+    assert restoration(START, late).starts == {NEWS: START._replace(number=9)}
