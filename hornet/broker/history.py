@@ -215,14 +215,14 @@ class HistoryStore:
             RedisUnavailable: Redis did not answer.
         """
         after_id = since.id if since else 0
-        before_id: int | str = max(before.id, 1) if before else ""  # Redis takes no id below 0
+        before_id: int | str = before.id if before else ""
         words = [topic, after_id, before_id, limit + 1, int(newest_first)]
         epoch, last, floor, topic_last, previous, entries = await self._functions.run("hornet_page", *words)
         if epoch is None or not self._settings.records:
             return HistoryPage(NO_POSITION, [], is_whole=since is None, has_more=False)
         position = StreamPosition(epoch.decode(), int(last))
         known = [bound for bound in (since, before) if bound is not None]
-        if any(bound.epoch != position.epoch or bound.id > position.id for bound in known):
+        if not all(position.covers(bound) for bound in known):
             page = await self.page(topic, limit=limit, newest_first=newest_first)
             return dataclasses.replace(page, is_whole=False)
         is_whole = is_whole_after(

@@ -242,7 +242,7 @@ local function hornet_page(keys, args)
   if state[5] then
     local oldest = now_us() - depth_of(topic, state[4])[2]
     local from, till = digits(math.max(tonumber(args[2]), oldest)) .. '-1', '+'
-    if args[3] ~= '' then till = digits(args[3] - 1) end
+    if args[3] ~= '' then till = digits(math.max(args[3] - 1, 0)) end
     local stream = key .. ':s:' .. topic
     local first = redis.call('XRANGE', stream, from, '+', 'COUNT', 1)[1]
     if first then previous = first[2][4] end

@@ -55,9 +55,9 @@ class HistoryRead:
     def then(self, answers: list[Any]) -> list[RedisCommand]:
         """Return what to read again: everything, where the bounds mean nothing to this Redis."""
         self._first = answers[0]
-        epoch, last = _text(self._first[0]), int(self._first[1] or 0)
+        position = StreamPosition(_text(self._first[0]), int(self._first[1] or 0))
         bounds = [bound for bound in (self._since, self._before) if bound is not None]
-        self._is_elsewhere = any(bound.epoch != epoch or bound.id > last for bound in bounds)
+        self._is_elsewhere = not all(position.covers(bound) for bound in bounds)
         return [self._command(None, None)] if self._is_elsewhere else []
 
     def read(self, answers: list[Any]) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class StreamPosition(NamedTuple):
     def __str__(self) -> str:
         return f"{self.epoch}-{self.id}"
 
+    def covers(self, other: StreamPosition) -> bool:
+        """Return whether ``other`` is a place up to this one: not in another epoch, and not in the future."""
+        return other.epoch == self.epoch and other.id <= self.id
+
 
 class Stamp(NamedTuple):
     """What Redis wrote into a recorded publish. ``previous`` is the id before it on its topic."""

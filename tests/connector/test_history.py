@@ -28,6 +28,7 @@ async def test_every_way_gives_the_same_pages(start_api: StartApi, prefix: str) 
             {"since": first, "before": last},
             {"since": last},
             {"since": "other-1"},
+            {"before": f"{first.partition('-')[0]}-0"},
         ]
         for request in requests:
             page = await through_redis.history(prefix, **request)  # type: ignore[arg-type]  # of several types
