@@ -10,7 +10,7 @@ from typing import Any
 from hornet.broker.history_functions import HistoryFunctions
 from hornet.broker.history_types import NO_POSITION, Missing, RecordedMessage, TopicHistory
 from hornet.core.errors import RedisUnavailable
-from hornet.core.history import StreamPosition
+from hornet.core.history import StreamPosition, is_whole_after
 
 TOPICS_PER_READ = 200
 BYTES_PER_READ = 4_194_304
@@ -57,9 +57,8 @@ class Snapshot:
     def _is_whole(self, topic: _KnownTopic, entries: Sequence[RecordedMessage], since: int) -> bool:
         if self.position == NO_POSITION:
             return False
-        if topic.last is None:
-            return since >= self.floor
-        return topic.last <= since or (bool(entries) and entries[0].previous <= since)
+        previous = entries[0].previous if entries else None
+        return is_whole_after(since, floor=self.floor, last=topic.last, previous=previous)
 
 
 @dataclass(slots=True)

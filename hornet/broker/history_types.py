@@ -57,13 +57,17 @@ class RecordedMessage:
     previous: int
 
 
+NOTE_EVERY_US = 10_000_000
+"""Nodes note plain publishes in Redis at most so often, in µs: one may lie that much after its note."""
+
+
 @dataclass(slots=True)
 class TopicHistory:
     """What was recorded on a topic after some position, the oldest first.
 
     ``is_whole`` says that no recorded message between that position and ``last`` is missing. Plain publishes
-    are not recorded: ``plain_at`` is when a node last told that it heard one, in µs since 1970, or 0. It may
-    lie ten seconds before the last one.
+    are not recorded: ``plain_at`` is when a node last noted that it heard one, in µs since 1970, or 0. The
+    last one may lie ``NOTE_EVERY_US`` after it.
     """
 
     entries: list[RecordedMessage]
@@ -75,6 +79,13 @@ class TopicHistory:
     @property
     def heard_plain(self) -> bool:
         return self.plain_at > 0
+
+    def has_all_after(self, id: int) -> bool:
+        """Return whether it is certain that nothing is missing after ``id``, plain publishes included.
+
+        A topic on which nothing was ever recorded may have had plain publishes alone.
+        """
+        return self.is_recorded and self.plain_at + NOTE_EVERY_US < id
 
 
 @dataclass(slots=True)

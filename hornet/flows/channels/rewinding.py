@@ -43,9 +43,6 @@ from hornet.flows.sessions.sessions import Session
 
 log = logging.getLogger(__name__)
 
-PLAIN_MARGIN_US = 10_000_000
-"""Nodes tell Redis of plain publishes at most so often, so one may lie that much after the time told."""
-
 
 WAIT_S = 5.0
 """How long a client waits for the mark, before it is told that the past is not whole."""
@@ -147,9 +144,7 @@ class Rewinding:
         entries = [recorded_entry(topic, topic, entry.json, entry.id) for entry in history.entries]
         if rewind.since is None:
             return _Recorded(entries, is_whole=True)
-        # Only where messages are recorded is it known that none is missing: a plain publish leaves no trace.
-        is_whole = history.is_whole and history.is_recorded
-        return _Recorded(entries, is_whole and history.plain_at + PLAIN_MARGIN_US < since.id)
+        return _Recorded(entries, history.is_whole and history.has_all_after(since.id))
 
 
 def _join(

@@ -11,11 +11,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
 
+from hornet.broker.history_types import NOTE_EVERY_US
 from hornet.core.errors import RedisUnavailable
 
 log = logging.getLogger(__name__)
 
-NOTE_EVERY_S = 10.0
+NOTE_EVERY_S = NOTE_EVERY_US / 1_000_000
 """How often a topic is noted in Redis, at most."""
 
 MAX_TOPICS = 20_000

@@ -30,9 +30,6 @@ from hornet.flows.sessions.sessions import SubscribedBy
 MESSAGE_BYTES = 150
 """What a message takes on the wire beside what was published: its channel, its offset, and its frame."""
 
-PLAIN_NOTE_US = 10_000_000
-"""By how much a plain publish may be later than the last note of one: nodes write notes at most so often."""
-
 
 class MissReason(StrEnum):
     """Why a session did not get what it missed; clients get it, and it is a label of a metric."""
@@ -235,6 +232,6 @@ def _judge(start: Offset, answer: HistoryAnswer, history: TopicHistory) -> MissR
         return MissReason.FUTURE_OFFSET
     if not history.is_whole:
         return MissReason.HISTORY_TOO_SHORT
-    if not history.is_recorded or history.plain_at + PLAIN_NOTE_US > start.id:
+    if not history.has_all_after(start.id):
         return MissReason.PLAIN_MESSAGES
     return None

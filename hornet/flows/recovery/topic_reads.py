@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from hornet.broker.history import HistoryAnswer, HistoryStore, Missing, TopicHistory
-from hornet.core.history import StreamPosition
+from hornet.core.history import StreamPosition, is_whole_after
 from hornet.core.message_ring import MessageRing
 
 KEEP_S = 1.0
@@ -36,9 +36,8 @@ class TopicRead:
         """Return what is of ``request``: the read began at its position, or before."""
         history, since = self.history, request.since.id
         entries = [entry for entry in history.entries if entry.id > since]
-        is_whole = (
-            history.is_whole or history.last <= since or (bool(entries) and entries[0].previous <= since)
-        )
+        previous = entries[0].previous if entries else None
+        is_whole = history.is_whole or is_whole_after(since, floor=0, last=history.last, previous=previous)
         return HistoryAnswer(
             self.position, [dataclasses.replace(history, entries=entries, is_whole=is_whole)]
         )
