@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +22,7 @@ from benchmarks.continuity.publishing import Publishing
 from benchmarks.continuity.redis_proxy import RedisProxy
 from benchmarks.continuity.servers import SERVICE, Node, Sentinel, Valkey, in_thread
 from benchmarks.errors import RunFailed
+from benchmarks.verdict import Verdict
 
 CHANNELS = 20
 CHANNELS_OF_EACH = 4
@@ -60,23 +61,6 @@ class Plan:
     failover: bool = False
     keep: Path | None = None
     """Where the logs of the processes go; by default nowhere."""
-
-
-@dataclass
-class Verdict:
-    """What was counted for each fault, and what is wrong."""
-
-    facts: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        return not self.faults
-
-    @property
-    def text(self) -> str:
-        lines = [*self.facts, *(f"FAULT  {fault}" for fault in self.faults)]
-        return "\n".join([*lines, "passed" if self.passed else "FAILED"])
 
 
 async def prove(plan: Plan, javascript: Javascript, tell: Tell) -> Verdict:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ SHORT_TIMES = (
 """Shorter times than in production, so that a run of minutes sees as many timeouts as hours would."""
 
 
-class Process:
+class Process(ABC):
     """A process that can be killed, and started again on its port."""
 
     def __init__(self, folder: Path, port: int = 0) -> None:
@@ -73,8 +74,9 @@ class Process:
         if code:
             raise RunFailed(f"a node stopped with {code}")
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Return the program and its arguments."""
 
     def log(self) -> str:
         return (self._folder / f"{self.port}.log").read_text(errors="replace")

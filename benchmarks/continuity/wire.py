@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,8 +18,8 @@ def unchanged(data: bytes) -> bytes:
     return data
 
 
-class Listener:
-    """Listens on ``port``, and handles each connection by :meth:`handle`, which is to be defined."""
+class Listener(ABC):
+    """Listens on ``port``, and handles each connection by :meth:`handle`."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -26,8 +27,9 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
+    @abstractmethod
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raise NotImplementedError
+        """Serve one connection, which is closed afterwards."""
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +19,7 @@ from benchmarks.soak.backend import Backend
 from benchmarks.soak.environment import Redis, Server, running_environment
 from benchmarks.soak.expected_deliveries import ExpectedDeliveries
 from benchmarks.soak.well_behaved_client import WellBehavedClient
+from benchmarks.verdict import Verdict
 
 ABUSIVE_CLIENTS = 8
 STEADY_SHARE = 0.3
@@ -43,23 +44,6 @@ class Plan:
     time_s: float
     clients: int
     restart_every_s: float
-
-
-@dataclass
-class Verdict:
-    """What was measured, and what is wrong."""
-
-    facts: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        return not self.faults
-
-    @property
-    def text(self) -> str:
-        lines = [*self.facts, *(f"FAULT  {fault}" for fault in self.faults)]
-        return "\n".join([*lines, "passed" if self.passed else "FAILED"])
 
 
 async def soak(plan: Plan) -> Verdict:

@@ -37,16 +37,19 @@ def test_every_example_is_in_the_list() -> None:
             assert f"[{path.name}]({path.name})" in listed
 
 
+def start_backend(program: Path, reader: Reader, server: ServerProcess, port: int) -> ServerProcess:
+    """Start the backend of an example beside Hornet, and wait until it serves its page."""
+    backend = reader.start(
+        f".venv/bin/python {program}", HORNET_REDIS=reader.redis_url, PUSH_URL=server.url, PORT=str(port)
+    )
+    backend.wait_for_output("Running on")
+    return backend
+
+
 async def test_the_page_of_the_example_backend_shows_the_backends_clock(
     browser: Browser, server: ServerProcess, reader: Reader, port: int
 ) -> None:
-    backend = reader.start(
-        f".venv/bin/python {EXAMPLES / 'backend_aiohttp.py'}",
-        HORNET_REDIS=reader.redis_url,
-        PUSH_URL=server.url,
-        PORT=str(port),
-    )
-    backend.wait_for_output("Running on")
+    backend = start_backend(EXAMPLES / "backend_aiohttp.py", reader, server, port)
     page = await browser.open(f"http://localhost:{port}/")
     await page.wait_for("document.getElementById('state').textContent === 'Connected'")
     await page.wait_for(r"/^\d\d:\d\d:\d\d$/.test(document.getElementById('time').textContent)")
@@ -106,13 +109,7 @@ async def reports_more_visitors(backend: ServerProcess, before: int) -> bool:
 async def test_an_answer_word_by_word_survives_a_reload_and_has_a_second_viewer(
     browser: Browser, server: ServerProcess, reader: Reader, port: int
 ) -> None:
-    backend = reader.start(
-        f".venv/bin/python {EXAMPLES / 'llm-stream' / 'backend.py'}",
-        HORNET_REDIS=reader.redis_url,
-        PUSH_URL=server.url,
-        PORT=str(port),
-    )
-    backend.wait_for_output("Running on")
+    start_backend(EXAMPLES / "llm-stream" / "backend.py", reader, server, port)
     first = await browser.open(f"http://localhost:{port}/")
     await first.click("button")
     await first.wait_for(f"{ANSWER}.startsWith('You asked: How')")
