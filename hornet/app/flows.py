@@ -252,7 +252,7 @@ def build_flows(
         messages=services.node_messages,
         is_offered=not isinstance(services.client, ClusterClient),
     )
-    catching_up = CatchingUp(repairs.catch_up)
+    catching_up = CatchingUp(repairs.marks.catch_up)
     missed = MissedMessages(
         node=services.nodes.id,
         inflow=inflow,

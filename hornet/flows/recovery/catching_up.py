@@ -12,7 +12,7 @@ WAIT_S = 10.0
 
 
 class CatchingUp:
-    """Shares marks among callers. ``catch_up`` waits for one; see :meth:`Repairs.catch_up`."""
+    """Shares marks among callers. ``catch_up`` waits for one; see :meth:`Marks.catch_up`."""
 
     def __init__(self, catch_up: Callable[[], Awaitable[int]]) -> None:
         self._catch_up = catch_up

@@ -18,16 +18,16 @@ from typing import Any
 from hornet.broker.session_records import Claimed, SessionRecordStore, Written
 from hornet.core import answers
 from hornet.core.channels import CONTROL_CHANNEL
-from hornet.core.credentials import Credentials
 from hornet.core.errors import RedisUnavailable
 from hornet.core.grants import Grant
 from hornet.core.messages import Message
-from hornet.core.session_records import HeldChannel, SessionRecord, digest_pid
+from hornet.core.session_records import SessionRecord, digest_pid
 from hornet.core.sessions import AuthState
 from hornet.engine import Reason
+from hornet.flows.recovery.describing import describe, with_grant
 from hornet.flows.recovery.record_deletions import RecordDeletions
 from hornet.flows.recovery.resuming import wants_positions
-from hornet.flows.sessions.sessions import Session, SubscribedBy
+from hornet.flows.sessions.sessions import Session
 from hornet.flows.sessions.signals import Signals
 
 log = logging.getLogger(__name__)
@@ -156,22 +156,7 @@ class SessionRecords:
         kept = self._kept.get(session)
         if kept is None:
             return
-        record = self._describe(session, kept)
-        channels = {name: HeldChannel(SubscribedBy.CLIENT, self._offset()) for name in grant.channels}
-        tokens = dict(record.tokens)
-        if isinstance(claim, Credentials):
-            tokens[claim.token] = claim.channels
-        expected = SessionRecord(
-            sid=session.sid,
-            user=grant.user if grant.user is not None else session.user,
-            info=grant.info if grant.user is not None else session.info,
-            attributes={**(session.attributes or {}), **(grant.attributes or {})} or None,
-            publish=(session.publish | grant.publish).patterns,
-            channels={**channels, **record.channels},
-            patterns=record.patterns,
-            tokens=tokens,
-            delivery=record.delivery,
-        )
+        expected = with_grant(self._describe(session, kept), session, grant, claim, self._offset())
         await self._write(session, kept, expected)
 
     def undo(self, session: Session) -> None:
@@ -303,19 +288,7 @@ class SessionRecords:
             await asyncio.wait(late)
 
     def _describe(self, session: Session, kept: _Kept) -> SessionRecord:
-        return SessionRecord(
-            sid=session.sid,
-            user=session.user,
-            info=session.info,
-            attributes=session.attributes or None,
-            publish=session.publish.patterns,
-            channels={
-                name: HeldChannel(int(by), kept.since.get(name, "")) for name, by in session.channels.items()
-            },
-            patterns=tuple(self._patterns_of(session)),
-            tokens=dict(session.tokens),
-            delivery=session.delivery,
-        )
+        return describe(session, kept.since, self._patterns_of(session))
 
     async def _update(self, session: Session, kept: _Kept) -> None:
         """Write the record as it is now, if it has changed."""

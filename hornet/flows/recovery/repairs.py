@@ -14,20 +14,21 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from hornet.broker.history import HistoryAnswer, Missing, TopicHistory
 from hornet.broker.keys import EMITTERS_GLOB, carries_messages
-from hornet.broker.node_messages import MARK, Mark, NodeMessages, parse_mark
+from hornet.broker.node_messages import NodeMessages
 from hornet.broker.subscriber import Holding
 from hornet.core.errors import RedisUnavailable
 from hornet.core.globs import matches_glob
 from hornet.core.history import NO_EPOCH, Stamp, StreamPosition
 from hornet.flows.recovery.gaps import GapReason
 from hornet.flows.recovery.inflow import Inbound, Inflow
+from hornet.flows.recovery.marks import Marks
 from hornet.flows.recovery.plain_notes import PlainNotes
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class Repairs:
         self.outcomes: Counter[RepairOutcome] = Counter(dict.fromkeys(RepairOutcome, 0))
         self._inflow = inflow
         self._history = history
-        self._messages = messages
+        self.marks = Marks(inflow=inflow, messages=messages)
         self._plain = plain
         self._notices = notices
         self._has_offsets = has_offsets
@@ -123,9 +124,6 @@ class Repairs:
         self._refused: set[str] = set()
         self._wanted = asyncio.Event()
         self._reading: asyncio.Task[Any] | None = None
-        self._marks: dict[int, asyncio.Future[Mark]] = {}
-        self._number = 0
-        messages.on(MARK, self._on_mark)
         inflow.on_missing(self._wanted.set)
         inflow.on_too_many(self._give_up)
 
@@ -170,7 +168,7 @@ class Repairs:
         try:
             async with asyncio.timeout(WAIT_S):
                 await self._history.position()
-                await self._await_mark()
+                await self.marks.wait()
         except (RedisUnavailable, TimeoutError):
             log.warning("Redis does not tell yet up to where it has recorded")
 
@@ -189,46 +187,10 @@ class Repairs:
 
     async def _mark(self) -> None:
         try:
-            await self._messages.mark(0)
+            await self.marks.send()
         except RedisUnavailable as error:
             log.debug("No mark: %s", error)
             self._is_changed = True
-
-    async def catch_up(self) -> int:
-        """Wait until everything is delivered that was recorded until now; return the last id of it.
-
-        Raises:
-            RedisUnavailable: Redis was not asked.
-        """
-        mark = await self._await_mark()
-        delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def deliver() -> None:
-            if not delivered.done():
-                delivered.set_result(None)
-
-        self._inflow.in_order(deliver, cut=mark.last)
-        await delivered
-        return mark.last
-
-    async def _await_mark(self) -> Mark:
-        number = self._number = self._number + 1
-        mark: asyncio.Future[Mark] = asyncio.get_running_loop().create_future()
-        self._marks[number] = mark
-        try:
-            await self._messages.mark(number)
-            return await mark
-        finally:
-            del self._marks[number]
-
-    def _on_mark(self, message: Mapping[str, Any]) -> None:
-        mark = parse_mark(message)
-        waiter = self._marks.get(mark.number)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(mark)
-        if mark.epoch != NO_EPOCH:
-            position = StreamPosition(mark.epoch, mark.last)
-            self._inflow.in_order(lambda: self._inflow.advance(position), cut=mark.last)
 
     # Repairs -------------------------------------------------------------------------------------
 
@@ -318,7 +280,7 @@ class Repairs:
         """Read all that was recorded on the lost sources since the last message that was delivered."""
         while True:
             try:
-                mark = await self._await_mark()
+                mark = await self.marks.wait()
                 before = self._inflow.position
                 pairs = await self._topics_of(self._lost, before.id)
                 answer = await self._read_since(before, pairs)

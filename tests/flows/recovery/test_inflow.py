@@ -171,7 +171,7 @@ async def record(backend: Recording, topic: str, *types: str) -> None:
 async def test_two_that_wait_for_a_mark_at_once_both_get_one(valkey: Valkey) -> None:
     async with receiving(valkey.url) as node:
         last, same = await asyncio.wait_for(
-            asyncio.gather(node.repairs.catch_up(), node.repairs.catch_up()), DEADLINE_S
+            asyncio.gather(node.repairs.marks.catch_up(), node.repairs.marks.catch_up()), DEADLINE_S
         )
         assert last == same
 

@@ -16,7 +16,7 @@ BYTES = 100_000
 
 def reads_of(node: Receiving) -> tuple[HistoryStore, TopicReads]:
     history = HistoryStore(node.client, DEEP)
-    return history, TopicReads(history=history, ring=node.inflow.ring, catch_up=node.repairs.catch_up)
+    return history, TopicReads(history=history, ring=node.inflow.ring, catch_up=node.repairs.marks.catch_up)
 
 
 async def missed(reads: TopicReads, topic: str, since: StreamPosition) -> list[bytes]:
