@@ -19,6 +19,7 @@ from hornet.core.errors import PeerError, RedisUnavailable, RefusedByRedis
 from hornet.core.jsontext import dump_json, parse_json
 from hornet.core.limits import OverLimit
 from hornet.core.sessions import AuthState
+from hornet.flows.process.background import finish
 from hornet.flows.sessions.router import RefusedEvent
 from hornet.flows.sessions.sessions import Activity, Session
 from hornet.flows.settings import CommandSettings
@@ -87,12 +88,7 @@ class CommandRunner:
 
     async def close(self, timeout_s: float) -> None:
         """Return when no command runs any more; those that take longer than this are cancelled."""
-        if not self._running:
-            return
-        _, late = await asyncio.wait(self._running, timeout=timeout_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await finish(self._running, timeout_s)
 
     def _find(self, session: Session, name: str) -> Command[Any]:
         command = self._commands.get(name)

@@ -1,10 +1,11 @@
-"""Background tasks of a node: how they are kept running, and the one that measures the event loop's lag."""
+"""Background tasks of a node: how they are kept running and ended, and the one that measures the lag."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from hornet.metrics import Metrics
 
@@ -30,6 +31,18 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]], metrics: Metr
             log.error("The %s task ended by itself and is started again", name)
         metrics.restarts.labels(name).inc()
         await asyncio.sleep(RESTART_S)
+
+
+async def finish(tasks: Collection[asyncio.Task[Any]], timeout_s: float) -> int:
+    """Wait until ``tasks`` are done; cancel those that take longer, and return how many these were."""
+    if not tasks:
+        return 0
+    _, late = await asyncio.wait(tasks, timeout=timeout_s)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    return len(late)
 
 
 async def measure_lag(metrics: Metrics) -> None:

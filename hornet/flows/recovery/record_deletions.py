@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from hornet.broker.session_records import SessionRecordStore
 from hornet.core.errors import RedisUnavailable
 from hornet.core.session_records import SessionRecord
+from hornet.flows.process.background import finish
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +77,8 @@ class RecordDeletions:
 
     async def close(self, timeout_s: float) -> None:
         """Wait until Redis has done it all, but not longer than this."""
-        tasks = list(self._tasks)
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-            log.warning("Stopped before %d records of sessions were deleted", len(late))
+        if late := await finish(tuple(self._tasks), timeout_s):
+            log.warning("Stopped before %d records of sessions were deleted", late)
 
     def _start(self, change: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._persist(change), name="hornet-record-deletion")

@@ -24,6 +24,7 @@ from hornet.core.messages import Message
 from hornet.core.session_records import SessionRecord, digest_pid
 from hornet.core.sessions import AuthState
 from hornet.engine import Reason
+from hornet.flows.process.background import finish
 from hornet.flows.recovery.describing import describe, with_grant
 from hornet.flows.recovery.record_deletions import RecordDeletions
 from hornet.flows.recovery.resuming import wants_positions
@@ -279,13 +280,7 @@ class SessionRecords:
         """Wait until Redis knows of the changes, but not longer than this."""
         changed = [(session, kept) for session, kept in self._kept.items() if kept.is_changed]
         tasks = [*self._tasks, *(asyncio.ensure_future(self._update(*pair)) for pair in changed)]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
+        await finish(tasks, timeout_s)
 
     def _describe(self, session: Session, kept: _Kept) -> SessionRecord:
         return describe(session, kept.since, self._patterns_of(session))

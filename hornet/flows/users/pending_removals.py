@@ -7,6 +7,7 @@ import logging
 
 from hornet.broker.users import UserStore
 from hornet.core.errors import RedisUnavailable
+from hornet.flows.process.background import finish
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +45,8 @@ class PendingRemovals:
 
     async def close(self, timeout_s: float) -> None:
         """Wait for the removals, for ``timeout_s`` at most: another node will remove the rest."""
-        tasks = list(self._tasks.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-            log.warning("Stopped before %d sessions were taken from their users", len(late))
+        if late := await finish(tuple(self._tasks.values()), timeout_s):
+            log.warning("Stopped before %d sessions were taken from their users", late)
 
     async def _remove(self, user: str, sid: str, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
