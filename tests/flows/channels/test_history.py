@@ -1,35 +1,16 @@
 """Event ``hornet:history``: a client reads what was published on a channel that it has."""
 
-from typing import Any
-
 import pytest
-from redis.asyncio import Redis
 
-from hornet.broker.history import HistoryStore, Publication
-from hornet.broker.keys import channel_topic
-from hornet.broker.settings import HistorySettings
-from hornet.core.history import StreamPosition
-from hornet.core.jsontext import dump_json
+from hornet.broker.history import HistoryStore
 from hornet.flows.recovery.settings import RecoverySettings
 from hornet.flows.settings import ChannelSettings
 from tests.flows.client import Client, refusal
 from tests.flows.conftest import Running, StartNode
+from tests.recorded import record
+from tests.recorded import store as store
 
 HISTORY = "hornet:history"
-
-
-@pytest.fixture
-async def store(redis: Redis) -> HistoryStore:
-    store = HistoryStore(redis, HistorySettings())
-    await store.load()
-    return store
-
-
-async def record(store: HistoryStore, channel: str, *messages: dict[str, Any]) -> list[StreamPosition]:
-    """Publish messages that Redis records, and return their positions."""
-    texts = [dump_json({"type": "news", **message}) for message in messages]
-    recorded = await store.publish([Publication(channel_topic(channel), text) for text in texts])
-    return [one.position for one in recorded if one.position]
 
 
 async def read(client: Client, channel: str, **request: object) -> list[int]:

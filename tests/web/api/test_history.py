@@ -1,34 +1,16 @@
 """What was published on a channel, over HTTP."""
 
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-from redis.asyncio import Redis
 
-from hornet.broker.history import HistoryStore, Publication
-from hornet.broker.keys import channel_topic
-from hornet.broker.settings import HistorySettings
-from hornet.core.history import StreamPosition
-from hornet.core.jsontext import dump_json
+from hornet.broker.history import HistoryStore
 from tests.broker.conftest import StartRedis
+from tests.recorded import record
+from tests.recorded import store as store
 from tests.web.api.conftest import Api, StartApi
 
 KEY = "0123456789abcdef"
-
-
-@pytest.fixture
-async def store(redis: Redis) -> HistoryStore:
-    store = HistoryStore(redis, HistorySettings())
-    await store.load()
-    return store
-
-
-async def record(store: HistoryStore, channel: str, *messages: dict[str, Any]) -> list[StreamPosition]:
-    """Publish messages that Redis records, and return their positions."""
-    texts = [dump_json({"type": "news", **message}) for message in messages]
-    recorded = await store.publish([Publication(channel_topic(channel), text) for text in texts])
-    return [one.position for one in recorded if one.position]
 
 
 def path(channel: str, **query: object) -> str:
